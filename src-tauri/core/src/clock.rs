@@ -1,0 +1,107 @@
+//! Time and randomness come in through one small trait, so that tests own both.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// A boxed future, as the traits of this crate return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Wall time for expiry, awake time for limits and pauses, and randomness for jitter.
+pub trait Clock: Send + Sync + 'static {
+    /// The local wall clock. It may be wrong, and it jumps over a sleep of the machine.
+    fn wall(&self) -> Timestamp;
+
+    /// Time since some fixed start, not counting sleep of the machine.
+    fn awake(&self) -> Duration;
+
+    /// Returns once `awake` has grown by `pause`.
+    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()>;
+
+    /// 64 random bits: for jitter and for ids of requests, never for secrets.
+    fn random(&self) -> u64;
+}
+
+/// The machine's clock: the wall clock, `CLOCK_MONOTONIC` (which stands still during sleep), tokio's timers.
+#[derive(Debug)]
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose awake time starts now.
+    pub fn new() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn awake(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(pause))
+    }
+
+    fn random(&self) -> u64 {
+        rand::random()
+    }
+}
+
+/// Smaller differences between the server's clock and ours are noise, in ms: a Date header counts whole seconds, and
+/// an answer travels.
+const CLOCK_NOISE: i64 = 2_000;
+
+/// The server's clock, as far as its Date headers tell. Expiry is judged by it: the local clock may be wrong by hours.
+#[derive(Clone)]
+pub(crate) struct ServerClock {
+    local: Arc<dyn Clock>,
+    offset: Arc<AtomicI64>,
+}
+
+impl ServerClock {
+    pub(crate) fn new(local: Arc<dyn Clock>) -> Self {
+        Self {
+            local,
+            offset: Arc::new(AtomicI64::new(0)),
+        }
+    }
+
+    /// Milliseconds since 1970 at the server.
+    pub(crate) fn now(&self) -> i64 {
+        self.local.wall().as_millisecond() + self.offset.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of a Date header that has just arrived.
+    pub(crate) fn learn(&self, date: Timestamp) {
+        // The header was cut to whole seconds: half of one is the best guess for the rest.
+        let offset = date.as_millisecond() + 500 - self.local.wall().as_millisecond();
+        let offset = if offset.abs() < CLOCK_NOISE {
+            0
+        } else {
+            offset
+        };
+        self.offset.store(offset, Ordering::Relaxed);
+    }
+
+    pub(crate) fn local(&self) -> &Arc<dyn Clock> {
+        &self.local
+    }
+}

@@ -1,0 +1,261 @@
+//! Settings of a session. Everything is checked by [`Session::open`](crate::Session::open); a wrong value fails there,
+//! with its key's name.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::Error;
+use crate::protocol::{Protocol, Twenty};
+use crate::transport::Origin;
+use crate::vault::{Keyring, Vault};
+
+/// The account's name where an application has only one.
+pub const DEFAULT_ACCOUNT: &str = "default";
+
+/// Longest account name, in bytes: it becomes part of file names, of which most systems allow 255 bytes.
+const ACCOUNT_NAME_MAX: usize = 64;
+
+/// What a session needs to know. Built with [`Config::new`] or [`Config::from_json`].
+#[derive(Clone)]
+pub struct Config {
+    /// Names one account of this application: its state files and its keyring entry. Letters, digits, `-`, `_`, `.`.
+    /// Default: [`DEFAULT_ACCOUNT`].
+    pub account: String,
+    /// Folder of the state files; made on demand. It holds no secrets.
+    pub state_dir: PathBuf,
+    /// The only server that sign-in may use. Default: none, the person names it.
+    pub server: Option<String>,
+    /// Ends the session after this much awake time of failed attempts. Default: none, a session never ends because a
+    /// server is away.
+    pub end_after: Option<Duration>,
+    /// Deadlines and budgets.
+    pub limits: Limits,
+    /// The kind of server. Default: [`Twenty`].
+    pub protocol: Arc<dyn Protocol>,
+    /// Where credentials rest. Default: the OS [`Keyring`].
+    pub vault: Arc<dyn Vault>,
+    /// Time and randomness. Default: [`SystemClock`].
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Config {
+    /// The defaults for an application called `app` (the keyring shows this name; debug builds append `-debug`, so
+    /// that a developer's run never touches the installed application's session).
+    pub fn new(app: &str, state_dir: impl Into<PathBuf>) -> Self {
+        let service = if cfg!(debug_assertions) {
+            format!("{app}-debug")
+        } else {
+            app.to_owned()
+        };
+        Self {
+            account: DEFAULT_ACCOUNT.to_owned(),
+            state_dir: state_dir.into(),
+            server: None,
+            end_after: None,
+            limits: Limits::default(),
+            protocol: Arc::new(Twenty::new()),
+            vault: Arc::new(Keyring::new(service)),
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+
+    /// The same, changed by settings such as an application keeps in a JSON file:
+    ///
+    /// ```
+    /// # use graphql_session::Config;
+    /// # let folder = std::env::temp_dir();
+    /// let settings = serde_json::json!({
+    ///     "account": "work",
+    ///     "server": "https://crm.example.com",
+    ///     "endAfterSeconds": 86400,
+    ///     "limits": { "attemptMs": 10000, "callMs": 75000 }
+    /// });
+    /// let config = Config::from_json("my-app", folder, &settings)?;
+    /// assert_eq!(config.account, "work");
+    /// # Ok::<(), graphql_session::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Config`](crate::Code::Config) with the key's name, for a key that does not exist or a value of the wrong type.
+    pub fn from_json(
+        app: &str,
+        state_dir: impl Into<PathBuf>,
+        settings: &serde_json::Value,
+    ) -> Result<Self, Error> {
+        let settings: Settings = serde_path_to_error::deserialize(settings).map_err(|problem| {
+            Error::config(&problem.path().to_string(), &problem.inner().to_string())
+        })?;
+        let mut config = Self::new(app, state_dir);
+        if let Some(account) = settings.account {
+            config.account = account;
+        }
+        if let Some(name) = settings.protocol
+            && name != config.protocol.name()
+        {
+            return Err(Error::config(
+                "protocol",
+                "only `twenty` can be named here; bring others in Rust",
+            ));
+        }
+        config.server = settings.server;
+        config.end_after = settings.end_after_seconds.map(Duration::from_secs);
+        settings.limits.apply(&mut config.limits);
+        Ok(config)
+    }
+
+    /// Checks every value.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let name_is_plain = |name: &str| {
+            name.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        if self.account.is_empty()
+            || self.account.len() > ACCOUNT_NAME_MAX
+            || self.account.starts_with('.')
+            || !name_is_plain(&self.account)
+        {
+            return Err(Error::config(
+                "account",
+                "use 1 to 64 letters, digits, `-`, `_` or `.`, not starting with `.`",
+            ));
+        }
+        if let Some(server) = &self.server {
+            Origin::parse(server).map_err(|problem| Error::config("server", problem.message()))?;
+        }
+        if self.end_after.is_some_and(|after| after.is_zero()) {
+            return Err(Error::config("endAfterSeconds", "use at least 1"));
+        }
+        self.limits.check()
+    }
+}
+
+/// Deadlines and budgets, each with its default and the reason for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// One renewal attempt, from connecting to the last byte. Default 10 s: a restarting Twenty server answered its
+    /// first request after 2.4 s, and people give up on a page at about 10 s.
+    pub attempt: Duration,
+    /// How long a waiter waits for a renewal, counted from holding the lock. Default 25 s: two attempts and a pause.
+    pub waiting: Duration,
+    /// How long to try for the lock that another process holds. Default 30 s: longer than that process's own attempts.
+    pub lock: Duration,
+    /// One read of the vault. Default 2 s: measured 1 ms; a locked keyring blocks without limit.
+    pub vault_read: Duration,
+    /// One write to the vault. Default 3 s: measured 5 ms; the write itself is never abandoned.
+    pub vault_write: Duration,
+    /// One call in all, with its renewal and its replay. Default 75 s: lock + waiting + two requests.
+    pub call: Duration,
+    /// How long quitting waits for an exchange that was sent, and for its save. Default 3 s.
+    pub quit: Duration,
+    /// Calls on the wire to one server at a time; the rest queue within their deadline. Default 32.
+    pub concurrent_calls: usize,
+    /// Longest reply that is handed on, in bytes. Default 64 MiB.
+    pub reply_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            attempt: Duration::from_secs(10),
+            waiting: Duration::from_secs(25),
+            lock: Duration::from_secs(30),
+            vault_read: Duration::from_secs(2),
+            vault_write: Duration::from_secs(3),
+            call: Duration::from_secs(75),
+            quit: Duration::from_secs(3),
+            concurrent_calls: 32,
+            reply_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), Error> {
+        for (key, value) in [
+            ("limits.attemptMs", self.attempt),
+            ("limits.waitingMs", self.waiting),
+            ("limits.lockMs", self.lock),
+            ("limits.vaultReadMs", self.vault_read),
+            ("limits.vaultWriteMs", self.vault_write),
+            ("limits.callMs", self.call),
+            ("limits.quitMs", self.quit),
+        ] {
+            if value.is_zero() {
+                return Err(Error::config(key, "use at least 1"));
+            }
+        }
+        if self.concurrent_calls == 0 {
+            return Err(Error::config("limits.concurrentCalls", "use at least 1"));
+        }
+        if self.reply_bytes == 0 {
+            return Err(Error::config("limits.replyBytes", "use at least 1"));
+        }
+        if self.waiting < self.attempt {
+            return Err(Error::config(
+                "limits.waitingMs",
+                "must be at least limits.attemptMs, or no waiter ever sees an answer",
+            ));
+        }
+        // No waiter outlives its call: the default call covers the lock, the reads, the mark, the waiting and a save.
+        let longest_wait = self.lock + self.waiting + self.vault_read + self.vault_write;
+        if self.call < longest_wait {
+            return Err(Error::config(
+                "limits.callMs",
+                "must be at least lockMs + waitingMs + vaultReadMs + vaultWriteMs, or waiters outlive their calls",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct Settings {
+    account: Option<String>,
+    server: Option<String>,
+    protocol: Option<String>,
+    end_after_seconds: Option<u64>,
+    limits: LimitSettings,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct LimitSettings {
+    attempt_ms: Option<u64>,
+    waiting_ms: Option<u64>,
+    lock_ms: Option<u64>,
+    vault_read_ms: Option<u64>,
+    vault_write_ms: Option<u64>,
+    call_ms: Option<u64>,
+    quit_ms: Option<u64>,
+    concurrent_calls: Option<usize>,
+    reply_bytes: Option<usize>,
+}
+
+impl LimitSettings {
+    fn apply(self, limits: &mut Limits) {
+        for (given, limit) in [
+            (self.attempt_ms, &mut limits.attempt),
+            (self.waiting_ms, &mut limits.waiting),
+            (self.lock_ms, &mut limits.lock),
+            (self.vault_read_ms, &mut limits.vault_read),
+            (self.vault_write_ms, &mut limits.vault_write),
+            (self.call_ms, &mut limits.call),
+            (self.quit_ms, &mut limits.quit),
+        ] {
+            if let Some(ms) = given {
+                *limit = Duration::from_millis(ms);
+            }
+        }
+        if let Some(calls) = self.concurrent_calls {
+            limits.concurrent_calls = calls;
+        }
+        if let Some(bytes) = self.reply_bytes {
+            limits.reply_bytes = bytes;
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What can go wrong, as a closed [`Code`] for programs and one sentence for people.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The closed list of what can go wrong. A code exists only if a screen acts on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// Nobody is signed in, or the session has ended. The person signs in.
+    SignedOut,
+    /// The server (or the process that renews) gave no usable answer in time. Still signed in; try again later.
+    Unreachable,
+    /// Fresh credentials were refused: this person may not do this. Not a logout.
+    AccessDenied,
+    /// The call's own deadline passed.
+    TimedOut,
+    /// The caller took the call back.
+    Cancelled,
+    /// The answer to a mutation was lost: it may or may not have run. Look before repeating it.
+    MaybeExecuted,
+    /// A request id came again and its result is no longer kept.
+    AlreadyRan,
+    /// The table of request ids is full; new mutations are refused rather than forgotten.
+    TooManyCalls,
+    /// A request or reply is over its size limit.
+    TooLarge,
+    /// The call itself is wrong: unknown endpoint, forbidden header, body that is not GraphQL over HTTP.
+    InvalidRequest,
+    /// A session is stored but the keyring does not show it. The person unlocks the keyring.
+    Locked,
+    /// Sign-in: the password is wrong.
+    WrongPassword,
+    /// Sign-in: the server knows nobody by that e-mail address.
+    UnknownUser,
+    /// Sign-in: the server asks for a second factor.
+    SecondFactorRequired,
+    /// Sign-in: the server refused for another reason, which the message quotes.
+    SignInRefused,
+    /// The address is not one that can be used (not https, not an origin).
+    InvalidAddress,
+    /// No such host, or no network to ask for it.
+    HostNotFound,
+    /// The server's certificate is not trusted.
+    Certificate,
+    /// Something answers there, but not this kind of server.
+    NotThisServer,
+    /// The server did not answer, refused the connection, or was in trouble.
+    NoAnswer,
+    /// The configuration is wrong; the message names the key.
+    Config,
+    /// A defect of ours. Nothing is lost; report it.
+    Internal,
+}
+
+/// What every fallible function of this crate returns. Cheap to clone: all waiters of one renewal share one.
+///
+/// Holds no secret by construction: messages are built from fixed sentences, codes, keys, hosts and numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    code: Code,
+    message: Cow<'static, str>,
+    retry_after: Option<Duration>,
+}
+
+impl Error {
+    /// An error with its sentence, which says what to do next.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// Adds when a repetition makes sense.
+    #[must_use]
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// The code that programs act on.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The sentence for people, in English; screens may have their own by code.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// How long to wait before a repetition makes sense, where that is known.
+    pub fn retry_after_hint(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    pub(crate) fn config(key: &str, problem: &str) -> Self {
+        Self::new(Code::Config, format!("Setting `{key}`: {problem}."))
+    }
+
+    pub(crate) fn signed_out() -> Self {
+        Self::new(Code::SignedOut, "You are signed out. Sign in to go on.")
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,159 @@
+//! A bounded list of what happened to the session, without secrets, and the same as `tracing` events.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::renewal::{Exchange, Why};
+use crate::status::EndingReason;
+use crate::vault::VaultError;
+
+/// Entries kept. A renewal makes about five, so this covers a working day of 30 min tokens many times over.
+const CAPACITY: usize = 1_000;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Entry {
+    /// When; milliseconds since 1970 on the wire.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub at: Timestamp,
+    /// What, from a closed list of words.
+    pub what: &'static str,
+    /// Numbers and words about it; never text that came from outside.
+    pub facts: Map<String, Value>,
+}
+
+/// What can happen to a session. The decisions write these; the shell adds what it alone knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // each word is its own documentation; the facts are numbers and words
+pub enum Note {
+    Opened,
+    SignedIn,
+    SignedOut,
+    AttemptSent {
+        why: Why,
+        attempt: u32,
+        generation: u64,
+        waiters: usize,
+    },
+    Answered {
+        exchange: Exchange,
+        took: u64,
+    },
+    Renewed {
+        generation: u64,
+        waiters: usize,
+    },
+    Adopted,
+    Saved,
+    SaveFailed(VaultError),
+    Removed(bool),
+    WaitersTold {
+        waiters: usize,
+    },
+    Ended(EndingReason),
+    Revoked(bool),
+    LockWaited {
+        ms: u64,
+    },
+}
+
+impl Note {
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::SignedIn => "signed_in",
+            Self::SignedOut => "signed_out",
+            Self::AttemptSent { .. } => "attempt_sent",
+            Self::Answered { .. } => "answered",
+            Self::Renewed { .. } => "renewed",
+            Self::Adopted => "adopted",
+            Self::Saved => "saved",
+            Self::SaveFailed(_) => "save_failed",
+            Self::Removed(_) => "removed",
+            Self::WaitersTold { .. } => "waiters_told",
+            Self::Ended(_) => "ended",
+            Self::Revoked(_) => "revoked",
+            Self::LockWaited { .. } => "lock_waited",
+        }
+    }
+
+    fn facts(&self) -> Value {
+        match *self {
+            Self::Opened | Self::SignedIn | Self::SignedOut | Self::Adopted | Self::Saved => {
+                json!({})
+            }
+            Self::AttemptSent {
+                why,
+                attempt,
+                generation,
+                waiters,
+            } => json!({
+                "why": why, "attempt": attempt, "generation": generation, "waiters": waiters,
+            }),
+            Self::Answered { exchange, took } => match exchange {
+                Exchange::Renewed(stamp) => {
+                    json!({ "verdict": "renewed", "ms": took, "generation": stamp.generation })
+                }
+                Exchange::Rejected { ambiguous } => {
+                    json!({ "verdict": "rejected", "ms": took, "ambiguous": ambiguous })
+                }
+                Exchange::Inconclusive { token, retry_after } => match retry_after {
+                    Some(pause) => json!({
+                        "verdict": "inconclusive", "ms": took, "token": token, "retryAfterMs": pause,
+                    }),
+                    None => json!({ "verdict": "inconclusive", "ms": took, "token": token }),
+                },
+            },
+            Self::Renewed {
+                generation,
+                waiters,
+            } => json!({ "generation": generation, "waiters": waiters }),
+            Self::SaveFailed(error) => json!({ "cause": error.to_string() }),
+            Self::Removed(done) | Self::Revoked(done) => json!({ "done": done }),
+            Self::WaitersTold { waiters } => json!({ "waiters": waiters }),
+            Self::Ended(reason) => json!({ "reason": reason }),
+            Self::LockWaited { ms } => json!({ "ms": ms }),
+        }
+    }
+}
+
+/// The list, oldest first; the oldest are dropped beyond [`CAPACITY`].
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    entries: Mutex<VecDeque<Entry>>,
+}
+
+impl Journal {
+    pub(crate) fn note(&self, at: Timestamp, note: &Note) {
+        let what = note.what();
+        let facts: Map<String, Value> = match note.facts() {
+            Value::Object(facts) => facts,
+            _ => Map::new(),
+        };
+        tracing::info!(
+            target: "graphql_session",
+            what,
+            facts = %json!(facts),
+            "session"
+        );
+        let mut entries = self.lock();
+        if entries.len() == CAPACITY {
+            entries.pop_front();
+        }
+        entries.push_back(Entry { at, what, facts });
+    }
+
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.lock().iter().cloned().collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry>> {
+        self.entries
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,140 @@
+//! How one kind of server signs in, renews, and says "not authenticated".
+//!
+//! A protocol says what to send and what an answer means. It keeps no state, decides nothing about the session, and
+//! opens no connection of its own.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::clock::BoxFuture;
+use crate::error::Error;
+use crate::transport::{Answer, Wire};
+use crate::verdict::{Envelope, Reading};
+
+mod twenty;
+
+pub use twenty::Twenty;
+
+/// One kind of server. Adopters can bring their own.
+pub trait Protocol: Send + Sync + 'static {
+    /// Short name, stored with the credentials: `twenty`.
+    fn name(&self) -> &'static str;
+
+    /// The endpoints that calls may name. Nothing else can be reached.
+    fn endpoints(&self) -> &'static [Endpoint];
+
+    /// How long after a renewal the used refresh token still works, by the server's default. `None`: not at all.
+    fn grace(&self) -> Option<Duration>;
+
+    /// Asks whether this kind of server answers at `wire`'s origin.
+    ///
+    /// # Errors
+    /// A code that a sign-in form can show: [`NotThisServer`](crate::Code::NotThisServer) and the network's.
+    fn check<'a>(&'a self, wire: &'a Wire) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Signs in with a password.
+    ///
+    /// # Errors
+    /// A code that a sign-in form can show.
+    fn sign_in<'a>(
+        &'a self,
+        wire: &'a Wire,
+        person: &'a Person,
+    ) -> BoxFuture<'a, Result<Issued, Error>>;
+
+    /// The dialects in which a renewal can be spoken, best first, given the one that worked last.
+    fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect>;
+
+    /// The request that exchanges `refresh` for new credentials, without any Authorization.
+    fn renewal(&self, refresh: &SecretString, dialect: Dialect) -> Request;
+
+    /// What one answer to a renewal means.
+    fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading;
+
+    /// Whether a call's reply says that its access token is not (or no longer) accepted.
+    fn refuses(&self, status: u16, envelope: &Envelope) -> bool;
+
+    /// Who the credentials belong to, where the tokens say so. Used to notice another account's credentials.
+    fn subject(&self, tokens: &Tokens) -> Option<String>;
+
+    /// Tells the server that a refresh token is no longer wanted; `None` where the protocol cannot.
+    fn revocation(&self, refresh: &SecretString, dialect: Dialect) -> Option<Request>;
+}
+
+/// A named GraphQL path of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The name that calls use.
+    pub name: &'static str,
+    /// The path below the origin, with its leading slash.
+    pub path: &'static str,
+}
+
+/// A way of speaking one protocol that servers of different releases differ in (field names, endpoint). Opaque to
+/// everything but its protocol; remembered with the credentials.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct Dialect(pub u8);
+
+/// A POST with a JSON body. Its Debug shows the path only: the body may hold a token.
+#[derive(Clone)]
+pub struct Request {
+    /// The path below the origin.
+    pub path: &'static str,
+    /// The JSON body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who signs in.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// E-mail address.
+    pub email: String,
+    /// Password; its Debug shows nothing.
+    pub password: SecretString,
+}
+
+/// What a sign-in produced.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// The new credentials.
+    pub tokens: Tokens,
+    /// The dialect that the server spoke.
+    pub dialect: Dialect,
+}
+
+/// An access token with its refresh token, as a server issues them. Debug shows the expiries only.
+#[derive(Clone)]
+pub struct Tokens {
+    /// Sent with every call.
+    pub access: SecretString,
+    /// When the server will refuse the access token, by the server's clock.
+    pub access_expires_at: Option<Timestamp>,
+    /// Exchanged for new credentials. Empty only in the answer to a renewal: the old one is kept.
+    pub refresh: Option<SecretString>,
+    /// When the server will refuse the refresh token, by the server's clock.
+    pub refresh_expires_at: Option<Timestamp>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("access_expires_at", &self.access_expires_at)
+            .field("refresh_expires_at", &self.refresh_expires_at)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,375 @@
+//! The Twenty protocol, as measured against a real server of release 1.6 and read from the public sources of newer ones.
+//!
+//! Two things differ between releases, and a [`Dialect`] numbers their combinations: the endpoint that knows the
+//! authentication operations (1.6: both; newer: `/metadata` only), and the name of the access token's field.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Dialect, Endpoint, Issued, Person, Protocol, Request, Tokens};
+use crate::clock::BoxFuture;
+use crate::error::{Code, Error};
+use crate::transport::{Answer, Wire};
+use crate::verdict::{Data, Envelope, Reading};
+
+/// Twenty's default for reuse of a refresh token that was just exchanged.
+const GRACE: Duration = Duration::from_secs(60);
+
+const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        name: "graphql",
+        path: "/graphql",
+    },
+    Endpoint {
+        name: "metadata",
+        path: "/metadata",
+    },
+];
+
+/// All dialects: bit 0 is the endpoint, bit 1 the field name.
+const DIALECTS: [Dialect; 4] = [Dialect(0), Dialect(1), Dialect(2), Dialect(3)];
+
+/// A Twenty server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Twenty;
+
+impl Twenty {
+    /// The protocol.
+    pub fn new() -> Self {
+        Self
+    }
+}
+
+impl Protocol for Twenty {
+    fn name(&self) -> &'static str {
+        "twenty"
+    }
+
+    fn endpoints(&self) -> &'static [Endpoint] {
+        ENDPOINTS
+    }
+
+    fn grace(&self) -> Option<Duration> {
+        Some(GRACE)
+    }
+
+    fn check<'a>(&'a self, wire: &'a Wire) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(check(wire))
+    }
+
+    fn sign_in<'a>(
+        &'a self,
+        wire: &'a Wire,
+        person: &'a Person,
+    ) -> BoxFuture<'a, Result<Issued, Error>> {
+        Box::pin(sign_in(wire, person))
+    }
+
+    fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
+        let last = last.filter(|dialect| DIALECTS.contains(dialect));
+        let mut dialects: Vec<_> = last.into_iter().collect();
+        dialects.extend(DIALECTS.iter().filter(|dialect| Some(**dialect) != last));
+        dialects
+    }
+
+    fn renewal(&self, refresh: &SecretString, dialect: Dialect) -> Request {
+        request(
+            dialect,
+            "RenewToken",
+            &format!(
+                "mutation RenewToken($appToken: String!) {{ renewToken(appToken: $appToken) {{ {} }} }}",
+                tokens_selection(dialect)
+            ),
+            json!({ "appToken": refresh.expose_secret() }),
+        )
+    }
+
+    fn read_renewal(&self, answer: &Answer, _dialect: Dialect) -> Reading {
+        let Some(envelope) = Envelope::read(&answer.body) else {
+            return Reading::NotProtocol;
+        };
+        if envelope.errors.is_empty() {
+            return match tokens(&answer.body, "renewToken") {
+                Some(tokens) => Reading::Renewed(tokens),
+                None => Reading::NotProtocol,
+            };
+        }
+        let message = envelope.message();
+        if is_unknown_field(message) {
+            return Reading::OtherDialect;
+        }
+        match (envelope.code(), envelope.sub_code()) {
+            (Some("UNAUTHENTICATED" | "FORBIDDEN"), _) => Reading::Rejected { ambiguous: false },
+            (Some("BAD_USER_INPUT"), sub_code) => {
+                let throttled =
+                    sub_code == Some("LIMIT_REACHED") || message.starts_with("Limit reached");
+                // A variable that was not coerced says nothing about the token: it is our request that is wrong there.
+                let about_the_request = message.starts_with("Variable ");
+                if throttled || about_the_request {
+                    Reading::Trouble
+                } else {
+                    Reading::Rejected { ambiguous: false }
+                }
+            }
+            // A removed member is final, but comes as an internal error; an outage of the server's database does, too.
+            (Some("INTERNAL_SERVER_ERROR"), _) if message == "User Workspace not found" => {
+                Reading::Rejected { ambiguous: true }
+            }
+            _ => Reading::Trouble,
+        }
+    }
+
+    fn refuses(&self, _status: u16, envelope: &Envelope) -> bool {
+        // An unknown user at sign-in is UNAUTHENTICATED, too, and no reason to renew.
+        envelope.data != Data::Present
+            && envelope.code() == Some("UNAUTHENTICATED")
+            && !matches!(
+                envelope.sub_code(),
+                Some("USER_NOT_FOUND" | "WORKSPACE_NOT_FOUND")
+            )
+    }
+
+    fn subject(&self, tokens: &Tokens) -> Option<String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Claims {
+            sub: String,
+            workspace_id: Option<String>,
+        }
+        let payload = tokens.access.expose_secret().split('.').nth(1)?;
+        let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        Some(format!(
+            "{}@{}",
+            claims.sub,
+            claims.workspace_id.unwrap_or_default()
+        ))
+    }
+
+    fn revocation(&self, refresh: &SecretString, dialect: Dialect) -> Option<Request> {
+        Some(request(
+            dialect,
+            "SignOut",
+            "mutation SignOut($refreshToken: String!) { signOut(refreshToken: $refreshToken) }",
+            json!({ "refreshToken": refresh.expose_secret() }),
+        ))
+    }
+}
+
+async fn check(wire: &Wire) -> Result<(), Error> {
+    let host = wire.origin().host();
+    let answer = wire
+        .get("/client-config")
+        .await
+        .map_err(|trouble| trouble.sign_in_error(host))?;
+    let is_twenty = serde_json::from_slice::<Value>(&answer.body)
+        .is_ok_and(|config| config.get("authProviders").is_some());
+    match answer.status {
+        200..300 if is_twenty => Ok(()),
+        500.. | 429 => Err(server_in_trouble(host)),
+        _ => Err(Error::new(
+            Code::NotThisServer,
+            format!("{host} answers, but not as a Twenty server. Check the address."),
+        )),
+    }
+}
+
+async fn sign_in(wire: &Wire, person: &Person) -> Result<Issued, Error> {
+    let origin = wire.origin().text();
+    let mut refusal = None;
+    for dialect in DIALECTS {
+        let login = ask(
+            wire,
+            dialect,
+            "GetLoginTokenFromCredentials",
+            "mutation GetLoginTokenFromCredentials($email: String!, $password: String!, $origin: String!) { \
+             getLoginTokenFromCredentials(email: $email, password: $password, origin: $origin) { \
+             loginToken { token expiresAt } } }",
+            json!({
+                "email": person.email,
+                "password": person.password.expose_secret(),
+                "origin": origin,
+            }),
+        )
+        .await;
+        let login = match login {
+            Ok(answer) => answer,
+            Err(Refusal::OtherDialect(error)) => {
+                refusal = Some(error);
+                continue;
+            }
+            Err(Refusal::Final(error)) => return Err(error),
+        };
+        let login_token = login_token(&login).ok_or_else(|| not_twenty(wire))?;
+        let pair = ask(
+            wire,
+            dialect,
+            "GetAuthTokensFromLoginToken",
+            &format!(
+                "mutation GetAuthTokensFromLoginToken($loginToken: String!, $origin: String!) {{ \
+                 getAuthTokensFromLoginToken(loginToken: $loginToken, origin: $origin) {{ {} }} }}",
+                tokens_selection(dialect)
+            ),
+            json!({ "loginToken": login_token.expose_secret(), "origin": origin }),
+        )
+        .await;
+        match pair {
+            Ok(answer) => {
+                let tokens = tokens(&answer.body, "getAuthTokensFromLoginToken")
+                    .filter(|tokens| tokens.refresh.is_some())
+                    .ok_or_else(|| not_twenty(wire))?;
+                return Ok(Issued { tokens, dialect });
+            }
+            Err(Refusal::OtherDialect(error)) => refusal = Some(error),
+            Err(Refusal::Final(error)) => return Err(error),
+        }
+    }
+    Err(refusal.unwrap_or_else(|| not_twenty(wire)))
+}
+
+enum Refusal {
+    OtherDialect(Error),
+    Final(Error),
+}
+
+async fn ask(
+    wire: &Wire,
+    dialect: Dialect,
+    operation: &str,
+    query: &str,
+    variables: Value,
+) -> Result<Answer, Refusal> {
+    let host = wire.origin().host();
+    let answer = wire
+        .post(&request(dialect, operation, query, variables))
+        .await
+        .map_err(|trouble| Refusal::Final(trouble.sign_in_error(host)))?;
+    let Some(envelope) = Envelope::read(&answer.body) else {
+        return Err(Refusal::Final(match answer.status {
+            408 | 425 | 429 | 500.. => server_in_trouble(host),
+            _ => not_twenty(wire),
+        }));
+    };
+    if envelope.errors.is_empty() && envelope.data == Data::Present {
+        return Ok(answer);
+    }
+    if is_unknown_field(envelope.message()) {
+        return Err(Refusal::OtherDialect(not_twenty(wire)));
+    }
+    Err(Refusal::Final(sign_in_refusal(&envelope, host)))
+}
+
+fn sign_in_refusal(envelope: &Envelope, host: &str) -> Error {
+    match (envelope.code(), envelope.sub_code()) {
+        (_, Some("TWO_FACTOR_AUTHENTICATION_VERIFICATION_REQUIRED")) => Error::new(
+            Code::SecondFactorRequired,
+            "This account asks for a second factor, which this client cannot give yet. Use an account without one.",
+        ),
+        (_, Some("USER_NOT_FOUND")) => Error::new(
+            Code::UnknownUser,
+            "The server knows nobody by this e-mail address. Check it.",
+        ),
+        (_, Some("WORKSPACE_NOT_FOUND")) => Error::new(
+            Code::NotThisServer,
+            format!("{host} has no workspace at this address. Use your workspace's own address."),
+        ),
+        (Some("FORBIDDEN"), _) if envelope.message() == "Wrong password" => Error::new(
+            Code::WrongPassword,
+            "The password is wrong. Check it and try again.",
+        ),
+        (Some("INTERNAL_SERVER_ERROR"), _) => server_in_trouble(host),
+        (Some("BAD_USER_INPUT"), _) if envelope.message().starts_with("Limit reached") => {
+            server_in_trouble(host)
+        }
+        _ => Error::new(
+            Code::SignInRefused,
+            format!(
+                "{host} refused the sign-in. Check e-mail address and password, or ask whoever runs the server."
+            ),
+        ),
+    }
+}
+
+fn server_in_trouble(host: &str) -> Error {
+    Error::new(
+        Code::NoAnswer,
+        format!("{host} is in trouble just now. Try again in a moment."),
+    )
+}
+
+fn not_twenty(wire: &Wire) -> Error {
+    Error::new(
+        Code::NotThisServer,
+        format!(
+            "{} answers, but not as a Twenty server. Check the address.",
+            wire.origin().host()
+        ),
+    )
+}
+
+fn is_unknown_field(message: &str) -> bool {
+    message.starts_with("Cannot query field")
+}
+
+fn request(dialect: Dialect, operation: &str, query: &str, variables: Value) -> Request {
+    let body = json!({ "operationName": operation, "query": query, "variables": variables });
+    Request {
+        path: if dialect.0 & 1 == 0 {
+            "/graphql"
+        } else {
+            "/metadata"
+        },
+        body: body.to_string().into(),
+    }
+}
+
+fn tokens_selection(dialect: Dialect) -> String {
+    let access = if dialect.0 & 2 == 0 {
+        "accessOrWorkspaceAgnosticToken"
+    } else {
+        "accessToken"
+    };
+    format!("tokens {{ {access} {{ token expiresAt }} refreshToken {{ token expiresAt }} }}")
+}
+
+#[derive(Deserialize)]
+struct Token {
+    token: String,
+    #[serde(rename = "expiresAt")]
+    expires_at: Option<Timestamp>,
+}
+
+fn tokens(body: &[u8], field: &str) -> Option<Tokens> {
+    #[derive(Deserialize)]
+    struct Pair {
+        #[serde(rename = "accessOrWorkspaceAgnosticToken", alias = "accessToken")]
+        access: Token,
+        #[serde(rename = "refreshToken")]
+        refresh: Option<Token>,
+    }
+    let mut reply: Value = serde_json::from_slice(body).ok()?;
+    let pair = reply.pointer_mut(&format!("/data/{field}/tokens"))?.take();
+    let pair: Pair = serde_json::from_value(pair).ok()?;
+    let is_usable = |token: &Token| !token.token.is_empty();
+    if !is_usable(&pair.access) {
+        return None;
+    }
+    let refresh = pair.refresh.filter(is_usable);
+    Some(Tokens {
+        access: pair.access.token.into(),
+        access_expires_at: pair.access.expires_at,
+        refresh_expires_at: refresh.as_ref().and_then(|token| token.expires_at),
+        refresh: refresh.map(|token| token.token.into()),
+    })
+}
+
+fn login_token(answer: &Answer) -> Option<SecretString> {
+    let reply: Value = serde_json::from_slice(&answer.body).ok()?;
+    let token = reply.pointer("/data/getLoginTokenFromCredentials/loginToken/token")?;
+    Some(token.as_str()?.into())
+}

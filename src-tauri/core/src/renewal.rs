@@ -1,0 +1,547 @@
+//! Every decision about a session, as one pure function: [`step`].
+//!
+//! The shell in `renewal/flight.rs` performs the [`Action`]s in their order and feeds back [`Event`]s. Nothing here
+//! does I/O, reads a clock, draws a random number, or sees a token: credentials are named by their [`Stamp`].
+//!
+//! ```text
+//!          Needed              LockTaken        Reread           Marked
+//!  Idle ───────────▶ Locking ───────────▶ Rereading ─────▶ Marking ─────▶ Exchanging
+//!   ▲                   │ not in time        │ adopted,        │ vault locked,    │
+//!   │                   ▼                    │ ended           │ token works      ├─ renewed ──▶ Saving ─▶ Idle
+//!   └──────────────  Pausing ◀───────────────┴─────────────────┘                  │                 └ failed ─▶ Keeping
+//!                       ▲  ▲                                                      ├─ inconclusive ─▶ Pausing
+//!                       │  └──────────── ambiguous ──── Confirming ◀── rejected ──┘
+//!                       │                                   └─ confirmed ─▶ Removing ─▶ Idle (ended)
+//! ```
+
+use crate::credentials::{Id, Stamp};
+use crate::journal::Note;
+use crate::status::{EndingReason, LockedReason, NotSaved, Storage, Unreachable};
+use crate::vault::VaultError;
+use crate::verdict::TokenFate;
+
+mod asked;
+pub(crate) mod flight;
+mod outcome;
+mod pace;
+mod perform;
+mod progress;
+
+use outcome::{locked_reason, not_saved};
+use pace::{Backoff, LostAnswer, RefusalBucket};
+
+/// How long to wait before an ambiguous rejection is asked for once more, in ms: an outage that hides behind one is
+/// mostly shorter (a database's failover takes seconds).
+const ASK_AGAIN_AFTER: u64 = 30_000;
+
+/// A pause up to this long keeps the lock, in ms: giving it up and taking it again costs more.
+const KEEP_LOCK_UP_TO: u64 = 250;
+
+/// How often an unsaved session is saved again, in ms: soon at first, for a keyring that was just restarted.
+const SAVE_AGAIN_AFTER: u64 = 1_000;
+const SAVE_AGAIN_AT_MOST: u64 = 30_000;
+
+/// How far the wall clock must outrun awake time between two events to count as a sleep, in ms. A clock that is set
+/// by hand looks the same; both effects (read again, count a lost answer as past its grace) are harmless then.
+const SLEEP_JUMP: i64 = 10_000;
+
+/// An idle application looks at its early renewal again after this long, in ms.
+const LOOK_AGAIN_WHEN_IDLE: u64 = 60_000;
+
+/// Names one waiter; given by the shell.
+pub type WaiterId = u64;
+
+/// The settings that decisions depend on, in ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rules {
+    /// Waiters' budget, from holding the lock.
+    pub waiting: u64,
+    /// The protocol's grace time for a used refresh token; 0 where it has none.
+    pub grace: u64,
+    /// Ends the session after this much awake time of failed attempts.
+    pub end_after: Option<u64>,
+}
+
+/// When an event happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Now {
+    /// Awake time, in ms.
+    pub awake: u64,
+    /// The local wall clock, in ms since 1970.
+    pub wall: i64,
+    /// The server's clock as far as known, in ms since 1970.
+    pub server: i64,
+    /// Random bits, for jitter.
+    pub random: u64,
+    /// Whether a call was made lately.
+    pub in_use: bool,
+}
+
+/// Everything that the decisions remember.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    /// Whether there is a session.
+    pub standing: Standing,
+    /// The credentials that calls use.
+    pub held: Option<Stamp>,
+    /// Whether `held` rests in the vault.
+    pub storage: Storage,
+    /// What the renewal task is doing.
+    pub flight: Flight,
+    /// Whether this process holds the account's lock.
+    pub locked: bool,
+    /// Calls that wait for the outcome.
+    pub waiters: Vec<WaiterId>,
+    /// Set once waiters were told that nothing answers; cleared by the next success.
+    pub unreachable: Option<Unreachable>,
+    agenda: Agenda,
+    /// The last moment at which waiters are told, in awake ms.
+    budget_until: Option<u64>,
+    /// When this round of renewal began, in wall ms: a failure that another process noted after it counts as ours.
+    round_began: i64,
+    lost_answer: Option<LostAnswer>,
+    backoff: Backoff,
+    /// Awake ms of the first failed attempt since the last success.
+    failing_since: Option<u64>,
+    /// The server asked for silence until then, in wall ms.
+    not_before: Option<i64>,
+    asked_twice: bool,
+    /// A served call has cut a pause short already, since the last success.
+    skipped: bool,
+    /// When this process last marked the record, in wall ms: its own mark proves no crash.
+    marked_at: Option<i64>,
+    /// Whether any call has been served with `held`.
+    served: bool,
+    refusals: RefusalBucket,
+    /// When to renew ahead of expiry, in awake ms.
+    ahead_at: Option<u64>,
+    last: Option<(u64, i64)>,
+}
+
+/// What is still to be done with the lock, in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Agenda {
+    /// Another process wrote something newer: take it over.
+    look: bool,
+    /// Store the credentials of a new sign-in; its caller waits for it.
+    sign_in: Option<Stamp>,
+    /// Remove the entry of a session that is over.
+    remove: Option<Id>,
+    /// Renew.
+    renew: Option<Why>,
+}
+
+/// Whether there is a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// Not read yet.
+    Opening,
+    /// None.
+    SignedOut,
+    /// There is one, and `held` says which.
+    Active,
+    /// One is stored, and the vault does not show it.
+    Locked(LockedReason),
+    /// It is over.
+    Ended {
+        /// Why.
+        reason: EndingReason,
+        /// Wall ms.
+        at: i64,
+    },
+}
+
+/// What the renewal task is doing. While it is neither `Idle`, `Pausing` nor `Keeping`, exactly one action is under
+/// way whose event moves it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flight {
+    /// Nothing.
+    Idle,
+    /// Waiting for the account's lock.
+    Locking,
+    /// Reading the state file, the ended list and the vault.
+    Rereading,
+    /// Writing `renewing` into the vault's record.
+    Marking,
+    /// An exchange is on the wire.
+    Exchanging {
+        /// What is being exchanged.
+        from: Stamp,
+        /// When it was sent, in awake ms.
+        sent_at: u64,
+        /// Its number since the last success, from 1.
+        attempt: u32,
+    },
+    /// Writing credentials: new ones, or again the held ones.
+    Saving {
+        /// Which.
+        received: Stamp,
+        /// Tries before this one.
+        tries: u32,
+    },
+    /// Rejected: reading once more before it is believed.
+    Confirming {
+        /// The server gives the same answer by mistake, too.
+        ambiguous: bool,
+    },
+    /// Waiting for the next attempt.
+    Pausing {
+        /// When it is due, in awake ms.
+        due: u64,
+        /// The server asked for this pause: nothing but time ends it.
+        floor: bool,
+    },
+    /// The lock is kept because `held` could not be saved: nobody else may exchange the stored, spent token.
+    Keeping {
+        /// When to save again, in awake ms.
+        due: u64,
+        /// Tries so far.
+        tries: u32,
+    },
+    /// Removing the entry of a session that is over.
+    Removing,
+}
+
+/// Why a renewal is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The access token is known to have expired.
+    Expired,
+    /// The server refused it.
+    Refused,
+    /// It will expire soon, and the application is in use.
+    Ahead,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// The stored session was read at the start, without the lock.
+    Opened(View),
+    /// A call cannot go on with the credentials it has seen.
+    Needed {
+        /// The call.
+        waiter: WaiterId,
+        /// The credentials it used.
+        seen: Stamp,
+        /// Why it cannot go on.
+        why: Why,
+    },
+    /// A waiter left; nothing else changes.
+    WaiterLeft(WaiterId),
+    /// A call was served with these credentials.
+    Served(Id),
+    /// The person asks to try now.
+    RetryNow,
+    /// The person signed in.
+    SignedIn(Stamp),
+    /// The person signed out.
+    SignedOut,
+    /// The files were written by somebody else.
+    FilesChanged(FileView),
+    /// The lock is held.
+    LockTaken,
+    /// The lock was not to be had in time.
+    LockNotTaken,
+    /// `Action::Reread` is done.
+    Reread(View),
+    /// `Action::Mark` is done.
+    Marked(Result<(), VaultError>),
+    /// `Action::Exchange` is done.
+    Exchanged(Exchange),
+    /// `Action::Save` is done.
+    Saved(Result<(), SaveFailure>),
+    /// `Action::Remove` is done, or failed: the ended list keeps the entry dead.
+    Removed(Result<(), VaultError>),
+    /// Time passed; see [`State::next_wake`].
+    Tick,
+}
+
+/// What one exchange proved; a [`Verdict`](crate::verdict::Verdict) without its secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Exchange {
+    /// New credentials for the same account.
+    Renewed(Stamp),
+    /// The server rejects the refresh token.
+    Rejected {
+        /// It gives the same answer by mistake, too.
+        ambiguous: bool,
+    },
+    /// Nothing is proven.
+    Inconclusive {
+        /// What is known about the refresh token.
+        token: TokenFate,
+        /// The server asks for this pause, in ms.
+        retry_after: Option<u64>,
+    },
+}
+
+/// Why new credentials were not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SaveFailure {
+    /// Their session was ended meanwhile, by any process. They are dropped.
+    Ended(EndingReason),
+    /// The vault did not do it.
+    Vault(VaultError),
+}
+
+/// What the files say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FileView {
+    /// Why the held session is on the ended list, if it is.
+    pub ended: Option<EndingReason>,
+    /// The state file, if there is one.
+    pub state: Option<FileState>,
+}
+
+/// What the state file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileState {
+    /// The credentials it speaks of.
+    pub stamp: Stamp,
+    /// Their session is over: why, and when in wall ms. From the file or the ended list.
+    pub ended: Option<(EndingReason, i64)>,
+    /// They were put into the vault.
+    pub saved: bool,
+    /// No attempt before, in wall ms.
+    pub not_before: Option<i64>,
+    /// The last attempt that proved nothing: with which credentials, when in wall ms, and what it did to the token.
+    pub last_failure: Option<(Id, i64, TokenFate)>,
+}
+
+/// What files and vault say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct View {
+    /// The files.
+    pub files: FileView,
+    /// The vault.
+    pub vault: VaultView,
+}
+
+/// What the vault says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VaultView {
+    /// An entry of a session that is not on the ended list.
+    Entry {
+        /// Its credentials.
+        stamp: Stamp,
+        /// An exchange of them was begun then, in wall ms, and its end was not recorded.
+        renewing_at: Option<i64>,
+    },
+    /// An entry of a session on the ended list: to be removed, never used.
+    DeadEntry(Id),
+    /// No entry. From a keyring that was never unlocked, that proves nothing.
+    Empty,
+    /// It did not answer.
+    Unavailable(VaultError),
+    /// Not readable as credentials of this protocol.
+    Damaged,
+}
+
+/// What the shell has to do, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Take the lock, waiting at most the limit; `patient: false` tries once.
+    TakeLock {
+        /// Whether to wait.
+        patient: bool,
+    },
+    /// Let go of the lock, after every outstanding vault write has returned.
+    ReleaseLock,
+    /// Read the state file, the ended list, and the vault.
+    Reread,
+    /// Write `renewing` into the record of the held credentials.
+    Mark {
+        /// Wall ms, to be stored with it.
+        at: i64,
+    },
+    /// Send one exchange of the held refresh token.
+    Exchange,
+    /// Write these credentials, looking at the ended list before and after.
+    Save(Stamp),
+    /// Remove the entry if it belongs to this session.
+    Remove(Id),
+    /// Calls use these from now on.
+    Use(Id),
+    /// Calls have nothing to use from now on.
+    Forget,
+    /// Drop these new credentials of a dead session, and revoke them at the server.
+    Drop(Id),
+    /// Revoke the held credentials at the server; nobody waits for it.
+    RevokeHeld,
+    /// Put a session on the ended list.
+    AppendEnded(Id, EndingReason),
+    /// Replace the state file: the session of these credentials stands.
+    WriteState {
+        /// The credentials.
+        of: Id,
+        /// Whether they rest in the vault.
+        saved: bool,
+        /// The pause that the server asked for ends then, in wall ms.
+        not_before: Option<i64>,
+        /// What the last attempt did to the token, if it failed.
+        failure: Option<TokenFate>,
+    },
+    /// Replace the state file: this session is over.
+    WriteEnded(EndingReason),
+    /// Tell these waiters.
+    Settle(Vec<WaiterId>, Outcome),
+    /// Tell the sign-in that it is done.
+    SignInDone,
+    /// Put it into the journal.
+    Note(Note),
+}
+
+/// What a waiter is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// There are newer credentials.
+    Renewed,
+    /// The session is over.
+    SignedOut,
+    /// Nothing answers; the next attempt is due then, in awake ms.
+    Unreachable {
+        /// Awake ms.
+        due: u64,
+        /// Who does not answer.
+        who: Unreachable,
+    },
+    /// Fresh credentials are refused again and again: no further renewal for this.
+    Denied,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            standing: Standing::Opening,
+            held: None,
+            storage: Storage::Saved,
+            flight: Flight::Idle,
+            locked: false,
+            waiters: Vec::new(),
+            unreachable: None,
+            agenda: Agenda::default(),
+            budget_until: None,
+            round_began: 0,
+            lost_answer: None,
+            backoff: Backoff::default(),
+            failing_since: None,
+            not_before: None,
+            asked_twice: false,
+            skipped: false,
+            marked_at: None,
+            served: false,
+            refusals: RefusalBucket::default(),
+            ahead_at: None,
+            last: None,
+        }
+    }
+}
+
+impl State {
+    /// When the shell has to send the next [`Event::Tick`], in awake ms.
+    pub fn next_wake(&self, rules: &Rules) -> Option<u64> {
+        let due = match self.flight {
+            Flight::Pausing { due, .. } | Flight::Keeping { due, .. } => Some(due),
+            _ => None,
+        };
+        let budget = self.budget_until.filter(|_| !self.waiters.is_empty());
+        let end = self
+            .failing_since
+            .zip(rules.end_after)
+            .filter(|_| matches!(self.flight, Flight::Pausing { .. }))
+            .map(|(since, after)| since + after);
+        let ahead = self.ahead_at.filter(|_| self.flight == Flight::Idle);
+        [due, budget, end, ahead].into_iter().flatten().min()
+    }
+
+    /// When the next attempt is due, in awake ms.
+    pub fn next_attempt(&self) -> Option<u64> {
+        match self.flight {
+            Flight::Pausing { due, .. } => Some(due),
+            _ => None,
+        }
+    }
+
+    /// Whether quitting now would lose something: an exchange that was sent, or its save.
+    pub fn must_finish(&self) -> bool {
+        matches!(
+            self.flight,
+            Flight::Marking | Flight::Exchanging { .. } | Flight::Saving { .. } | Flight::Removing
+        )
+    }
+
+    /// Whether [`Event::Served`] would change anything.
+    pub fn wants_served(&self) -> bool {
+        self.held.is_some() && (!self.served || self.failing_since.is_some())
+    }
+
+    /// Whether an attempt is under way that a new caller can join.
+    fn is_under_way(&self) -> bool {
+        match self.flight {
+            Flight::Locking | Flight::Rereading => self.agenda.renew.is_some(),
+            Flight::Marking | Flight::Exchanging { .. } | Flight::Confirming { .. } => true,
+            Flight::Saving { received, .. } => self.held != Some(received),
+            Flight::Idle | Flight::Pausing { .. } | Flight::Keeping { .. } | Flight::Removing => {
+                false
+            }
+        }
+    }
+}
+
+/// The next state, and what to do. The one place where anything about a session is decided.
+pub fn step(state: State, event: Event, now: Now, rules: &Rules) -> (State, Vec<Action>) {
+    let mut turn = Turn {
+        state,
+        actions: Vec::new(),
+        now,
+        rules,
+    };
+    turn.notice_sleep();
+    turn.take(event);
+    (turn.state, turn.actions)
+}
+
+struct Turn<'a> {
+    state: State,
+    actions: Vec<Action>,
+    now: Now,
+    rules: &'a Rules,
+}
+
+impl Turn<'_> {
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Opened(view) => self.open(view),
+            Event::Needed { waiter, seen, why } => self.need(waiter, seen, why),
+            Event::WaiterLeft(waiter) => self.state.waiters.retain(|id| *id != waiter),
+            Event::Served(credentials) => self.served(credentials),
+            Event::RetryNow => self.retry_now(),
+            Event::SignedIn(stamp) => self.sign_in(stamp),
+            Event::SignedOut => self.sign_out(),
+            Event::FilesChanged(files) => self.files_changed(files),
+            Event::LockTaken => self.lock_taken(),
+            Event::LockNotTaken => self.lock_not_taken(),
+            Event::Reread(view) => self.reread(view),
+            Event::Marked(result) => self.marked(result),
+            Event::Exchanged(exchange) => self.exchanged(exchange),
+            Event::Saved(result) => self.saved(result),
+            Event::Removed(result) => self.removed(result),
+            Event::Tick => self.tick(),
+        }
+    }
+
+    /// A sleep of the machine is a jump of the wall clock between two events.
+    fn notice_sleep(&mut self) {
+        let Now { awake, wall, .. } = self.now;
+        if let Some((last_awake, last_wall)) = self.state.last.replace((awake, wall)) {
+            let awake_passed = i64::try_from(awake.saturating_sub(last_awake)).unwrap_or(i64::MAX);
+            if wall - last_wall > awake_passed.saturating_add(SLEEP_JUMP)
+                && let Some(lost) = &mut self.state.lost_answer
+            {
+                lost.sleep();
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What people, calls and other processes ask for.
+
+use super::*;
+
+impl Turn<'_> {
+    pub(super) fn open(&mut self, view: View) {
+        let file = view.files.state;
+        let ended = file.and_then(|file| file.ended);
+        let stored = file.is_some_and(|file| file.ended.is_none());
+        self.state.standing = match view.vault {
+            VaultView::Entry { stamp, .. } => {
+                return self.adopt(stamp, view.unfinished_exchange(None));
+            }
+            VaultView::Empty if stored && file.is_some_and(|file| file.saved) => {
+                Standing::Locked(LockedReason::KeyringLockedOrCleared)
+            }
+            VaultView::Unavailable(error) if stored => Standing::Locked(locked_reason(error)),
+            VaultView::Damaged if stored => Standing::Locked(LockedReason::KeyringFailed),
+            _ => match ended {
+                Some((EndingReason::SignedOut, _)) | None => Standing::SignedOut,
+                Some((reason, at)) => Standing::Ended { reason, at },
+            },
+        };
+        if let VaultView::Unavailable(error) = view.vault {
+            self.state.storage = Storage::NotSaved(not_saved(error));
+        }
+        if let VaultView::DeadEntry(session) = view.vault {
+            self.state.agenda.remove = Some(session);
+            self.proceed();
+        }
+    }
+
+    pub(super) fn need(&mut self, waiter: WaiterId, seen: Stamp, why: Why) {
+        let Some(held) = self.state.held.filter(|held| held.session == seen.session) else {
+            return self.settle_one(waiter, Outcome::SignedOut);
+        };
+        // A refusal of older credentials says nothing about these (I4).
+        if held.generation > seen.generation {
+            return self.settle_one(waiter, Outcome::Renewed);
+        }
+        if self.state.is_under_way() {
+            return self.wait(waiter);
+        }
+        if why == Why::Refused && !self.state.served && !self.state.refusals.take(self.now.awake) {
+            return self.settle_one(waiter, Outcome::Denied);
+        }
+        self.state.agenda.renew = Some(why);
+        match self.state.flight {
+            Flight::Pausing { due, floor } => {
+                let told = self.state.unreachable.is_some();
+                if floor || told {
+                    let who = self.state.unreachable.unwrap_or(Unreachable::Server);
+                    self.state.unreachable = Some(who);
+                    return self.settle_one(waiter, Outcome::Unreachable { due, who });
+                }
+                let round_is_on = !self.state.waiters.is_empty();
+                self.wait(waiter);
+                if !round_is_on {
+                    // Until now only the early renewal failed, and nobody was waiting for it.
+                    self.try_at(self.now.awake);
+                }
+            }
+            Flight::Idle | Flight::Keeping { .. } => {
+                self.state.flight = Flight::Idle;
+                self.wait(waiter);
+                self.proceed();
+            }
+            // Something else holds the flight for a moment; the agenda has the renewal.
+            _ => self.wait(waiter),
+        }
+    }
+
+    pub(super) fn served(&mut self, credentials: Id) {
+        if self
+            .state
+            .held
+            .is_none_or(|held| held.credentials != credentials)
+        {
+            return;
+        }
+        self.state.served = true;
+        self.state.failing_since = None;
+        // The server is back: no need to sit out the backoff. Once, or a server that serves calls but renews nothing
+        // would get an attempt per call.
+        if let Flight::Pausing { floor: false, .. } = self.state.flight
+            && !std::mem::replace(&mut self.state.skipped, true)
+        {
+            self.try_at(self.now.awake);
+        }
+    }
+
+    pub(super) fn retry_now(&mut self) {
+        match self.state.flight {
+            Flight::Pausing { floor: false, .. } => self.try_at(self.now.awake),
+            Flight::Keeping { tries, .. } => {
+                self.state.flight = Flight::Keeping {
+                    due: self.now.awake,
+                    tries,
+                };
+                self.tick();
+            }
+            Flight::Idle if matches!(self.state.standing, Standing::Locked(_)) => {
+                self.state.agenda.look = true;
+                self.proceed();
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn sign_in(&mut self, stamp: Stamp) {
+        if let Some(old) = self.state.held.take() {
+            self.note(Note::SignedOut);
+            self.actions
+                .push(Action::AppendEnded(old.session, EndingReason::SignedOut));
+            self.actions.push(Action::RevokeHeld);
+            self.actions.push(Action::Forget);
+            self.settle(Outcome::SignedOut);
+            self.state.standing = Standing::SignedOut;
+        }
+        if let Some(overtaken) = self.state.agenda.sign_in {
+            self.actions.push(Action::Drop(overtaken.credentials));
+        }
+        self.forget_renewal();
+        // The entry is overwritten, not removed.
+        self.state.agenda = Agenda {
+            sign_in: Some(stamp),
+            ..Agenda::default()
+        };
+        self.leave_pause();
+        self.proceed();
+    }
+
+    pub(super) fn sign_out(&mut self) {
+        let newcomer = self.state.agenda.sign_in.take();
+        if newcomer.is_some() {
+            self.actions.push(Action::SignInDone);
+        }
+        for session in [self.state.held, newcomer].into_iter().flatten() {
+            let ended = Action::AppendEnded(session.session, EndingReason::SignedOut);
+            self.actions.push(ended);
+            self.state.agenda.remove = Some(session.session);
+        }
+        if self.state.held.take().is_some() {
+            self.note(Note::SignedOut);
+            self.actions.push(Action::RevokeHeld);
+            self.actions
+                .push(Action::WriteEnded(EndingReason::SignedOut));
+        }
+        self.actions.push(Action::Forget);
+        self.settle(Outcome::SignedOut);
+        self.forget_renewal();
+        self.state.agenda.renew = None;
+        self.state.agenda.look = false;
+        self.state.standing = Standing::SignedOut;
+        self.leave_pause();
+        self.proceed();
+    }
+
+    pub(super) fn files_changed(&mut self, files: FileView) {
+        if let Some(reason) = files.ended {
+            return self.follow_ending(reason);
+        }
+        let is_newer = files.state.is_some_and(|file| {
+            file.ended.is_none()
+                && file.saved
+                && self
+                    .state
+                    .held
+                    .is_none_or(|held| file.stamp.supersedes(&held))
+        });
+        if is_newer && self.state.agenda.sign_in.is_none() {
+            self.state.agenda.look = true;
+            self.leave_pause();
+            self.proceed();
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The task that performs what [`step`](super::step) decides.
+//!
+//! One task per session owns the state. It never waits for anything but its inbox: each slow action runs in a task of
+//! its own and reports by a message. Callers only leave a message and wait for their outcome, so that none of them can
+//! cancel a renewal (I2), and no two decisions are ever made at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Action, Event, Exchange, Flight, Now, Outcome, Rules, Standing, State, View, WaiterId, Why,
+    step,
+};
+use crate::credentials::{Credentials, Id, Stamp};
+use crate::lock::LockGuard;
+use crate::shared::{Shared, millis};
+use crate::status::{Ending, Phase, Status};
+
+/// How often the files are looked at, so that a sign-out in one process reaches the others within 2 s.
+const FILE_POLL: Duration = Duration::from_millis(500);
+
+/// An application without a call for this long is not in use, and renews nothing ahead of expiry, in ms.
+const IN_USE_FOR: u64 = 300_000;
+
+/// What reaches the task.
+pub(crate) enum Message {
+    /// A call waits for newer credentials.
+    Need {
+        waiter: WaiterId,
+        seen: Stamp,
+        why: Why,
+        reply: oneshot::Sender<Outcome>,
+    },
+    WaiterLeft(WaiterId),
+    Served(Id),
+    RetryNow(oneshot::Sender<()>),
+    SignIn(Box<Credentials>, oneshot::Sender<()>),
+    SignOut(oneshot::Sender<()>),
+    /// Answered once nothing would be lost by quitting.
+    Quit(oneshot::Sender<()>),
+    /// The last handle is gone.
+    HandlesGone,
+    Lock(Option<LockGuard>),
+    Reread(View, Option<Box<Credentials>>),
+    Exchanged(Exchange, Option<Box<Credentials>>),
+    Done(Event),
+}
+
+/// The task.
+pub(crate) struct Driver {
+    pub(super) shared: Arc<Shared>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    pub(super) outbox: mpsc::UnboundedSender<Message>,
+    pub(super) state: State,
+    rules: Rules,
+    pub(super) lock: Option<LockGuard>,
+    /// Every credentials that the state names: held, received, found.
+    pub(super) known: Vec<Arc<Credentials>>,
+    waiters: HashMap<WaiterId, oneshot::Sender<Outcome>>,
+    pub(super) sign_ins: Vec<oneshot::Sender<()>>,
+    quitting: Vec<oneshot::Sender<()>>,
+    handles_gone: bool,
+    files_seen: (Option<std::time::SystemTime>, u64),
+    pub(super) identity: Option<(String, Option<String>)>,
+}
+
+impl Driver {
+    /// Reads the stored session, then starts the task.
+    pub(crate) async fn start(shared: Arc<Shared>) -> mpsc::UnboundedSender<Message> {
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let limits = &shared.config.limits;
+        let rules = Rules {
+            waiting: millis(limits.waiting),
+            grace: shared.config.protocol.grace().map_or(0, millis),
+            end_after: shared.config.end_after.map(millis),
+        };
+        let files_seen = shared.files.fingerprint();
+        let identity = shared.files.state().map(|file| (file.server, file.person));
+        let (view, found) = shared.look(None).await;
+        let mut driver = Self {
+            shared,
+            inbox,
+            outbox: outbox.clone(),
+            state: State::default(),
+            rules,
+            lock: None,
+            known: found.into_iter().map(Arc::new).collect(),
+            waiters: HashMap::new(),
+            sign_ins: Vec::new(),
+            quitting: Vec::new(),
+            handles_gone: false,
+            files_seen,
+            identity,
+        };
+        driver.decide(Event::Opened(view));
+        tokio::spawn(driver.run());
+        outbox
+    }
+
+    async fn run(mut self) {
+        let mut next_poll = self.shared.awake_ms() + millis(FILE_POLL);
+        while !(self.handles_gone && self.is_at_rest()) {
+            let now = self.shared.awake_ms();
+            let wake = self.state.next_wake(&self.rules).unwrap_or(u64::MAX);
+            if wake <= now {
+                self.decide(Event::Tick);
+            }
+            if next_poll <= now {
+                next_poll = now + millis(FILE_POLL);
+                self.look_at_files();
+            }
+            // Messages come in bursts; one timer serves a whole burst.
+            if let Ok(message) = self.inbox.try_recv() {
+                self.receive(message);
+                continue;
+            }
+            let wake = self.state.next_wake(&self.rules).unwrap_or(u64::MAX);
+            let pause = wake.min(next_poll).saturating_sub(self.shared.awake_ms());
+            let timer = self.shared.config.clock.sleep(Duration::from_millis(pause));
+            tokio::select! {
+                biased;
+                Some(message) = self.inbox.recv() => self.receive(message),
+                () = timer => {}
+            }
+        }
+        self.perform(Action::ReleaseLock);
+    }
+
+    /// Whether the task could end now without losing anything.
+    fn is_at_rest(&self) -> bool {
+        matches!(
+            self.state.flight,
+            Flight::Idle | Flight::Pausing { .. } | Flight::Keeping { .. }
+        )
+    }
+
+    fn receive(&mut self, message: Message) {
+        match message {
+            Message::Need {
+                waiter,
+                seen,
+                why,
+                reply,
+            } => {
+                self.waiters.insert(waiter, reply);
+                self.decide(Event::Needed { waiter, seen, why });
+            }
+            Message::WaiterLeft(waiter) => {
+                if self.waiters.remove(&waiter).is_some() {
+                    self.decide(Event::WaiterLeft(waiter));
+                }
+            }
+            Message::Served(credentials) => self.decide(Event::Served(credentials)),
+            Message::RetryNow(reply) => {
+                self.decide(Event::RetryNow);
+                let _ = reply.send(());
+            }
+            Message::SignIn(credentials, reply) => {
+                self.sign_ins.push(reply);
+                let stamp = credentials.stamp;
+                self.known.push(Arc::from(credentials));
+                self.decide(Event::SignedIn(stamp));
+            }
+            Message::SignOut(reply) => {
+                self.decide(Event::SignedOut);
+                let _ = reply.send(());
+            }
+            Message::Quit(reply) => self.quitting.push(reply),
+            Message::HandlesGone => self.handles_gone = true,
+            Message::Lock(Some(guard)) => {
+                self.lock = Some(guard);
+                self.decide(Event::LockTaken);
+            }
+            Message::Lock(None) => self.decide(Event::LockNotTaken),
+            Message::Reread(view, found) => {
+                self.known.extend(found.map(Arc::from));
+                self.decide(Event::Reread(view));
+            }
+            Message::Exchanged(exchange, received) => {
+                self.known.extend(received.map(Arc::from));
+                self.decide(Event::Exchanged(exchange));
+            }
+            Message::Done(event) => self.decide(event),
+        }
+        if !self.state.must_finish() {
+            for reply in self.quitting.drain(..) {
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    fn look_at_files(&mut self) {
+        let seen = self.shared.files.fingerprint();
+        if seen != self.files_seen {
+            self.files_seen = seen;
+            let files = self.shared.look_at_files(self.state.held);
+            self.decide(Event::FilesChanged(files));
+        }
+    }
+
+    /// One decision, and all of its actions in their order.
+    fn decide(&mut self, event: Event) {
+        let clock = &self.shared.config.clock;
+        let awake = self.shared.awake_ms();
+        let now = Now {
+            awake,
+            wall: clock.wall().as_millisecond(),
+            server: self.shared.server_clock.now(),
+            random: clock.random(),
+            in_use: awake.saturating_sub(self.shared.last_call.load(Ordering::Relaxed))
+                < IN_USE_FOR,
+        };
+        let (state, actions) = step(std::mem::take(&mut self.state), event, now, &self.rules);
+        self.state = state;
+        let mut outcomes = Vec::new();
+        for action in actions {
+            match action {
+                // Whoever is woken must find the new status.
+                Action::Settle(waiters, outcome) => outcomes.push((waiters, outcome)),
+                action => self.perform(action),
+            }
+        }
+        self.publish();
+        for (waiters, outcome) in outcomes {
+            for waiter in waiters {
+                if let Some(reply) = self.waiters.remove(&waiter) {
+                    let _ = reply.send(outcome);
+                }
+            }
+        }
+        if self.state.flight == Flight::Idle {
+            let held = self.state.held.map(|held| held.credentials);
+            self.known
+                .retain(|known| Some(known.stamp.credentials) == held);
+        }
+    }
+
+    /// Publishes the status if it changed: one revision per change.
+    fn publish(&self) {
+        self.shared
+            .wants_served
+            .store(self.state.wants_served(), Ordering::Relaxed);
+        self.shared.status.send_if_modified(|status| {
+            let mut next = self.status();
+            next.revision = status.revision;
+            next.endings = status.endings;
+            if next == *status {
+                return false;
+            }
+            next.revision += 1;
+            let ended_now = next.ending.is_some() && next.ending != status.ending;
+            if ended_now && !matches!(status.phase, Phase::Opening) {
+                next.endings += 1;
+            }
+            *status = next;
+            true
+        });
+    }
+
+    fn status(&self) -> Status {
+        let state = &self.state;
+        let (phase, ending, locked) = match state.standing {
+            Standing::Opening => (Phase::Opening, None, None),
+            Standing::SignedOut => (Phase::SignedOut, None, None),
+            Standing::Locked(reason) => (Phase::Locked, None, Some(reason)),
+            Standing::Ended { reason, at } => {
+                let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
+                (Phase::Ended, Some(Ending { reason, at }), None)
+            }
+            Standing::Active if state.unreachable.is_some() => (Phase::Unreachable, None, None),
+            Standing::Active if !state.waiters.is_empty() => (Phase::Renewing, None, None),
+            Standing::Active => (Phase::SignedIn, None, None),
+        };
+        let is_unreachable = phase == Phase::Unreachable;
+        let next_attempt_at = state.next_attempt().filter(|_| is_unreachable).map(|due| {
+            let pause = due.saturating_sub(self.shared.awake_ms());
+            let at = self.shared.wall_ms() + i64::try_from(pause).unwrap_or(0);
+            Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)
+        });
+        Status {
+            account: self.shared.config.account.clone(),
+            revision: 0,
+            phase,
+            server: self.identity.as_ref().map(|(server, _)| server.clone()),
+            person: self
+                .identity
+                .as_ref()
+                .and_then(|(_, person)| person.clone()),
+            storage: state.storage,
+            ending,
+            next_attempt_at,
+            unreachable: state.unreachable.filter(|_| is_unreachable),
+            locked,
+            endings: 0,
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What comes of a flight: adopted, renewed, failed, ended; and who is told.
+
+use super::*;
+
+impl Turn<'_> {
+    pub(super) fn adopt(&mut self, stamp: Stamp, renewing_at: Option<i64>) {
+        let at_start = self.state.standing == Standing::Opening;
+        self.note(if at_start {
+            Note::Opened
+        } else {
+            Note::Adopted
+        });
+        self.hold(stamp);
+        self.state.storage = Storage::Saved;
+        self.state.lost_answer = renewing_at.map(LostAnswer::at);
+        self.state.flight = Flight::Idle;
+        self.finish();
+    }
+
+    /// Calls use `stamp` from now on; everybody who waited can go on.
+    pub(super) fn hold(&mut self, stamp: Stamp) {
+        let replaced = self.state.held.replace(stamp);
+        self.state.standing = Standing::Active;
+        let is_sign_in = self.state.agenda.sign_in.take().is_some();
+        if replaced.is_some_and(|old| old.credentials == stamp.credentials) {
+            return;
+        }
+        self.actions.push(Action::Use(stamp.credentials));
+        self.forget_renewal();
+        self.state.agenda.renew = None;
+        self.state.ahead_at = pace_ahead(&stamp, self.now);
+        if is_sign_in {
+            self.note(Note::SignedIn);
+            self.actions.push(Action::SignInDone);
+        } else if replaced.is_some() {
+            self.note(Note::Renewed {
+                generation: stamp.generation,
+                waiters: self.state.waiters.len(),
+            });
+        }
+        let outcome = match replaced {
+            Some(old) if old.session != stamp.session => Outcome::SignedOut,
+            _ => Outcome::Renewed,
+        };
+        self.settle(outcome);
+    }
+
+    pub(super) fn hold_unsaved(&mut self, stamp: Stamp, why: NotSaved) {
+        self.hold(stamp);
+        self.state.storage = Storage::NotSaved(why);
+    }
+
+    /// An attempt proved nothing: tell who cannot be served in time, and try again later.
+    pub(super) fn fail(&mut self, token: TokenFate, retry_after: Option<u64>, write: bool) {
+        self.state.failing_since.get_or_insert(self.now.awake);
+        self.state.asked_twice = false;
+        let wall = self.now.wall;
+        if let Some(pause) = retry_after {
+            self.state.not_before = Some(wall + i64::try_from(pause).unwrap_or(0));
+        }
+        let due = self.pause_for(retry_after);
+        if write && let Some(held) = self.state.held {
+            let saved = self.state.storage == Storage::Saved;
+            self.write_state(held.credentials, saved, Some(token));
+        }
+        self.pause(due, retry_after.is_some());
+    }
+
+    /// When the next attempt is due, in awake ms. Counts a failure.
+    pub(super) fn pause_for(&mut self, retry_after: Option<u64>) -> u64 {
+        let drawn = self.state.backoff.next(self.now.random);
+        let after_lost = self
+            .state
+            .lost_answer
+            .as_mut()
+            .and_then(|lost| lost.next(self.now.wall, self.rules.grace));
+        self.now.awake + after_lost.unwrap_or(drawn).max(retry_after.unwrap_or(0))
+    }
+
+    pub(super) fn pause(&mut self, due: u64, floor: bool) {
+        let is_beyond_budget = self.state.budget_until.is_none_or(|until| due > until);
+        if is_beyond_budget {
+            self.tell_unreachable(due, Unreachable::Server);
+        }
+        // The stored refresh token may be a spent one: nobody else may exchange it.
+        if due > self.now.awake + KEEP_LOCK_UP_TO && !self.is_unsaved() {
+            self.release();
+        }
+        self.state.flight = Flight::Pausing { due, floor };
+    }
+
+    /// Read again after the rejection, and still these: the session is over (I6).
+    pub(super) fn confirm(&mut self, ambiguous: bool) {
+        if ambiguous && !self.state.asked_twice {
+            self.state.asked_twice = true;
+            let due = self.now.awake + ASK_AGAIN_AFTER;
+            return self.pause(due, true);
+        }
+        self.end(if self.state.lost_answer.is_some() {
+            EndingReason::LostAnswer
+        } else {
+            EndingReason::Rejected
+        });
+    }
+
+    pub(super) fn end(&mut self, reason: EndingReason) {
+        let Some(held) = self.state.held.take() else {
+            return self.finish();
+        };
+        self.note(Note::Ended(reason));
+        self.actions.push(Action::AppendEnded(held.session, reason));
+        self.actions.push(Action::WriteEnded(reason));
+        self.actions.push(Action::Forget);
+        self.over(held.session, reason);
+    }
+
+    /// Another process ended the session (or this one, while something of it was under way).
+    pub(super) fn follow_ending(&mut self, reason: EndingReason) {
+        let Some(held) = self.state.held.take() else {
+            return self.finish();
+        };
+        self.note(Note::Ended(reason));
+        self.actions.push(Action::Forget);
+        self.over(held.session, reason);
+    }
+
+    pub(super) fn over(&mut self, session: Id, reason: EndingReason) {
+        self.state.standing = match reason {
+            EndingReason::SignedOut => Standing::SignedOut,
+            _ => Standing::Ended {
+                reason,
+                at: self.now.wall,
+            },
+        };
+        self.state.storage = Storage::Saved;
+        self.settle(Outcome::SignedOut);
+        self.forget_renewal();
+        self.state.agenda.renew = None;
+        self.state.agenda.remove = Some(session);
+        self.leave_pause();
+        self.proceed();
+    }
+
+    pub(super) fn still_locked(&mut self, view: View) {
+        let reason = match view.vault {
+            VaultView::Unavailable(error) => locked_reason(error),
+            VaultView::Damaged => LockedReason::KeyringFailed,
+            _ => LockedReason::KeyringLockedOrCleared,
+        };
+        self.state.standing = Standing::Locked(reason);
+    }
+
+    /// This flight is done; what else is on the agenda comes next, with the lock still held.
+    pub(super) fn finish(&mut self) {
+        self.state.flight = Flight::Idle;
+        self.proceed();
+    }
+
+    /// Keeps the lock until the held credentials are saved; a renewal that is wanted meanwhile does not wait for that.
+    pub(super) fn keep(&mut self, tries: u32) {
+        if self.state.agenda.renew.is_some() {
+            return self.finish();
+        }
+        let pause = SAVE_AGAIN_AT_MOST.min(SAVE_AGAIN_AFTER << tries.min(5));
+        self.state.flight = Flight::Keeping {
+            due: self.now.awake + pause,
+            tries: tries + 1,
+        };
+    }
+
+    pub(super) fn release(&mut self) {
+        if self.state.locked {
+            self.state.locked = false;
+            self.actions.push(Action::ReleaseLock);
+        }
+    }
+
+    /// The pause or the keeping belonged to a session that is over.
+    pub(super) fn leave_pause(&mut self) {
+        if matches!(
+            self.state.flight,
+            Flight::Pausing { .. } | Flight::Keeping { .. }
+        ) {
+            self.state.flight = Flight::Idle;
+        }
+    }
+
+    pub(super) fn try_at(&mut self, due: u64) {
+        self.state.flight = Flight::Pausing { due, floor: false };
+        self.tick();
+    }
+
+    pub(super) fn forget_renewal(&mut self) {
+        self.state.unreachable = None;
+        self.state.budget_until = None;
+        self.state.lost_answer = None;
+        self.state.backoff = Backoff::default();
+        self.state.failing_since = None;
+        self.state.not_before = None;
+        self.state.asked_twice = false;
+        self.state.skipped = false;
+        self.state.served = false;
+        self.state.ahead_at = None;
+    }
+
+    /// The credentials whose exchange is under way, if they are still the held ones.
+    pub(super) fn current_of_flight(&self) -> Option<Stamp> {
+        match self.state.flight {
+            Flight::Exchanging { from, .. } => self
+                .state
+                .held
+                .filter(|held| held.credentials == from.credentials),
+            _ => self.state.held,
+        }
+    }
+
+    pub(super) fn wait(&mut self, waiter: WaiterId) {
+        self.state.waiters.push(waiter);
+        if self.state.locked && self.state.budget_until.is_none() {
+            self.state.budget_until = Some(self.now.awake + self.rules.waiting);
+        }
+    }
+
+    pub(super) fn settle(&mut self, outcome: Outcome) {
+        self.state.budget_until = None;
+        if !self.state.waiters.is_empty() {
+            let waiters = std::mem::take(&mut self.state.waiters);
+            self.actions.push(Action::Settle(waiters, outcome));
+        }
+    }
+
+    pub(super) fn settle_one(&mut self, waiter: WaiterId, outcome: Outcome) {
+        self.actions.push(Action::Settle(vec![waiter], outcome));
+    }
+
+    /// One failure for all who wait (I8). Nobody is told where nobody waits: a failed early renewal disturbs no one.
+    pub(super) fn tell_unreachable(&mut self, due: u64, who: Unreachable) {
+        if !self.state.waiters.is_empty() {
+            self.state.unreachable = Some(who);
+            self.note(Note::WaitersTold {
+                waiters: self.state.waiters.len(),
+            });
+            self.settle(Outcome::Unreachable { due, who });
+        }
+    }
+
+    pub(super) fn write_state(&mut self, of: Id, saved: bool, failure: Option<TokenFate>) {
+        self.actions.push(Action::WriteState {
+            of,
+            saved,
+            not_before: self.state.not_before,
+            failure,
+        });
+    }
+
+    pub(super) fn note(&mut self, note: Note) {
+        self.actions.push(Action::Note(note));
+    }
+}
+
+impl View {
+    /// When an exchange of the stored credentials was begun whose end nobody recorded: its answer may be lost. Not the
+    /// one that this process itself marked, and not one that is known to have left the token alone.
+    pub(super) fn unfinished_exchange(&self, own_mark: Option<i64>) -> Option<i64> {
+        let VaultView::Entry { stamp, renewing_at } = self.vault else {
+            return None;
+        };
+        let begun = renewing_at.filter(|at| Some(*at) != own_mark)?;
+        let left_alone = self
+            .files
+            .state
+            .and_then(|file| file.last_failure)
+            .is_some_and(|(credentials, at, token)| {
+                credentials == stamp.credentials && at >= begun && token != TokenFate::MaybeUsed
+            });
+        (!left_alone).then_some(begun)
+    }
+}
+
+/// A random point in the last third to quarter of the lifetime: calls then do not wait, and a fleet that started
+/// together does not march in step.
+pub(super) fn pace_ahead(stamp: &Stamp, now: Now) -> Option<u64> {
+    let until = stamp.access_until?;
+    let lifetime = u64::try_from(until - stamp.issued_at).ok()?;
+    let left = u64::try_from(until - now.server).ok()?;
+    let (third, quarter) = (lifetime / 3, lifetime / 4);
+    let before_expiry = quarter + now.random % (third - quarter + 1);
+    Some(now.awake + left.saturating_sub(before_expiry))
+}
+
+pub(super) fn not_saved(error: VaultError) -> NotSaved {
+    match error {
+        VaultError::Locked => NotSaved::KeyringLocked,
+        VaultError::Missing => NotSaved::KeyringMissing,
+        VaultError::TooLong => NotSaved::TooLong,
+        VaultError::Slow => NotSaved::KeyringSlow,
+        VaultError::Failed => NotSaved::KeyringFailed,
+    }
+}
+
+pub(super) fn locked_reason(error: VaultError) -> LockedReason {
+    match error {
+        // A locked keyring with its prompt open does not answer in time, either.
+        VaultError::Locked | VaultError::Slow => LockedReason::KeyringLocked,
+        VaultError::Missing => LockedReason::KeyringMissing,
+        VaultError::TooLong | VaultError::Failed => LockedReason::KeyringFailed,
+    }
+}

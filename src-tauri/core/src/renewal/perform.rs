@@ -1,0 +1,323 @@
+//! The actions themselves: lock, vault, files, and the exchange on the wire.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use super::flight::{Driver, Message};
+use super::{Action, Event, Exchange, SaveFailure};
+use crate::credentials::{Credentials, Id};
+use crate::journal::Note;
+use crate::lock::{Failure, FileStanding, StateFile};
+use crate::shared::{Shared, millis};
+use crate::status::EndingReason;
+use crate::vault::VaultError;
+use crate::verdict::{Envelope, Reading, TokenFate, Verdict, judge};
+
+impl Driver {
+    pub(super) fn perform(&mut self, action: Action) {
+        match action {
+            Action::TakeLock { patient } => self.take_lock(patient),
+            Action::ReleaseLock => {
+                if let Some(guard) = self.lock.take() {
+                    // A write that outlived its limit may still be under way: the lock outlives it.
+                    self.shared.keeper.after_outstanding(move || drop(guard));
+                }
+            }
+            Action::Reread => {
+                let held = self.state.held;
+                self.spawn(|shared| async move {
+                    let (view, found) = shared.look(held).await;
+                    Message::Reread(view, found.map(Box::new))
+                });
+            }
+            Action::Mark { at } => {
+                let Some(held) = self.shared.current.load_full() else {
+                    return self.report(Event::Marked(Err(VaultError::Failed)));
+                };
+                self.spawn(move |shared| async move {
+                    let limit = shared.config.limits.vault_write;
+                    let text = held.to_text(Some(at));
+                    Message::Done(Event::Marked(shared.keeper.write(Some(text), limit).await))
+                });
+            }
+            Action::Exchange => self.exchange(),
+            Action::Save(stamp) => {
+                let Some(credentials) = self.find(stamp.credentials) else {
+                    let failure = SaveFailure::Vault(VaultError::Failed);
+                    return self.report(Event::Saved(Err(failure)));
+                };
+                self.spawn(move |shared| async move {
+                    Message::Done(Event::Saved(save(&shared, &credentials).await))
+                });
+            }
+            Action::Remove(session) => self.spawn(move |shared| async move {
+                Message::Done(Event::Removed(remove(&shared, session).await))
+            }),
+            Action::Use(id) => {
+                if let Some(credentials) = self.find(id) {
+                    self.identity = Some((credentials.origin.clone(), credentials.person.clone()));
+                    self.shared.current.store(Some(credentials));
+                }
+            }
+            Action::Forget => self.shared.current.store(None),
+            Action::Drop(id) => {
+                if let Some(credentials) = self.find(id) {
+                    self.revoke(credentials);
+                }
+            }
+            Action::RevokeHeld => {
+                if let Some(credentials) = self.shared.current.load_full() {
+                    self.revoke(credentials);
+                }
+            }
+            Action::AppendEnded(session, reason) => {
+                let appended = self.shared.files.append_ended(session, reason);
+                log_failure("ended list", appended);
+            }
+            Action::WriteState {
+                of,
+                saved,
+                not_before,
+                failure,
+            } => self.write_state(of, saved, not_before, failure),
+            Action::WriteEnded(reason) => self.write_ended(reason),
+            Action::Settle(..) => unreachable!("settled after publishing"),
+            Action::SignInDone => {
+                for reply in self.sign_ins.drain(..) {
+                    let _ = reply.send(());
+                }
+            }
+            Action::Note(note) => self
+                .shared
+                .journal
+                .note(self.shared.config.clock.wall(), &note),
+        }
+    }
+
+    /// Runs a slow action in a task of its own; it reports by a message.
+    fn spawn<F>(&self, action: impl FnOnce(Arc<Shared>) -> F)
+    where
+        F: Future<Output = Message> + Send + 'static,
+    {
+        let outbox = self.outbox.clone();
+        let work = action(self.shared.clone());
+        tokio::spawn(async move {
+            let _ = outbox.send(work.await);
+        });
+    }
+
+    fn report(&self, event: Event) {
+        let _ = self.outbox.send(Message::Done(event));
+    }
+
+    fn find(&self, id: Id) -> Option<Arc<Credentials>> {
+        self.known
+            .iter()
+            .find(|known| known.stamp.credentials == id)
+            .cloned()
+    }
+
+    fn take_lock(&self, patient: bool) {
+        let limit = if patient {
+            self.shared.config.limits.lock
+        } else {
+            Duration::ZERO
+        };
+        let began = self.shared.awake_ms();
+        self.spawn(move |shared| async move {
+            let clock = &shared.config.clock;
+            let guard = match shared.files.try_lock() {
+                Ok(None) if !limit.is_zero() => tokio::select! {
+                    guard = shared.files.lock() => guard.ok(),
+                    () = clock.sleep(limit) => None,
+                },
+                other => other.ok().flatten(),
+            };
+            let ms = shared.awake_ms().saturating_sub(began);
+            if ms > 0 {
+                shared.journal.note(clock.wall(), &Note::LockWaited { ms });
+            }
+            Message::Lock(guard)
+        });
+    }
+
+    fn exchange(&self) {
+        let Some(held) = self.shared.current.load_full() else {
+            let exchange = Exchange::Inconclusive {
+                token: TokenFate::NotSent,
+                retry_after: None,
+            };
+            return self.report(Event::Exchanged(exchange));
+        };
+        self.spawn(move |shared| async move {
+            // A protocol that an adopter brought may panic. The attempt is over then, and nothing else.
+            let attempt = AssertUnwindSafe(exchange(&shared, &held))
+                .catch_unwind()
+                .await;
+            let (exchange, received) = attempt.unwrap_or((
+                Exchange::Inconclusive {
+                    token: TokenFate::MaybeUsed,
+                    retry_after: None,
+                },
+                None,
+            ));
+            Message::Exchanged(exchange, received.map(Box::new))
+        });
+    }
+
+    /// Tells the server that these are no longer wanted. Nobody waits for it, and nothing depends on it.
+    fn revoke(&self, credentials: Arc<Credentials>) {
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            let done = revoke(&shared, &credentials).await;
+            let wall = shared.config.clock.wall();
+            shared.journal.note(wall, &Note::Revoked(done));
+        });
+    }
+
+    fn write_state(
+        &self,
+        of: Id,
+        saved: bool,
+        not_before: Option<i64>,
+        failure: Option<TokenFate>,
+    ) {
+        let Some(credentials) = self.find(of) else {
+            return;
+        };
+        let wall = self.shared.wall_ms();
+        let mut file = StateFile::new(
+            &self.shared.config.account,
+            &credentials,
+            FileStanding::SignedIn,
+        );
+        file.saved_at = saved.then_some(wall);
+        file.not_before = not_before;
+        file.last_failure = failure.map(|token| Failure {
+            credentials: of,
+            at: wall,
+            token,
+        });
+        log_failure("state file", self.shared.files.write_state(&file));
+    }
+
+    fn write_ended(&self, reason: EndingReason) {
+        if let Some(credentials) = self.shared.current.load_full() {
+            let at = self.shared.wall_ms();
+            let file = StateFile::new(
+                &self.shared.config.account,
+                &credentials,
+                FileStanding::Ended { reason, at },
+            );
+            log_failure("state file", self.shared.files.write_state(&file));
+        }
+    }
+}
+
+/// One attempt: every dialect at most once, the one that worked last first.
+async fn exchange(shared: &Shared, held: &Credentials) -> (Exchange, Option<Credentials>) {
+    let protocol = &shared.config.protocol;
+    let not_sent = Exchange::Inconclusive {
+        token: TokenFate::NotSent,
+        retry_after: None,
+    };
+    let Ok(clients) = shared.clients(&held.origin) else {
+        return (not_sent, None);
+    };
+    let wire = clients.wire(shared.server_clock.clone(), shared.config.limits.attempt);
+    let mut verdict = None;
+    for dialect in protocol.dialects(Some(held.dialect)) {
+        let answer = wire.post(&protocol.renewal(&held.refresh, dialect)).await;
+        let outcome = answer
+            .as_ref()
+            .map(|answer| (answer, protocol.read_renewal(answer, dialect)))
+            .map_err(|trouble| *trouble);
+        let is_other_dialect = matches!(outcome, Ok((_, Reading::OtherDialect)));
+        verdict = Some(judge(outcome, dialect));
+        if !is_other_dialect {
+            break;
+        }
+    }
+    match verdict {
+        Some(Verdict::Renewed { tokens, dialect }) => {
+            let subject = protocol.subject(&tokens);
+            if held.subject.is_some() && subject != held.subject {
+                // Somebody else's credentials: never used, and no reason to end anything.
+                let lost = Exchange::Inconclusive {
+                    token: TokenFate::MaybeUsed,
+                    retry_after: None,
+                };
+                return (lost, None);
+            }
+            let received = held.renewed(tokens, dialect, subject, shared.server_clock.now());
+            (Exchange::Renewed(received.stamp), Some(received))
+        }
+        Some(Verdict::Rejected { ambiguous }) => (Exchange::Rejected { ambiguous }, None),
+        Some(Verdict::Inconclusive { token, retry_after }) => {
+            let retry_after = retry_after.map(millis);
+            (Exchange::Inconclusive { token, retry_after }, None)
+        }
+        None => (not_sent, None),
+    }
+}
+
+/// Saves under the lock. A sign-out needs no lock, so the ended list is read before and after (I5):
+/// 1. ended, then looked at: nothing is written;
+/// 2. looked at, ended, written: the second look finds it, and the entry is removed again;
+/// 3. written, looked at, ended: whoever ended it removes the entry once it has the lock.
+async fn save(shared: &Shared, credentials: &Credentials) -> Result<(), SaveFailure> {
+    let limit = shared.config.limits.vault_write;
+    let session = credentials.stamp.session;
+    if let Some(reason) = shared.files.ending_of(session) {
+        return Err(SaveFailure::Ended(reason));
+    }
+    let written = shared
+        .keeper
+        .write(Some(credentials.to_text(None)), limit)
+        .await;
+    if let Some(reason) = shared.files.ending_of(session) {
+        let _ = shared.keeper.write(None, limit).await;
+        return Err(SaveFailure::Ended(reason));
+    }
+    written.map_err(SaveFailure::Vault)
+}
+
+/// Removes the entry under the lock, if it is this session's: a compare before the delete.
+async fn remove(shared: &Shared, session: Id) -> Result<(), VaultError> {
+    let limits = &shared.config.limits;
+    let Some(text) = shared.keeper.read(limits.vault_read).await? else {
+        return Ok(());
+    };
+    let found = Credentials::from_text(&text, shared.config.protocol.name());
+    match found {
+        Some((found, _)) if found.stamp.session == session => {
+            shared.keeper.write(None, limits.vault_write).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn revoke(shared: &Shared, credentials: &Credentials) -> bool {
+    let protocol = &shared.config.protocol;
+    let Some(request) = protocol.revocation(&credentials.refresh, credentials.dialect) else {
+        return false;
+    };
+    let Ok(clients) = shared.clients(&credentials.origin) else {
+        return false;
+    };
+    let wire = clients.wire(shared.server_clock.clone(), shared.config.limits.attempt);
+    let answer = wire.post(&request).await;
+    answer.is_ok_and(|answer| {
+        Envelope::read(&answer.body).is_some_and(|envelope| envelope.errors.is_empty())
+    })
+}
+
+fn log_failure(what: &'static str, result: std::io::Result<()>) {
+    if let Err(error) = result {
+        tracing::warn!(target: "graphql_session", what, cause = %error.kind(), "could not be written");
+    }
+}

@@ -1,0 +1,342 @@
+//! How a flight goes on: lock, reread, mark, exchange, save.
+
+use super::*;
+
+impl Turn<'_> {
+    /// Begins whatever the agenda asks for; with an empty one the lock is released.
+    pub(super) fn proceed(&mut self) {
+        if !matches!(self.state.flight, Flight::Idle) {
+            return;
+        }
+        let Agenda {
+            look,
+            sign_in,
+            remove,
+            renew,
+        } = self.state.agenda;
+        if !look && sign_in.is_none() && remove.is_none() && renew.is_none() && !self.is_unsaved() {
+            return self.release();
+        }
+        self.state.round_began = self.now.wall;
+        if self.state.locked {
+            return self.reread_now();
+        }
+        self.state.flight = Flight::Locking;
+        // A lock that is taken is left to its holder, if nothing but the early renewal wants it.
+        let only_ahead = renew == Some(Why::Ahead)
+            && !look
+            && sign_in.is_none()
+            && remove.is_none()
+            && !self.is_unsaved();
+        self.actions.push(Action::TakeLock {
+            patient: !only_ahead,
+        });
+    }
+
+    pub(super) fn is_unsaved(&self) -> bool {
+        self.state.held.is_some() && matches!(self.state.storage, Storage::NotSaved(_))
+    }
+
+    pub(super) fn reread_now(&mut self) {
+        self.state.flight = Flight::Rereading;
+        self.actions.push(Action::Reread);
+    }
+
+    pub(super) fn lock_taken(&mut self) {
+        self.state.locked = true;
+        if !self.state.waiters.is_empty() && self.state.budget_until.is_none() {
+            self.state.budget_until = Some(self.now.awake + self.rules.waiting);
+        }
+        self.reread_now();
+    }
+
+    pub(super) fn lock_not_taken(&mut self) {
+        self.state.flight = Flight::Idle;
+        if let Some(stamp) = self.state.agenda.sign_in {
+            // The person is signed in all the same; what cannot be saved now is saved later.
+            self.hold_unsaved(stamp, NotSaved::KeyringSlow);
+        }
+        if self.state.agenda.renew == Some(Why::Ahead) {
+            if self.state.waiters.is_empty() {
+                // Whoever holds the lock renews; the state file will say so.
+                self.state.agenda.renew = None;
+                self.state.ahead_at = Some(self.now.awake + LOOK_AGAIN_WHEN_IDLE);
+                return;
+            }
+            // A call joined meanwhile, and does not mind waiting for the lock.
+            self.state.agenda.renew = Some(Why::Expired);
+            return self.proceed();
+        }
+        let due = self.pause_for(None);
+        self.tell_unreachable(due, Unreachable::HeldByOtherProcess);
+        self.state.flight = Flight::Pausing { due, floor: false };
+    }
+
+    pub(super) fn reread(&mut self, view: View) {
+        if let Some(reason) = view.files.ended
+            && self.state.held.is_some()
+        {
+            self.state.flight = Flight::Idle;
+            return self.follow_ending(reason);
+        }
+        let confirming = match self.state.flight {
+            Flight::Confirming { ambiguous } => Some(ambiguous),
+            _ => None,
+        };
+        self.state.flight = Flight::Idle;
+        self.state.agenda.look = false;
+        if let VaultView::Entry { stamp, .. } = view.vault {
+            let unfinished = view.unfinished_exchange(self.state.marked_at);
+            let newest = self.state.agenda.sign_in.or(self.state.held);
+            match newest {
+                Some(ours) if ours.credentials == stamp.credentials => {
+                    // Whoever began that exchange held this lock, and is gone.
+                    if self.state.lost_answer.is_none() {
+                        self.state.lost_answer = unfinished.map(LostAnswer::at);
+                    }
+                }
+                Some(ours) if !stamp.supersedes(&ours) => {}
+                _ => {
+                    if self.state.agenda.sign_in.take().is_some() {
+                        self.actions.push(Action::SignInDone);
+                    }
+                    return self.adopt(stamp, unfinished);
+                }
+            }
+        } else if let Standing::Locked(_) = self.state.standing {
+            self.still_locked(view);
+        }
+        if let VaultView::DeadEntry(session) = view.vault {
+            self.state.agenda.remove = Some(session);
+        }
+        if let Some(ambiguous) = confirming {
+            return self.confirm(ambiguous);
+        }
+        self.work_off(view.files);
+    }
+
+    /// Nothing newer is stored: do what the agenda says.
+    pub(super) fn work_off(&mut self, files: FileView) {
+        if let Some(stamp) = self.state.agenda.sign_in {
+            self.save(stamp, 0);
+        } else if let Some(session) = self.state.agenda.remove {
+            self.state.flight = Flight::Removing;
+            self.actions.push(Action::Remove(session));
+        } else if let (Some(held), Some(_)) = (self.state.held, self.state.agenda.renew) {
+            self.consider_renewing(held, files);
+        } else if let Some(held) = self.state.held.filter(|_| self.is_unsaved()) {
+            self.save(held, 0);
+        } else {
+            self.state.agenda.renew = None;
+            self.finish();
+        }
+    }
+
+    pub(super) fn save(&mut self, received: Stamp, tries: u32) {
+        self.state.flight = Flight::Saving { received, tries };
+        self.actions.push(Action::Save(received));
+    }
+
+    pub(super) fn consider_renewing(&mut self, held: Stamp, files: FileView) {
+        if let Some(file) = files
+            .state
+            .filter(|file| file.stamp.credentials == held.credentials)
+        {
+            self.state.not_before = self.state.not_before.max(file.not_before);
+            // Another process just tried with the same credentials: one outage is one series of attempts.
+            if let Some((credentials, at, token)) = file.last_failure
+                && credentials == held.credentials
+                && at > self.state.round_began
+            {
+                if token == TokenFate::MaybeUsed && self.state.lost_answer.is_none() {
+                    self.state.lost_answer = Some(LostAnswer::at(at));
+                }
+                return self.fail(token, None, false);
+            }
+        }
+        let wait = self
+            .state
+            .not_before
+            .map_or(0, |until| until - self.now.wall);
+        if wait > 0 {
+            let due = self.now.awake + u64::try_from(wait).unwrap_or(0);
+            self.tell_unreachable(due, Unreachable::Server);
+            return self.pause(due, true);
+        }
+        self.state.flight = Flight::Marking;
+        self.state.marked_at = Some(self.now.wall);
+        self.actions.push(Action::Mark { at: self.now.wall });
+    }
+
+    pub(super) fn marked(&mut self, result: Result<(), VaultError>) {
+        let Some(held) = self.current_of_flight() else {
+            return self.finish();
+        };
+        match result {
+            Ok(()) => self.state.storage = Storage::Saved,
+            Err(error) => {
+                self.note(Note::SaveFailed(error));
+                let works = self.state.agenda.renew == Some(Why::Ahead)
+                    && !held.has_expired(self.now.server);
+                if works && self.state.waiters.is_empty() {
+                    let due = self.pause_for(None);
+                    return self.pause(due, false);
+                }
+                self.state.storage = Storage::NotSaved(not_saved(error));
+            }
+        }
+        let attempt = self.state.backoff.failures() + 1;
+        self.note(Note::AttemptSent {
+            why: self.state.agenda.renew.unwrap_or(Why::Expired),
+            attempt,
+            generation: held.generation,
+            waiters: self.state.waiters.len(),
+        });
+        self.state.flight = Flight::Exchanging {
+            from: held,
+            sent_at: self.now.awake,
+            attempt,
+        };
+        self.actions.push(Action::Exchange);
+    }
+
+    pub(super) fn exchanged(&mut self, exchange: Exchange) {
+        let Flight::Exchanging { sent_at, .. } = self.state.flight else {
+            return;
+        };
+        let took = self.now.awake.saturating_sub(sent_at);
+        self.note(Note::Answered { exchange, took });
+        let ours = self.current_of_flight();
+        if let Exchange::Renewed(received) = exchange {
+            if ours.is_some_and(|held| held.session == received.session) {
+                self.save(received, 0);
+            } else {
+                // Signed out, or signed in anew, while it was on the wire (I5).
+                self.actions.push(Action::Drop(received.credentials));
+                self.finish();
+            }
+            return;
+        }
+        if ours.is_none() {
+            return self.finish();
+        }
+        match exchange {
+            Exchange::Renewed(_) => {}
+            Exchange::Rejected { ambiguous } => {
+                self.state.flight = Flight::Confirming { ambiguous };
+                self.actions.push(Action::Reread);
+            }
+            Exchange::Inconclusive { token, retry_after } => {
+                if token == TokenFate::MaybeUsed && self.state.lost_answer.is_none() {
+                    let took = i64::try_from(took).unwrap_or(0);
+                    self.state.lost_answer = Some(LostAnswer::at(self.now.wall - took));
+                }
+                self.fail(token, retry_after, true);
+            }
+        }
+    }
+
+    pub(super) fn saved(&mut self, result: Result<(), SaveFailure>) {
+        let Flight::Saving { received, tries } = self.state.flight else {
+            return;
+        };
+        let is_sign_in = self
+            .state
+            .agenda
+            .sign_in
+            .is_some_and(|stamp| stamp.credentials == received.credentials);
+        let is_ours = is_sign_in
+            || self
+                .state
+                .held
+                .is_some_and(|held| held.session == received.session);
+        let ended = match result {
+            Err(SaveFailure::Ended(reason)) => Some(reason),
+            Ok(()) | Err(SaveFailure::Vault(_)) => None,
+        };
+        if !is_ours || ended.is_some() {
+            return self.drop_late(received, is_sign_in, ended);
+        }
+        let failure = match result {
+            Err(SaveFailure::Vault(error)) => Some(error),
+            Ok(()) | Err(SaveFailure::Ended(_)) => None,
+        };
+        self.note(failure.map_or(Note::Saved, Note::SaveFailed));
+        self.write_state(received.credentials, failure.is_none(), None);
+        self.hold(received);
+        match failure {
+            None => {
+                self.state.storage = Storage::Saved;
+                self.finish();
+            }
+            Some(error) => {
+                self.state.storage = Storage::NotSaved(not_saved(error));
+                self.keep(tries);
+            }
+        }
+    }
+
+    /// Signed out, or signed in anew, while they were being saved (I5): whatever was written is removed.
+    pub(super) fn drop_late(
+        &mut self,
+        received: Stamp,
+        is_sign_in: bool,
+        ended: Option<EndingReason>,
+    ) {
+        self.actions.push(Action::Drop(received.credentials));
+        self.state.flight = Flight::Idle;
+        if is_sign_in {
+            self.state.agenda.sign_in = None;
+            self.actions.push(Action::SignInDone);
+        } else if let Some(reason) = ended {
+            self.follow_ending(reason);
+        }
+        self.state.agenda.remove = Some(received.session);
+        self.proceed();
+    }
+
+    pub(super) fn removed(&mut self, result: Result<(), VaultError>) {
+        self.note(Note::Removed(result.is_ok()));
+        self.state.agenda.remove = None;
+        self.finish();
+    }
+
+    pub(super) fn tick(&mut self) {
+        let awake = self.now.awake;
+        if let (Some(since), Some(after)) = (self.state.failing_since, self.rules.end_after)
+            && awake >= since + after
+            && self.state.held.is_some()
+            && matches!(self.state.flight, Flight::Pausing { .. })
+        {
+            self.state.flight = Flight::Idle;
+            return self.end(EndingReason::UnreachableTooLong);
+        }
+        if self.state.budget_until.is_some_and(|until| until <= awake) {
+            let who = match self.state.flight {
+                Flight::Locking => Unreachable::HeldByOtherProcess,
+                _ => Unreachable::Server,
+            };
+            self.tell_unreachable(self.state.next_attempt().unwrap_or(awake), who);
+        }
+        match self.state.flight {
+            Flight::Pausing { due, .. } if due <= awake => {
+                self.state.flight = Flight::Idle;
+                self.proceed();
+            }
+            Flight::Keeping { due, tries } if due <= awake => match self.state.held {
+                Some(held) => self.save(held, tries),
+                None => self.finish(),
+            },
+            Flight::Idle if self.state.ahead_at.is_some_and(|at| at <= awake) => {
+                self.state.ahead_at = None;
+                if self.now.in_use {
+                    self.state.agenda.renew.get_or_insert(Why::Ahead);
+                    self.proceed();
+                } else {
+                    self.state.ahead_at = Some(awake + LOOK_AGAIN_WHEN_IDLE);
+                }
+            }
+            _ => {}
+        }
+    }
+}

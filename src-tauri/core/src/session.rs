@@ -1,0 +1,603 @@
+//! [`Session`], the one public handle: sign in, run calls, watch the status, sign out.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::config::Config;
+use crate::credentials::{Credentials, Id, Stamp};
+use crate::error::{Code, Error};
+use crate::journal;
+use crate::operation::OperationKind;
+use crate::protocol::{Dialect, Endpoint, Issued, Person, Tokens};
+use crate::renewal::flight::{Driver, Message};
+use crate::renewal::{Outcome, WaiterId, Why};
+use crate::shared::Shared;
+use crate::status::{Phase, Status};
+use crate::transport::{Origin, header_date, read_body};
+use crate::verdict;
+
+/// An access token this close to its end counts as expired, in ms: Twenty states an expiry up to 1 s later than the
+/// one it applies.
+const EXPIRY_MARGIN: i64 = 1_000;
+
+/// Request headers that a caller may set. Everything else stays out: above all `authorization`, `cookie` and `host`.
+const ALLOWED_HEADERS: [&str; 4] = [
+    "content-type",
+    "accept",
+    "accept-language",
+    "apollo-require-preflight",
+];
+
+/// Prefixes of further ones, for tracing and client names.
+const ALLOWED_PREFIXES: [&str; 3] = ["x-", "graphql-", "apollographql-"];
+
+/// Forwarding headers speak of addresses; a page has no say in those.
+const REFUSED_PREFIX: &str = "x-forwarded";
+
+/// What a person has with one account at one server. Cheap to clone; all clones are the same session.
+#[derive(Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    inbox: mpsc::UnboundedSender<Message>,
+    on_the_wire: Semaphore,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // An exchange under way is still finished and saved.
+        let _ = self.inbox.send(Message::HandlesGone);
+    }
+}
+
+/// One GraphQL request, as the page made it.
+#[derive(Clone)]
+pub struct Call {
+    /// Name of one of the protocol's endpoints, such as `graphql`.
+    pub endpoint: String,
+    /// Request headers; see the allow-list in the manual. Authorization is the session's business.
+    pub headers: Vec<(String, String)>,
+    /// The request body.
+    pub body: Bytes,
+    /// The call's own limit. Default and upper bound: [`Limits::call`](crate::Limits::call).
+    pub deadline: Option<Duration>,
+}
+
+impl Call {
+    /// A call with a JSON body and the default deadline.
+    pub fn new(endpoint: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            headers: Vec::new(),
+            body: body.into(),
+            deadline: None,
+        }
+    }
+
+    /// What it does, by its parsed document.
+    pub fn operation(&self) -> OperationKind {
+        OperationKind::of(&self.body)
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("endpoint", &self.endpoint)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A server's reply, untouched.
+#[derive(Clone)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Content type, as sent.
+    pub content_type: Option<String>,
+    /// The body, to the byte.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A server that can be signed in to.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ServerCheck {
+    /// The address as it will be used.
+    pub origin: String,
+    /// The protocol that answered.
+    pub protocol: &'static str,
+}
+
+impl Session {
+    /// Opens the account's session: reads what is stored, and starts the task that keeps it. Needs a tokio runtime.
+    ///
+    /// A locked or missing keyring is no error: the status says so.
+    ///
+    /// # Errors
+    /// [`Code::Config`] with the key's name.
+    pub async fn open(config: Config) -> Result<Self, Error> {
+        config.check()?;
+        let on_the_wire = Semaphore::new(config.limits.concurrent_calls);
+        let shared = Arc::new(Shared::new(config)?);
+        let inbox = Driver::start(shared.clone()).await;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shared,
+                inbox,
+                on_the_wire,
+            }),
+        })
+    }
+
+    /// The account's name, as configured.
+    pub fn account(&self) -> &str {
+        &self.shared().config.account
+    }
+
+    /// Where the session stands.
+    pub fn status(&self) -> Status {
+        self.shared().status.borrow().clone()
+    }
+
+    /// Every change of the status. A slow watcher misses steps, never the last one.
+    pub fn changes(&self) -> watch::Receiver<Status> {
+        self.shared().status.subscribe()
+    }
+
+    /// What happened, oldest first, without secrets.
+    pub fn journal(&self) -> Vec<journal::Entry> {
+        self.shared().journal.entries()
+    }
+
+    /// Asks whether a server of the configured kind answers at `address`.
+    ///
+    /// # Errors
+    /// A code that a sign-in form can show: the address, the network, the certificate, or another kind of server.
+    pub async fn check_server(&self, address: &str) -> Result<ServerCheck, Error> {
+        let origin = self.server_for(address)?;
+        let protocol = &self.shared().config.protocol;
+        protocol.check(&self.wire(&origin)?).await?;
+        Ok(ServerCheck {
+            origin: origin.text(),
+            protocol: protocol.name(),
+        })
+    }
+
+    /// Signs in with a password. A session that is still there is signed out first, once the server accepted the new one.
+    ///
+    /// # Errors
+    /// A code that a sign-in form can show. The session that was there before is untouched then.
+    pub async fn sign_in(&self, server: &str, person: Person) -> Result<Status, Error> {
+        let origin = self.server_for(server)?;
+        let wire = self.wire(&origin)?;
+        let issued = self
+            .shared()
+            .config
+            .protocol
+            .sign_in(&wire, &person)
+            .await?;
+        self.establish(&origin, Some(person.email), issued).await
+    }
+
+    /// Signs in with tokens obtained elsewhere, for people who come from another client. Not a command of the plugin: a
+    /// page never holds a token.
+    ///
+    /// # Errors
+    /// [`Code::InvalidAddress`], or [`Code::InvalidRequest`] where there is no refresh token.
+    pub async fn sign_in_with_tokens(
+        &self,
+        server: &str,
+        email: Option<String>,
+        tokens: Tokens,
+    ) -> Result<Status, Error> {
+        let origin = self.server_for(server)?;
+        let issued = Issued {
+            tokens,
+            dialect: Dialect::default(),
+        };
+        self.establish(&origin, email, issued).await
+    }
+
+    /// Runs one call: with the current credentials, through the one renewal if they are refused, replayed at most once.
+    /// Dropping the future takes the call back; it never cancels a renewal.
+    ///
+    /// # Errors
+    /// [`Code::SignedOut`], [`Code::Locked`], [`Code::Unreachable`], [`Code::AccessDenied`], [`Code::TimedOut`],
+    /// [`Code::MaybeExecuted`] (mutations only), [`Code::TooLarge`], [`Code::InvalidRequest`].
+    pub async fn execute(&self, call: Call) -> Result<Reply, Error> {
+        let shared = self.shared();
+        shared.last_call.store(shared.awake_ms(), Ordering::Relaxed);
+        let limit = shared.config.limits.call;
+        let deadline = call.deadline.map_or(limit, |own| own.min(limit));
+        let may_have_run = AtomicBool::new(false);
+        tokio::select! {
+            biased;
+            reply = self.run(&call, &may_have_run) => reply,
+            () = shared.config.clock.sleep(deadline) => {
+                if may_have_run.load(Ordering::Relaxed) && call.operation() != OperationKind::Query {
+                    Err(maybe_executed())
+                } else {
+                    Err(Error::new(Code::TimedOut, "The server took too long. Try again."))
+                }
+            }
+        }
+    }
+
+    /// Signs out: here at once, at the server as soon as it can be told.
+    pub async fn sign_out(&self) -> Status {
+        let (reply, done) = oneshot::channel();
+        self.tell(Message::SignOut(reply));
+        let _ = done.await;
+        self.status()
+    }
+
+    /// Tries now instead of at the next attempt's time; reads a locked keyring again.
+    pub async fn retry_now(&self) -> Status {
+        let (reply, done) = oneshot::channel();
+        self.tell(Message::RetryNow(reply));
+        let _ = done.await;
+        self.status()
+    }
+
+    /// Before quitting: waits until nothing would be lost, at most [`Limits::quit`](crate::Limits::quit).
+    pub async fn close(&self) {
+        let (reply, done) = oneshot::channel();
+        self.tell(Message::Quit(reply));
+        let limit = self.shared().config.limits.quit;
+        tokio::select! {
+            _ = done => {}
+            () = self.shared().config.clock.sleep(limit) => {}
+        }
+    }
+
+    async fn run(&self, call: &Call, may_have_run: &AtomicBool) -> Result<Reply, Error> {
+        let shared = self.shared();
+        let endpoint = self.endpoint(&call.endpoint)?;
+        let headers = allowed_headers(&call.headers)?;
+        let mut sent_under: Option<Id> = None;
+        let mut refused = false;
+        let mut waited = false;
+        let mut lost = false;
+        loop {
+            let place = self.inner.on_the_wire.acquire().await;
+            let held = shared
+                .current
+                .load_full()
+                .ok_or_else(|| self.no_session())?;
+            let session = held.stamp.session;
+            if sent_under.is_some_and(|sent| sent != session || self.has_ended(sent)) {
+                return Err(Error::signed_out());
+            }
+            let has_expired = held
+                .stamp
+                .has_expired(shared.server_clock.now() + EXPIRY_MARGIN);
+            if has_expired && !waited {
+                // Once: with a wrong clock they look expired for ever, and only the server knows.
+                waited = true;
+                drop(place);
+                self.wait_for_renewal(held.stamp, Why::Expired).await?;
+                continue;
+            }
+            sent_under = Some(session);
+            let clients = shared.clients(&held.origin)?;
+            may_have_run.store(true, Ordering::Relaxed);
+            let sending = clients.call(
+                endpoint.path,
+                authorized(&headers, &held)?,
+                call.body.clone(),
+            );
+            let response = match sending.await {
+                Ok(response) => response,
+                Err(trouble) if trouble.not_sent() => return Err(unreachable_server(&held)),
+                Err(_) if call.operation() != OperationKind::Query => return Err(maybe_executed()),
+                // No byte of a reply had arrived: most often a connection that the server gave up meanwhile.
+                Err(_) if !lost => {
+                    lost = true;
+                    continue;
+                }
+                Err(_) => return Err(unreachable_server(&held)),
+            };
+            if let Some(date) = header_date(response.headers()) {
+                shared.server_clock.learn(date);
+            }
+            let reply = self.receive(response, call, &held).await?;
+            if !verdict::refused(&*shared.config.protocol, reply.status, &reply.body) {
+                if shared.wants_served.load(Ordering::Relaxed) {
+                    self.tell(Message::Served(held.stamp.credentials));
+                }
+                return Ok(reply);
+            }
+            may_have_run.store(false, Ordering::Relaxed);
+            if refused {
+                return Err(self.refused_again(&held.stamp));
+            }
+            refused = true;
+            waited = true;
+            drop(place);
+            self.wait_for_renewal(held.stamp, Why::Refused).await?;
+        }
+    }
+
+    async fn receive(
+        &self,
+        response: reqwest::Response,
+        call: &Call,
+        held: &Credentials,
+    ) -> Result<Reply, Error> {
+        let limit = self.shared().config.limits.reply_bytes;
+        let too_large = response
+            .content_length()
+            .is_some_and(|bytes| bytes > limit as u64);
+        let status = response.status().as_u16();
+        let content_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        match read_body(response, limit).await {
+            Ok(body) => Ok(Reply {
+                status,
+                content_type,
+                body,
+            }),
+            Err(_) if too_large => Err(Error::new(
+                Code::TooLarge,
+                "The server's reply is larger than this application accepts. Ask for less at a time.",
+            )),
+            Err(_) if call.operation() != OperationKind::Query => Err(maybe_executed()),
+            Err(_) => Err(unreachable_server(held)),
+        }
+    }
+
+    async fn wait_for_renewal(&self, seen: Stamp, why: Why) -> Result<(), Error> {
+        let (reply, outcome) = oneshot::channel();
+        let place = WaitingRoom {
+            waiter: self.shared().next_waiter(),
+            inbox: &self.inner.inbox,
+        };
+        self.tell(Message::Need {
+            waiter: place.waiter,
+            seen,
+            why,
+            reply,
+        });
+        let outcome = outcome.await.unwrap_or(Outcome::SignedOut);
+        std::mem::forget(place);
+        match outcome {
+            Outcome::Renewed => Ok(()),
+            Outcome::SignedOut => Err(self.no_session()),
+            Outcome::Denied => Err(access_denied()),
+            Outcome::Unreachable { due, .. } => {
+                let pause = due.saturating_sub(self.shared().awake_ms());
+                Err(Error::new(
+                    Code::Unreachable,
+                    "The server cannot be reached. You are still signed in; trying again by itself.",
+                )
+                .retry_after(Duration::from_millis(pause)))
+            }
+        }
+    }
+
+    async fn establish(
+        &self,
+        origin: &Origin,
+        email: Option<String>,
+        issued: Issued,
+    ) -> Result<Status, Error> {
+        let shared = self.shared();
+        let Issued { tokens, dialect } = issued;
+        let subject = shared.config.protocol.subject(&tokens);
+        let refresh = tokens.refresh.ok_or_else(|| {
+            Error::new(
+                Code::InvalidRequest,
+                "A session needs a refresh token, too.",
+            )
+        })?;
+        // Later than any session before it, even if the clock was set back: the later of two sessions wins.
+        let before = shared.files.state().map_or(0, |file| file.stamp.begun_at);
+        let begun_at = shared.config.clock.wall().as_millisecond().max(before + 1);
+        let credentials = Credentials {
+            stamp: Stamp {
+                session: Id::random(),
+                begun_at,
+                generation: 1,
+                credentials: Id::random(),
+                access_until: tokens.access_expires_at.map(Timestamp::as_millisecond),
+                issued_at: shared.server_clock.now(),
+            },
+            protocol: shared.config.protocol.name().to_owned(),
+            origin: origin.text(),
+            person: email,
+            subject,
+            dialect,
+            access: tokens.access,
+            refresh,
+            refresh_until: tokens.refresh_expires_at.map(Timestamp::as_millisecond),
+        };
+        let (reply, done) = oneshot::channel();
+        self.tell(Message::SignIn(Box::new(credentials), reply));
+        let _ = done.await;
+        let status = self.status();
+        match status.phase {
+            Phase::SignedIn | Phase::Renewing | Phase::Unreachable => Ok(status),
+            _ => Err(Error::signed_out()),
+        }
+    }
+
+    fn server_for(&self, address: &str) -> Result<Origin, Error> {
+        let origin = Origin::parse(address)?;
+        if let Some(only) = &self.shared().config.server
+            && Origin::parse(only)? != origin
+        {
+            return Err(Error::new(
+                Code::InvalidAddress,
+                format!("This application works with {only} only."),
+            ));
+        }
+        Ok(origin)
+    }
+
+    fn wire(&self, origin: &Origin) -> Result<crate::transport::Wire, Error> {
+        let shared = self.shared();
+        // Not the session's own clients: these may be for another server.
+        let clients = crate::transport::Clients::new(origin.clone())?;
+        Ok(clients.wire(shared.server_clock.clone(), shared.config.limits.attempt))
+    }
+
+    fn endpoint(&self, name: &str) -> Result<Endpoint, Error> {
+        let endpoints = self.shared().config.protocol.endpoints();
+        endpoints
+            .iter()
+            .find(|endpoint| endpoint.name == name)
+            .copied()
+            .ok_or_else(|| {
+                Error::new(
+                    Code::InvalidRequest,
+                    "There is no such endpoint. Use one that the protocol names, not an address.",
+                )
+            })
+    }
+
+    fn refused_again(&self, sent_with: &Stamp) -> Error {
+        let shared = self.shared();
+        let current = shared.current.load();
+        let is_current = current
+            .as_ref()
+            .is_some_and(|current| current.stamp.credentials == sent_with.credentials);
+        if is_current && !sent_with.has_expired(shared.server_clock.now()) {
+            access_denied()
+        } else {
+            Error::new(
+                Code::Unreachable,
+                "The credentials changed while the call was on its way. Try again.",
+            )
+            .retry_after(Duration::ZERO)
+        }
+    }
+
+    fn no_session(&self) -> Error {
+        match self.status().phase {
+            Phase::Locked => Error::new(
+                Code::Locked,
+                "Your keyring is locked. Unlock it, then try again.",
+            ),
+            _ => Error::signed_out(),
+        }
+    }
+
+    fn has_ended(&self, session: Id) -> bool {
+        self.shared().files.ending_of(session).is_some()
+    }
+
+    fn tell(&self, message: Message) {
+        // The task ends only after the last handle; a failed send means that the runtime is shutting down.
+        let _ = self.inner.inbox.send(message);
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place among the waiters; given up when its call goes away.
+struct WaitingRoom<'a> {
+    waiter: WaiterId,
+    inbox: &'a mpsc::UnboundedSender<Message>,
+}
+
+impl Drop for WaitingRoom<'_> {
+    fn drop(&mut self) {
+        let _ = self.inbox.send(Message::WaiterLeft(self.waiter));
+    }
+}
+
+fn allowed_headers(headers: &[(String, String)]) -> Result<HeaderMap, Error> {
+    let mut allowed = HeaderMap::new();
+    for (name, value) in headers {
+        let refused = || {
+            Error::new(
+                Code::InvalidRequest,
+                "A request header is not allowed here; the session sets Authorization itself.",
+            )
+        };
+        let name = name.to_ascii_lowercase();
+        let has = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        if !ALLOWED_HEADERS.contains(&&*name) && !has(&ALLOWED_PREFIXES) || has(&[REFUSED_PREFIX]) {
+            return Err(refused());
+        }
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
+        let value = HeaderValue::from_str(value).map_err(|_| refused())?;
+        allowed.insert(name, value);
+    }
+    allowed
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json"));
+    Ok(allowed)
+}
+
+fn authorized(headers: &HeaderMap, held: &Credentials) -> Result<HeaderMap, Error> {
+    let mut headers = headers.clone();
+    let bearer = zeroize::Zeroizing::new(format!("Bearer {}", held.access.expose_secret()));
+    let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| {
+        Error::new(
+            Code::Internal,
+            "The access token is not one that HTTP can carry. Sign in again.",
+        )
+    })?;
+    // Keeps it out of Debug and of HTTP/2's header table.
+    bearer.set_sensitive(true);
+    headers.insert(AUTHORIZATION, bearer);
+    Ok(headers)
+}
+
+fn access_denied() -> Error {
+    Error::new(
+        Code::AccessDenied,
+        "The server refuses this with fresh credentials. Ask whoever runs it for access.",
+    )
+}
+
+fn maybe_executed() -> Error {
+    Error::new(
+        Code::MaybeExecuted,
+        "The answer was lost; the change may have been made. Look before you repeat it.",
+    )
+}
+
+fn unreachable_server(held: &Credentials) -> Error {
+    let host = Origin::parse(&held.origin)
+        .map_or_else(|_| held.origin.clone(), |origin| origin.host().to_owned());
+    Error::new(
+        Code::Unreachable,
+        format!("{host} cannot be reached. You are still signed in; try again in a moment."),
+    )
+}

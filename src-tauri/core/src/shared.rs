@@ -1,0 +1,157 @@
+//! What calls and the renewal task share, and how files and vault are looked at.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::watch;
+
+use crate::clock::ServerClock;
+use crate::config::Config;
+use crate::credentials::{Credentials, Stamp};
+use crate::error::{Code, Error};
+use crate::journal::Journal;
+use crate::lock::{AccountFiles, FileStanding};
+use crate::renewal::{FileState, FileView, VaultView, View, WaiterId};
+use crate::status::{Phase, Status, Storage};
+use crate::transport::{Clients, Origin};
+use crate::vault::keeper::Keeper;
+
+/// What calls and the task share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) server_clock: ServerClock,
+    pub(crate) files: AccountFiles,
+    pub(crate) journal: Journal,
+    pub(crate) status: watch::Sender<Status>,
+    /// What calls use; read without waiting.
+    pub(crate) current: ArcSwapOption<Credentials>,
+    /// Whether a served call is worth a message.
+    pub(crate) wants_served: AtomicBool,
+    /// Awake ms of the last call.
+    pub(crate) last_call: AtomicU64,
+    next_waiter: AtomicU64,
+    pub(crate) keeper: Keeper,
+    clients: ArcSwapOption<Clients>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config) -> Result<Self, Error> {
+        let files = AccountFiles::open(&config.state_dir, &config.account).map_err(|_| {
+            Error::config(
+                "stateDir",
+                "the folder cannot be made; choose one that you can write to",
+            )
+        })?;
+        let keeper = Keeper::start(
+            config.vault.clone(),
+            config.account.clone(),
+            config.clock.clone(),
+        )
+        .map_err(|_| {
+            Error::new(
+                Code::Internal,
+                "No thread could be started for the keyring.",
+            )
+        })?;
+        let status = Status {
+            account: config.account.clone(),
+            revision: 0,
+            phase: Phase::Opening,
+            server: None,
+            person: None,
+            storage: Storage::Saved,
+            ending: None,
+            next_attempt_at: None,
+            unreachable: None,
+            locked: None,
+            endings: 0,
+        };
+        Ok(Self {
+            server_clock: ServerClock::new(config.clock.clone()),
+            files,
+            journal: Journal::default(),
+            status: watch::Sender::new(status),
+            current: ArcSwapOption::empty(),
+            wants_served: AtomicBool::new(false),
+            last_call: AtomicU64::new(0),
+            next_waiter: AtomicU64::new(1),
+            keeper,
+            clients: ArcSwapOption::empty(),
+            config,
+        })
+    }
+
+    pub(crate) fn awake_ms(&self) -> u64 {
+        millis(self.config.clock.awake())
+    }
+
+    pub(crate) fn next_waiter(&self) -> WaiterId {
+        self.next_waiter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The HTTP clients for an origin; made once, and anew when the origin changes.
+    pub(crate) fn clients(&self, origin: &str) -> Result<Arc<Clients>, Error> {
+        if let Some(clients) = &*self.clients.load()
+            && clients.origin().text() == origin
+        {
+            return Ok(clients.clone());
+        }
+        let clients = Arc::new(Clients::new(Origin::parse(origin)?)?);
+        self.clients.store(Some(clients.clone()));
+        Ok(clients)
+    }
+
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.config.clock.wall().as_millisecond()
+    }
+
+    /// What files and vault say about this account. Held or not, the lock is the caller's business.
+    pub(crate) async fn look(&self, held: Option<Stamp>) -> (View, Option<Credentials>) {
+        let entry = self.keeper.read(self.config.limits.vault_read).await;
+        let files = self.look_at_files(held);
+        let (vault, credentials) = match entry {
+            Err(error) => (VaultView::Unavailable(error), None),
+            Ok(None) => (VaultView::Empty, None),
+            Ok(Some(text)) => match Credentials::from_text(&text, self.config.protocol.name()) {
+                None => (VaultView::Damaged, None),
+                Some((found, _)) if self.files.ending_of(found.stamp.session).is_some() => {
+                    (VaultView::DeadEntry(found.stamp.session), None)
+                }
+                Some((found, renewing_at)) => {
+                    let stamp = found.stamp;
+                    (VaultView::Entry { stamp, renewing_at }, Some(found))
+                }
+            },
+        };
+        (View { files, vault }, credentials)
+    }
+
+    pub(crate) fn look_at_files(&self, held: Option<Stamp>) -> FileView {
+        let state = self.files.state().map(|file| {
+            let listed = self.files.ending_of(file.stamp.session);
+            let ended = match file.standing {
+                FileStanding::Ended { reason, at } => Some((reason, at)),
+                FileStanding::SignedIn => listed.map(|reason| (reason, self.wall_ms())),
+            };
+            FileState {
+                stamp: file.stamp,
+                ended,
+                saved: file.saved_at.is_some(),
+                not_before: file.not_before,
+                last_failure: file
+                    .last_failure
+                    .map(|failure| (failure.credentials, failure.at, failure.token)),
+            }
+        });
+        FileView {
+            ended: held.and_then(|held| self.files.ending_of(held.session)),
+            state,
+        }
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,136 @@
+//! What a window may know about a session. Nothing here is secret.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Where the session stands, as published to every observer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The account this is about, as named in the configuration.
+    pub account: String,
+    /// +1 at each published change in this process. Never stored, never compared between processes.
+    pub revision: u64,
+    /// The phase, which decides what a screen shows.
+    pub phase: Phase,
+    /// Origin of the server; absent before the first sign-in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// E-mail address of the person, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// Whether the credentials would survive a restart.
+    pub storage: Storage,
+    /// Why and when the session ended, in [`Phase::Ended`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+    /// When the next attempt is due, in [`Phase::Unreachable`]; milliseconds since 1970 on the wire.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Timestamp>,
+    /// Who is out of reach, in [`Phase::Unreachable`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreachable: Option<Unreachable>,
+    /// Why the stored session cannot be read, in [`Phase::Locked`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked: Option<LockedReason>,
+    /// Endings of sessions in this process other than by the person's sign-out. A watcher that sees it grow emits
+    /// `logout`, once per step, however many changes it missed in between.
+    #[serde(skip)]
+    pub endings: u64,
+}
+
+/// The phases of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The stored session is being read.
+    Opening,
+    /// Nobody is signed in; also after the person's own sign-out.
+    SignedOut,
+    /// Calls go out.
+    SignedIn,
+    /// Calls wait for a renewal.
+    Renewing,
+    /// The renewal gets no answer; still signed in, attempts go on.
+    Unreachable,
+    /// A session is stored, but the keyring does not show it.
+    Locked,
+    /// The session is over.
+    Ended,
+}
+
+/// Whether the credentials rest in the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "state", content = "reason", rename_all = "snake_case")]
+pub enum Storage {
+    /// They would survive a restart (or there are none).
+    Saved,
+    /// They live in memory only; saving is tried again and again.
+    NotSaved(NotSaved),
+}
+
+/// Why credentials could not be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotSaved {
+    /// The keyring is locked. Remedy: unlock it.
+    KeyringLocked,
+    /// There is no keyring service. Remedy: install or start one.
+    KeyringMissing,
+    /// The keyring did not answer within its limit.
+    KeyringSlow,
+    /// The keyring answered with an error.
+    KeyringFailed,
+    /// The record is longer than the platform allows (Windows: 2560 bytes).
+    TooLong,
+}
+
+/// Why a stored session cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockedReason {
+    /// The keyring is locked, or did not answer (it may wait behind a prompt).
+    KeyringLocked,
+    /// There is no keyring service.
+    KeyringMissing,
+    /// The keyring says "no entry" while the state file says one was saved: a keyring that was never unlocked says
+    /// the same, so this is not taken for signed out.
+    KeyringLockedOrCleared,
+    /// The keyring answered with an error, or the entry is damaged.
+    KeyringFailed,
+}
+
+/// A session that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ending {
+    /// Why.
+    pub reason: EndingReason,
+    /// When; milliseconds since 1970 on the wire.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub at: Timestamp,
+}
+
+/// Why a session is over. There is no other reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndingReason {
+    /// The person signed out.
+    SignedOut,
+    /// The server rejected the refresh token that was still the stored one.
+    Rejected,
+    /// The server rejected it after an answer had been lost: the lost answer held the newer one.
+    LostAnswer,
+    /// A person set `end_after`, and that much awake time passed with failed attempts.
+    UnreachableTooLong,
+}
+
+/// Who is out of reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreachable {
+    /// The server, or the network on the way.
+    Server,
+    /// Another process of this application renews, and does not finish.
+    HeldByOtherProcess,
+}

@@ -1,0 +1,390 @@
+//! One POST at a time: who it may go to, what came back, and what a failure proves.
+
+use std::error::Error as _;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use url::{Host, Url};
+
+use crate::clock::ServerClock;
+use crate::error::{Code, Error};
+use crate::protocol::Request;
+
+/// Idle connections are given up before the server does: Twenty closes them after 5 s, and a call that meets the
+/// closing would be lost.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+
+/// Connecting takes a packet's round trip or two; ten seconds is a network that is not there.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Longest answer to an exchange that is read. A real one is 1.2 kB.
+const EXCHANGE_BYTES: usize = 1 << 20;
+
+/// Longest pause that a server can ask for with Retry-After: a wrong header must not silence an application for hours.
+const RETRY_AFTER_CAP: Duration = Duration::from_secs(600);
+
+/// Scheme, host and port of a server. Credentials are bound to the origin that issued them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(Url);
+
+impl Origin {
+    /// Reads an address as people type it: `crm.example.com`, `https://crm.example.com/objects/people`. A path is
+    /// dropped. Plain `http` is for loopback addresses only: anywhere else it would show the tokens to the network.
+    ///
+    /// # Errors
+    /// [`Code::InvalidAddress`] with the reason.
+    pub fn parse(address: &str) -> Result<Self, Error> {
+        let invalid = |why: &'static str| Error::new(Code::InvalidAddress, why);
+        let address = address.trim();
+        let parsed = if address.contains("://") {
+            Url::parse(address)
+        } else {
+            Url::parse(&format!("https://{address}"))
+        };
+        let url = parsed
+            .map_err(|_| invalid("This is not an address. Use one like https://crm.example.com"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(invalid("Leave the name and password out of the address"));
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) => {}
+            "http" => {
+                return Err(invalid(
+                    "Use https: plain http is accepted for this computer's own addresses only",
+                ));
+            }
+            _ => return Err(invalid("Use an address that starts with https://")),
+        }
+        if url.host().is_none() {
+            return Err(invalid(
+                "The address has no host. Use one like https://crm.example.com",
+            ));
+        }
+        let origin = Url::parse(&url.origin().ascii_serialization())
+            .map_err(|_| invalid("This is not an address. Use one like https://crm.example.com"))?;
+        Ok(Self(origin))
+    }
+
+    /// The origin as text, without a trailing slash.
+    pub fn text(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// The host, for sentences.
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    fn join(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(path);
+        url
+    }
+
+    fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+/// A complete answer to an exchange.
+#[derive(Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The pause that the server asks for, capped at 10 min.
+    pub retry_after: Option<Duration>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no complete answer, and with it what is proven about the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// No such host, or no resolver: nothing was sent.
+    Dns,
+    /// No connection: nothing was sent.
+    Connect,
+    /// No trusted TLS: nothing was sent.
+    Tls,
+    /// The connection broke, or stalled past the limit, before the first byte of an answer: the server may have acted.
+    NoAnswer,
+    /// The answer broke off, stalled, or was too long: the server has acted, and what it said is lost.
+    Truncated,
+}
+
+impl Trouble {
+    /// Whether it is certain that the server never saw the request.
+    pub fn not_sent(self) -> bool {
+        matches!(self, Self::Dns | Self::Connect | Self::Tls)
+    }
+
+    /// The error that a sign-in form shows.
+    pub fn sign_in_error(self, host: &str) -> Error {
+        match self {
+            Self::Dns => Error::new(
+                Code::HostNotFound,
+                format!(
+                    "There is no server called {host}, or no network. Check the address and your connection."
+                ),
+            ),
+            Self::Tls => Error::new(
+                Code::Certificate,
+                format!("The certificate of {host} is not trusted. Ask whoever runs the server."),
+            ),
+            Self::Connect => Error::new(
+                Code::NoAnswer,
+                format!(
+                    "{host} does not accept connections. Check the address, or try again later."
+                ),
+            ),
+            Self::NoAnswer | Self::Truncated => Error::new(
+                Code::NoAnswer,
+                format!("{host} gave no complete answer. Try again in a moment."),
+            ),
+        }
+    }
+}
+
+/// The HTTP clients for one origin: pooled connections for calls, and a fresh connection for every exchange.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    calls: reqwest::Client,
+    exchanges: reqwest::Client,
+    origin: Origin,
+}
+
+impl Clients {
+    pub(crate) fn new(origin: Origin) -> Result<Self, Error> {
+        let tls = tls(&origin).map_err(|_| {
+            Error::new(
+                Code::Certificate,
+                "This computer's certificate store cannot be read. Install its root certificates (ca-certificates).",
+            )
+        })?;
+        let client = |idle: usize| {
+            let mut builder = reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                // A redirect would carry a token to a place that nobody named.
+                .redirect(reqwest::redirect::Policy::none())
+                // The only repetition is the one that is decided in renewal.rs or session.rs.
+                .retry(reqwest::retry::never())
+                .connect_timeout(CONNECT)
+                .pool_idle_timeout(POOL_IDLE)
+                .pool_max_idle_per_host(idle);
+            if !origin.is_https() {
+                // Loopback: a proxy would see the tokens in the clear.
+                builder = builder.no_proxy();
+            }
+            builder
+                .build()
+                .map_err(|_| Error::new(Code::Internal, "The HTTP client could not be built."))
+        };
+        Ok(Self {
+            calls: client(usize::MAX)?,
+            exchanges: client(0)?,
+            origin,
+        })
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The exchange side, with the limit of one attempt.
+    pub(crate) fn wire(&self, clock: ServerClock, limit: Duration) -> Wire {
+        Wire {
+            client: self.exchanges.clone(),
+            origin: self.origin.clone(),
+            clock,
+            limit,
+        }
+    }
+
+    /// Sends one call. The reply's head is returned as soon as it is there.
+    pub(crate) async fn call(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<reqwest::Response, Trouble> {
+        self.calls
+            .post(self.origin.join(path))
+            .headers(headers)
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| trouble(&error))
+    }
+}
+
+fn tls(origin: &Origin) -> Result<rustls::ClientConfig, rustls::Error> {
+    use rustls_platform_verifier::BuilderVerifierExt;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?;
+    // A loopback server without TLS needs no root certificates, and reading them takes longer than a call.
+    let builder = if origin.is_https() {
+        builder.with_platform_verifier()?
+    } else {
+        builder.with_root_certificates(rustls::RootCertStore::empty())
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+/// What a protocol exchanges tokens over: no Authorization, no cookies, no redirects, no reused connections, no hidden
+/// repetition, and a hard limit that closes the connection.
+pub struct Wire {
+    client: reqwest::Client,
+    origin: Origin,
+    clock: ServerClock,
+    limit: Duration,
+}
+
+impl Wire {
+    /// The origin it talks to.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Posts and reads the whole answer.
+    ///
+    /// # Errors
+    /// A [`Trouble`] that says what is proven.
+    pub async fn post(&self, request: &Request) -> Result<Answer, Trouble> {
+        let sending = self
+            .client
+            .post(self.origin.join(request.path))
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header("accept", "application/json")
+            .body(request.body.clone());
+        self.answer(sending).await
+    }
+
+    /// Gets and reads the whole answer; for discovery only.
+    ///
+    /// # Errors
+    /// A [`Trouble`] that says what is proven.
+    pub async fn get(&self, path: &str) -> Result<Answer, Trouble> {
+        self.answer(self.client.get(self.origin.join(path))).await
+    }
+
+    async fn answer(&self, sending: reqwest::RequestBuilder) -> Result<Answer, Trouble> {
+        let limit = self.clock.local().sleep(self.limit);
+        tokio::pin!(limit);
+        let response = tokio::select! {
+            response = sending.send() => response.map_err(|error| trouble(&error))?,
+            () = &mut limit => return Err(Trouble::NoAnswer),
+        };
+        let status = response.status().as_u16();
+        let date = header_date(response.headers());
+        if let Some(date) = date {
+            self.clock.learn(date);
+        }
+        let server_now = date.unwrap_or_else(|| self.clock.local().wall());
+        let retry_after = retry_after(response.headers(), server_now);
+        let body = tokio::select! {
+            body = read_body(response, EXCHANGE_BYTES) => body?,
+            () = &mut limit => return Err(Trouble::Truncated),
+        };
+        Ok(Answer {
+            status,
+            retry_after,
+            body,
+        })
+    }
+}
+
+/// Reads a body to its end; longer than `limit` bytes counts as truncated.
+pub(crate) async fn read_body(
+    mut response: reqwest::Response,
+    limit: usize,
+) -> Result<Bytes, Trouble> {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > limit as u64 {
+        return Err(Trouble::Truncated);
+    }
+    let Some(first) = next_chunk(&mut response).await? else {
+        return Ok(Bytes::new());
+    };
+    if first.len() as u64 == announced {
+        return Ok(first);
+    }
+    let mut body =
+        BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).max(first.len()));
+    body.extend_from_slice(&first);
+    while let Some(chunk) = next_chunk(&mut response).await? {
+        if body.len() + chunk.len() > limit {
+            return Err(Trouble::Truncated);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+async fn next_chunk(response: &mut reqwest::Response) -> Result<Option<Bytes>, Trouble> {
+    response.chunk().await.map_err(|_| Trouble::Truncated)
+}
+
+/// The server's clock in a Date header.
+pub(crate) fn header_date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Timestamp::try_from(date).ok()
+}
+
+/// Retry-After in both its forms (RFC 9110, section 10.2.3): seconds, or a date by the server's clock.
+fn retry_after(headers: &HeaderMap, server_now: Timestamp) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let pause = if let Ok(seconds) = value.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = Timestamp::try_from(httpdate::parse_http_date(value).ok()?).ok()?;
+        Duration::try_from(date.duration_since(server_now)).unwrap_or(Duration::ZERO)
+    };
+    Some(pause.min(RETRY_AFTER_CAP))
+}
+
+fn trouble(error: &reqwest::Error) -> Trouble {
+    if !error.is_connect() {
+        return Trouble::NoAnswer;
+    }
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        let inner = current
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if current.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return Trouble::Tls;
+        }
+        // hyper-util's resolver error is a private type; its text is all there is.
+        if current.to_string().starts_with("dns error") {
+            return Trouble::Dns;
+        }
+        cause = current.source();
+    }
+    Trouble::Connect
+}

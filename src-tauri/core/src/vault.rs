@@ -1,0 +1,100 @@
+//! Where credentials rest: the [`Vault`] trait, the OS keyring, and plain memory.
+//!
+//! A vault is blocking and may block for minutes (a locked keyring with a prompt open). The session therefore never
+//! calls one itself: one dedicated thread does ([`keeper`]), and everything else waits for it with a limit.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use secrecy::{ExposeSecret, SecretString};
+
+pub(crate) mod keeper;
+mod keyring;
+
+pub use keyring::Keyring;
+
+/// A place for one secret text per account. Adopters can bring their own.
+///
+/// Called from one dedicated thread per session; calls may block.
+pub trait Vault: Send + Sync + 'static {
+    /// The stored text, or `None` where nothing is stored. An error is never "no entry".
+    ///
+    /// # Errors
+    /// Any [`VaultError`]; none of them says anything about whether a session exists.
+    fn read(&self, account: &str) -> Result<Option<SecretString>, VaultError>;
+
+    /// Stores `text`, replacing what was there.
+    ///
+    /// # Errors
+    /// Any [`VaultError`]; the old text is then still there.
+    fn write(&self, account: &str, text: &SecretString) -> Result<(), VaultError>;
+
+    /// Removes the entry; no entry is success.
+    ///
+    /// # Errors
+    /// Any [`VaultError`]; the entry is then still there.
+    fn remove(&self, account: &str) -> Result<(), VaultError>;
+}
+
+/// Why a vault did not do it. The session survives every one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum VaultError {
+    /// The keyring is locked; the person can unlock it.
+    #[error("the keyring is locked")]
+    Locked,
+    /// There is no keyring service on this machine.
+    #[error("there is no keyring service")]
+    Missing,
+    /// The text is longer than the platform allows.
+    #[error("the record is too long for the keyring")]
+    TooLong,
+    /// The vault did not answer within its limit. Only the keeper says this.
+    #[error("the keyring did not answer in time")]
+    Slow,
+    /// Anything else; the cause is in the log, without the text.
+    #[error("the keyring failed")]
+    Failed,
+}
+
+/// Memory only: for tests, and for applications that must not leave anything behind.
+#[derive(Default)]
+pub struct MemoryVault {
+    entries: Mutex<HashMap<String, SecretString>>,
+}
+
+impl MemoryVault {
+    /// An empty vault.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<String, SecretString>> {
+        // A panic between two steps cannot leave a map half written: every step is one call.
+        self.entries
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Vault for MemoryVault {
+    fn read(&self, account: &str) -> Result<Option<SecretString>, VaultError> {
+        Ok(self.entries().get(account).cloned())
+    }
+
+    fn write(&self, account: &str, text: &SecretString) -> Result<(), VaultError> {
+        let text = SecretString::from(text.expose_secret());
+        self.entries().insert(account.to_owned(), text);
+        Ok(())
+    }
+
+    fn remove(&self, account: &str) -> Result<(), VaultError> {
+        self.entries().remove(account);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for MemoryVault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryVault").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,236 @@
+//! What an answer proves: about a renewal attempt (renewed, rejected, inconclusive), and about a call (fine, or not
+//! authenticated).
+//!
+//! | what came back on a renewal | verdict | the token |
+//! |---|---|---|
+//! | new tokens | renewed | replaced |
+//! | an error that the protocol knows to be final | rejected | dead, once confirmed |
+//! | a final error that this server also gives by mistake | rejected, ask once more 30 s later | in doubt |
+//! | any other protocol error (internal error, throttle, schema error) | inconclusive | not used |
+//! | HTTP 408, 425, 429, 503 without a protocol body | inconclusive | not used |
+//! | a redirect, or a page that is not the protocol's (captive portal, login proxy) | inconclusive | not used |
+//! | HTTP 500, 502, 504 and other 5xx without a protocol body | inconclusive | maybe used |
+//! | no name, no connection, no TLS | inconclusive | not sent |
+//! | connection lost or stalled before an answer; answer empty, truncated, or not JSON | inconclusive | maybe used |
+//! | JSON without tokens and without errors | inconclusive | maybe used |
+//! | tokens of another account | inconclusive, dropped | maybe used |
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::protocol::{Dialect, Protocol, Tokens};
+use crate::transport::{Answer, Trouble};
+
+/// What one renewal attempt proved.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// New credentials.
+    Renewed {
+        /// What the server issued.
+        tokens: Tokens,
+        /// The dialect it spoke.
+        dialect: Dialect,
+    },
+    /// The server rejects the refresh token.
+    Rejected {
+        /// This server gives the same answer by mistake, too: ask once more before believing it.
+        ambiguous: bool,
+    },
+    /// Nothing is proven about the session.
+    Inconclusive {
+        /// What is known about the refresh token.
+        token: TokenFate,
+        /// The pause that the server asked for.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// What an inconclusive attempt did to the refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenFate {
+    /// It never left this machine.
+    NotSent,
+    /// The server answered, and did not exchange it.
+    NotUsed,
+    /// The server may have exchanged it, and the answer is lost.
+    MaybeUsed,
+}
+
+/// How a protocol reads one answer to a renewal.
+#[derive(Clone, Debug)]
+pub enum Reading {
+    /// New tokens.
+    Renewed(Tokens),
+    /// A final error.
+    Rejected {
+        /// See [`Verdict::Rejected`].
+        ambiguous: bool,
+    },
+    /// The server does not know this dialect; another one is tried at once, and this was no attempt.
+    OtherDialect,
+    /// A protocol error that is not final.
+    Trouble,
+    /// Not the protocol's words at all.
+    NotProtocol,
+}
+
+/// The verdict on an attempt that got an answer, or none.
+pub(crate) fn judge(outcome: Result<(&Answer, Reading), Trouble>, dialect: Dialect) -> Verdict {
+    let inconclusive = |token, retry_after| Verdict::Inconclusive { token, retry_after };
+    match outcome {
+        Ok((_, Reading::Renewed(tokens))) => Verdict::Renewed { tokens, dialect },
+        Ok((_, Reading::Rejected { ambiguous })) => Verdict::Rejected { ambiguous },
+        Ok((answer, Reading::Trouble | Reading::OtherDialect)) => {
+            inconclusive(TokenFate::NotUsed, answer.retry_after)
+        }
+        Ok((answer, Reading::NotProtocol)) => {
+            inconclusive(fate_by_status(answer), answer.retry_after)
+        }
+        Err(trouble) if trouble.not_sent() => inconclusive(TokenFate::NotSent, None),
+        Err(_) => inconclusive(TokenFate::MaybeUsed, None),
+    }
+}
+
+/// Whether a call was refused as a whole because its access token was not accepted: by the protocol's own words, or by
+/// a plain HTTP 401 without any.
+pub(crate) fn refused(protocol: &dyn Protocol, status: u16, body: &[u8]) -> bool {
+    match Envelope::read(body) {
+        Some(envelope) if envelope.data != Data::Absent || !envelope.errors.is_empty() => {
+            protocol.refuses(status, &envelope)
+        }
+        _ => status == 401,
+    }
+}
+
+fn fate_by_status(answer: &Answer) -> TokenFate {
+    match answer.status {
+        408 | 425 | 429 | 503 => TokenFate::NotUsed,
+        500.. if answer.status != 511 => TokenFate::MaybeUsed,
+        // A page in place of the protocol's JSON comes from something in the way, which does not know the token; an
+        // empty or broken body comes from the server.
+        _ if looks_like_a_page(&answer.body) || (300..500).contains(&answer.status) => {
+            TokenFate::NotUsed
+        }
+        511 => TokenFate::NotUsed,
+        _ => TokenFate::MaybeUsed,
+    }
+}
+
+fn looks_like_a_page(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'<')
+}
+
+/// The outside of a GraphQL reply, read without building its data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// What stands under `data`.
+    pub data: Data,
+    /// What stands under `errors`.
+    pub errors: Vec<GraphqlError>,
+}
+
+/// What stands under `data` in a GraphQL reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Data {
+    /// No such key: refused before anything ran.
+    #[default]
+    Absent,
+    /// `null`.
+    Null,
+    /// An object, perhaps with nulls in it: something ran.
+    Present,
+}
+
+/// One entry under `errors`, with the extensions that say who is meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct GraphqlError {
+    /// For people. May quote what was sent; never passed on.
+    pub message: String,
+    /// `code` and `subCode`.
+    pub extensions: Extensions,
+}
+
+/// The extensions of an error that programs act on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extensions {
+    /// `code`, such as `UNAUTHENTICATED`.
+    pub code: Option<String>,
+    /// `subCode`, such as `USER_NOT_FOUND`.
+    pub sub_code: Option<String>,
+}
+
+impl Envelope {
+    /// Reads the outside of a reply; `None` where the body is not a JSON object.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok()
+    }
+
+    /// The code of the first error.
+    pub fn code(&self) -> Option<&str> {
+        self.errors.first()?.extensions.code.as_deref()
+    }
+
+    /// The sub-code of the first error.
+    pub fn sub_code(&self) -> Option<&str> {
+        self.errors.first()?.extensions.sub_code.as_deref()
+    }
+
+    /// The message of the first error.
+    pub fn message(&self) -> &str {
+        self.errors.first().map_or("", |error| &error.message)
+    }
+}
+
+impl<'de> Deserialize<'de> for Envelope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Outside;
+        impl<'de> Visitor<'de> for Outside {
+            type Value = Envelope;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a GraphQL reply")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
+                let mut envelope = Envelope::default();
+                while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+                    match &*key {
+                        // Skipped, not built: `data` can be megabytes.
+                        "data" => {
+                            let present = map.next_value::<Option<IgnoredAny>>()?.is_some();
+                            envelope.data = if present { Data::Present } else { Data::Null };
+                        }
+                        "errors" => {
+                            envelope.errors = map
+                                .next_value::<Option<Vec<GraphqlError>>>()?
+                                .unwrap_or_default();
+                        }
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(envelope)
+            }
+        }
+        deserializer.deserialize_map(Outside)
+    }
+}
+
+impl<'de> Deserialize<'de> for Extensions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Other servers put anything here: a code of another type is no code, and no error of ours.
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
+        Ok(Self {
+            code: text("code"),
+            sub_code: text("subCode"),
+        })
+    }
+}
