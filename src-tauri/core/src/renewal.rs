@@ -84,6 +84,8 @@ pub struct State {
     pub standing: Standing,
     /// The credentials that calls use.
     pub held: Option<Stamp>,
+    /// The session that is stored and cannot be read, while the standing is `Locked`.
+    hidden: Option<Id>,
     /// Whether `held` rests in the vault.
     pub storage: Storage,
     /// What the renewal task is doing.
@@ -416,6 +418,7 @@ impl Default for State {
         Self {
             standing: Standing::Opening,
             held: None,
+            hidden: None,
             storage: Storage::Saved,
             flight: Flight::Idle,
             locked: false,
@@ -475,6 +478,18 @@ impl State {
     /// Whether [`Event::Served`] would change anything.
     pub fn wants_served(&self) -> bool {
         self.held.is_some() && (!self.served || self.failing_since.is_some())
+    }
+
+    /// Whether these credentials are held, waited for by a sign-in, or being saved.
+    pub fn names(&self, credentials: Id) -> bool {
+        let saving = match self.flight {
+            Flight::Saving { received, .. } => Some(received),
+            _ => None,
+        };
+        [self.held, self.agenda.sign_in, saving]
+            .into_iter()
+            .flatten()
+            .any(|stamp| stamp.credentials == credentials)
     }
 
     /// Whether an attempt is under way that a new caller can join.

@@ -21,6 +21,9 @@ impl Turn<'_> {
                 Some((reason, at)) => Standing::Ended { reason, at },
             },
         };
+        if let Standing::Locked(_) = self.state.standing {
+            self.state.hidden = file.map(|file| file.stamp.session);
+        }
         if let VaultView::Unavailable(error) = view.vault {
             self.state.storage = Storage::NotSaved(not_saved(error));
         }
@@ -117,6 +120,11 @@ impl Turn<'_> {
             self.settle(Outcome::SignedOut);
             self.state.standing = Standing::SignedOut;
         }
+        if let Some(hidden) = self.state.hidden.take() {
+            // "Sign in anew" gives it up: it must not come back with the unlocked keyring.
+            let ended = Action::AppendEnded(hidden, EndingReason::SignedOut);
+            self.actions.push(ended);
+        }
         if let Some(overtaken) = self.state.agenda.sign_in {
             self.actions.push(Action::Drop(overtaken.credentials));
         }
@@ -135,10 +143,13 @@ impl Turn<'_> {
         if newcomer.is_some() {
             self.actions.push(Action::SignInDone);
         }
-        for session in [self.state.held, newcomer].into_iter().flatten() {
-            let ended = Action::AppendEnded(session.session, EndingReason::SignedOut);
+        let held = self.state.held.map(|held| held.session);
+        let newcomer = newcomer.map(|newcomer| newcomer.session);
+        let hidden = self.state.hidden.take();
+        for session in [held, hidden, newcomer].into_iter().flatten() {
+            let ended = Action::AppendEnded(session, EndingReason::SignedOut);
             self.actions.push(ended);
-            self.state.agenda.remove = Some(session.session);
+            self.state.agenda.remove = Some(session);
         }
         if self.state.held.take().is_some() {
             self.note(Note::SignedOut);

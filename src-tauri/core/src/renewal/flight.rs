@@ -62,7 +62,7 @@ pub(crate) struct Driver {
     /// Every credentials that the state names: held, received, found.
     pub(super) known: Vec<Arc<Credentials>>,
     waiters: HashMap<WaiterId, oneshot::Sender<Outcome>>,
-    pub(super) sign_ins: Vec<oneshot::Sender<()>>,
+    sign_ins: Vec<oneshot::Sender<()>>,
     quitting: Vec<oneshot::Sender<()>>,
     handles_gone: bool,
     files_seen: (Option<std::time::SystemTime>, u64),
@@ -217,15 +217,22 @@ impl Driver {
         };
         let (state, actions) = step(std::mem::take(&mut self.state), event, now, &self.rules);
         self.state = state;
+        // Whoever is woken must find the new status.
         let mut outcomes = Vec::new();
+        let mut signed_in = false;
         for action in actions {
             match action {
-                // Whoever is woken must find the new status.
                 Action::Settle(waiters, outcome) => outcomes.push((waiters, outcome)),
+                Action::SignInDone => signed_in = true,
                 action => self.perform(action),
             }
         }
         self.publish();
+        if signed_in {
+            for reply in self.sign_ins.drain(..) {
+                let _ = reply.send(());
+            }
+        }
         for (waiters, outcome) in outcomes {
             for waiter in waiters {
                 if let Some(reply) = self.waiters.remove(&waiter) {
@@ -233,11 +240,9 @@ impl Driver {
                 }
             }
         }
-        if self.state.flight == Flight::Idle {
-            let held = self.state.held.map(|held| held.credentials);
-            self.known
-                .retain(|known| Some(known.stamp.credentials) == held);
-        }
+        let state = &self.state;
+        self.known
+            .retain(|known| state.names(known.stamp.credentials));
     }
 
     /// Publishes the status if it changed: one revision per change.

@@ -21,6 +21,7 @@ impl Turn<'_> {
     pub(super) fn hold(&mut self, stamp: Stamp) {
         let replaced = self.state.held.replace(stamp);
         self.state.standing = Standing::Active;
+        self.state.hidden = None;
         let is_sign_in = self.state.agenda.sign_in.take().is_some();
         if replaced.is_some_and(|old| old.credentials == stamp.credentials) {
             return;
@@ -32,11 +33,6 @@ impl Turn<'_> {
         if is_sign_in {
             self.note(Note::SignedIn);
             self.actions.push(Action::SignInDone);
-        } else if replaced.is_some() {
-            self.note(Note::Renewed {
-                generation: stamp.generation,
-                waiters: self.state.waiters.len(),
-            });
         }
         let outcome = match replaced {
             Some(old) if old.session != stamp.session => Outcome::SignedOut,

@@ -85,12 +85,8 @@ impl Driver {
                 failure,
             } => self.write_state(of, saved, not_before, failure),
             Action::WriteEnded(reason) => self.write_ended(reason),
-            Action::Settle(..) => unreachable!("settled after publishing"),
-            Action::SignInDone => {
-                for reply in self.sign_ins.drain(..) {
-                    let _ = reply.send(());
-                }
-            }
+            // These wake somebody, and come after the new status is published.
+            Action::Settle(..) | Action::SignInDone => {}
             Action::Note(note) => self
                 .shared
                 .journal

@@ -262,6 +262,12 @@ impl Turn<'_> {
             Ok(()) | Err(SaveFailure::Ended(_)) => None,
         };
         self.note(failure.map_or(Note::Saved, Note::SaveFailed));
+        if !is_sign_in && self.state.held != Some(received) {
+            self.note(Note::Renewed {
+                generation: received.generation,
+                waiters: self.state.waiters.len(),
+            });
+        }
         self.write_state(received.credentials, failure.is_none(), None);
         self.hold(received);
         match failure {
