@@ -1,0 +1,415 @@
+//! Sign-in, rotation of refresh tokens, and the check of every bearer.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::accounts::{self, Account, WORKSPACE_ID, WORKSPACE_NAME};
+use crate::clock::{Clock, iso};
+use crate::error::Error;
+use crate::refusal::Refusal;
+use crate::store::Store;
+use crate::switches::SwitchState;
+use crate::tokens::{Claims, Kind, Signer};
+
+/// Seconds that a login token is good for, Twenty's default.
+const LOGIN_LIFETIME_SECONDS: i64 = 15 * 60;
+
+/// Who sent a call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    pub(crate) account: &'static Account,
+    /// False for the workspace-agnostic token that `signIn` gives: it sees the user, but no workspace.
+    pub(crate) in_workspace: bool,
+}
+
+/// Which link of which chain a refresh token is, for the ledger.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link {
+    pub(crate) chain: i64,
+    pub(crate) generation: i64,
+}
+
+/// The place where a renewal leaves its link, also when it is refused.
+pub(crate) type LinkSeen = Arc<Mutex<Option<Link>>>;
+
+/// Everything about tokens.
+pub(crate) struct Auth {
+    store: Arc<Store>,
+    signer: Signer,
+    clock: Clock,
+    state: watch::Receiver<SwitchState>,
+    /// Origins by which this server may be addressed.
+    origins: [String; 2],
+    /// Access tokens with this `iat` or an earlier one have been expired by the switch.
+    expired_up_to: AtomicI64,
+    /// The latest `iat` given out.
+    last_issued: AtomicI64,
+}
+
+impl Auth {
+    pub(crate) fn open(
+        store: Arc<Store>,
+        clock: Clock,
+        state: watch::Receiver<SwitchState>,
+        port: u16,
+    ) -> Result<Self, Error> {
+        let (secret, expired_up_to) = prepare(&store.lock())?;
+        Ok(Self {
+            store,
+            signer: Signer::new(secret),
+            clock,
+            state,
+            origins: [
+                format!("http://127.0.0.1:{port}"),
+                format!("http://localhost:{port}"),
+            ],
+            expired_up_to: AtomicI64::new(expired_up_to),
+            last_issued: AtomicI64::new(expired_up_to),
+        })
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        (self.clock)()
+    }
+
+    /// The workspace's full origin.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origins[0]
+    }
+
+    /// Checks the bearer of any call, public operations included.
+    pub(crate) fn caller(&self, bearer: &str) -> Result<Caller, Refusal> {
+        let claims = self.signer.verify(
+            bearer,
+            &[Kind::Access, Kind::WorkspaceAgnostic],
+            self.now() / 1_000,
+        )?;
+        if claims.iat <= self.expired_up_to.load(Ordering::Relaxed) {
+            return Err(Refusal::token("Token has expired."));
+        }
+        let account = accounts::by_user_id(&claims.sub).ok_or_else(Refusal::user_not_found)?;
+        Ok(Caller {
+            account,
+            in_workspace: claims.kind == Kind::Access,
+        })
+    }
+
+    pub(crate) fn check_user_exists(&self, email: &str) -> Result<Value, Refusal> {
+        let signs = email.matches('@').count();
+        if signs != 1 {
+            return Err(Refusal::internal(format!(
+                "Invalid email format ({signs} @) {email}"
+            )));
+        }
+        let exists = accounts::by_email(email).is_some();
+        Ok(json!({
+            "exists": exists,
+            "availableWorkspacesCount": i32::from(exists),
+            "isEmailVerified": exists,
+        }))
+    }
+
+    pub(crate) fn login_token(
+        &self,
+        email: &str,
+        password: &str,
+        origin: &str,
+    ) -> Result<Value, Refusal> {
+        self.check_origin(origin)?;
+        let account = authenticate(email, password)?;
+        let (token, expires_at) = self.sign_login(account)?;
+        Ok(json!({ "loginToken": { "token": token, "expiresAt": expires_at } }))
+    }
+
+    pub(crate) async fn exchange_login_token(
+        &self,
+        login_token: &str,
+        origin: &str,
+    ) -> Result<Value, Refusal> {
+        let claims = self
+            .signer
+            .verify(login_token, &[Kind::Login], self.now() / 1_000)?;
+        self.check_origin(origin)?;
+        let account = accounts::by_email(&claims.sub).ok_or_else(Refusal::user_not_found)?;
+        let pair = self.issue(account, Kind::Access, None).await?;
+        Ok(json!({ "tokens": pair }))
+    }
+
+    /// The sign-in that asks for no workspace: tokens that see only the user, and a login token for each workspace.
+    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> Result<Value, Refusal> {
+        let account = authenticate(email, password)?;
+        let (login_token, _) = self.sign_login(account)?;
+        let pair = self.issue(account, Kind::WorkspaceAgnostic, None).await?;
+        Ok(json!({
+            "tokens": pair,
+            "availableWorkspaces": {
+                "availableWorkspacesForSignIn": [{
+                    "id": WORKSPACE_ID,
+                    "displayName": WORKSPACE_NAME,
+                    "loginToken": login_token,
+                    "workspaceUrls": { "subdomainUrl": format!("{}/", self.origin()), "customUrl": null },
+                    "logo": null,
+                }],
+                "availableWorkspacesForSignUp": [],
+            },
+        }))
+    }
+
+    /// Exchanges a refresh token. The used one is marked before the next one is made, as at Twenty.
+    pub(crate) async fn renew(
+        &self,
+        refresh_token: &str,
+        seen: &LinkSeen,
+    ) -> Result<Value, Refusal> {
+        let claims = self.verify_refresh(refresh_token)?;
+        let jti = claims
+            .jti
+            .clone()
+            .ok_or_else(|| Refusal::unusable("This refresh token is malformed"))?;
+        let (now, grace) = (self.now(), signed(self.state.borrow().grace_ms));
+        let verdict = self
+            .store
+            .run(move |connection| use_refresh_token(connection, &jti, now, grace))
+            .await?;
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.link);
+        if verdict.reused {
+            return Err(Refusal::suspicious());
+        }
+        let account =
+            accounts::by_user_id(&claims.sub).ok_or_else(|| Refusal::unusable("User not found"))?;
+        let target = claims.targeted_token_type.unwrap_or(Kind::Access);
+        let pair = self.issue(account, target, Some(verdict.link)).await?;
+        Ok(json!({ "tokens": pair }))
+    }
+
+    /// Revokes the whole chain of this refresh token.
+    pub(crate) async fn sign_out(&self, refresh_token: &str) -> Result<(), Refusal> {
+        let claims = self.verify_refresh(refresh_token)?;
+        let (jti, now) = (claims.jti.unwrap_or_default(), self.now());
+        self.store
+            .run(move |connection| {
+                connection.execute(
+                    "UPDATE refresh_token SET revoked_at = ?2
+                     WHERE revoked_at IS NULL AND chain = (SELECT chain FROM refresh_token WHERE jti = ?1)",
+                    params![jti, now],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
+    pub(crate) async fn expire_access_tokens(&self) -> Result<(), Error> {
+        let cutoff = self
+            .last_issued
+            .load(Ordering::Relaxed)
+            .max(self.now() / 1_000);
+        self.expired_up_to.fetch_max(cutoff, Ordering::Relaxed);
+        self.store
+            .run(move |connection| {
+                connection.execute(
+                    "UPDATE setting SET value = ?1 WHERE key = 'expired_up_to'",
+                    [cutoff],
+                )?;
+                Ok(())
+            })
+            .await
+            .map_err(|refusal| Error::Database(refusal.message))
+    }
+
+    pub(crate) async fn revoke_refresh_tokens(&self) -> Result<(), Error> {
+        let now = self.now();
+        self.store
+            .run(move |connection| {
+                connection.execute(
+                    "UPDATE refresh_token SET revoked_at = ?1 WHERE revoked_at IS NULL",
+                    [now],
+                )?;
+                Ok(())
+            })
+            .await
+            .map_err(|refusal| Error::Database(refusal.message))
+    }
+
+    fn verify_refresh(&self, token: &str) -> Result<Claims, Refusal> {
+        if token.is_empty() {
+            return Err(Refusal::empty_argument("appToken"));
+        }
+        self.signer
+            .verify(token, &[Kind::Refresh], self.now() / 1_000)
+    }
+
+    fn check_origin(&self, origin: &str) -> Result<(), Refusal> {
+        let origin = origin.strip_suffix('/').unwrap_or(origin);
+        if self.origins.iter().any(|own| own == origin) {
+            Ok(())
+        } else {
+            Err(Refusal::workspace_not_found())
+        }
+    }
+
+    fn sign_login(&self, account: &Account) -> Result<(String, String), Refusal> {
+        let now = self.now();
+        let mut claims = Claims::new(
+            Kind::Login,
+            account.email,
+            now / 1_000,
+            LOGIN_LIFETIME_SECONDS,
+        );
+        claims.workspace_id = Some(WORKSPACE_ID.to_owned());
+        Ok((
+            self.signer.sign(&claims)?,
+            iso(now + LOGIN_LIFETIME_SECONDS * 1_000),
+        ))
+    }
+
+    /// A new pair: the first of a chain, or the child of `parent`.
+    async fn issue(
+        &self,
+        account: &'static Account,
+        kind: Kind,
+        parent: Option<Link>,
+    ) -> Result<Value, Refusal> {
+        let (access_ms, refresh_ms) = {
+            let state = self.state.borrow();
+            (
+                signed(state.access_lifetime_ms),
+                signed(state.refresh_lifetime_ms),
+            )
+        };
+        let now = self.now();
+        let seconds = now / 1_000;
+        // Later than every expired token, also within one second: or else the new token would be the expired text.
+        let iat = seconds.max(self.expired_up_to.load(Ordering::Relaxed).saturating_add(1));
+        self.last_issued.fetch_max(iat, Ordering::Relaxed);
+        let workspace_id = (kind == Kind::Access).then(|| WORKSPACE_ID.to_owned());
+
+        let mut access = Claims::new(kind, account.user_id, iat, access_ms / 1_000);
+        access.user_id = Some(account.user_id.to_owned());
+        access.workspace_id.clone_from(&workspace_id);
+        if kind == Kind::Access {
+            access.workspace_member_id = Some(account.member_id.to_owned());
+            access.user_workspace_id = Some(account.user_workspace_id.to_owned());
+        }
+
+        let jti = Uuid::new_v4().to_string();
+        let mut refresh = Claims::new(Kind::Refresh, account.user_id, seconds, refresh_ms / 1_000);
+        refresh.user_id = Some(account.user_id.to_owned());
+        refresh.workspace_id = workspace_id;
+        refresh.targeted_token_type = Some(kind);
+        refresh.jti = Some(jti.clone());
+
+        let pair = json!({
+            // Up to a second later than `exp`, as at Twenty.
+            "access": {
+                "token": self.signer.sign(&access)?,
+                "expiresAt": iso(((iat - seconds) * 1_000 + now).saturating_add(access_ms)),
+            },
+            "refresh": { "token": self.signer.sign(&refresh)?, "expiresAt": iso(now.saturating_add(refresh_ms)) },
+        });
+        self.store
+            .run(move |connection| {
+                connection.execute(
+                    "INSERT INTO refresh_token (jti, user_id, chain, generation, issued_at)
+                     VALUES (?1, ?2, coalesce(?3, (SELECT coalesce(max(chain), 0) + 1 FROM refresh_token)), ?4, ?5)",
+                    params![
+                        jti,
+                        account.user_id,
+                        parent.map(|parent| parent.chain),
+                        parent.map_or(0, |parent| parent.generation + 1),
+                        now
+                    ],
+                )?;
+                Ok(())
+            })
+            .await?;
+        Ok(pair)
+    }
+}
+
+fn authenticate(email: &str, password: &str) -> Result<&'static Account, Refusal> {
+    let account = accounts::by_email(email).ok_or_else(Refusal::user_not_found)?;
+    if account.accepts(password) {
+        Ok(account)
+    } else {
+        Err(Refusal::wrong_password())
+    }
+}
+
+/// What became of a presented refresh token.
+struct Use {
+    link: Link,
+    reused: bool,
+}
+
+/// Marks the token used, and so begins its grace time anew; a reuse after the grace time, or of a revoked token, marks
+/// every token of that user instead. As at Twenty 1.6 those all stay good for one more grace time from that moment.
+fn use_refresh_token(
+    connection: &mut Connection,
+    jti: &str,
+    now: i64,
+    grace: i64,
+) -> Result<Use, Refusal> {
+    let transaction = connection.transaction()?;
+    let row = transaction
+        .query_row(
+            "SELECT user_id, chain, generation, used_at, revoked_at FROM refresh_token WHERE jti = ?1",
+            [jti],
+            |row| {
+                let link = Link { chain: row.get(1)?, generation: row.get(2)? };
+                Ok((row.get::<_, String>(0)?, link, row.get::<_, Option<i64>>(3)?, row.get::<_, Option<i64>>(4)?))
+            },
+        )
+        .optional()?;
+    let Some((user_id, link, used_at, revoked_at)) = row else {
+        return Err(Refusal::unusable("This refresh token doesn't exist"));
+    };
+    let reused =
+        revoked_at.is_some() || used_at.is_some_and(|used_at| used_at <= now.saturating_sub(grace));
+    if reused {
+        transaction.execute(
+            "UPDATE refresh_token SET used_at = ?2 WHERE user_id = ?1",
+            params![user_id, now],
+        )?;
+    } else {
+        transaction.execute(
+            "UPDATE refresh_token SET used_at = ?2 WHERE jti = ?1",
+            params![jti, now],
+        )?;
+    }
+    transaction.commit()?;
+    Ok(Use { link, reused })
+}
+
+/// Makes the tables of this module, and reads the secret and the cutoff.
+fn prepare(connection: &Connection) -> Result<(String, i64), Error> {
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS setting (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+         CREATE TABLE IF NOT EXISTS refresh_token (
+             jti TEXT PRIMARY KEY, user_id TEXT NOT NULL, chain INTEGER NOT NULL, generation INTEGER NOT NULL,
+             issued_at INTEGER NOT NULL, used_at INTEGER, revoked_at INTEGER
+         ) STRICT, WITHOUT ROWID;",
+    )?;
+    let fresh = format!(
+        "{:032x}{:032x}",
+        rand::random::<u128>(),
+        rand::random::<u128>()
+    );
+    connection.execute(
+        "INSERT OR IGNORE INTO setting (key, value) VALUES ('secret', ?1), ('expired_up_to', 0)",
+        [fresh],
+    )?;
+    let read = |key: &str| format!("SELECT value FROM setting WHERE key = '{key}'");
+    Ok((
+        connection.query_row(&read("secret"), [], |row| row.get(0))?,
+        connection.query_row(&read("expired_up_to"), [], |row| row.get(0))?,
+    ))
+}
+
+fn signed(milliseconds: u64) -> i64 {
+    i64::try_from(milliseconds).unwrap_or(i64::MAX)
+}

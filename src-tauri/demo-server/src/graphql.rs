@@ -1,0 +1,116 @@
+//! The schemas. Which one answers a call depends on the endpoint, on who calls, and on two switches: as at Twenty, a
+//! call without a workspace does not even see that records exist.
+
+mod account;
+mod metadata;
+mod parts;
+mod workspace;
+
+use std::sync::{Arc, Mutex};
+
+use async_graphql::dynamic::{Object, ResolverContext, Schema, SchemaBuilder, SchemaError};
+
+use crate::auth::{Auth, Caller, LinkSeen};
+use crate::refusal::Refusal;
+use crate::store::Store;
+
+/// Where a call was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Graphql,
+    Metadata,
+}
+
+impl Endpoint {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Graphql => "graphql",
+            Self::Metadata => "metadata",
+        }
+    }
+}
+
+/// What resolvers find in each request.
+pub(crate) struct Call {
+    pub(crate) caller: Option<Caller>,
+    pub(crate) link_seen: LinkSeen,
+}
+
+impl Call {
+    pub(crate) fn new(caller: Option<Caller>) -> Self {
+        Self {
+            caller,
+            link_seen: Arc::new(Mutex::new(None)),
+        }
+    }
+}
+
+/// What decides about the schema of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) endpoint: Endpoint,
+    /// The caller's token names a workspace.
+    pub(crate) in_workspace: bool,
+    pub(crate) old_token_field: bool,
+    pub(crate) auth_on_metadata_only: bool,
+}
+
+/// All schemas, built once.
+pub(crate) struct Schemas {
+    schemas: Vec<(View, Schema)>,
+}
+
+impl Schemas {
+    pub(crate) fn build(auth: &Arc<Auth>, store: &Arc<Store>) -> Result<Self, SchemaError> {
+        let mut schemas = Vec::new();
+        for endpoint in [Endpoint::Graphql, Endpoint::Metadata] {
+            for bits in 0..8_u8 {
+                let view = View {
+                    endpoint,
+                    in_workspace: bits & 1 != 0,
+                    old_token_field: bits & 2 != 0,
+                    auth_on_metadata_only: bits & 4 != 0,
+                };
+                schemas.push((view, schema(view, auth, store)?));
+            }
+        }
+        Ok(Self { schemas })
+    }
+
+    pub(crate) fn of(&self, view: View) -> &Schema {
+        let found = self
+            .schemas
+            .iter()
+            .find(|(candidate, _)| *candidate == view);
+        // Every combination was built; the first one only satisfies the type.
+        &found.unwrap_or(&self.schemas[0]).1
+    }
+}
+
+fn schema(view: View, auth: &Arc<Auth>, store: &Arc<Store>) -> Result<Schema, SchemaError> {
+    let mut query = Object::new("Query");
+    let mut mutation = Object::new("Mutation");
+    let mut builder: SchemaBuilder = Schema::build("Query", Some("Mutation"), None)
+        .data(Arc::clone(auth))
+        .data(Arc::clone(store))
+        // Deep enough for introspection and for any screen, and no danger to the stack.
+        .limit_depth(32);
+    builder = parts::register_scalars(builder);
+    let with_auth = view.endpoint == Endpoint::Metadata || !view.auth_on_metadata_only;
+    (query, mutation, builder) =
+        account::register(query, mutation, builder, with_auth, view.old_token_field);
+    (query, builder) = metadata::register(query, builder, view.endpoint);
+    if view.endpoint == Endpoint::Graphql && view.in_workspace {
+        (query, mutation, builder) = workspace::register(query, mutation, builder);
+    }
+    builder.register(query).register(mutation).finish()
+}
+
+/// The caller, who must have a bearer.
+fn caller(context: &ResolverContext<'_>) -> Result<Caller, Refusal> {
+    context
+        .data::<Call>()
+        .ok()
+        .and_then(|call| call.caller)
+        .ok_or_else(Refusal::forbidden_resource)
+}

@@ -1,0 +1,416 @@
+//! One engine for the records of all objects: reading, paging and writing, over the definitions of [`crate::objects`].
+//! SQL text is built from column names of those definitions; whatever a client sends is a bound parameter.
+
+mod filter;
+mod page;
+
+use rusqlite::types::{Value as Sql, ValueRef};
+use rusqlite::{Connection, ErrorCode, params_from_iter};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::clock::{iso, normalised};
+use crate::objects::{Base, Column, Kind, Object, object};
+use crate::refusal::Refusal;
+
+pub(crate) use page::{PageRequest, list};
+
+/// Makes the tables of all objects where they do not exist yet.
+pub(crate) fn create_tables(connection: &Connection) -> Result<(), rusqlite::Error> {
+    for object in crate::objects::OBJECTS.iter() {
+        let columns = object.columns();
+        let definitions: Vec<String> = columns.iter().map(column_definition).collect();
+        connection.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS \"{}\" ({}) STRICT;",
+            object.singular,
+            definitions.join(", ")
+        ))?;
+        for (index, column) in columns.iter().enumerate() {
+            // Empty text means "none" here, and a deleted record does not keep its value from others.
+            let statement = if column.unique_label.is_some() {
+                format!(
+                    "CREATE UNIQUE INDEX IF NOT EXISTS \"{0}_{index}\" ON \"{0}\" ({1})
+                     WHERE {1} <> '' AND \"deletedAt\" IS NULL;",
+                    object.singular, column.sql
+                )
+            } else if column.base == Base::Uuid && column.part.is_none() && column.key != "id" {
+                format!(
+                    "CREATE INDEX IF NOT EXISTS \"{0}_{index}\" ON \"{0}\" ({1});",
+                    object.singular, column.sql
+                )
+            } else {
+                continue;
+            };
+            connection.execute_batch(&statement)?;
+        }
+    }
+    Ok(())
+}
+
+/// The first record that `filter` finds, or Twenty's "Record not found".
+pub(crate) fn one(
+    connection: &Connection,
+    object: &Object,
+    filter: &Value,
+) -> Result<Value, Refusal> {
+    let request = PageRequest {
+        filter: filter.clone(),
+        first: Some(1),
+        ..PageRequest::default()
+    };
+    page::rows(connection, object, &request)?
+        .into_iter()
+        .next()
+        .ok_or_else(Refusal::record_not_found)
+}
+
+/// The records with these ids that are not deleted, in no order.
+pub(crate) fn by_ids(
+    connection: &Connection,
+    object: &Object,
+    ids: &[String],
+) -> Result<Vec<Value>, Refusal> {
+    let marks = vec!["?"; ids.len()].join(", ");
+    let condition = format!("\"id\" IN ({marks}) AND \"deletedAt\" IS NULL");
+    let values = ids.iter().map(|id| Sql::from(id.clone())).collect();
+    select(connection, object, &condition, "", values)
+}
+
+/// A new record; what `data` leaves out has its default.
+pub(crate) fn create(
+    connection: &Connection,
+    object: &Object,
+    data: &Value,
+    now: i64,
+    created_by: &Value,
+) -> Result<Value, Refusal> {
+    let id = insert(connection, object, data, now, created_by)?;
+    by_id(connection, object, &id, Deleted::Included)
+}
+
+/// As [`create`], but answers only the id.
+pub(crate) fn insert(
+    connection: &Connection,
+    object: &Object,
+    data: &Value,
+    now: i64,
+    created_by: &Value,
+) -> Result<String, Refusal> {
+    let mut data = data.as_object().cloned().unwrap_or_default();
+    let text = |value: String| Value::String(value);
+    let id = data
+        .get("id")
+        .and_then(Value::as_str)
+        .map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
+    data.insert("id".to_owned(), text(id.clone()));
+    for key in ["createdAt", "updatedAt"] {
+        if data.get(key).is_none_or(Value::is_null) {
+            data.insert(key.to_owned(), text(iso(now)));
+        }
+    }
+    if data.get("createdBy").is_none_or(Value::is_null) {
+        data.insert("createdBy".to_owned(), created_by.clone());
+    }
+    if !data.get("position").is_some_and(Value::is_number) {
+        // A new record comes first, as at Twenty.
+        let sql = format!(
+            "SELECT coalesce(min(\"position\"), 1) - 1 FROM \"{}\"",
+            object.singular
+        );
+        let position: f64 = connection
+            .prepare_cached(&sql)?
+            .query_row([], |row| row.get(0))?;
+        data.insert("position".to_owned(), json!(position));
+    }
+    for field in &object.fields {
+        if let (Kind::Select(choices), false) = (field.kind, data.contains_key(field.name)) {
+            data.insert(field.name.to_owned(), choices[0].value.into());
+        }
+        if let (Kind::Boolean, false) = (field.kind, data.contains_key(field.name)) {
+            data.insert(field.name.to_owned(), false.into());
+        }
+    }
+
+    let columns = object.columns();
+    let values = columns
+        .iter()
+        .map(|column| stored(column, sent(&data, column).unwrap_or(&Value::Null)))
+        .collect::<Result<Vec<Sql>, Refusal>>()?;
+    let names: Vec<&str> = columns.iter().map(|column| column.sql.as_str()).collect();
+    let marks = vec!["?"; columns.len()].join(", ");
+    let sql = format!(
+        "INSERT INTO \"{}\" ({}) VALUES ({marks})",
+        object.singular,
+        names.join(", ")
+    );
+    connection
+        .prepare_cached(&sql)?
+        .execute(params_from_iter(values))
+        .map_err(|error| explained(error, object, &data))?;
+    Ok(id)
+}
+
+/// Changes the fields that `data` names; inside a composite field, only the parts that it names.
+pub(crate) fn update(
+    connection: &Connection,
+    object: &Object,
+    id: &str,
+    data: &Value,
+    now: i64,
+) -> Result<Value, Refusal> {
+    by_id(connection, object, id, Deleted::Excluded)?;
+    let mut data = data.as_object().cloned().unwrap_or_default();
+    data.remove("id");
+    data.insert("updatedAt".to_owned(), iso(now).into());
+    let mut assignments = Vec::new();
+    let mut values = Vec::new();
+    for column in object.columns() {
+        if let Some(value) = sent(&data, column) {
+            assignments.push(format!("{} = ?", column.sql));
+            values.push(stored(column, value)?);
+        }
+    }
+    values.push(Sql::from(id.to_owned()));
+    let sql = format!(
+        "UPDATE \"{}\" SET {} WHERE \"id\" = ?",
+        object.singular,
+        assignments.join(", ")
+    );
+    connection
+        .execute(&sql, params_from_iter(values))
+        .map_err(|error| explained(error, object, &data))?;
+    by_id(connection, object, id, Deleted::Excluded)
+}
+
+/// Marks a record deleted, or with `None` not deleted. A deleted record may be deleted again.
+pub(crate) fn mark_deleted(
+    connection: &Connection,
+    object: &Object,
+    id: &str,
+    deleted_at: Option<i64>,
+) -> Result<Value, Refusal> {
+    by_id(connection, object, id, Deleted::Included)?;
+    let sql = format!(
+        "UPDATE \"{}\" SET \"deletedAt\" = ?1 WHERE \"id\" = ?2",
+        object.singular
+    );
+    connection
+        .execute(&sql, rusqlite::params![deleted_at.map(iso), id])
+        .map_err(|error| explained(error, object, &Map::new()))?;
+    by_id(connection, object, id, Deleted::Included)
+}
+
+/// Removes a record for good, and answers what it was.
+pub(crate) fn destroy(
+    connection: &Connection,
+    object: &Object,
+    id: &str,
+) -> Result<Value, Refusal> {
+    let record = by_id(connection, object, id, Deleted::Included)?;
+    connection.execute(
+        &format!("DELETE FROM \"{}\" WHERE \"id\" = ?1", object.singular),
+        [id],
+    )?;
+    Ok(record)
+}
+
+/// Puts the records of the named relations into the records, one query for each relation.
+pub(crate) fn attach(
+    connection: &Connection,
+    of: &Object,
+    records: &mut [&mut Value],
+    relations: &[&str],
+) -> Result<(), Refusal> {
+    for field in &of.fields {
+        let Kind::One { target } = field.kind else {
+            continue;
+        };
+        if !relations.contains(&field.name) {
+            continue;
+        }
+        let key = field.key();
+        let mut ids: Vec<String> = records
+            .iter()
+            .filter_map(|record| record[&key].as_str().map(str::to_owned))
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let found = by_ids(connection, object(target), &ids)?;
+        for record in records.iter_mut() {
+            let related = found
+                .iter()
+                .find(|related| related["id"] == record[&key])
+                .cloned();
+            record[field.name] = related.unwrap_or(Value::Null);
+        }
+    }
+    Ok(())
+}
+
+/// Whether deleted records are found too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deleted {
+    Included,
+    Excluded,
+}
+
+fn by_id(
+    connection: &Connection,
+    object: &Object,
+    id: &str,
+    deleted: Deleted,
+) -> Result<Value, Refusal> {
+    let condition = match deleted {
+        Deleted::Included => "\"id\" = ?",
+        Deleted::Excluded => "\"id\" = ? AND \"deletedAt\" IS NULL",
+    };
+    let found = select(
+        connection,
+        object,
+        condition,
+        "",
+        vec![Sql::from(id.to_owned())],
+    )?;
+    found
+        .into_iter()
+        .next()
+        .ok_or_else(Refusal::record_not_found)
+}
+
+fn select(
+    connection: &Connection,
+    object: &Object,
+    condition: &str,
+    tail: &str,
+    values: Vec<Sql>,
+) -> Result<Vec<Value>, Refusal> {
+    let columns = object.columns();
+    let names: Vec<&str> = columns.iter().map(|column| column.sql.as_str()).collect();
+    let sql = format!(
+        "SELECT {} FROM \"{}\" WHERE {condition} {tail}",
+        names.join(", "),
+        object.singular
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut record = Map::new();
+        for (index, column) in columns.iter().enumerate() {
+            let value = shown(column, row.get_ref(index)?);
+            match column.part {
+                None => _ = record.insert(column.key.clone(), value),
+                Some(part) => {
+                    if let Value::Object(parts) = record
+                        .entry(column.key.clone())
+                        .or_insert_with(|| json!({}))
+                    {
+                        parts.insert(part.to_owned(), value);
+                    }
+                }
+            }
+        }
+        records.push(Value::Object(record));
+    }
+    Ok(records)
+}
+
+fn column_definition(column: &Column) -> String {
+    let kind = match column.base {
+        Base::Number => "REAL",
+        Base::Big | Base::Boolean => "INTEGER",
+        _ => "TEXT",
+    };
+    let key = if column.key == "id" {
+        " PRIMARY KEY"
+    } else {
+        ""
+    };
+    format!("{} {kind}{key}", column.sql)
+}
+
+/// What the client sent for this column, if anything.
+fn sent<'a>(data: &'a Map<String, Value>, column: &Column) -> Option<&'a Value> {
+    let value = data.get(&column.key)?;
+    match column.part {
+        None => Some(value),
+        Some(_) if value.is_null() => Some(&Value::Null),
+        Some(part) => value.get(part),
+    }
+}
+
+/// A JSON value in the form in which its column stores and compares it.
+fn stored(column: &Column, value: &Value) -> Result<Sql, Refusal> {
+    let wrong = || {
+        let name = column.part.unwrap_or(&column.key);
+        Refusal::bad_input(
+            format!("Invalid value for field \"{name}\""),
+            "INVALID_ARGS_DATA",
+        )
+    };
+    if value.is_null() {
+        // Text has no null at Twenty; an empty one stands for it.
+        return Ok(if column.base == Base::Text {
+            Sql::Text(String::new())
+        } else {
+            Sql::Null
+        });
+    }
+    Ok(match column.base {
+        Base::Text | Base::Uuid | Base::Word => {
+            Sql::Text(value.as_str().ok_or_else(wrong)?.to_owned())
+        }
+        Base::Number => Sql::Real(value.as_f64().ok_or_else(wrong)?),
+        Base::Big => {
+            let parsed = value.as_str().and_then(|text| text.parse().ok());
+            #[allow(clippy::cast_possible_truncation)] // Amounts in millionths stay far below 2^53.
+            let number = parsed
+                .or_else(|| value.as_i64())
+                .or_else(|| value.as_f64().map(|number| number as i64));
+            Sql::Integer(number.ok_or_else(wrong)?)
+        }
+        Base::Boolean => Sql::Integer(value.as_bool().ok_or_else(wrong)?.into()),
+        Base::DateTime => Sql::Text(value.as_str().and_then(normalised).ok_or_else(wrong)?),
+        Base::Json | Base::Words => Sql::Text(value.to_string()),
+    })
+}
+
+fn shown(column: &Column, value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Integer(number) if column.base == Base::Boolean => (number != 0).into(),
+        ValueRef::Integer(number) => number.into(),
+        #[allow(clippy::cast_possible_truncation)] // Guarded: whole, and far inside the range.
+        ValueRef::Real(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+            (number as i64).into()
+        }
+        ValueRef::Real(number) => number.into(),
+        ValueRef::Text(text) => {
+            let text = String::from_utf8_lossy(text);
+            match column.base {
+                Base::Json | Base::Words => serde_json::from_str(&text).unwrap_or(Value::Null),
+                _ => text.into(),
+            }
+        }
+        ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+    }
+}
+
+/// A violated uniqueness in Twenty's words, any other failure as it is.
+fn explained(error: rusqlite::Error, object: &Object, data: &Map<String, Value>) -> Refusal {
+    let rusqlite::Error::SqliteFailure(failure, Some(text)) = &error else {
+        return error.into();
+    };
+    if failure.code != ErrorCode::ConstraintViolation {
+        return error.into();
+    }
+    for column in object.columns() {
+        let name = column.sql.trim_matches('"');
+        if text.ends_with(&format!(".{name}")) {
+            let value = sent(data, column)
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            return Refusal::duplicate(column.unique_label.unwrap_or("Id"), value);
+        }
+    }
+    error.into()
+}

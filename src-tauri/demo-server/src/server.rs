@@ -1,0 +1,234 @@
+//! The life of the listener: start, addresses, stop.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tower_service::Service;
+
+use crate::auth::Auth;
+use crate::clock::{Clock, system_clock};
+use crate::counts::Counting;
+use crate::error::Error;
+use crate::graphql::Schemas;
+use crate::seed::seed;
+use crate::store::Store;
+use crate::switches::{SwitchState, Switches};
+use crate::wire::{CloseConnection, Wire, router};
+
+/// Idle connections are closed after this, as at Twenty.
+const IDLE_CLOSE: Duration = Duration::from_secs(5);
+/// [`DemoServer::stop`] lets calls in flight finish for this long.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+
+/// How a server starts. The default: any free port, data in memory, no switches over HTTP.
+#[derive(Clone)]
+pub struct Options {
+    /// Port on 127.0.0.1; 0 takes any free one.
+    pub port: u16,
+    /// Folder of the database, made if needed; none keeps the data in memory, and a new start begins anew.
+    pub data: Option<PathBuf>,
+    /// Whether `/demo/switches` and `/demo/counts` exist. Only for tests and the demo's own walk.
+    pub control: bool,
+    /// The server's clock: it decides about expiry and grace, and stamps records.
+    pub clock: Clock,
+    /// Idle connections are closed after this. Default: 5 s, as at Twenty.
+    pub idle_close: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            data: None,
+            control: false,
+            clock: system_clock(),
+            idle_close: IDLE_CLOSE,
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Options")
+            .field("port", &self.port)
+            .field("data", &self.data)
+            .field("control", &self.control)
+            .field("idle_close", &self.idle_close)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running server. Dropping it closes every connection at once, as a crash would; [`stop`](Self::stop) is orderly.
+#[derive(Debug)]
+pub struct DemoServer {
+    address: SocketAddr,
+    switches: Switches,
+    stopping: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+impl DemoServer {
+    /// Opens the data, fills it if it is new, and listens on the loopback address.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let port = options.port;
+        let listen = |source| Error::Listen { port, source };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+
+        let state = Arc::new(watch::Sender::new(SwitchState::default()));
+        let (clock, data, receiver) = (options.clock, options.data, state.subscribe());
+        let opened = tokio::task::spawn_blocking(move || {
+            let store = Arc::new(Store::open(data.as_deref())?);
+            seed(&mut store.lock()).map_err(|refusal| Error::Database(refusal.message))?;
+            let auth = Arc::new(Auth::open(
+                Arc::clone(&store),
+                clock,
+                receiver,
+                address.port(),
+            )?);
+            let schemas = Schemas::build(&auth, &store)
+                .map_err(|error| Error::Database(error.to_string()))?;
+            Ok::<_, Error>((auth, schemas))
+        });
+        let (auth, schemas) = opened
+            .await
+            .map_err(|error| Error::Database(error.to_string()))??;
+
+        let switches = Switches {
+            state,
+            counting: Arc::new(Counting::new()),
+            auth: Arc::clone(&auth),
+        };
+        let (stopping, stopped) = watch::channel(false);
+        let wire = Wire {
+            auth,
+            schemas,
+            switches: switches.clone(),
+            stopping: stopped.clone(),
+            port: address.port(),
+        };
+        let router = router(Arc::new(wire), options.control);
+        let accepting = tokio::spawn(accept(listener, router, stopped, options.idle_close));
+        tracing::info!(%address, "the demo server listens");
+        Ok(Self {
+            address,
+            switches,
+            stopping,
+            accepting,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address for a client: `http://127.0.0.1:PORT`.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Handle to the switches and counts; it may outlive the server.
+    pub fn switches(&self) -> Switches {
+        self.switches.clone()
+    }
+
+    /// Takes no more connections, lets calls in flight finish for up to two seconds, and frees the port.
+    pub async fn stop(mut self) {
+        self.stopping.send_replace(true);
+        // The task cannot panic, and was not aborted yet.
+        _ = (&mut self.accepting).await;
+    }
+}
+
+impl Drop for DemoServer {
+    fn drop(&mut self) {
+        self.stopping.send_replace(true);
+        self.accepting.abort();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    stopping: watch::Receiver<bool>,
+    idle_close: Duration,
+) {
+    let mut stopped = stopping.clone();
+    // Its drop aborts what is left in it.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                // A failed accept concerns one client, or passes when files are closed again.
+                let Ok((stream, _)) = accepted else {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                };
+                connections.spawn(serve(stream, router.clone(), stopping.clone(), idle_close));
+            }
+            Some(_) = connections.join_next() => {}
+            () = true_in(&mut stopped) => break,
+        }
+    }
+    drop(listener);
+    _ = tokio::time::timeout(STOP_LIMIT, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
+}
+
+async fn serve(
+    stream: TcpStream,
+    router: Router,
+    mut stopping: watch::Receiver<bool>,
+    idle_close: Duration,
+) {
+    _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let answer = router.clone().call(request.map(Body::new));
+        async move {
+            let Ok(response) = answer.await;
+            // An error here makes hyper close the connection without writing anything.
+            if response.extensions().get::<CloseConnection>().is_some() {
+                Err(Closed)
+            } else {
+                Ok(response)
+            }
+        }
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    // The time until a request's headers are complete counts from the end of the previous answer: idle time too.
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle_close);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = true_in(&mut stopping) => connection.as_mut().graceful_shutdown(),
+    }
+    _ = connection.await;
+}
+
+/// Waits until the flag is true, or nobody can turn it any more.
+pub(crate) async fn true_in(flag: &mut watch::Receiver<bool>) {
+    _ = flag.wait_for(|flag| *flag).await;
+}
+
+/// A switch wants this connection closed.
+#[derive(Debug, thiserror::Error)]
+#[error("closed by a switch")]
+struct Closed;

@@ -1,0 +1,411 @@
+//! One request on `/graphql` or `/metadata`, from bytes to bytes, in the order in which Twenty looks at things: body,
+//! bearer, query, variables, execution. The switches stand before and after.
+
+mod answer;
+mod document;
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use async_graphql::Request;
+use axum::body::Bytes;
+use axum::extract::{OriginalUri, RawQuery, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{any, get};
+use axum::{Router, middleware};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::auth::{Auth, Caller, Link};
+use crate::control;
+use crate::counts::{Outcome, Renewal};
+use crate::graphql::{Call, Endpoint, Schemas, View};
+use crate::refusal::Refusal;
+use crate::server::true_in;
+use crate::switches::{Calls, RenewalRefusal, SwitchState, Switches};
+
+pub(crate) use answer::{CloseConnection, close_connection, json, page, plain_error};
+use document::Document;
+
+/// What every request needs.
+pub(crate) struct Wire {
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) schemas: Schemas,
+    pub(crate) switches: Switches,
+    /// Turns true when the server stops: nothing may wait any longer.
+    pub(crate) stopping: watch::Receiver<bool>,
+    pub(crate) port: u16,
+}
+
+/// All routes.
+pub(crate) fn router(wire: Arc<Wire>, with_control: bool) -> Router {
+    let mut router = Router::new()
+        .route("/graphql", any(graphql))
+        .route("/metadata", any(metadata))
+        .route("/healthz", get(healthz))
+        .route("/client-config", get(client_config))
+        .fallback(not_found)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&wire),
+            control::faults,
+        ));
+    if with_control {
+        // Outside the faults: the switches can always be turned back.
+        router = router.merge(control::router(&wire));
+    }
+    router.with_state(wire)
+}
+
+async fn graphql(
+    wire: State<Arc<Wire>>,
+    method: Method,
+    headers: HeaderMap,
+    query: RawQuery,
+    body: Bytes,
+) -> Response {
+    detached(wire.0, Endpoint::Graphql, method, headers, query.0, body).await
+}
+
+async fn metadata(
+    wire: State<Arc<Wire>>,
+    method: Method,
+    headers: HeaderMap,
+    query: RawQuery,
+    body: Bytes,
+) -> Response {
+    detached(wire.0, Endpoint::Metadata, method, headers, query.0, body).await
+}
+
+/// Answers in a task of its own: a client that hangs up does not stop what it began, as at a real server.
+async fn detached(
+    wire: Arc<Wire>,
+    endpoint: Endpoint,
+    method: Method,
+    headers: HeaderMap,
+    query: Option<String>,
+    body: Bytes,
+) -> Response {
+    let task = tokio::spawn(async move {
+        let Sent { body, posted } =
+            match received(&wire, &method, &headers, query.as_deref(), &body).await {
+                Ok(sent) => sent,
+                Err(response) => return *response,
+            };
+        wire.answer(endpoint, &headers, &body, posted).await
+    });
+    task.await.unwrap_or_else(|_| answer::close_connection())
+}
+
+/// A request's GraphQL body, and whether it was posted.
+struct Sent {
+    body: Value,
+    posted: bool,
+}
+
+async fn received(
+    wire: &Wire,
+    method: &Method,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    body: &Bytes,
+) -> Result<Sent, Box<Response>> {
+    if *method == Method::GET {
+        return Ok(Sent {
+            body: document::from_query_string(query.unwrap_or_default()),
+            posted: false,
+        });
+    }
+    if *method != Method::POST {
+        let mut response = answer::empty(StatusCode::METHOD_NOT_ALLOWED);
+        response
+            .headers_mut()
+            .insert(header::ALLOW, header::HeaderValue::from_static("GET, POST"));
+        return Err(Box::new(response));
+    }
+    if body.is_empty() {
+        // Twenty waits for a body that never comes, and so does its client.
+        let mut stopping = wire.stopping.clone();
+        true_in(&mut stopping).await;
+        return Err(Box::new(answer::close_connection()));
+    }
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !["application/json", "application/graphql+json"].contains(&media_type) {
+        return Err(Box::new(answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE)));
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Array(_)) => {
+            let body = json!({ "errors": [{ "message": "Batching is not supported." }] });
+            Err(Box::new(answer::json(StatusCode::BAD_REQUEST, &body)))
+        }
+        Ok(body) => Ok(Sent { body, posted: true }),
+        Err(error) => {
+            let message = if error.is_eof() {
+                "Unexpected end of JSON input"
+            } else {
+                "Unexpected token in JSON"
+            };
+            Err(Box::new(answer::plain_error(
+                StatusCode::BAD_REQUEST,
+                message,
+                "Bad Request",
+            )))
+        }
+    }
+}
+
+impl Wire {
+    async fn answer(
+        &self,
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        body: &Value,
+        posted: bool,
+    ) -> Response {
+        let text = body["query"].as_str().unwrap_or_default();
+        let document = Document::read(text, body["operationName"].as_str());
+        let renewal = document.as_ref().is_ok_and(Document::renews);
+        if let Ok(document) = &document {
+            self.switches
+                .counting
+                .call(endpoint.name(), document.kind, &document.name);
+        }
+        if !renewal {
+            let response = self
+                .looked_at(endpoint, headers, body, posted, document, &mut None)
+                .await;
+            self.delay(Calls::All).await;
+            return response.unwrap_or_else(|response| *response);
+        }
+
+        self.switches.counting.renewal_sent();
+        if let Err(response) = self.before_renewal().await {
+            return response;
+        }
+        let mut link = None;
+        let response = self
+            .looked_at(endpoint, headers, body, posted, document, &mut link)
+            .await;
+        self.delay(Calls::Renewals).await;
+        match response {
+            Ok(response) if self.take_lost_answer() => {
+                self.enter(link, Outcome::Lost, None);
+                self.switches.counting.dropped();
+                drop(response);
+                answer::close_connection()
+            }
+            Ok(response) => {
+                self.enter(link, Outcome::Accepted, None);
+                response
+            }
+            Err(response) => {
+                let message = response
+                    .extensions()
+                    .get::<answer::FirstMessage>()
+                    .map(|first| first.0.clone());
+                self.enter(link, Outcome::Refused, message);
+                *response
+            }
+        }
+    }
+
+    /// Bearer, query, variables, execution. `Ok` is an answer without errors.
+    async fn looked_at(
+        &self,
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        body: &Value,
+        posted: bool,
+        document: Result<Document, answer::Problem>,
+        link: &mut Option<Link>,
+    ) -> Result<Response, Box<Response>> {
+        let form = answer::Form::accepted(headers);
+        let caller = self.caller(headers).map_err(|refusal| {
+            self.switches.counting.call_refused();
+            answer::before_execution(&refusal)
+        })?;
+        if body["query"].as_str().unwrap_or_default().is_empty() {
+            return Err(form.problems(&[answer::Problem::plain("Must provide query string.")]));
+        }
+        let document = document.map_err(|problem| form.problems(&[problem]))?;
+        if !posted && document.kind == "mutation" {
+            return Err(answer::post_needed());
+        }
+        let in_workspace = caller.is_some_and(|caller| caller.in_workspace);
+        if endpoint == Endpoint::Metadata && !in_workspace && document.asks("objects") {
+            return Err(answer::crashed());
+        }
+
+        let SwitchState {
+            old_token_field,
+            auth_on_metadata_only,
+            ..
+        } = self.switches.state();
+        let view = View {
+            endpoint,
+            in_workspace,
+            old_token_field,
+            auth_on_metadata_only,
+        };
+        let call = Call::new(caller);
+        let seen = Arc::clone(&call.link_seen);
+        let mut request = Request::new(body["query"].as_str().unwrap_or_default()).data(call);
+        if let Some(name) = body["operationName"].as_str() {
+            request = request.operation_name(name);
+        }
+        request = request.variables(async_graphql::Variables::from_json(
+            body["variables"].clone(),
+        ));
+        document
+            .check_variables(&body["variables"])
+            .map_err(|refusal| answer::bad_variables(&refusal))?;
+
+        let response = self.schemas.of(view).execute(request).await;
+        *link = *seen.lock().unwrap_or_else(PoisonError::into_inner);
+        form.executed(response)
+    }
+
+    /// Nobody, or who the bearer says; an empty bearer is none.
+    fn caller(&self, headers: &HeaderMap) -> Result<Option<Caller>, Refusal> {
+        let authorization = headers
+            .get(header::AUTHORIZATION)
+            .map(|value| value.to_str().unwrap_or("?"));
+        let bearer =
+            authorization.map(|value| value.strip_prefix("Bearer").unwrap_or(value).trim());
+        match bearer {
+            None | Some("") => Ok(None),
+            Some(bearer) => self.auth.caller(bearer).map(Some),
+        }
+    }
+
+    /// The switches that keep a renewal from being looked at.
+    async fn before_renewal(&self) -> Result<(), Response> {
+        let mut state = self.switches.state.subscribe();
+        let mut stopping = self.stopping.clone();
+        if state.borrow().hold_renewals {
+            self.switches.counting.held(true);
+            let stopped = tokio::select! {
+                _ = state.wait_for(|state| !state.hold_renewals) => false,
+                () = true_in(&mut stopping) => true,
+            };
+            self.switches.counting.held(false);
+            if stopped {
+                self.enter(None, Outcome::Dropped, None);
+                return Err(answer::close_connection());
+            }
+        }
+        let SwitchState {
+            drop,
+            refuse_renewals,
+            ..
+        } = self.switches.state();
+        if drop == Some(Calls::Renewals) {
+            self.switches.counting.dropped();
+            self.enter(None, Outcome::Dropped, None);
+            return Err(answer::close_connection());
+        }
+        let Some(refusal) = refuse_renewals else {
+            return Ok(());
+        };
+        self.delay(Calls::Renewals).await;
+        let (message, response) = match refusal {
+            RenewalRefusal::Error {
+                code,
+                sub_code,
+                message,
+            } => {
+                let refusal = Refusal::chosen(&message, &code, sub_code.as_deref());
+                (message, answer::refused(&refusal))
+            }
+            RenewalRefusal::Page {
+                status,
+                html,
+                retry_after,
+            } => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+                (
+                    status.to_string(),
+                    answer::page(status, html, retry_after.as_deref()),
+                )
+            }
+        };
+        self.enter(None, Outcome::Refused, Some(message));
+        Err(response)
+    }
+
+    /// The delay of the switch `slow`, unless the server stops first.
+    async fn delay(&self, calls: Calls) {
+        let Some(slow) = self.switches.state().slow else {
+            return;
+        };
+        if slow.calls == Calls::Renewals && calls != Calls::Renewals {
+            return;
+        }
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(slow.ms)) => {}
+            () = true_in(&mut stopping) => {}
+        }
+    }
+
+    /// Whether this renewal's answer is to be lost; counts down.
+    fn take_lost_answer(&self) -> bool {
+        self.switches.state.send_if_modified(|state| {
+            let lost = state.lose_renewal_answers > 0;
+            state.lose_renewal_answers = state.lose_renewal_answers.saturating_sub(1);
+            lost
+        })
+    }
+
+    fn enter(&self, link: Option<Link>, outcome: Outcome, message: Option<String>) {
+        let (chain, generation) = (
+            link.map(|link| link.chain),
+            link.map(|link| link.generation),
+        );
+        tracing::debug!(?chain, ?generation, ?outcome, "renewal");
+        self.switches.counting.renewal(Renewal {
+            at: self.auth.now(),
+            chain,
+            generation,
+            outcome,
+            message,
+        });
+    }
+}
+
+async fn healthz() -> Response {
+    answer::json(
+        StatusCode::OK,
+        &json!({ "status": "ok", "info": {}, "error": {}, "details": {} }),
+    )
+}
+
+/// What a client must know before anybody has signed in.
+async fn client_config(State(wire): State<Arc<Wire>>) -> Response {
+    let config = json!({
+        "appVersion": "1.6.0",
+        "authProviders": { "google": false, "magicLink": false, "password": true, "microsoft": false, "sso": [] },
+        "signInPrefilled": true,
+        "isMultiWorkspaceEnabled": false,
+        "isEmailVerificationRequired": false,
+        "defaultSubdomain": null,
+        "frontDomain": format!("127.0.0.1:{}", wire.port),
+        "analyticsEnabled": false,
+        "support": { "supportDriver": "NONE" },
+        "captcha": { "provider": null, "siteKey": null },
+        "api": { "mutationMaximumAffectedRecords": 100 },
+    });
+    answer::json(StatusCode::OK, &config)
+}
+
+async fn not_found(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+    answer::plain_error(
+        StatusCode::NOT_FOUND,
+        &format!("Cannot {method} {}", uri.path()),
+        "Not Found",
+    )
+}

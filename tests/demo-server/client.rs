@@ -1,0 +1,246 @@
+//! A client that shows every byte: one connection per request, nothing retried, nothing hidden.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use demo_server::{DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options, Switches};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::fixtures::fixture;
+
+/// Nothing here takes longer, unless something hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// 2027-01-15, 08:00 UTC, and half a second.
+const START: i64 = 1_800_000_000_500;
+
+pub(crate) const LOGIN: &str = "mutation GetLoginTokenFromCredentials($email: String!, $password: String!, $captchaToken: String, $origin: String!) { getLoginTokenFromCredentials(email: $email, password: $password, captchaToken: $captchaToken, origin: $origin) { loginToken { token expiresAt } } }";
+pub(crate) const EXCHANGE: &str = "mutation GetAuthTokensFromLoginToken($loginToken: String!, $origin: String!) { getAuthTokensFromLoginToken(loginToken: $loginToken, origin: $origin) { tokens { accessOrWorkspaceAgnosticToken { token expiresAt } refreshToken { token expiresAt } } } }";
+pub(crate) const RENEW: &str = "mutation RenewToken($appToken: String!) { renewToken(appToken: $appToken) { tokens { accessOrWorkspaceAgnosticToken { token expiresAt } refreshToken { token expiresAt } } } }";
+
+/// A server in memory under a clock that stands still.
+pub(crate) struct Demo {
+    pub(crate) server: DemoServer,
+    pub(crate) switches: Switches,
+    clock: Arc<AtomicI64>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Tokens {
+    pub(crate) access: String,
+    pub(crate) access_expires_at: String,
+    pub(crate) refresh: String,
+}
+
+impl Demo {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    pub(crate) async fn start_with(options: Options) -> Self {
+        let clock = Arc::new(AtomicI64::new(START));
+        let hand = Arc::clone(&clock);
+        let options = Options {
+            clock: Arc::new(move || hand.load(Ordering::Relaxed)),
+            ..options
+        };
+        let server = DemoServer::start(options).await.expect("the server starts");
+        Self {
+            switches: server.switches(),
+            server,
+            clock,
+        }
+    }
+
+    /// Moves the clock.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.clock.fetch_add(
+            i64::try_from(time.as_millis()).expect("short"),
+            Ordering::Relaxed,
+        );
+    }
+
+    pub(crate) fn graphql(&self, query: &str) -> Ask {
+        self.ask("/graphql", query)
+    }
+
+    pub(crate) fn metadata(&self, query: &str) -> Ask {
+        self.ask("/metadata", query)
+    }
+
+    pub(crate) fn ask(&self, path: &str, query: &str) -> Ask {
+        Ask {
+            address: self.server.address().to_string(),
+            line: format!("POST {path}"),
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: json!({ "query": query }),
+            raw: None,
+        }
+    }
+
+    pub(crate) async fn login(
+        &self,
+        path: &str,
+        email: &str,
+        password: &str,
+        origin: &str,
+    ) -> Reply {
+        let variables = json!({ "email": email, "password": password, "origin": origin });
+        self.ask(path, LOGIN).variables(variables).send().await
+    }
+
+    pub(crate) async fn sign_in(&self) -> Tokens {
+        let origin = self.server.origin();
+        let reply = self
+            .login("/graphql", DEMO_EMAIL, DEMO_PASSWORD, &origin)
+            .await;
+        let token = &reply.body["data"]["getLoginTokenFromCredentials"]["loginToken"]["token"];
+        let reply = self
+            .graphql(EXCHANGE)
+            .variables(json!({ "loginToken": token, "origin": origin }))
+            .send()
+            .await;
+        tokens(&reply.body["data"]["getAuthTokensFromLoginToken"])
+    }
+
+    pub(crate) fn renewal(&self, refresh: &str) -> Ask {
+        self.graphql(RENEW)
+            .variables(json!({ "appToken": refresh }))
+    }
+
+    pub(crate) async fn renew(&self, refresh: &str) -> Reply {
+        self.renewal(refresh).send().await
+    }
+}
+
+pub(crate) fn tokens(of: &Value) -> Tokens {
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .unwrap_or_else(|| panic!("no tokens in {of}"))
+            .to_owned()
+    };
+    let access = &of["tokens"]["accessOrWorkspaceAgnosticToken"];
+    Tokens {
+        access: text(&access["token"]),
+        access_expires_at: text(&access["expiresAt"]),
+        refresh: text(&of["tokens"]["refreshToken"]["token"]),
+    }
+}
+
+/// A request in the making.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    address: String,
+    line: String,
+    headers: Vec<(String, String)>,
+    body: Value,
+    raw: Option<String>,
+}
+
+impl Ask {
+    pub(crate) fn variables(mut self, variables: Value) -> Self {
+        self.body["variables"] = variables;
+        self
+    }
+
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(own, _)| own != name);
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Exactly this request line, without the version.
+    pub(crate) fn line(mut self, line: &str) -> Self {
+        self.line = line.to_owned();
+        self
+    }
+
+    /// Exactly this body.
+    pub(crate) fn raw(mut self, body: &str) -> Self {
+        self.raw = Some(body.to_owned());
+        self
+    }
+
+    pub(crate) async fn send(self) -> Reply {
+        let (name, reply) = (self.line.clone(), self.try_send().await);
+        reply.unwrap_or_else(|| panic!("{name}: the connection was closed without a byte"))
+    }
+
+    /// None if the connection was closed, or refused, without a byte.
+    pub(crate) async fn try_send(self) -> Option<Reply> {
+        tokio::time::timeout(PATIENCE, self.exchange())
+            .await
+            .expect("an answer in time")
+    }
+
+    async fn exchange(self) -> Option<Reply> {
+        let mut stream = TcpStream::connect(&self.address).await.ok()?;
+        let body = self.raw.unwrap_or_else(|| self.body.to_string());
+        let mut request = format!("{} HTTP/1.1\r\nconnection: close\r\n", self.line);
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            request += &format!("host: {}\r\n", self.address);
+        }
+        for (name, value) in &self.headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        request += &format!("content-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.ok()?;
+        (!bytes.is_empty()).then(|| Reply::read(&bytes))
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) content_type: String,
+    /// JSON, or as a string whatever else it is.
+    pub(crate) body: Value,
+    pub(crate) text: String,
+}
+
+impl Reply {
+    fn read(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").expect("a complete head");
+        let header = |name: &str| {
+            let line = head
+                .lines()
+                .find(|line| line.to_lowercase().starts_with(&format!("{name}:")));
+            line.map(|line| line[name.len() + 1..].trim().to_owned())
+        };
+        Self {
+            status: head[9..12].parse().expect("a status"),
+            content_type: header("content-type").unwrap_or_default(),
+            body: serde_json::from_str(body).unwrap_or_else(|_| body.into()),
+            text: body.to_owned(),
+            head: head.to_lowercase(),
+        }
+    }
+
+    /// Compares status, content type and body with the fixture of this name.
+    pub(crate) fn is(&self, name: &str) -> &Self {
+        let fixture = fixture(name);
+        if let Some(difference) = fixture.difference(self.status, &self.content_type, &self.body) {
+            panic!("{name}: {difference}\n{} {}", self.head, self.text);
+        }
+        self
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        self.body["errors"][0]["message"]
+            .as_str()
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,11 @@
+//! The demo server's answers on the wire against fixtures, its switches, and its records.
+
+mod client;
+mod faults;
+mod fixtures;
+mod pattern;
+mod recorded;
+mod records;
+mod renewal;
+mod sign_in;
+mod wire;

@@ -1,0 +1,49 @@
+//! The fixtures against recordings of a real server, where somebody has them.
+
+use serde_json::Value;
+
+use crate::fixtures::FIXTURES;
+
+/// Names the folder of the recordings.
+const FOLDER: &str = "HOLDFAST_WIRE";
+
+#[test]
+fn fixtures_agree_with_the_recordings_of_a_real_server() {
+    let Some(folder) = std::env::var_os(FOLDER).map(std::path::PathBuf::from) else {
+        eprintln!("skipped: {FOLDER} does not name a folder with recordings");
+        return;
+    };
+    let mut differences = Vec::new();
+    let mut compared = 0;
+    for fixture in FIXTURES.iter() {
+        for name in fixture.recorded {
+            let text = std::fs::read_to_string(folder.join(format!("{name}.json")))
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            let response =
+                &serde_json::from_str::<Value>(&text).expect("a recording is JSON")["response"];
+            let status = response["status_line"].as_str().expect("a status line")[9..12]
+                .parse()
+                .expect("a status");
+            let content_type = response["headers"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .find_map(|header| {
+                    header
+                        .to_lowercase()
+                        .strip_prefix("content-type: ")
+                        .map(|_| header[14..].to_owned())
+                })
+                .unwrap_or_default();
+            let body = response["body"].as_str().unwrap_or_default();
+            let body = serde_json::from_str(body).unwrap_or_else(|_| body.into());
+            compared += 1;
+            if let Some(difference) = fixture.difference(status, &content_type, &body) {
+                differences.push(format!("{} / {name}: {difference}", fixture.name));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    println!("{compared} recordings agree");
+}
