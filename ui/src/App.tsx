@@ -1,0 +1,94 @@
+/** Which screen the session's phase calls for. */
+import { MantineProvider } from "@mantine/core";
+import { Notifications } from "@mantine/notifications";
+import { useState } from "react";
+import type { Host, Status } from "./host";
+import { indicator } from "./messages";
+import { Frame } from "./frame/Frame";
+import frameClasses from "./frame/frame.module.css";
+import { SkeletonPage } from "./records/RecordPage";
+import { WorkspaceProvider } from "./records/workspace";
+import { LockedPage } from "./session/LockedPage";
+import { SessionProvider, useSession } from "./session/session";
+import { SignInPage } from "./session/SignInPage";
+import { cssVariables, theme, themeStorage } from "./theme";
+
+const storage = themeStorage();
+
+export function App({ host }: { host: Host }) {
+  return (
+    <MantineProvider theme={theme} cssVariablesResolver={cssVariables} colorSchemeManager={storage} defaultColorScheme="auto">
+      <Notifications position="bottom-right" autoClose={4000} limit={3} />
+      <SessionProvider host={host}>
+        <Screen />
+      </SessionProvider>
+    </MantineProvider>
+  );
+}
+
+function Screen() {
+  const { status } = useSession();
+  const owner = useOwner(status);
+  switch (screenOf(status, owner.shown)) {
+    case "sign_in":
+      return <SignInPage server={status.server} email={status.person} />;
+    case "locked":
+      return <LockedPage />;
+    case "opening":
+      return <Opening />;
+    case "frame":
+      return (
+        // Another person, another workspace: nothing of the former one is kept.
+        <WorkspaceProvider key={owner.key}>
+          <Frame />
+        </WorkspaceProvider>
+      );
+  }
+}
+
+type Shown = "sign_in" | "locked" | "opening" | "frame";
+
+/** A page that is open stays open in every phase but the person's own sign-out. */
+function screenOf(status: Status, frameShown: boolean): Shown {
+  switch (status.phase) {
+    case "signed_out":
+      return "sign_in";
+    case "locked":
+      return frameShown ? "frame" : "locked";
+    case "opening":
+      return frameShown ? "frame" : "opening";
+    case "signed_in":
+    case "renewing":
+    case "unreachable":
+    case "ended":
+      return "frame";
+  }
+}
+
+/**
+ * Whose page this is, and whether it was already shown. A status that names nobody changes nothing, and neither does the
+ * first one that names the person.
+ */
+function useOwner(status: Status): { key: number; shown: boolean } {
+  const [owner, setOwner] = useState({ server: status.server, person: status.person, shown: false, key: 0 });
+  const server = status.server ?? owner.server;
+  const person = status.person ?? owner.person;
+  const shown = status.phase === "signed_out" ? false : owner.shown || screenOf(status, false) === "frame";
+  const other = (was: string | undefined, now: string | undefined) => was !== undefined && was !== now;
+  const key = other(owner.server, server) || other(owner.person, person) ? owner.key + 1 : owner.key;
+  if (server !== owner.server || person !== owner.person || shown !== owner.shown) setOwner({ server, person, shown, key });
+  return { key, shown };
+}
+
+/** The frame's outline while the stored session is being read: nothing moves when the real one comes. */
+function Opening() {
+  return (
+    <div className={frameClasses.frame} aria-busy aria-label={indicator.opening} data-testid="opening">
+      <div className={frameClasses.banner} />
+      <div className={frameClasses.side} />
+      <main className={frameClasses.main}>
+        <SkeletonPage />
+      </main>
+    </div>
+  );
+}

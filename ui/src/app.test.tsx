@@ -1,0 +1,204 @@
+import { act } from "@testing-library/react";
+import { describe, expect, it } from "vitest";
+import { DEMO, FakeHost } from "./testing/fakeHost";
+import { calls, cell, records, screen, start, typeInto, waitFor } from "./testing/render";
+
+const end = (host: FakeHost) => act(() => host.set({ phase: "ended", ending: { reason: "rejected", at: Date.now() } }));
+const signInAgain = async (user: ReturnType<typeof start>["user"], email?: string) => {
+  if (email) {
+    await user.clear(await screen.findByTestId("sign-in-email"));
+    await user.type(screen.getByTestId("sign-in-email"), email);
+  }
+  await user.type(await screen.findByTestId("sign-in-password"), "open-sesame");
+  await user.click(screen.getByTestId("sign-in-again"));
+};
+
+describe("when a session has ended", () => {
+  it("the text in a cell's editor is still there after signing in in place, and can be saved", async () => {
+    const { host, user } = start();
+    await records();
+    await typeInto(user, 0, "city", "Atlantis");
+    end(host);
+    expect(await screen.findByTestId("ended-reason")).toHaveTextContent("Your session ended: the server revoked it");
+    expect(screen.getByTestId("cell-editor")).toHaveValue("Atlantis");
+    await signInAgain(user);
+    await waitFor(() => expect(screen.queryByTestId("ended-reason")).toBeNull());
+    const editor = screen.getByTestId("cell-editor");
+    expect(editor).toHaveValue("Atlantis");
+    await user.type(editor, "{Enter}");
+    await waitFor(() => expect(host.server.records.person![0]!.city).toBe("Atlantis"));
+  });
+
+  it("the text of a new record is still there after signing in in place", async () => {
+    const { host, user } = start();
+    await records();
+    await user.click(screen.getByTestId("new-record"));
+    await user.type(await screen.findByTestId("field-jobTitle"), "Pearl diver");
+    end(host);
+    await signInAgain(user);
+    await waitFor(() => expect(screen.queryByTestId("ended-reason")).toBeNull());
+    expect(screen.getByTestId("field-jobTitle")).toHaveValue("Pearl diver");
+    await user.click(screen.getByTestId("record-save"));
+    await waitFor(() => expect(calls(host, "CreateOnePerson")).toBe(1));
+    expect(host.server.records.person![0]!.jobTitle).toBe("Pearl diver");
+  });
+
+  it("another account asks first; staying keeps the page, going on closes it", async () => {
+    const { host, user } = start();
+    await records();
+    await typeInto(user, 0, "city", "Atlantis");
+    end(host);
+    await signInAgain(user, "ada@example.com");
+    await user.click(await screen.findByTestId("other-account-stay"));
+    expect(host.status.phase).toBe("ended");
+    expect(screen.getByTestId("cell-editor")).toHaveValue("Atlantis");
+    await user.click(screen.getByTestId("sign-in-again"));
+    await user.click(await screen.findByTestId("other-account-go"));
+    await waitFor(() => expect(host.status.person).toBe("ada@example.com"));
+    await waitFor(() => expect(screen.queryByTestId("cell-editor")).toBeNull());
+    await records();
+  });
+
+  it("an edit made before is sent after signing in again", async () => {
+    const { host, user } = start();
+    await records();
+    host.failWith("signed_out");
+    await user.type(await typeInto(user, 0, "city", "Atlantis"), "{Enter}");
+    await screen.findByTestId("pending-edits");
+    end(host);
+    await signInAgain(user);
+    await waitFor(() => expect(host.server.records.person![0]!.city).toBe("Atlantis"));
+    await waitFor(() => expect(screen.queryByTestId("pending-edits")).toBeNull());
+  });
+});
+
+describe("when the server can't be reached", () => {
+  it("an edit stays, waits, and is sent by Try now", async () => {
+    const { host, user } = start();
+    await records();
+    host.failWith("unreachable");
+    act(() => host.set({ phase: "unreachable", unreachable: "server", nextAttemptAt: Date.now() + 60_000 }));
+    await user.type(await typeInto(user, 0, "city", "Atlantis"), "{Enter}");
+    expect(await screen.findByTestId("session-banner")).toHaveTextContent("1 edit waits for the server.");
+    expect(cell(0, "city")).toHaveTextContent("Atlantis");
+    expect(host.server.records.person![0]!.city).not.toBe("Atlantis");
+    await user.click(screen.getByTestId("try-now"));
+    await waitFor(() => expect(host.server.records.person![0]!.city).toBe("Atlantis"));
+    expect(calls(host, "UpdateOnePerson")).toBe(1);
+    await waitFor(() => expect(screen.queryByTestId("pending-edits")).toBeNull());
+  });
+
+  it("what may have been saved is shown as such and not sent again by itself", async () => {
+    const { host, user } = start();
+    await records();
+    host.failWith("maybe_executed");
+    await user.type(await typeInto(user, 0, "city", "Atlantis"), "{Enter}");
+    await user.click(await screen.findByTestId("pending-edits"));
+    expect(await screen.findByTestId("pending-edit")).toHaveAttribute("data-state", "uncertain");
+    host.failWith(undefined);
+    act(() => host.set({ phase: "unreachable", unreachable: "server" }));
+    await user.click(screen.getByTestId("try-now"));
+    await waitFor(() => expect(host.status.phase).toBe("signed_in"));
+    expect(calls(host, "UpdateOnePerson")).toBe(0);
+    await user.click(screen.getByTestId("pending-check"));
+    await waitFor(() => expect(calls(host, "FindOnePerson")).toBe(1));
+    await waitFor(() => expect(cell(0, "city")).not.toHaveTextContent("Atlantis"));
+  });
+
+  it("signing out warns of edits that would be lost", async () => {
+    const { host, user } = start();
+    await records();
+    host.failWith("unreachable");
+    await user.type(await typeInto(user, 0, "city", "Atlantis"), "{Enter}");
+    await screen.findByTestId("pending-edits");
+    await user.keyboard("{Control>}{Shift>}q{/Shift}{/Control}");
+    await user.click(await screen.findByTestId("sign-out-anyway"));
+    await waitFor(() => expect(host.status.phase).toBe("signed_out"));
+  });
+});
+
+describe("the table", () => {
+  it("lists the server's objects with counts, and says how much is loaded", async () => {
+    start();
+    await records();
+    expect(await screen.findByTestId("object-companies")).toHaveTextContent("500");
+    expect(screen.queryByTestId("object-views")).toBeNull();
+    expect(screen.getByTestId("record-count")).toHaveTextContent("1,000");
+    expect(screen.getByTestId("loaded")).toHaveTextContent("60 of 1,000 loaded");
+  });
+
+  it("filters at the server", async () => {
+    const { host, user } = start();
+    await records();
+    await user.click(screen.getByTestId("filter"));
+    await user.type(await screen.findByTestId("filter-value"), "Hopper{Enter}");
+    await waitFor(() => expect(host.server.log.at(-1)?.variables?.filter).toBeDefined());
+    await waitFor(() => expect(screen.getByTestId("record-count")).not.toHaveTextContent("1,000"));
+    expect(screen.getByTestId("filters")).toHaveTextContent("Name contains Hopper");
+  });
+
+  it("undoes the last edit", async () => {
+    const { host, user } = start();
+    await records();
+    const before = host.server.records.person![0]!.city;
+    await user.type(await typeInto(user, 0, "city", "Atlantis"), "{Enter}");
+    await waitFor(() => expect(host.server.records.person![0]!.city).toBe("Atlantis"));
+    await user.click(screen.getByTestId("more-actions"));
+    await user.click(await screen.findByTestId("undo"));
+    await waitFor(() => expect(host.server.records.person![0]!.city).toBe(before));
+  });
+
+  it("deletes the focused record after asking", async () => {
+    const { host, user } = start();
+    await records();
+    await user.click(cell(0, "city"));
+    await user.click(screen.getByTestId("more-actions"));
+    await user.click(await screen.findByTestId("delete-record"));
+    expect(calls(host, "DeleteOnePerson")).toBe(0);
+    await user.click(await screen.findByTestId("delete-confirm"));
+    await waitFor(() => expect(screen.getByTestId("record-count")).toHaveTextContent("999"));
+  });
+
+  it("keeps a new record's form open where the server refuses it", async () => {
+    const { user } = start();
+    await records();
+    await user.click(screen.getByTestId("new-record"));
+    await user.type(await screen.findByTestId("field-emails"), "ada.lovelace0@example.com");
+    await user.click(screen.getByTestId("record-save"));
+    expect(await screen.findByTestId("record-form-error")).toHaveTextContent("Duplicate");
+    expect(screen.getByTestId("field-emails")).toHaveValue("ada.lovelace0@example.com");
+  });
+});
+
+describe("the account menu", () => {
+  it("opens a window, reloads everything, and signs out", async () => {
+    const { host, user } = start();
+    await records();
+    await user.click(screen.getByTestId("account-menu"));
+    await user.click(await screen.findByTestId("menu-new-window"));
+    expect(host.windows).toBe(1);
+    const before = host.server.log.length;
+    await user.click(screen.getByTestId("account-menu"));
+    await user.click(await screen.findByTestId("menu-reload-all"));
+    await waitFor(() => expect(calls(host, "FindManyPerson")).toBe(2));
+    expect(host.server.log.slice(before).map((one) => one.endpoint)).toContain("metadata");
+    await user.click(screen.getByTestId("account-menu"));
+    await user.click(await screen.findByTestId("menu-sign-out"));
+    expect(await screen.findByTestId("sign-in-email")).toHaveValue(DEMO.email);
+  });
+});
+
+it("eight panels send eight queries over both endpoints, at once", async () => {
+  const { host, user } = start();
+  await records();
+  await user.click(screen.getByTestId("open-panels"));
+  const ready = () => {
+    for (let panel = 1; panel <= 8; panel += 1) expect(screen.getByTestId(`panel-${panel}`)).toHaveAttribute("data-state", "ready");
+  };
+  await waitFor(ready);
+  const before = host.server.log.length;
+  await user.click(screen.getByTestId("panels-reload"));
+  await waitFor(() => expect(host.server.log.slice(before).filter((one) => one.operationName?.startsWith("Panel"))).toHaveLength(8));
+  await waitFor(ready);
+  expect(new Set(host.server.log.slice(before).map((one) => one.endpoint))).toEqual(new Set(["graphql", "metadata"]));
+});

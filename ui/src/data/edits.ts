@@ -1,0 +1,240 @@
+/**
+ * Every change that a person makes goes through here, so that none is lost on the way: a change that can't be sent now
+ * waits and is sent again; one whose answer was lost is shown as such and is never sent again by itself.
+ */
+import type { Code } from "../host";
+import { codeOf, errorText } from "../messages";
+import type { Row, Value } from "./fields";
+
+export type EditState = "sending" | "waiting" | "uncertain" | "failed";
+
+/** One change that has not been confirmed by the server. */
+export interface Edit {
+  key: string;
+  kind: "update" | "create" | "delete";
+  /** Singular name of the object. */
+  object: string;
+  /** Of the record; for a new one a temporary id. */
+  id: string;
+  /** The field of an update. */
+  field?: string;
+  /** The new value of the field, or the new record's values. */
+  value: Value;
+  /** What the field held before. */
+  before?: Value;
+  /** What the record is called, for the list. */
+  name: string;
+  state: EditState;
+  message?: string;
+}
+
+export interface Sent {
+  edit: Edit;
+  /** The record as the server answered; absent after a delete. */
+  row?: Row;
+}
+
+export type Draft = Omit<Edit, "key" | "state" | "message">;
+export type Outcome = "done" | EditState;
+export type Send = (edit: Edit) => Promise<Row | undefined>;
+
+/** The call did not reach the server or was refused as a whole: it may be sent again. */
+const WAITS: ReadonlySet<Code> = new Set(["unreachable", "signed_out", "locked", "no_answer", "too_many_calls", "host_not_found", "certificate"]);
+/** The server may have done it. */
+const UNCERTAIN: ReadonlySet<Code> = new Set(["maybe_executed", "already_ran", "timed_out"]);
+/** More steps back than this nobody takes. */
+const UNDO_KEPT = 100;
+
+interface Done {
+  object: string;
+  id: string;
+  field: string;
+  before: Value;
+  after: Value;
+  name: string;
+}
+
+export class Edits {
+  #edits: readonly Edit[] = [];
+  #done: Done[] = [];
+  #listeners = new Set<() => void>();
+  #sentListeners = new Set<(sent: Sent) => void>();
+  #send: Send;
+  #epoch = 0;
+  #flushing = false;
+
+  constructor(send: Send) {
+    this.#send = send;
+  }
+
+  /** A stable list: a new one only after a change. */
+  all = (): readonly Edit[] => this.#edits;
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  /** Hears of each change that the server has confirmed. */
+  onSent(listener: (sent: Sent) => void): () => void {
+    this.#sentListeners.add(listener);
+    return () => this.#sentListeners.delete(listener);
+  }
+
+  /** Sends a change, or lets it wait. Never rejects: the outcome says how far it came. */
+  async submit(draft: Draft): Promise<Outcome> {
+    const key = draft.kind === "update" ? `${draft.object}:${draft.id}:${draft.field}` : `${draft.object}:${draft.id}:${draft.kind}`;
+    const earlier = this.#find(key);
+    // A second edit of the same cell keeps what the server still holds, so that going back to it drops the edit.
+    const before = earlier && earlier.state !== "sending" ? earlier.before : draft.before;
+    const edit: Edit = { ...draft, before, key, state: "sending" };
+    if (draft.kind === "update") this.#remember({ ...draft, field: draft.field!, before: draft.before, after: draft.value });
+    if (earlier?.state === "waiting" && draft.kind === "update" && sameValue(before, draft.value)) {
+      this.discard(key);
+      return "done";
+    }
+    this.#put(edit);
+    if (earlier?.state === "sending") return "sending";
+    return this.#deliver(edit);
+  }
+
+  /** Sends what waits, in the order in which it was made. */
+  async flush(): Promise<void> {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    try {
+      await this.#flushAll();
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  async #flushAll(): Promise<void> {
+    const epoch = this.#epoch;
+    for (const { key } of this.#edits.filter((edit) => edit.state === "waiting")) {
+      const edit = this.#find(key);
+      if (!edit || edit.state !== "waiting" || epoch !== this.#epoch) continue;
+      const outcome = await this.retry(key);
+      // The rest would meet the same closed door.
+      if (outcome === "waiting") return;
+    }
+  }
+
+  /** Sends one change again because a person asked for it. */
+  async retry(key: string): Promise<Outcome> {
+    const edit = this.#find(key);
+    if (!edit || edit.state === "sending") return edit ? "sending" : "done";
+    const again: Edit = { ...edit, state: "sending", message: undefined };
+    this.#put(again);
+    return this.#deliver(again);
+  }
+
+  discard(key: string): void {
+    this.#edits = this.#edits.filter((edit) => edit.key !== key);
+    this.#tell();
+  }
+
+  /** The session belongs to somebody else now: nothing of the former one may be sent. */
+  clear(): void {
+    this.#epoch += 1;
+    this.#edits = [];
+    this.#done = [];
+    this.#tell();
+  }
+
+  /** Takes the last edit of a cell back; `undefined` where there is none. */
+  undo(): Promise<Outcome> | undefined {
+    const last = this.#done.pop();
+    if (!last) return undefined;
+    const result = this.submit({
+      kind: "update",
+      object: last.object,
+      id: last.id,
+      field: last.field,
+      value: last.before,
+      before: last.after,
+      name: last.name,
+    });
+    this.#done.pop();
+    return result;
+  }
+
+  /** How many changes have not been confirmed and are not on their way either. */
+  get unsaved(): number {
+    return this.#edits.filter((edit) => edit.state !== "sending").length;
+  }
+
+  async #deliver(edit: Edit): Promise<Outcome> {
+    const epoch = this.#epoch;
+    try {
+      const row = await this.#send(edit);
+      if (epoch !== this.#epoch) return "done";
+      const now = this.#find(edit.key);
+      if (now && now !== edit && now.kind === "update" && !sameValue(now.value, edit.value)) {
+        // The cell was edited again meanwhile: the newer text follows.
+        for (const listener of this.#sentListeners) listener({ edit, row });
+        return await this.#deliver(now);
+      }
+      this.#edits = this.#edits.filter((other) => other.key !== edit.key);
+      for (const listener of this.#sentListeners) listener({ edit, row });
+      this.#tell();
+      return "done";
+    } catch (error) {
+      if (epoch !== this.#epoch) return "done";
+      const code = codeOf(error);
+      const state: EditState = code && WAITS.has(code) ? "waiting" : code && UNCERTAIN.has(code) ? "uncertain" : "failed";
+      const now = this.#find(edit.key) ?? edit;
+      this.#put({ ...now, state, message: errorText(error) });
+      return state;
+    }
+  }
+
+  #find(key: string): Edit | undefined {
+    return this.#edits.find((edit) => edit.key === key);
+  }
+
+  #put(edit: Edit): void {
+    const at = this.#edits.findIndex((other) => other.key === edit.key);
+    this.#edits = at < 0 ? [...this.#edits, edit] : this.#edits.with(at, edit);
+    this.#tell();
+  }
+
+  #remember(done: Done): void {
+    this.#done.push(done);
+    if (this.#done.length > UNDO_KEPT) this.#done.shift();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** What the table shows for an object: the server's rows with the unconfirmed changes laid over them. */
+export function overlay(rows: readonly Row[], edits: readonly Edit[], object: string): Row[] {
+  const mine = edits.filter((edit) => edit.object === object);
+  if (mine.length === 0) return rows as Row[];
+  const updates = new Map<string, Edit[]>();
+  for (const edit of mine) if (edit.kind === "update") updates.set(edit.id, [...(updates.get(edit.id) ?? []), edit]);
+  const created = mine.filter((edit) => edit.kind === "create").map((edit) => ({ ...(edit.value as object), id: edit.id }) as Row);
+  return [
+    ...created.reverse(),
+    ...rows.map((row) => {
+      const own = updates.get(row.id);
+      return own ? { ...row, ...Object.fromEntries(own.map((edit) => [edit.field!, edit.value])) } : row;
+    }),
+  ];
+}
+
+export function sameValue(a: Value, b: Value): boolean {
+  return JSON.stringify(a ?? null, sorted) === JSON.stringify(b ?? null, sorted);
+}
+
+/** Composite values compare by content: whatever order and type names a server sends. */
+function sorted(_key: string, value: unknown): unknown {
+  if (!value || typeof value !== "object" || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name]) => name !== "__typename")
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}

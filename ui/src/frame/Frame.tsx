@@ -1,0 +1,131 @@
+/** The window of a signed-in person. It stays mounted while the session ends and is begun again in place. */
+import { Button, Center, Group, Modal, Text, useMantineColorScheme } from "@mantine/core";
+import { useHotkeys } from "@mantine/hooks";
+import { notifications } from "@mantine/notifications";
+import { useEffect, useMemo, useState, type MouseEvent } from "react";
+import { keys, OBJECT_KEYS } from "../keys";
+import { errorText, frame as words, hostName, signOut as signOutWords } from "../messages";
+import { PanelsPage } from "../panels/PanelsPage";
+import { RecordPage, SkeletonPage } from "../records/RecordPage";
+import { useEditList, useWorkspace } from "../records/workspace";
+import { Banner } from "../session/Banner";
+import { EndedDialog } from "../session/EndedDialog";
+import { JournalDrawer } from "../session/JournalDrawer";
+import { useSession } from "../session/session";
+import type { Actions } from "./AccountMenu";
+import classes from "./frame.module.css";
+import { Palette } from "./Palette";
+import { go, PANELS, useRoute } from "./route";
+import { Sidebar } from "./Sidebar";
+
+export function Frame() {
+  const { host, status } = useSession();
+  const { edits, schema, reloadAll } = useWorkspace();
+  const list = useEditList();
+  const route = useRoute();
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const [journal, setJournal] = useState(false);
+  const [leaving, setLeaving] = useState(false);
+  const [record, setRecord] = useState<{ page: string; id: string }>();
+
+  const page = route || schema?.visible[0]?.namePlural || "";
+  const object = schema?.visible.find((one) => one.namePlural === page);
+  const waiting = list.filter((edit) => edit.state === "waiting").length;
+
+  useEffect(() => {
+    const title = [object?.labelPlural ?? (page === PANELS ? words.panels : undefined), hostName(status.server), words.product];
+    void host.setTitle(title.filter(Boolean).join(" – ")).catch(() => undefined);
+  }, [host, object, page, status.server]);
+
+  const actions = useMemo((): Actions & { tryNow: () => Promise<void>; leave: () => Promise<void> } => {
+    const tell = (error: unknown) => void notifications.show({ message: errorText(error), color: "red" });
+    const leave = () => host.signOut().then(() => undefined, tell);
+    return {
+      newWindow: () => void host.openWindow().catch(tell),
+      reloadAll,
+      openSession: () => setJournal(true),
+      nextTheme: () => setColorScheme(colorScheme === "auto" ? "light" : colorScheme === "light" ? "dark" : "auto"),
+      signOut: () => (edits.all().length > 0 ? setLeaving(true) : void leave()),
+      leave,
+      tryNow: () =>
+        host.retryNow().then(
+          () => edits.flush(),
+          // The banner says so already.
+          () => undefined,
+        ),
+    };
+  }, [host, edits, reloadAll, colorScheme, setColorScheme]);
+
+  useHotkeys(
+    [
+      [keys.newWindow, actions.newWindow],
+      [keys.reloadAll, actions.reloadAll],
+      [keys.panels, () => go(PANELS)],
+      [keys.session, actions.openSession],
+      [keys.theme, actions.nextTheme],
+      [keys.signOut, actions.signOut],
+      [keys.tryNow, () => void actions.tryNow()],
+      ...(schema?.visible ?? [])
+        .slice(0, OBJECT_KEYS)
+        .map((one, index): [string, () => void] => [keys.object(index), () => go(one.namePlural)]),
+    ],
+    [],
+  );
+
+  return (
+    <div className={classes.frame}>
+      <div className={classes.banner}>
+        <a className={classes.skip} href="#records" onClick={skipToRecords}>
+          {words.skip}
+        </a>
+        <Banner waiting={waiting} onTryNow={actions.tryNow} />
+      </div>
+      <Sidebar page={page} actions={actions} />
+      <main className={classes.main} id="records" tabIndex={-1}>
+        {page === PANELS ? (
+          <PanelsPage />
+        ) : object && schema ? (
+          <RecordPage
+            key={object.id}
+            object={object}
+            schema={schema}
+            opened={record?.page === page ? record.id : undefined}
+            onOpened={(id) => setRecord(id === undefined ? undefined : { page, id })}
+          />
+        ) : schema ? (
+          <Center h="100%">
+            <Text c="dimmed">{words.noObject}</Text>
+          </Center>
+        ) : (
+          <SkeletonPage />
+        )}
+      </main>
+      <Palette
+        page={page}
+        actions={actions}
+        onRecord={(target, id) => {
+          setRecord({ page: target.namePlural, id });
+          go(target.namePlural);
+        }}
+      />
+      <JournalDrawer opened={journal} onClose={() => setJournal(false)} />
+      <Modal opened={leaving} onClose={() => setLeaving(false)} title={signOutWords.title} centered transitionProps={{ duration: 0 }}>
+        <Text>{signOutWords.warn(list.length)}</Text>
+        <Group justify="flex-end" mt="md">
+          <Button variant="default" onClick={() => setLeaving(false)} data-autofocus>
+            {signOutWords.stay}
+          </Button>
+          <Button color="red.9" onClick={() => void actions.leave()} data-testid="sign-out-anyway">
+            {signOutWords.go}
+          </Button>
+        </Group>
+      </Modal>
+      <EndedDialog />
+    </div>
+  );
+}
+
+function skipToRecords(event: MouseEvent): void {
+  event.preventDefault();
+  document.getElementById("records")?.focus();
+}

@@ -1,0 +1,18 @@
+/** The page is named by the part of the address after `#/`: an object's plural name, or a page of the client. */
+import { useSyncExternalStore } from "react";
+
+export const PANELS = "panels";
+
+export function useRoute(): string {
+  return useSyncExternalStore(
+    (changed) => {
+      window.addEventListener("hashchange", changed);
+      return () => window.removeEventListener("hashchange", changed);
+    },
+    () => window.location.hash.replace(/^#\/?/, ""),
+  );
+}
+
+export function go(page: string): void {
+  window.location.hash = `#/${page}`;
+}

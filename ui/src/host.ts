@@ -1,0 +1,70 @@
+/**
+ * The one door to the desktop. Nothing else imports Tauri or the plugin, so every screen also runs against
+ * the host in `testing/`.
+ */
+import { invoke } from "@tauri-apps/api/core";
+import { getCurrentWindow } from "@tauri-apps/api/window";
+import * as session from "tauri-plugin-graphql-session-api";
+import type { JournalEntry, ServerCheck, Status } from "tauri-plugin-graphql-session-api";
+
+export type {
+  Code,
+  Ending,
+  JournalEntry,
+  Phase,
+  ServerCheck,
+  SessionErrorShape,
+  Status,
+  Storage,
+} from "tauri-plugin-graphql-session-api";
+
+/** What a person types to sign in. */
+export interface SignInRequest {
+  server: string;
+  email: string;
+  password: string;
+}
+
+/** The demo server's address and the account that it was seeded with. */
+export type DemoAccount = SignInRequest;
+
+/** What the screens ask of the machine that they run on. */
+export interface Host {
+  /** Calls the listener at once with the present status, then at each newer one. Resolves to the function that stops it. */
+  onChange(listener: (status: Status) => void): Promise<() => void>;
+  /** Calls the listener once for each session that ended other than by the person's own sign-out. */
+  onLogout(listener: (status: Status) => void): Promise<() => void>;
+  checkServer(address: string): Promise<ServerCheck>;
+  signIn(request: SignInRequest): Promise<Status>;
+  /** Signs out in every window. */
+  signOut(): Promise<Status>;
+  /** Skips the pause before the next attempt, also after a locked keyring. */
+  retryNow(): Promise<Status>;
+  journal(): Promise<JournalEntry[]>;
+  /** Fetch-shaped: the last part of the URL's path names the endpoint. */
+  fetch: typeof fetch;
+  openWindow(): Promise<void>;
+  setTitle(title: string): Promise<void>;
+  /** What the application was started with. */
+  defaults(): Promise<{ demo?: DemoAccount }>;
+}
+
+/** The host of the desktop application. */
+export function createTauriHost(): Host {
+  return {
+    onChange: (listener) => session.onChange(listener),
+    onLogout: (listener) => session.onLogout(listener),
+    checkServer: (address) => session.checkServer(address),
+    signIn: (request) => session.signIn(request),
+    signOut: () => session.signOut(),
+    retryNow: () => session.retryNow(),
+    journal: () => session.journal(),
+    fetch: session.createSessionFetch(),
+    openWindow: () => invoke<void>("open_window"),
+    setTitle: (title) => getCurrentWindow().setTitle(title),
+    defaults: async () => {
+      const demo = await invoke<DemoAccount | null>("demo_account");
+      return demo ? { demo } : {};
+    },
+  };
+}

@@ -1,0 +1,322 @@
+/** Every word on the screen. Texts about a failure say what happened, whether anything is lost, and what to do. */
+import type { Code, Ending, Status, Storage } from "./host";
+
+const whole = new Intl.NumberFormat("en");
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+
+export const count = (value: number) => whole.format(value);
+export const timeOfDay = (at: number) => clock.format(new Date(at));
+export const exactTime = (at: number) => exact.format(new Date(at));
+const some = (n: number, one: string, many: string) => `${count(n)} ${n === 1 ? one : many}`;
+
+/** `https://crm.example.com` is shown as `crm.example.com`. */
+export const hostName = (origin: string | undefined) => (origin ?? "").replace(/^https?:\/\//, "");
+
+/** By error code: the text of a call that failed. */
+export const errors: Record<Code, string> = {
+  signed_out: "You are signed out. Sign in to go on; nothing on this page is lost.",
+  unreachable: "The server can't be reached. You are still signed in; try again when it answers.",
+  access_denied: "The server refuses this to your account. Ask a person who manages the workspace.",
+  timed_out: "The server took too long to answer. Try again.",
+  cancelled: "This was cancelled before it finished.",
+  maybe_executed: "The answer was lost: this may have been saved. Reload to see, before you send it again.",
+  already_ran: "This was sent once already and was not sent again. Reload to see the result.",
+  too_many_calls: "Too much was asked at once. Wait a moment and try again.",
+  too_large: "The answer is too large. Narrow it with a filter.",
+  invalid_request: "The application asked for something that it may not ask for. Please report this.",
+  locked: "Your keyring is locked. Unlock it and try again.",
+  wrong_password: "This password is not right. Check it and try again.",
+  unknown_user: "The server knows no account with this e-mail address.",
+  second_factor_required:
+    "This account needs a second factor, which this version can't ask for yet. Use an account without one.",
+  sign_in_refused: "The server refused the sign-in. Check the address of your workspace and your account.",
+  invalid_address: "This is not a server address. It looks like https://crm.example.com.",
+  host_not_found: "No server has this name. Check the spelling.",
+  certificate: "The server's certificate can't be trusted, so nothing was sent. Ask a person who manages it.",
+  not_this_server: "Something answers at this address, but it is not a Twenty server.",
+  no_answer: "No answer from this address. Check your network and that the server runs.",
+  config: "The application is set up wrongly. Please report this.",
+  internal: "Something went wrong inside the application. Try again; if it stays, please report it.",
+};
+
+/** The text for whatever a call rejected with. */
+export function errorText(error: unknown): string {
+  const code = codeOf(error);
+  if (code) return errors[code];
+  if (error instanceof Error && error.message) return error.message;
+  return errors.internal;
+}
+
+/** The session's code inside an error, also where a GraphQL client wrapped it. */
+export function codeOf(error: unknown): Code | undefined {
+  for (let seen = error, depth = 0; seen && typeof seen === "object" && depth < 4; depth += 1) {
+    const code = (seen as { code?: unknown }).code;
+    if (typeof code === "string" && code in errors) return code as Code;
+    seen = (seen as { cause?: unknown }).cause;
+  }
+  return undefined;
+}
+
+export const signIn = {
+  title: "Sign in",
+  intro: "Your Twenty workspace, in windows that stay signed in.",
+  server: "Server address",
+  serverHint: "https://crm.example.com",
+  demo: "Demo server",
+  remembered: "Servers used before",
+  checking: "Looking for the server…",
+  reachable: "Twenty server, reachable",
+  email: "E-mail",
+  password: "Password",
+  show: "Show password",
+  hide: "Hide password",
+  submit: "Sign in",
+  missingServer: "Type the address of your server.",
+  missingEmail: "Type your e-mail address.",
+  missingPassword: "Type your password.",
+};
+
+export const indicator = {
+  opening: "Opening…",
+  signed_out: "Signed out",
+  signed_in: "Signed in",
+  renewing: "Renewing the session…",
+  unreachable: "Can't reach the server",
+  held: "Waiting for another window of this application",
+  locked: "Keyring locked",
+  ended: "Session ended",
+  not_saved: "Signed in, not saved",
+  tryingIn: (seconds: number) => (seconds > 0 ? `Trying again in ${seconds} s` : "Trying again now…"),
+  signedInAs: (person: string | undefined, server: string | undefined) =>
+    [person ?? "Signed in", hostName(server)].filter(Boolean).join(" at "),
+};
+
+export const banner = {
+  unreachable: (server: string | undefined) => `Can't reach ${hostName(server) || "the server"}. You are still signed in.`,
+  held: "Another running copy of this application is renewing your session. You are still signed in.",
+  nextAttempt: (at: number) => `Next attempt: ${exactTime(at)}`,
+  tryNow: "Try now",
+  tryAgain: "Try again",
+  howToFix: "How to fix",
+  waiting: (edits: number) => `${some(edits, "edit waits", "edits wait")} for the server.`,
+};
+
+export const notSaved: Record<NonNullable<Storage["reason"]>, { text: string; fix: string }> = {
+  keyring_locked: {
+    text: "Your keyring is locked: you stay signed in until you quit.",
+    fix: "Open your system's password manager (“Passwords and Keys” on GNOME), unlock the login keyring, then press “Try again”.",
+  },
+  keyring_missing: {
+    text: "This system has no keyring: you stay signed in until you quit.",
+    fix: "Install and start a keyring service, such as gnome-keyring or KWallet, then press “Try again”.",
+  },
+  keyring_slow: {
+    text: "Your keyring does not answer: you stay signed in until you quit.",
+    fix: "Look for a waiting password prompt of your keyring, or restart its service, then press “Try again”.",
+  },
+  keyring_failed: {
+    text: "Your keyring can't save the session: you stay signed in until you quit.",
+    fix: "Restart your keyring's service, then press “Try again”. The session window shows what it answered.",
+  },
+  too_long: {
+    text: "The session is too long for this system's keyring: you stay signed in until you quit.",
+    fix: "The server issues unusually long tokens. Ask a person who manages it to shorten them.",
+  },
+};
+
+export const locked = {
+  title: "Unlock your keyring to go on.",
+  kept: (person: string | undefined, server: string | undefined) =>
+    `The session of ${indicator.signedInAs(person, server)} is stored there. Nothing is lost.`,
+  reasons: {
+    keyring_locked: "The keyring is locked. Unlock it with your system's password manager.",
+    keyring_missing: "No keyring service runs. Start it, such as gnome-keyring or KWallet.",
+    keyring_locked_or_cleared: "The keyring shows no entry: it is locked, or it was emptied.",
+    keyring_failed: "The keyring does not answer. Restart its service.",
+  } satisfies Record<NonNullable<Status["locked"]>, string>,
+  tryAgain: "Try again",
+  signInAnew: "Sign in anew",
+  back: "Back",
+};
+
+const endings: Record<Ending["reason"], string> = {
+  rejected: "the server revoked it",
+  lost_answer: "an answer of the server was lost, and it no longer accepts this session",
+  unreachable_too_long: "the server could not be reached for too long",
+  signed_out: "you signed out",
+};
+
+export const ended = {
+  title: "Your session ended",
+  reason: (ending: Ending | undefined) =>
+    ending
+      ? `Your session ended: ${endings[ending.reason]} (${timeOfDay(ending.at)}).`
+      : "Your session ended.",
+  kept: "This page and what you typed stay as they are. Sign in to go on.",
+  signInAgain: "Sign in again",
+  otherTitle: "Another account?",
+  other: (was: string, now: string) =>
+    `You were signed in as ${was}. Signing in as ${now} closes this page, and what you typed here is lost.`,
+  otherGo: (now: string) => `Go on as ${now}`,
+  otherStay: (was: string) => `Stay with ${was}`,
+};
+
+export const signOut = {
+  title: "Sign out",
+  warn: (edits: number) => `${some(edits, "edit has", "edits have")} not reached the server and would be lost.`,
+  go: "Sign out and lose them",
+  stay: "Stay signed in",
+};
+
+export const frame = {
+  product: "Holdfast",
+  account: "Account menu",
+  search: "Search",
+  objects: "Objects",
+  newWindow: "New window",
+  session: "Session…",
+  reloadAll: "Reload all",
+  panels: "Eight panels",
+  theme: "Theme",
+  chosen: "chosen",
+  themes: { auto: "Like the system", light: "Light", dark: "Dark" },
+  signOut: "Sign out",
+  nothing: "Nothing found.",
+  objectsFailed: "The list of objects could not be loaded.",
+  tryAgain: "Try again",
+  goTo: "Go to",
+  actions: "Actions",
+  records: "Records",
+  palette: "Go to an object, find a record, or do something…",
+  noObject: "Choose an object on the left.",
+  recordOf: (object: string) => `In ${object}`,
+  skip: "Skip to the records",
+};
+
+export const records = {
+  new: "New",
+  newRecord: (singular: string) => `New ${singular}`,
+  loaded: (loaded: number, total: number) => `${count(loaded)} of ${count(total)} loaded`,
+  loading: "Loading…",
+  empty: "No records.",
+  emptyFiltered: "No record matches the filter.",
+  failed: "The records could not be loaded.",
+  moreFailed: "The next records could not be loaded.",
+  tryAgain: "Try again",
+  filter: "Filter",
+  addCondition: "Add a condition",
+  field: "Field",
+  condition: "Condition",
+  value: "Value",
+  apply: "Apply",
+  clear: "Remove all",
+  removeFilter: (text: string) => `Remove the filter ${text}`,
+  sort: "Sort",
+  sortBy: "Sort by",
+  unsorted: "As the server orders",
+  ascending: "ascending",
+  descending: "descending",
+  more: "More actions",
+  open: "Open the record",
+  edit: "Edit the cell",
+  delete: "Delete",
+  copy: "Copy",
+  undo: "Undo the last edit",
+  reload: "Reload",
+  resetColumns: "Reset the columns",
+  deleteTitle: (n: number, singular: string, plural: string) => `Delete ${some(n, singular, plural)}?`,
+  deleteText: "The server keeps deleted records in its bin for a while.",
+  cancel: "Cancel",
+  save: "Save",
+  close: "Close",
+  selected: (n: number) => `${count(n)} selected`,
+  copied: (n: number) => `${some(n, "row", "rows")} copied.`,
+  copiedCell: "Cell copied.",
+  nothingToUndo: "There is nothing to undo.",
+  undone: "The last edit was undone.",
+  yes: "Yes",
+  no: "No",
+  notNumber: "This is not a number.",
+  searchRelation: "Type to search",
+  noMatch: "No match",
+  draftKept: "What you typed is kept until you save it or discard it.",
+  discard: "Discard",
+  unnamed: "Untitled",
+};
+
+export const operators = {
+  contains: "contains",
+  startsWith: "starts with",
+  is: "is",
+  isNot: "is not",
+  atLeast: "at least",
+  atMost: "at most",
+  after: "after",
+  before: "before",
+  isTrue: "is yes",
+  isFalse: "is no",
+  isEmpty: "is empty",
+  isNotEmpty: "is not empty",
+};
+export type Operator = keyof typeof operators;
+
+export const edits = {
+  title: "Not saved yet",
+  button: (n: number) => `${count(n)} not saved`,
+  states: {
+    sending: "Saving…",
+    waiting: "Waits for the server",
+    uncertain: "May have been saved",
+    failed: "Not saved",
+  },
+  about: {
+    sending: "This is on its way to the server.",
+    waiting: "Nothing is lost: it is sent again when the server answers or you are signed in again.",
+    uncertain: "The answer was lost. It is not sent again by itself: look first whether it was saved.",
+    failed: "The server did not take it.",
+  },
+  kinds: { update: "Edit", create: "New", delete: "Delete" },
+  send: "Send again",
+  check: "Look again",
+  discard: "Discard",
+};
+
+export const journal = {
+  title: "Session",
+  refresh: "Refresh",
+  empty: "Nothing has happened yet.",
+  failed: "The journal could not be read.",
+  close: "Close",
+  server: "Server",
+  account: "Account",
+  state: "State",
+  words: {
+    renewal_started: "Renewal started",
+    attempt: "Attempt",
+    renewed: "Renewed",
+    adopted: "Taken over from another process",
+    saved: "Saved in the keyring",
+    save_failed: "Could not save in the keyring",
+    ended: "Session ended",
+    signed_in: "Signed in",
+    signed_out: "Signed out",
+  } as Record<string, string>,
+};
+
+export const panels = {
+  title: "Eight panels",
+  intro: "Eight separate queries over both endpoints, sent at once: with an expired session they share one renewal.",
+  reload: "Reload eight panels",
+  names: [
+    "People",
+    "Companies",
+    "Newest people",
+    "Newest companies",
+    "Largest companies",
+    "Opportunities",
+    "You",
+    "Objects",
+  ],
+  failed: "Could not be loaded.",
+};

@@ -1,0 +1,176 @@
+/** One record with all its fields at the right: a new one, or one from the table. */
+import { Button, Checkbox, Drawer, Group, Kbd, NativeSelect, Stack, Text, TextInput, Alert } from "@mantine/core";
+import { useState, type FormEvent } from "react";
+import { sameValue } from "../data/edits";
+import { editorText, fieldText, kindOf, shownFields, type Row, type Value } from "../data/fields";
+import type { Field, ObjectInfo, Schema } from "../data/metadata";
+import { records as words } from "../messages";
+import { RelationPicker } from "./RelationPicker";
+
+/** What was typed so far: the text of each touched field, or the chosen record. */
+export type Draft = Record<string, string | Row | null>;
+
+interface Props {
+  opened: boolean;
+  title: string;
+  object: ObjectInfo;
+  schema: Schema;
+  /** The record to edit; absent for a new one. */
+  row?: Row;
+  /** Held outside, so that closing the form, or losing the session, loses no text. */
+  draft: Draft;
+  onDraft: (draft: Draft) => void;
+  problem?: string;
+  onSave: (changed: Record<string, Value>) => Promise<void>;
+  onClose: () => void;
+}
+
+export function RecordForm({ opened, title, object, schema, row, draft, onDraft, problem, onSave, onClose }: Props) {
+  return (
+    <Drawer
+      opened={opened}
+      onClose={onClose}
+      position="right"
+      size={400}
+      title={title}
+      closeButtonProps={{ "aria-label": words.close }}
+      transitionProps={{ duration: 120 }}
+      overlayProps={{ backgroundOpacity: 0.15 }}
+      data-testid="record-form"
+    >
+      {opened && <Fields object={object} schema={schema} row={row} draft={draft} onDraft={onDraft} problem={problem} onSave={onSave} onClose={onClose} />}
+    </Drawer>
+  );
+}
+
+function Fields({ object, schema, row, draft, onDraft, problem, onSave, onClose }: Omit<Props, "opened" | "title">) {
+  const [busy, setBusy] = useState(false);
+  const [wrong, setWrong] = useState<string>();
+  const fields = shownFields(object);
+  const editable = fields.filter((field) => kindOf(field)?.editor);
+  const touched = Object.keys(draft).length > 0;
+
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    const changed: Record<string, Value> = {};
+    for (const field of editable) {
+      const typed = draft[field.name];
+      if (typed === undefined) continue;
+      try {
+        const before = row?.[field.name];
+        const value = typeof typed === "string" ? kindOf(field)!.parse!(typed, before) : typed;
+        if (row ? !sameValue(value, before) : !isEmpty(value)) changed[field.name] = value;
+      } catch {
+        setWrong(field.name);
+        return;
+      }
+    }
+    setWrong(undefined);
+    setBusy(true);
+    await onSave(changed);
+    setBusy(false);
+  };
+
+  return (
+    <form onSubmit={(event) => void submit(event)}>
+      <Stack gap="sm">
+        {problem && (
+          <Alert color="red" variant="light" role="alert" data-testid="record-form-error">
+            {problem}
+          </Alert>
+        )}
+        {editable.map((field, index) => (
+          <FieldInput
+            key={field.name}
+            field={field}
+            row={row}
+            typed={draft[field.name]}
+            onTyped={(typed) => onDraft({ ...draft, [field.name]: typed })}
+            error={wrong === field.name ? words.notNumber : undefined}
+            first={index === 0}
+          />
+        ))}
+        {row &&
+          fields
+            .filter((field) => !kindOf(field)?.editor)
+            .map((field) => (
+              <div key={field.name}>
+                <Text size="sm" c="dimmed">
+                  {field.label}
+                </Text>
+                <Text size="sm">{fieldText(row, field, schema) || "–"}</Text>
+              </div>
+            ))}
+        {touched && (
+          <Text size="sm" c="dimmed">
+            {words.draftKept}
+          </Text>
+        )}
+        <Group justify="flex-end" py="sm">
+          {touched && (
+            <Button
+              variant="subtle"
+              onClick={() => {
+                onDraft({});
+                onClose();
+              }}
+            >
+              {words.discard}
+            </Button>
+          )}
+          <Button type="submit" loading={busy} rightSection={<Kbd size="xs">Enter</Kbd>} data-testid="record-save">
+            {words.save}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+interface InputProps {
+  field: Field;
+  row?: Row;
+  typed: string | Row | null | undefined;
+  onTyped: (typed: string | Row | null) => void;
+  error?: string;
+  first: boolean;
+}
+
+function FieldInput({ field, row, typed, onTyped, error, first }: InputProps) {
+  const editor = kindOf(field)!.editor!;
+  const text = typeof typed === "string" ? typed : editorText(row?.[field.name], field);
+  const common = { label: field.label, error, "data-testid": `field-${field.name}`, ...(first ? { "data-autofocus": true } : {}) };
+  switch (editor) {
+    case "relation":
+      return <RelationPicker {...common} field={field} value={(typed === undefined ? ((row?.[field.name] as Row | null | undefined) ?? null) : (typed as Row | null))} onChange={onTyped} />;
+    case "boolean":
+      return <Checkbox {...common} checked={text === "true"} onChange={(event) => onTyped(String(event.currentTarget.checked))} />;
+    case "select":
+      return (
+        <NativeSelect
+          {...common}
+          data={[{ value: "", label: "" }, ...(field.options ?? []).map(({ value, label }) => ({ value, label }))]}
+          value={text}
+          onChange={(event) => onTyped(event.currentTarget.value)}
+        />
+      );
+    default:
+      return (
+        <TextInput
+          {...common}
+          type={editor === "date" ? "date" : editor === "datetime" ? "datetime-local" : "text"}
+          inputMode={editor === "number" ? "decimal" : undefined}
+          value={text}
+          onChange={(event) => onTyped(event.currentTarget.value)}
+        />
+      );
+  }
+}
+
+/** Empty fields are left to the server's defaults. */
+function isEmpty(value: Value): boolean {
+  if (value === null || value === undefined || value === "") return true;
+  if (typeof value !== "object" || Array.isArray(value)) return false;
+  // A currency without an amount says nothing.
+  return Object.entries(value).every(([name, part]) => name === "currencyCode" || part === null || part === undefined || part === "");
+}

@@ -1,0 +1,261 @@
+/** The table: AG Grid over the rows that are loaded. Order and filter are the server's; the grid only shows them. */
+import {
+  CellStyleModule,
+  ClientSideRowModelModule,
+  ColumnApiModule,
+  CustomEditorModule,
+  ModuleRegistry,
+  RenderApiModule,
+  RowApiModule,
+  RowSelectionModule,
+  RowStyleModule,
+  ScrollApiModule,
+  type CellEditRequestEvent,
+  type ColDef,
+  type ColumnState,
+  type GridApi,
+  type ICellRendererParams,
+  type SuppressKeyboardEventParams,
+} from "ag-grid-community";
+import { AgGridReact } from "ag-grid-react";
+import { useCallback, useEffect, useImperativeHandle, useMemo, useRef, useState, type Ref } from "react";
+import { IconCheck } from "@tabler/icons-react";
+import type { Edit } from "../data/edits";
+import { fieldText, kindOf, shownFields, type Row, type Value } from "../data/fields";
+import type { Field, ObjectInfo, Schema } from "../data/metadata";
+import { canSort, type Sort } from "../data/query";
+import { edits as editWords } from "../messages";
+import { forget, recall, remember } from "../remembered";
+import { gridTheme } from "../theme";
+import { CellEditor } from "./CellEditor";
+import classes from "./records.module.css";
+
+ModuleRegistry.registerModules([
+  CellStyleModule,
+  ClientSideRowModelModule,
+  ColumnApiModule,
+  CustomEditorModule,
+  RenderApiModule,
+  RowApiModule,
+  RowSelectionModule,
+  RowStyleModule,
+  ScrollApiModule,
+]);
+
+/** So many rows before the last loaded one the next page is asked for: about one screen. */
+const AHEAD = 20;
+
+export interface GridHandle {
+  selected: () => Row[];
+  focusedRow: () => Row | undefined;
+  focusedField: () => string | undefined;
+  editFocused: () => void;
+  clearSelection: () => void;
+  resetColumns: () => void;
+  shownFields: () => Field[];
+  focus: () => void;
+}
+
+interface Props {
+  ref?: Ref<GridHandle>;
+  object: ObjectInfo;
+  schema: Schema;
+  /** Under which the columns' widths and order are remembered. */
+  memory: string;
+  rows: readonly Row[];
+  pending: readonly Edit[];
+  sort: Sort | undefined;
+  onSort: (sort: Sort | undefined) => void;
+  onEdit: (row: Row, field: Field, value: Value) => void;
+  onSelection: (rows: Row[]) => void;
+  onOpen: (row: Row) => void;
+  onNearEnd: () => void;
+}
+
+export function RecordGrid({ ref, object, schema, memory, rows, pending, sort, onSort, onEdit, onSelection, onOpen, onNearEnd }: Props) {
+  const api = useRef<GridApi<Row>>(null);
+  const fields = useMemo(() => shownFields(object), [object]);
+  const states = useMemo(() => new Map(pending.map((edit) => [`${edit.id}:${edit.field ?? ""}`, edit.state])), [pending]);
+  const [context] = useState(() => new PendingStates());
+
+  const columns = useMemo(() => {
+    const state = recall<ColumnState[]>(memory, [], isColumnStates);
+    const known = new Map(state.map((column, index) => [column.colId, { ...column, index }]));
+    const place = (column: ColDef<Row>) => known.get(column.colId!)?.index ?? Number.MAX_SAFE_INTEGER;
+    return fields
+      .map((field) => column(field, schema, known.get(field.name)?.width ?? undefined))
+      .sort((a, b) => place(a) - place(b));
+  }, [fields, schema, memory]);
+
+  const sorted = useMemo(
+    () =>
+      columns.map((one): ColDef<Row> => ({ ...one, sort: sort?.field === one.colId ? (sort?.descending ? "desc" : "asc") : null })),
+    [columns, sort],
+  );
+
+  // Rules for the look of a cell are only applied again when the cell is.
+  useEffect(() => {
+    context.replace(states);
+    api.current?.refreshCells({ force: true });
+    api.current?.redrawRows({ rowNodes: api.current.getRenderedNodes().filter((node) => !node.id || states.has(`${node.id}:`)) });
+  }, [states, context]);
+
+  const saveColumns = useCallback(() => {
+    const state = api.current?.getColumnState().map(({ colId, width }) => ({ colId, width }));
+    if (state) remember(memory, state);
+  }, [memory]);
+
+  useImperativeHandle(ref, () => {
+    const focusedRow = () => {
+      const cell = api.current?.getFocusedCell();
+      return cell ? api.current?.getDisplayedRowAtIndex(cell.rowIndex)?.data : undefined;
+    };
+    return {
+      selected: () => api.current?.getSelectedRows() ?? [],
+      focusedRow,
+      focusedField: () => api.current?.getFocusedCell()?.column.getColId(),
+      editFocused: () => {
+        const cell = api.current?.getFocusedCell();
+        if (cell) api.current?.startEditingCell({ rowIndex: cell.rowIndex, colKey: cell.column });
+      },
+      clearSelection: () => api.current?.deselectAll(),
+      resetColumns: () => {
+        forget(memory);
+        api.current?.applyColumnState({
+          state: fields.map((field) => ({ colId: field.name, width: kindOf(field)?.width })),
+          applyOrder: true,
+        });
+        forget(memory);
+      },
+      shownFields: () =>
+        (api.current?.getAllDisplayedColumns() ?? [])
+          .map((shown) => fields.find((field) => field.name === shown.getColId()))
+          .filter((field) => field !== undefined),
+      focus: () => {
+        const first = fields[0];
+        if (first && api.current?.getDisplayedRowCount()) api.current.setFocusedCell(0, first.name);
+      },
+    };
+  });
+
+  return (
+    <div className={classes.grid} data-testid="grid">
+      <AgGridReact<Row>
+        theme={gridTheme}
+        rowData={rows as Row[]}
+        columnDefs={sorted}
+        context={context}
+        getRowId={({ data }) => data.id}
+        defaultColDef={DEFAULT_COLUMN}
+        rowSelection={SELECTION}
+        selectionColumnDef={SELECTION_COLUMN}
+        maintainColumnOrder
+        readOnlyEdit
+        suppressDragLeaveHidesColumns
+        enterNavigatesVerticallyAfterEdit
+        rowClassRules={ROW_CLASSES}
+        onGridReady={(event) => (api.current = event.api)}
+        onCellEditRequest={(event: CellEditRequestEvent<Row>) => {
+          const field = fields.find((one) => one.name === event.column.getColId());
+          if (field && event.data) onEdit(event.data, field, event.newValue);
+        }}
+        onSelectionChanged={(event) => onSelection(event.api.getSelectedRows())}
+        onCellDoubleClicked={(event) => {
+          const pointer = event.event as MouseEvent | undefined;
+          if (pointer && (pointer.ctrlKey || pointer.metaKey) && event.data) onOpen(event.data);
+        }}
+        onSortChanged={(event) => {
+          // The columns also tell of the order that they were just given.
+          if (event.source !== "uiColumnSorted") return;
+          const by = event.api.getColumnState().find((one) => one.sort);
+          onSort(by ? { field: by.colId, descending: by.sort === "desc" } : undefined);
+        }}
+        onColumnMoved={(event) => event.finished && event.source === "uiColumnMoved" && saveColumns()}
+        onColumnResized={(event) => event.finished && event.source === "uiColumnResized" && saveColumns()}
+        onBodyScrollEnd={(event) => {
+          if (event.api.getLastDisplayedRowIndex() >= rows.length - AHEAD) onNearEnd();
+        }}
+        suppressNoRowsOverlay
+        animateRows={false}
+      />
+    </div>
+  );
+}
+
+const DEFAULT_COLUMN: ColDef<Row> = {
+  resizable: true,
+  minWidth: 80,
+  // The rows come ordered; two rows are never put in another order here.
+  comparator: () => 0,
+  suppressKeyboardEvent: notTheGrids,
+};
+
+/** Delete means the record, and it asks first; whatever goes with a modifier is the page's. */
+function notTheGrids({ event, editing }: SuppressKeyboardEventParams<Row>): boolean {
+  const modified = (event.ctrlKey || event.metaKey) && !event.key.startsWith("Arrow");
+  return !editing && (event.key === "Delete" || event.key === "Backspace" || modified);
+}
+
+const SELECTION = { mode: "multiRow", headerCheckbox: true, checkboxes: true, enableClickSelection: false } as const;
+const SELECTION_COLUMN: ColDef = { width: 44, minWidth: 44, maxWidth: 44, resizable: false, pinned: "left", suppressMovable: true };
+
+/** Where the unconfirmed edits stand, by record and field; a change to the whole record has no field. */
+class PendingStates {
+  states: ReadonlyMap<string, Edit["state"]> = new Map();
+
+  replace(states: ReadonlyMap<string, Edit["state"]>): void {
+    this.states = states;
+  }
+}
+
+const rowState = (id: string | undefined, context: PendingStates) => context.states.get(`${id}:`);
+const ROW_CLASSES = {
+  [classes.waiting!]: ({ data, context }: { data?: Row; context: PendingStates }) => rowState(data?.id, context) !== undefined,
+};
+
+function column(field: Field, schema: Schema, width: number | undefined): ColDef<Row> {
+  const kind = kindOf(field)!;
+  const state = (id: string | undefined, context: PendingStates) => context.states.get(`${id}:${field.name}`) ?? rowState(id, context);
+  return {
+    colId: field.name,
+    headerName: field.label,
+    width: width ?? kind.width,
+    type: kind.align === "right" ? "rightAligned" : undefined,
+    sortable: canSort(field),
+    editable: ({ data }) => Boolean(kind.editor) && !data?.id.startsWith(TEMPORARY),
+    valueGetter: ({ data }) => data?.[field.name],
+    equals: (a: Value, b: Value) => JSON.stringify(a) === JSON.stringify(b),
+    cellRenderer: (params: ICellRendererParams<Row, Value, PendingStates>) =>
+      params.data ? <Cell row={params.data} field={field} schema={schema} state={state(params.data.id, params.context)} /> : null,
+    cellEditor: CellEditor,
+    cellEditorParams: { field },
+    // While a related record is looked for, these keys move in its list.
+    ...(field.type === "RELATION" && {
+      suppressKeyboardEvent: (params: SuppressKeyboardEventParams<Row>) =>
+        params.editing ? ["Enter", "ArrowUp", "ArrowDown"].includes(params.event.key) : notTheGrids(params),
+    }),
+    cellClassRules: {
+      [classes.waiting!]: ({ data, context }) => ["waiting", "sending", "uncertain"].includes(state(data?.id, context) ?? ""),
+      [classes.failed!]: ({ data, context }) => state(data?.id, context) === "failed",
+    },
+  };
+}
+
+/** Ids of records that only exist here begin with it. */
+export const TEMPORARY = "new:";
+
+function Cell({ row, field, schema, state }: { row: Row; field: Field; schema: Schema; state: Edit["state"] | undefined }) {
+  const value = row[field.name];
+  if (field.type === "BOOLEAN") return value === true ? <IconCheck size={16} aria-label={fieldText(row, field, schema)} /> : null;
+  const text = fieldText(row, field, schema);
+  const label = state && state !== "sending" ? `${text} – ${editWords.states[state]}` : undefined;
+  const tagged = (field.type === "SELECT" || field.type === "MULTI_SELECT") && text;
+  return (
+    <span title={label ?? text} data-state={state} className={tagged ? classes.tag : undefined}>
+      {text}
+    </span>
+  );
+}
+
+const isColumnStates = (value: unknown): value is ColumnState[] =>
+  Array.isArray(value) && value.every((one) => typeof (one as ColumnState | null)?.colId === "string");

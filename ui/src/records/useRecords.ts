@@ -1,0 +1,136 @@
+/** The records of one object as far as they are loaded: pages are fetched one after another as a person scrolls. */
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import type { Row } from "../data/fields";
+import type { ObjectInfo } from "../data/metadata";
+import { oneOf, pageOf, readPage, type Condition, type Page, type Sort } from "../data/query";
+import { useResume, useWorkspace } from "./workspace";
+
+export interface Records {
+  rows: readonly Row[];
+  total: number | undefined;
+  state: "loading" | "ready" | "failed";
+  /** Of the page after the last loaded one. */
+  more: "none" | "idle" | "loading" | "failed";
+  error?: unknown;
+  loadMore: () => void;
+  reload: () => void;
+  /** Reads one record again. */
+  refreshOne: (id: string) => Promise<void>;
+}
+
+interface Loaded {
+  /** Of which question these are the answer. */
+  question: string;
+  rows: readonly Row[];
+  total: number | undefined;
+  cursor: string | null;
+  state: Records["state"];
+  more: Records["more"];
+  error?: unknown;
+}
+
+const NOTHING: Omit<Loaded, "question"> = { rows: [], total: undefined, cursor: null, state: "loading", more: "none" };
+
+export function useRecords(object: ObjectInfo, sort: Sort | undefined, conditions: readonly Condition[]): Records {
+  const { client, schema, edits, onReloadAll } = useWorkspace();
+  const question = JSON.stringify([object.nameSingular, sort, conditions]);
+  const [loaded, setLoaded] = useState<Loaded>({ question, ...NOTHING });
+  const current = loaded.question === question ? loaded : { question, ...NOTHING, total: undefined };
+  /** The newest load wins; an older answer is dropped. */
+  const turn = useRef(0);
+  const state = useRef(current);
+  useEffect(() => {
+    state.current = current;
+  });
+
+  const ask = useCallback(
+    async (after: string | null): Promise<Page> => {
+      const [, askedSort, askedConditions] = JSON.parse(question) as [string, Sort | undefined, Condition[]];
+      const { query, variables } = pageOf(object, schema!, { sort: askedSort ?? undefined, conditions: askedConditions, after });
+      const { data } = await client.query({ query, variables, fetchPolicy: "no-cache" });
+      return readPage(object, data);
+    },
+    [client, object, schema, question],
+  );
+
+  const reload = useCallback(async () => {
+    const mine = ++turn.current;
+    const wanted = state.current.question === question ? state.current.rows.length : 0;
+    setLoaded((old) => (old.question === question ? { ...old, state: old.rows.length ? old.state : "loading" } : { question, ...NOTHING }));
+    try {
+      let page = await ask(null);
+      let rows = page.rows;
+      // As many pages as were there, so that the scroll place keeps its record.
+      while (rows.length < wanted && page.hasNextPage && turn.current === mine) {
+        page = await ask(page.endCursor);
+        rows = [...rows, ...page.rows];
+      }
+      if (turn.current === mine)
+        setLoaded({ question, rows, total: page.totalCount, cursor: page.endCursor, state: "ready", more: page.hasNextPage ? "idle" : "none" });
+    } catch (error) {
+      if (turn.current === mine) setLoaded((old) => ({ ...(old.question === question ? old : { question, ...NOTHING }), state: "failed", error }));
+    }
+  }, [ask, question]);
+
+  const loadMore = useCallback(async () => {
+    const { more, cursor } = state.current;
+    if (more !== "idle" && more !== "failed") return;
+    const mine = ++turn.current;
+    const still = (change: (old: Loaded) => Loaded) =>
+      setLoaded((old) => (turn.current === mine && old.question === question ? change(old) : old));
+    state.current = { ...state.current, more: "loading" };
+    still((old) => ({ ...old, more: "loading" }));
+    try {
+      const page = await ask(cursor);
+      still((old) => {
+        const known = new Set(old.rows.map((row) => row.id));
+        const rows = [...old.rows, ...page.rows.filter((row) => !known.has(row.id))];
+        return { ...old, rows, total: page.totalCount, cursor: page.endCursor, more: page.hasNextPage ? "idle" : "none" };
+      });
+    } catch (error) {
+      still((old) => ({ ...old, more: "failed", error }));
+    }
+  }, [ask, question]);
+
+  const change = useCallback(
+    (update: (rows: readonly Row[]) => readonly Row[], by: number) =>
+      setLoaded((old) => ({ ...old, rows: update(old.rows), total: old.total === undefined ? undefined : old.total + by })),
+    [],
+  );
+
+  const refreshOne = useCallback(
+    async (id: string) => {
+      const { query, variables } = oneOf(object, schema!, id);
+      const { data } = await client.query({ query, variables, fetchPolicy: "no-cache" });
+      const row = (data as Record<string, Row> | undefined)?.[object.nameSingular];
+      if (row) change((rows) => rows.map((one) => (one.id === id ? row : one)), 0);
+    },
+    [client, object, schema, change],
+  );
+
+  useEffect(() => void reload(), [reload]);
+  useEffect(() => onReloadAll(() => void reload()), [onReloadAll, reload]);
+  useResume(
+    useCallback(() => {
+      if (state.current.state !== "ready") void reload();
+      else if (state.current.more === "failed") void loadMore();
+    }, [reload, loadMore]),
+  );
+
+  useEffect(
+    () =>
+      edits.onSent(({ edit, row }) => {
+        if (edit.object !== object.nameSingular) return;
+        if (edit.kind === "delete") change((rows) => rows.filter((one) => one.id !== edit.id), -1);
+        else if (edit.kind === "create" && row) change((rows) => [row, ...rows], 1);
+        else if (row) change((rows) => rows.map((one) => (one.id === row.id ? row : one)), 0);
+      }),
+    [edits, object, change],
+  );
+
+  const { rows, total, more, error } = current;
+  return useMemo(
+    () => ({ rows, total, state: current.state, more, error, loadMore: () => void loadMore(), reload: () => void reload(), refreshOne }),
+    [rows, total, current.state, more, error, loadMore, reload, refreshOne],
+  );
+}

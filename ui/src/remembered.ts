@@ -1,0 +1,45 @@
+/** Small things kept between starts: theme, servers used before, columns. Never anything secret. */
+
+const PREFIX = "holdfast.";
+
+/** Text is kept as it is, so that `first-paint.js` can read it; everything else as JSON. */
+export function remember(key: string, value: unknown): void {
+  try {
+    window.localStorage.setItem(PREFIX + key, typeof value === "string" ? value : JSON.stringify(value));
+  } catch {
+    // A full or closed storage costs a preference, nothing else.
+  }
+}
+
+export function recall<T>(key: string, fallback: T, accepts: (value: unknown) => value is T): T {
+  try {
+    const text = window.localStorage.getItem(PREFIX + key);
+    if (text === null) return fallback;
+    if (accepts(text)) return text;
+    const value: unknown = JSON.parse(text);
+    return accepts(value) ? value : fallback;
+  } catch {
+    return fallback;
+  }
+}
+
+export function forget(key: string): void {
+  try {
+    window.localStorage.removeItem(PREFIX + key);
+  } catch {
+    // See above.
+  }
+}
+
+const SERVERS = "servers";
+/** More would not be looked through. */
+const SERVERS_KEPT = 8;
+
+const isTextList = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === "string");
+
+export const rememberedServers = () => recall<string[]>(SERVERS, [], isTextList);
+
+export function rememberServer(origin: string): void {
+  remember(SERVERS, [origin, ...rememberedServers().filter((other) => other !== origin)].slice(0, SERVERS_KEPT));
+}

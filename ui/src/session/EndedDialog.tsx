@@ -1,0 +1,90 @@
+/**
+ * Over the page when the session has ended. The page below stays as it is, with its scroll place and unsaved text; only
+ * signing in as somebody else closes it, and that asks first.
+ */
+import { Button, Group, Modal, Stack, Text } from "@mantine/core";
+import { useState, type ReactNode } from "react";
+import type { SignInRequest, Status } from "../host";
+import { ended as words, exactTime, hostName } from "../messages";
+import { useSession } from "./session";
+import { SignInForm } from "./SignInForm";
+
+export function EndedDialog() {
+  const { status } = useSession();
+  const [asked, setAsked] = useState<{ request: SignInRequest; answer: (go: boolean) => void }>();
+  const before = (request: SignInRequest) => {
+    if (isSame(status, request)) return true;
+    return new Promise<boolean>((answer) => setAsked({ request, answer }));
+  };
+  const answer = (go: boolean) => {
+    asked?.answer(go);
+    setAsked(undefined);
+  };
+  return (
+    <Modal
+      opened={status.phase === "ended"}
+      onClose={() => undefined}
+      withCloseButton={false}
+      closeOnClickOutside={false}
+      closeOnEscape={false}
+      title={asked ? words.otherTitle : words.title}
+      centered
+      size={448}
+      overlayProps={{ backgroundOpacity: 0.35 }}
+      transitionProps={{ duration: 120 }}
+    >
+      <Kept status={status}>
+        {(shown) => (
+          <div data-testid="ended-dialog">
+            <Stack gap="md" display={asked ? "none" : undefined}>
+              <div>
+                <Text data-testid="ended-reason" title={shown.ending && exactTime(shown.ending.at)}>
+                  {words.reason(shown.ending)}
+                </Text>
+                <Text c="dimmed" size="sm" mt={4}>
+                  {words.kept}
+                </Text>
+              </div>
+              <SignInForm
+                server={shown.server}
+                email={shown.person}
+                submitText={words.signInAgain}
+                submitTestId="sign-in-again"
+                before={async (request) => before(request)}
+              />
+            </Stack>
+            {asked && (
+              <Stack gap="md" data-testid="other-account">
+                <Text>{words.other(who(shown.person, shown.server), who(asked.request.email, asked.request.server))}</Text>
+                <Group justify="flex-end">
+                  <Button variant="default" onClick={() => answer(false)} data-autofocus data-testid="other-account-stay">
+                    {words.otherStay(shown.person ?? "")}
+                  </Button>
+                  <Button color="red.9" onClick={() => answer(true)} data-testid="other-account-go">
+                    {words.otherGo(asked.request.email)}
+                  </Button>
+                </Group>
+              </Stack>
+            )}
+          </div>
+        )}
+      </Kept>
+    </Modal>
+  );
+}
+
+/** The dialog leaves with its last words in place, not empty. */
+function Kept({ status, children }: { status: Status; children: (status: Status) => ReactNode }) {
+  const [shown, setShown] = useState(status);
+  if (status.phase === "ended" && status.revision !== shown.revision) setShown(status);
+  return children(shown);
+}
+
+const who = (person: string | undefined, server: string | undefined) => `${person ?? ""} at ${hostName(server)}`;
+
+/** The same person at the same server: an address may be typed without its scheme or with a slash at its end. */
+export function isSame(status: Status, request: SignInRequest): boolean {
+  const plain = (address: string) => hostName(address.trim()).replace(/\/+$/, "").toLowerCase();
+  const person = status.person === undefined || status.person.toLowerCase() === request.email.toLowerCase();
+  return person && (status.server === undefined || plain(status.server) === plain(request.server));
+}

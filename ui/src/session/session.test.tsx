@@ -1,0 +1,154 @@
+import { act } from "@testing-library/react";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Code, Status } from "../host";
+import { errors, notSaved } from "../messages";
+import { DEMO } from "../testing/fakeHost";
+import { calls, records, screen, start, waitFor } from "../testing/render";
+
+const indicator = () => screen.findByTestId("session-indicator");
+
+describe("the indicator", () => {
+  it.each([
+    ["signed_in", {}, "Signed in"],
+    ["renewing", {}, "Signed in"],
+    ["unreachable", { unreachable: "server" }, "Can't reach the server"],
+    ["unreachable", { unreachable: "held_by_other_process" }, "Waiting for another window"],
+    ["ended", { ending: { reason: "rejected", at: 0 } }, "Session ended"],
+  ] as [Status["phase"], Partial<Status>, string][])("in the phase %s says %j %s", async (phase, more, text) => {
+    start({ phase, ...more });
+    const sign = await indicator();
+    expect(sign).toHaveAttribute("data-phase", phase);
+    expect(sign).toHaveTextContent(text);
+  });
+
+  it("counts down to the next attempt, and says so in a banner that can try now", async () => {
+    const { host, user } = start({ phase: "unreachable", unreachable: "server", nextAttemptAt: Date.now() + 12_000 });
+    expect(await indicator()).toHaveTextContent(/Trying again in 1[12] s/);
+    expect(screen.getByTestId("session-banner")).toHaveTextContent("Can't reach demo.example.com. You are still signed in.");
+    await user.click(screen.getByTestId("try-now"));
+    await waitFor(() => expect(screen.queryByTestId("session-banner")).toBeNull());
+    expect(host.retries).toBe(1);
+  });
+
+  it("shows a key where the session is not saved, with what to do", async () => {
+    const { user } = start({ storage: { state: "not_saved", reason: "keyring_locked" } });
+    expect(await indicator()).toHaveAttribute("data-storage", "not_saved");
+    expect(screen.getByTestId("session-banner")).toHaveTextContent(notSaved.keyring_locked.text);
+    await user.click(screen.getByText("How to fix"));
+    expect(screen.getByTestId("session-banner")).toHaveTextContent(notSaved.keyring_locked.fix);
+  });
+});
+
+describe("a renewal", () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it("pulses only when it takes longer than 300 ms", async () => {
+    const { host } = start();
+    const sign = await indicator();
+    vi.useFakeTimers();
+    act(() => host.set({ phase: "renewing" }));
+    act(() => void vi.advanceTimersByTime(299));
+    expect(sign).not.toHaveAttribute("data-pulsing");
+    act(() => void vi.advanceTimersByTime(1));
+    expect(sign).toHaveAttribute("data-pulsing");
+    act(() => host.set({ phase: "signed_in" }));
+    expect(sign).not.toHaveAttribute("data-pulsing");
+  });
+});
+
+describe("the screens", () => {
+  it("while the stored session is read, show an outline and no sign-in form", () => {
+    start({ phase: "opening" });
+    expect(screen.queryByTestId("sign-in-server")).toBeNull();
+    expect(screen.getByTestId("opening")).toBeInTheDocument();
+  });
+
+  it("with a locked keyring ask to unlock it, and offer to sign in anew", async () => {
+    const { host, user } = start({ phase: "locked", locked: "keyring_locked" });
+    expect(await screen.findByText("Unlock your keyring to go on.")).toBeInTheDocument();
+    expect(screen.queryByTestId("sign-in-server")).toBeNull();
+    await user.click(screen.getByTestId("locked-sign-in-anew"));
+    expect(await screen.findByTestId("sign-in-server")).toHaveValue(DEMO.server);
+    await user.click(screen.getByText("Back"));
+    await user.click(screen.getByTestId("locked-try-again"));
+    await records();
+    expect(host.retries).toBe(1);
+  });
+
+  it("follow a sign-out made in another window", async () => {
+    const { host } = start();
+    await records();
+    act(() => host.set({ phase: "signed_out" }));
+    expect(await screen.findByTestId("sign-in-server")).toBeInTheDocument();
+  });
+
+  it("count each ending once", async () => {
+    const { host } = start();
+    await records();
+    act(() => host.set({ phase: "ended", ending: { reason: "rejected", at: Date.now() } }));
+    act(() => host.set({ storage: { state: "saved" } }));
+    expect(document.documentElement.dataset.logouts).toBe("1");
+  });
+});
+
+describe("signing in", () => {
+  const fill = async (user: ReturnType<typeof start>["user"], server: string, email: string, password: string) => {
+    await user.type(await screen.findByTestId("sign-in-server"), server);
+    await user.type(screen.getByTestId("sign-in-email"), email);
+    await user.type(screen.getByTestId("sign-in-password"), password);
+    await user.click(screen.getByTestId("sign-in-submit"));
+  };
+  const signedOut = { phase: "signed_out", server: undefined, person: undefined } as const;
+
+  it.each([
+    ["wrong_password", "sign-in-password", DEMO.server, DEMO.email, "wrong"],
+    ["unknown_user", "sign-in-email", DEMO.server, "nobody@example.com", "x"],
+    ["invalid_address", "sign-in-server", "not an address", DEMO.email, "x"],
+    ["host_not_found", "sign-in-server", "https://nowhere.example.com", DEMO.email, "x"],
+    ["certificate", "sign-in-server", "https://bad-certificate.example.com", DEMO.email, "x"],
+    ["not_this_server", "sign-in-server", "https://other.example.com", DEMO.email, "x"],
+    ["no_answer", "sign-in-server", "https://silent.example.com", DEMO.email, "x"],
+  ] as [Code, string, string, string, string][])("refused with %s says so next to the field %s and goes there", async (code, field, server, email, password) => {
+    const { user } = start(signedOut);
+    await fill(user, server, email, password);
+    expect(await screen.findByText(errors[code])).toHaveAttribute("data-code", code);
+    await waitFor(() => expect(screen.getByTestId(field)).toHaveFocus());
+    expect(screen.getByTestId(field)).toHaveAttribute("aria-invalid", "true");
+  });
+
+  it.each([
+    ["second_factor_required", "careful@example.com"],
+    ["sign_in_refused", "refused@example.com"],
+  ] as [Code, string][])("refused with %s says so above the button", async (code, email) => {
+    const { user } = start(signedOut);
+    await fill(user, DEMO.server, email, "x");
+    expect(await screen.findByRole("alert")).toHaveTextContent(errors[code]);
+    expect(screen.getByTestId("sign-in-error")).toHaveAttribute("data-code", code);
+  });
+
+  it("with empty fields names them and goes to the first", async () => {
+    const { user } = start(signedOut);
+    await user.click(await screen.findByTestId("sign-in-submit"));
+    expect(screen.getAllByTestId("sign-in-error")).toHaveLength(3);
+    expect(screen.getByTestId("sign-in-server")).toHaveFocus();
+  });
+
+  it("fills in the demo account, looks at the address, and remembers the server", async () => {
+    const { host, user } = start(signedOut);
+    await user.click(await screen.findByTestId("sign-in-demo"));
+    expect(await screen.findByText("Twenty server, reachable")).toBeInTheDocument();
+    expect(host.checked).toEqual([DEMO.server]);
+    await user.click(screen.getByTestId("sign-in-submit"));
+    await records();
+    expect(window.localStorage.getItem("holdfast.servers")).toBe(JSON.stringify([DEMO.server]));
+    expect(JSON.stringify(window.localStorage)).not.toContain(DEMO.password);
+    expect(calls(host, "FindManyPerson")).toBe(1);
+  });
+
+  it("shows and hides the password", async () => {
+    const { user } = start(signedOut);
+    expect(await screen.findByTestId("sign-in-password")).toHaveAttribute("type", "password");
+    await user.click(screen.getByTestId("sign-in-show-password"));
+    expect(screen.getByTestId("sign-in-password")).toHaveAttribute("type", "text");
+  });
+});

@@ -1,0 +1,88 @@
+/** What every screen knows about the session, and the host to act on it. */
+import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
+import type { Host, Status } from "../host";
+
+interface SessionContext {
+  host: Host;
+  status: Status;
+}
+
+const Context = createContext<SessionContext | undefined>(undefined);
+
+/** Before the host has spoken. */
+const OPENING: Status = { account: "default", revision: -1, phase: "opening", storage: { state: "saved" } };
+
+export function SessionProvider({ host, children }: { host: Host; children: ReactNode }) {
+  const [status, setStatus] = useState<Status>(OPENING);
+  useEffect(() => {
+    let stop: (() => void) | undefined;
+    let gone = false;
+    const newest = (next: Status) => !gone && setStatus((old) => (next.revision >= old.revision ? next : old));
+    void host.onChange(newest).then((end) => (gone ? end() : (stop = end)));
+    return () => {
+      gone = true;
+      stop?.();
+    };
+  }, [host]);
+  useLogoutCount(host);
+  const value = useMemo(() => ({ host, status }), [host, status]);
+  return <Context value={value}>{children}</Context>;
+}
+
+export function useSession(): SessionContext {
+  const context = useContext(Context);
+  if (!context) throw new Error("useSession outside of SessionProvider");
+  return context;
+}
+
+export const useHost = () => useSession().host;
+
+/** The present time, read again every second while `until` lies ahead. */
+export function useCountdown(until: number | undefined): number | undefined {
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    if (until === undefined) return;
+    const tick = () => setNow(Date.now());
+    const first = setTimeout(tick, 0);
+    const timer = setInterval(tick, 1000);
+    return () => {
+      clearTimeout(first);
+      clearInterval(timer);
+    };
+  }, [until]);
+  return until === undefined ? undefined : Math.max(0, Math.ceil((until - now) / 1000));
+}
+
+/** True once `on` has held for `delay` milliseconds; false at once when it ends. */
+export function useHeld(on: boolean, delay: number): boolean {
+  const [held, setHeld] = useState(false);
+  useEffect(() => {
+    if (!on) return;
+    const timer = setTimeout(() => setHeld(true), delay);
+    return () => {
+      clearTimeout(timer);
+      setHeld(false);
+    };
+  }, [on, delay]);
+  return on && held;
+}
+
+/** How many endings this window was told of, for a test to read: one for each session, not more. */
+function useLogoutCount(host: Host): void {
+  useEffect(() => {
+    let count = 0;
+    let stop: (() => void) | undefined;
+    let gone = false;
+    document.documentElement.dataset.logouts = "0";
+    const told = () => {
+      if (gone) return;
+      count += 1;
+      document.documentElement.dataset.logouts = String(count);
+    };
+    void host.onLogout(told).then((end) => (gone ? end() : (stop = end)));
+    return () => {
+      gone = true;
+      stop?.();
+    };
+  }, [host]);
+}

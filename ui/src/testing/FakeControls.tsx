@@ -1,0 +1,39 @@
+/** Buttons that put the fake session into each state, and make its calls fail. Alt+1 to Alt+9 do the same. */
+import { useEffect, useState } from "react";
+import type { Code, Status } from "../host";
+import type { FakeHost } from "./fakeHost";
+
+const FAILURES: (Code | "none")[] = ["none", "unreachable", "maybe_executed", "access_denied", "timed_out"];
+
+export function FakeControls({ host, states }: { host: FakeHost; states: Record<string, () => Partial<Status>> }) {
+  const [shown, setShown] = useState(true);
+  const names = Object.keys(states);
+
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      const name = event.altKey && names[Number(event.key) - 1];
+      if (name) host.set(states[name]!());
+    };
+    window.addEventListener("keydown", press);
+    return () => window.removeEventListener("keydown", press);
+  }, [host, names, states]);
+
+  return (
+    <div style={{ position: "fixed", right: 8, bottom: 44, zIndex: 1000, display: "flex", flexWrap: "wrap", gap: 4, maxWidth: 420, padding: 4, background: "Canvas", border: "1px solid", fontSize: 12 }}>
+      <button onClick={() => setShown(!shown)}>fake</button>
+      {shown &&
+        names.map((name, index) => (
+          <button key={name} onClick={() => host.set(states[name]!())} title={`Alt+${index + 1}`}>
+            {name}
+          </button>
+        ))}
+      {shown && (
+        <select aria-label="calls fail with" onChange={(event) => host.failWith(event.target.value === "none" ? undefined : (event.target.value as Code))}>
+          {FAILURES.map((code) => (
+            <option key={code}>{code}</option>
+          ))}
+        </select>
+      )}
+    </div>
+  );
+}

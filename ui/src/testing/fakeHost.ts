@@ -1,0 +1,159 @@
+/** A host without Tauri: a session that can be put into each state, over a server in memory. */
+import type { Code, DemoAccount, Host, JournalEntry, SessionErrorShape, SignInRequest, Status } from "../host";
+import { errors } from "../messages";
+import { FakeServer, type GraphQLBody } from "./fakeServer";
+
+export class FakeError extends Error implements SessionErrorShape {
+  readonly code: Code;
+
+  constructor(code: Code) {
+    super(errors[code]);
+    this.code = code;
+  }
+}
+
+export const DEMO: DemoAccount = { server: "https://demo.example.com", email: "tim@example.com", password: "open-sesame" };
+
+/** Addresses and accounts that go wrong, each in its own way. */
+export const WRONG: { [part: string]: Code } = {
+  "not an address": "invalid_address",
+  "nowhere.example.com": "host_not_found",
+  "bad-certificate.example.com": "certificate",
+  "other.example.com": "not_this_server",
+  "silent.example.com": "no_answer",
+};
+const WRONG_PEOPLE: { [email: string]: Code } = {
+  "nobody@example.com": "unknown_user",
+  "careful@example.com": "second_factor_required",
+  "refused@example.com": "sign_in_refused",
+};
+
+export class FakeHost implements Host {
+  readonly server: FakeServer;
+  /** How long each answer takes, in milliseconds. */
+  delay = 0;
+  /** What the next calls reject with instead of reaching the server, and which of them. */
+  failure: { code: Code; only?: "mutations" } | undefined;
+  /** Called by "Try now". */
+  retry: () => void = () => this.set({ phase: "signed_in", nextAttemptAt: undefined, unreachable: undefined, locked: undefined, storage: { state: "saved" } });
+  windows = 0;
+  retries = 0;
+  checked: string[] = [];
+  title = "";
+  status: Status = {
+    account: "default",
+    revision: 1,
+    phase: "signed_in",
+    server: DEMO.server,
+    person: DEMO.email,
+    storage: { state: "saved" },
+  };
+  #listeners = new Set<(status: Status) => void>();
+  #logouts = new Set<(status: Status) => void>();
+  #journal: JournalEntry[] = [];
+
+  constructor(status: Partial<Status> = {}, server = new FakeServer()) {
+    this.server = server;
+    this.status = { ...this.status, ...status };
+    this.#note("signed_in", { protocol: "twenty" });
+  }
+
+  /** The next calls reject with this instead of reaching the server. */
+  failWith(code: Code | undefined): void {
+    this.failure = code && { code };
+  }
+
+  /** Moves to another state, as if the core had published it. */
+  set(change: Partial<Status>): void {
+    const was = this.status.phase;
+    this.status = { ...this.status, ...change, revision: this.status.revision + 1 };
+    if (change.phase && change.phase !== was) this.#note(WHAT[change.phase] ?? change.phase, { revision: this.status.revision });
+    for (const listener of this.#listeners) listener(this.status);
+    if (this.status.phase === "ended" && was !== "ended") for (const listener of this.#logouts) listener(this.status);
+  }
+
+  onChange = async (listener: (status: Status) => void) => {
+    // Its own function each time: the same listener may be there twice.
+    const own = (status: Status) => listener(status);
+    this.#listeners.add(own);
+    listener(this.status);
+    return () => void this.#listeners.delete(own);
+  };
+
+  onLogout = async (listener: (status: Status) => void) => {
+    const own = (status: Status) => listener(status);
+    this.#logouts.add(own);
+    return () => void this.#logouts.delete(own);
+  };
+
+  checkServer = async (address: string) => {
+    this.checked.push(address);
+    await this.#pause();
+    refuse(address);
+    return { origin: address, protocol: "twenty" };
+  };
+
+  signIn = async ({ server, email, password }: SignInRequest) => {
+    await this.#pause();
+    refuse(server);
+    const wrong = WRONG_PEOPLE[email];
+    if (wrong) throw new FakeError(wrong);
+    if (password === "wrong") throw new FakeError("wrong_password");
+    this.failure = undefined;
+    this.set({ phase: "signed_in", server, person: email, ending: undefined, nextAttemptAt: undefined, locked: undefined });
+    return this.status;
+  };
+
+  signOut = async () => {
+    this.set({ phase: "signed_out", ending: undefined, nextAttemptAt: undefined });
+    return this.status;
+  };
+
+  retryNow = async () => {
+    this.retries += 1;
+    await this.#pause();
+    this.failure = undefined;
+    this.retry();
+    return this.status;
+  };
+
+  journal = async () => this.#journal;
+
+  fetch: typeof fetch = async (input, init) => {
+    const endpoint = String(input instanceof Request ? input.url : input)
+      .split("/")
+      .at(-1)!;
+    const body = JSON.parse(String(init?.body)) as GraphQLBody;
+    await this.#pause();
+    const mutation = body.query.trimStart().startsWith("mutation");
+    if (this.failure && (this.failure.only !== "mutations" || mutation)) throw new FakeError(this.failure.code);
+    if (this.status.phase === "ended" || this.status.phase === "signed_out") throw new FakeError("signed_out");
+    const answer = await this.server.answer(endpoint, body);
+    return new Response(JSON.stringify(answer), { status: 200, headers: { "content-type": "application/json" } });
+  };
+
+  openWindow = async () => {
+    this.windows += 1;
+  };
+
+  setTitle = async (title: string) => {
+    this.title = title;
+    document.title = title;
+  };
+
+  defaults = async () => ({ demo: DEMO });
+
+  #pause(): Promise<void> {
+    return this.delay > 0 ? new Promise((resume) => setTimeout(resume, this.delay)) : Promise.resolve();
+  }
+
+  #note(what: string, facts: JournalEntry["facts"]): void {
+    this.#journal.push({ at: Date.now(), what, facts });
+  }
+}
+
+const WHAT: Partial<Record<Status["phase"], string>> = { renewing: "renewal_started", signed_in: "renewed", unreachable: "attempt", ended: "ended" };
+
+function refuse(address: string): void {
+  for (const [part, code] of Object.entries(WRONG)) if (address.includes(part)) throw new FakeError(code);
+}

@@ -1,0 +1,37 @@
+/** What the tests share: the whole application over a fake host. */
+import { render, screen, waitFor } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { App } from "../App";
+import type { Status } from "../host";
+import { FakeHost } from "./fakeHost";
+
+export function start(status: Partial<Status> = {}) {
+  const host = new FakeHost(status);
+  const user = userEvent.setup();
+  const view = render(<App host={host} />);
+  return { host, user, view };
+}
+
+/** Waits until the table of the first object shows its first record. */
+export async function records(): Promise<HTMLElement> {
+  return screen.findByText("Ada Lovelace", {}, { timeout: 10_000 });
+}
+
+export function cell(row: number, field: string): HTMLElement {
+  const found = document.querySelector<HTMLElement>(`.ag-row[row-index="${row}"] [col-id="${field}"]`);
+  if (!found) throw new Error(`No cell ${field} in row ${row}.`);
+  return found;
+}
+
+/** Opens the editor of a cell and types into it without leaving it. */
+export async function typeInto(user: ReturnType<typeof userEvent.setup>, row: number, field: string, text: string) {
+  await user.dblClick(cell(row, field));
+  const editor = await screen.findByTestId<HTMLInputElement>("cell-editor");
+  await user.clear(editor);
+  await user.type(editor, text);
+  return editor;
+}
+
+export const calls = (host: FakeHost, operation: string) => host.server.log.filter((one) => one.operationName === operation).length;
+
+export { screen, waitFor };

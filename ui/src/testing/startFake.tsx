@@ -1,0 +1,30 @@
+/** Mode `fake`: `?state=unreachable` starts in a state, `&panel=0` hides the switches, `&delay=800` slows the answers. */
+import type { ReactNode } from "react";
+import type { Host, Status } from "../host";
+import { FakeControls } from "./FakeControls";
+import { FakeHost } from "./fakeHost";
+
+const SECOND_MS = 1000;
+
+/** Each state of the session as the core would publish it. */
+export const STATES: Record<string, () => Partial<Status>> = {
+  signed_in: () => ({ phase: "signed_in", storage: { state: "saved" }, nextAttemptAt: undefined, ending: undefined }),
+  renewing: () => ({ phase: "renewing" }),
+  unreachable: () => ({ phase: "unreachable", unreachable: "server", nextAttemptAt: Date.now() + 12 * SECOND_MS }),
+  held: () => ({ phase: "unreachable", unreachable: "held_by_other_process", nextAttemptAt: undefined }),
+  not_saved: () => ({ phase: "signed_in", storage: { state: "not_saved", reason: "keyring_locked" } }),
+  locked: () => ({ phase: "locked", locked: "keyring_locked" }),
+  ended: () => ({ phase: "ended", ending: { reason: "rejected", at: Date.now() } }),
+  signed_out: () => ({ phase: "signed_out" }),
+  opening: () => ({ phase: "opening" }),
+};
+
+export function startFake(): { host: Host; beside: ReactNode } {
+  const wanted = new URLSearchParams(window.location.search);
+  const start = STATES[wanted.get("state") ?? ""]?.() ?? { phase: "signed_out", server: undefined, person: undefined };
+  const host = new FakeHost(start);
+  host.delay = Number(wanted.get("delay") ?? 150);
+  if (start.phase === "signed_out") host.status = { ...host.status, server: undefined, person: undefined };
+  Object.assign(window, { fakeHost: host, fakeStates: STATES });
+  return { host, beside: wanted.get("panel") === "0" ? null : <FakeControls host={host} states={STATES} /> };
+}
