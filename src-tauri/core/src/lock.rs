@@ -56,6 +56,8 @@ pub(crate) struct Failure {
     /// Milliseconds since 1970 by the local clock.
     pub(crate) at: i64,
     pub(crate) token: crate::verdict::TokenFate,
+    /// When the next attempt is due, for every process: one outage is one series of attempts.
+    pub(crate) next_at: i64,
 }
 
 impl StateFile {

@@ -48,6 +48,10 @@ const SLEEP_JUMP: i64 = 10_000;
 /// An idle application looks at its early renewal again after this long, in ms.
 const LOOK_AGAIN_WHEN_IDLE: u64 = 60_000;
 
+/// A pause in the files that ends later than this, in ms, was written by a clock that has been set back since: the
+/// server's Retry-After is capped at 10 min, and no pause of ours is longer.
+const LONGEST_PAUSE: i64 = 600_000;
+
 /// Names one waiter; given by the shell.
 pub type WaiterId = u64;
 
@@ -108,6 +112,8 @@ pub struct State {
     /// The server asked for silence until then, in wall ms.
     not_before: Option<i64>,
     asked_twice: bool,
+    /// The next attempt is made whatever pause another process has drawn: a person, or a served call, asks for it.
+    insists: bool,
     /// A served call has cut a pause short already, since the last success.
     skipped: bool,
     /// When this process last marked the record, in wall ms: its own mark proves no crash.
@@ -308,8 +314,21 @@ pub struct FileState {
     pub saved: bool,
     /// No attempt before, in wall ms.
     pub not_before: Option<i64>,
-    /// The last attempt that proved nothing: with which credentials, when in wall ms, and what it did to the token.
-    pub last_failure: Option<(Id, i64, TokenFate)>,
+    /// The last attempt that proved nothing.
+    pub last_failure: Option<FailureSeen>,
+}
+
+/// An attempt that proved nothing, by any process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FailureSeen {
+    /// What was to be exchanged.
+    pub credentials: Id,
+    /// Wall ms.
+    pub at: i64,
+    /// What it did to the refresh token.
+    pub token: TokenFate,
+    /// When the next attempt is due, in wall ms.
+    pub next_at: i64,
 }
 
 /// What files and vault say.
@@ -382,8 +401,8 @@ pub enum Action {
         saved: bool,
         /// The pause that the server asked for ends then, in wall ms.
         not_before: Option<i64>,
-        /// What the last attempt did to the token, if it failed.
-        failure: Option<TokenFate>,
+        /// If the last attempt failed: what it did to the token, and when the next is due in wall ms.
+        failure: Option<(TokenFate, i64)>,
     },
     /// Replace the state file: this session is over.
     WriteEnded(EndingReason),
@@ -432,6 +451,7 @@ impl Default for State {
             failing_since: None,
             not_before: None,
             asked_twice: false,
+            insists: false,
             skipped: false,
             marked_at: None,
             served: false,

@@ -13,7 +13,7 @@ use crate::credentials::{Credentials, Stamp};
 use crate::error::{Code, Error};
 use crate::journal::Journal;
 use crate::lock::{AccountFiles, FileStanding};
-use crate::renewal::{FileState, FileView, VaultView, View, WaiterId};
+use crate::renewal::{FailureSeen, FileState, FileView, VaultView, View, WaiterId};
 use crate::status::{Phase, Status, Storage};
 use crate::transport::{Clients, Origin};
 use crate::vault::keeper::Keeper;
@@ -94,7 +94,7 @@ impl Shared {
     /// The HTTP clients for an origin; made once, and anew when the origin changes.
     pub(crate) fn clients(&self, origin: &str) -> Result<Arc<Clients>, Error> {
         if let Some(clients) = &*self.clients.load()
-            && clients.origin().text() == origin
+            && clients.are_for(origin)
         {
             return Ok(clients.clone());
         }
@@ -140,9 +140,12 @@ impl Shared {
                 ended,
                 saved: file.saved_at.is_some(),
                 not_before: file.not_before,
-                last_failure: file
-                    .last_failure
-                    .map(|failure| (failure.credentials, failure.at, failure.token)),
+                last_failure: file.last_failure.map(|failure| FailureSeen {
+                    credentials: failure.credentials,
+                    at: failure.at,
+                    token: failure.token,
+                    next_at: failure.next_at,
+                }),
             }
         });
         FileView {

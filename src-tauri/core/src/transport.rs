@@ -176,6 +176,8 @@ pub(crate) struct Clients {
     calls: reqwest::Client,
     exchanges: reqwest::Client,
     origin: Origin,
+    /// The origin as text, to compare with at every call.
+    origin_text: String,
 }
 
 impl Clients {
@@ -207,12 +209,14 @@ impl Clients {
         Ok(Self {
             calls: client(usize::MAX)?,
             exchanges: client(0)?,
+            origin_text: origin.text(),
             origin,
         })
     }
 
-    pub(crate) fn origin(&self) -> &Origin {
-        &self.origin
+    /// Whether these are for `origin`.
+    pub(crate) fn are_for(&self, origin: &str) -> bool {
+        self.origin_text == origin
     }
 
     /// The exchange side, with the limit of one attempt.
@@ -296,7 +300,9 @@ impl Wire {
     async fn answer(&self, sending: reqwest::RequestBuilder) -> Result<Answer, Trouble> {
         let limit = self.clock.local().sleep(self.limit);
         tokio::pin!(limit);
+        // What has arrived is used, even if its time is up by the time we look: a frozen process finds both.
         let response = tokio::select! {
+            biased;
             response = sending.send() => response.map_err(|error| trouble(&error))?,
             () = &mut limit => return Err(Trouble::NoAnswer),
         };
@@ -308,6 +314,7 @@ impl Wire {
         let server_now = date.unwrap_or_else(|| self.clock.local().wall());
         let retry_after = retry_after(response.headers(), server_now);
         let body = tokio::select! {
+            biased;
             body = read_body(response, EXCHANGE_BYTES) => body?,
             () = &mut limit => return Err(Trouble::Truncated),
         };

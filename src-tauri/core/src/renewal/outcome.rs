@@ -47,7 +47,7 @@ impl Turn<'_> {
     }
 
     /// An attempt proved nothing: tell who cannot be served in time, and try again later.
-    pub(super) fn fail(&mut self, token: TokenFate, retry_after: Option<u64>, write: bool) {
+    pub(super) fn fail(&mut self, token: TokenFate, retry_after: Option<u64>) {
         self.state.failing_since.get_or_insert(self.now.awake);
         self.state.asked_twice = false;
         let wall = self.now.wall;
@@ -55,11 +55,23 @@ impl Turn<'_> {
             self.state.not_before = Some(wall + i64::try_from(pause).unwrap_or(0));
         }
         let due = self.pause_for(retry_after);
-        if write && let Some(held) = self.state.held {
+        if let Some(held) = self.state.held {
             let saved = self.state.storage == Storage::Saved;
-            self.write_state(held.credentials, saved, Some(token));
+            let pause = i64::try_from(due - self.now.awake).unwrap_or(0);
+            self.write_state(held.credentials, saved, Some((token, wall + pause)));
         }
         self.pause(due, retry_after.is_some());
+    }
+
+    /// Another process tried with the same credentials: its outcome and its pause are ours, too.
+    pub(super) fn share_failure(&mut self, failure: FailureSeen) {
+        self.state.failing_since.get_or_insert(self.now.awake);
+        if failure.token == TokenFate::MaybeUsed && self.state.lost_answer.is_none() {
+            self.state.lost_answer = Some(LostAnswer::at(failure.at));
+        }
+        self.state.backoff.next(self.now.random);
+        let pause = u64::try_from(failure.next_at - self.now.wall).unwrap_or(0);
+        self.pause(self.now.awake + pause, false);
     }
 
     /// When the next attempt is due, in awake ms. Counts a failure.
@@ -182,6 +194,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn try_at(&mut self, due: u64) {
+        self.state.insists = true;
         self.state.flight = Flight::Pausing { due, floor: false };
         self.tick();
     }
@@ -194,6 +207,7 @@ impl Turn<'_> {
         self.state.failing_since = None;
         self.state.not_before = None;
         self.state.asked_twice = false;
+        self.state.insists = false;
         self.state.skipped = false;
         self.state.served = false;
         self.state.ahead_at = None;
@@ -240,7 +254,7 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn write_state(&mut self, of: Id, saved: bool, failure: Option<TokenFate>) {
+    pub(super) fn write_state(&mut self, of: Id, saved: bool, failure: Option<(TokenFate, i64)>) {
         self.actions.push(Action::WriteState {
             of,
             saved,
@@ -266,8 +280,10 @@ impl View {
             .files
             .state
             .and_then(|file| file.last_failure)
-            .is_some_and(|(credentials, at, token)| {
-                credentials == stamp.credentials && at >= begun && token != TokenFate::MaybeUsed
+            .is_some_and(|failure| {
+                failure.credentials == stamp.credentials
+                    && failure.at >= begun
+                    && failure.token != TokenFate::MaybeUsed
             });
         (!left_alone).then_some(begun)
     }

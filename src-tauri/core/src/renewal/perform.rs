@@ -180,7 +180,7 @@ impl Driver {
         of: Id,
         saved: bool,
         not_before: Option<i64>,
-        failure: Option<TokenFate>,
+        failure: Option<(TokenFate, i64)>,
     ) {
         let Some(credentials) = self.find(of) else {
             return;
@@ -193,10 +193,11 @@ impl Driver {
         );
         file.saved_at = saved.then_some(wall);
         file.not_before = not_before;
-        file.last_failure = failure.map(|token| Failure {
+        file.last_failure = failure.map(|(token, next_at)| Failure {
             credentials: of,
             at: wall,
             token,
+            next_at,
         });
         log_failure("state file", self.shared.files.write_state(&file));
     }

@@ -143,29 +143,35 @@ impl Turn<'_> {
             .filter(|file| file.stamp.credentials == held.credentials)
         {
             self.state.not_before = self.state.not_before.max(file.not_before);
-            // Another process just tried with the same credentials: one outage is one series of attempts.
-            if let Some((credentials, at, token)) = file.last_failure
-                && credentials == held.credentials
-                && at > self.state.round_began
-            {
-                if token == TokenFate::MaybeUsed && self.state.lost_answer.is_none() {
-                    self.state.lost_answer = Some(LostAnswer::at(at));
+            let failure = file
+                .last_failure
+                .filter(|failure| failure.credentials == held.credentials);
+            if let Some(failure) = failure {
+                let just_tried = failure.at > self.state.round_began;
+                let is_pausing = self.is_in_a_pause(failure.next_at) && !self.state.insists;
+                if just_tried || is_pausing {
+                    return self.share_failure(failure);
                 }
-                return self.fail(token, None, false);
             }
         }
-        let wait = self
+        if let Some(until) = self
             .state
             .not_before
-            .map_or(0, |until| until - self.now.wall);
-        if wait > 0 {
+            .filter(|until| self.is_in_a_pause(*until))
+        {
+            let wait = until - self.now.wall;
             let due = self.now.awake + u64::try_from(wait).unwrap_or(0);
             self.tell_unreachable(due, Unreachable::Server);
             return self.pause(due, true);
         }
+        self.state.insists = false;
         self.state.flight = Flight::Marking;
         self.state.marked_at = Some(self.now.wall);
         self.actions.push(Action::Mark { at: self.now.wall });
+    }
+
+    fn is_in_a_pause(&self, until: i64) -> bool {
+        (1..=LONGEST_PAUSE).contains(&(until - self.now.wall))
     }
 
     pub(super) fn marked(&mut self, result: Result<(), VaultError>) {
@@ -231,7 +237,7 @@ impl Turn<'_> {
                     let took = i64::try_from(took).unwrap_or(0);
                     self.state.lost_answer = Some(LostAnswer::at(self.now.wall - took));
                 }
-                self.fail(token, retry_after, true);
+                self.fail(token, retry_after);
             }
         }
     }

@@ -29,6 +29,8 @@ enum Job {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// A call to the vault is under way.
+    running: bool,
     closed: bool,
 }
 
@@ -83,9 +85,16 @@ impl Keeper {
         self.within(limit, answer).await
     }
 
-    /// Runs `then` on the thread after everything that is queued now. With nothing queued that is at once.
+    /// Runs `then` after everything that is outstanding now: on the thread, or at once where nothing is.
     pub(crate) fn after_outstanding(&self, then: impl FnOnce() + Send + 'static) {
-        self.enqueue(Job::Then(Box::new(then)));
+        let queue = self.shared.queue();
+        let idle = queue.jobs.is_empty() && !queue.running;
+        drop(queue);
+        if idle {
+            then();
+        } else {
+            self.enqueue(Job::Then(Box::new(then)));
+        }
     }
 
     fn enqueue(&self, job: Job) {
@@ -141,7 +150,10 @@ fn work(shared: &Shared, vault: &dyn Vault, account: &str) {
         let mut queue = shared.queue();
         let job = loop {
             match queue.jobs.pop_front() {
-                Some(job) => break job,
+                Some(job) => {
+                    queue.running = true;
+                    break job;
+                }
                 None if queue.closed => return,
                 None => {
                     queue = shared
@@ -156,15 +168,21 @@ fn work(shared: &Shared, vault: &dyn Vault, account: &str) {
             // Nobody waits any more: a read is not worth opening a prompt for.
             Job::Read(reply) if reply.is_closed() => {}
             Job::Read(reply) => {
-                let _ = reply.send(guarded(|| vault.read(account)));
+                let read = guarded(|| vault.read(account));
+                shared.queue().running = false;
+                let _ = reply.send(read);
             }
             Job::Write(text, reply) => {
-                let _ = reply.send(guarded(|| match &text {
+                let written = guarded(|| match &text {
                     Some(text) => vault.write(account, text),
                     None => vault.remove(account),
-                }));
+                });
+                // Before the reply: whoever hears it may let go of the lock at once.
+                shared.queue().running = false;
+                let _ = reply.send(written);
             }
             Job::Then(then) => then(),
         }
+        shared.queue().running = false;
     }
 }
