@@ -1,0 +1,25 @@
+//! Where the client stores what it stores, and so which clients are the same one.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+
+use tauri::Config;
+use tauri::utils::config::AppDirectoriesOverride;
+
+/// Names a folder to use instead of the platform's own.
+const DATA_DIR: &str = "HOLDFAST_DATA_DIR";
+
+/// Applies the environment's wish to the configuration, and names the instance: of the clients with one name, a second
+/// launch only brings the first one forward.
+pub(crate) fn choose(config: &mut Config) -> String {
+    let identifier = config.identifier.clone();
+    let Some(folder) = std::env::var_os(DATA_DIR).filter(|folder| !folder.is_empty()) else {
+        return identifier;
+    };
+    let folder = PathBuf::from(folder);
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    let mut hasher = DefaultHasher::new();
+    folder.hash(&mut hasher);
+    config.app.app_directories_override = Some(AppDirectoriesOverride::Root(folder));
+    format!("{identifier}.folder{:x}", hasher.finish())
+}

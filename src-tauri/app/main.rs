@@ -1,0 +1,77 @@
+//! The desktop client's shell: which plugins, in which order, which windows, and the demo server in the same process.
+//! It decides nothing about the session; that is the core's.
+//!
+//! Environment, for tests and for running beside an installed client:
+//! - `HOLDFAST_DATA_DIR`: folder for everything that the client stores. Clients with different folders run side by side.
+//! - `HOLDFAST_DEMO`: `off` for no demo server, `control` for one whose fault switches can be turned over HTTP.
+//! - `RUST_LOG`: what is logged to standard error, as `tracing-subscriber` reads it.
+
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+mod data_folder;
+mod demo;
+mod quitting;
+mod windows;
+
+use tauri::RunEvent;
+use tauri_plugin_window_state::StateFlags;
+use tracing_subscriber::EnvFilter;
+
+/// What is logged unless `RUST_LOG` says otherwise: what our own crates do, and what goes wrong elsewhere.
+const DEFAULT_LOG: &str =
+    "warn,holdfast=info,graphql_session=info,tauri_plugin_graphql_session=info,demo_server=info";
+
+fn main() {
+    let log = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    tracing_subscriber::fmt()
+        .with_env_filter(log)
+        .with_writer(std::io::stderr)
+        .init();
+
+    let mut context = tauri::generate_context!();
+    let instance = data_folder::choose(context.config_mut());
+    let app = tauri::Builder::default()
+        // First, so that a second launch ends before it opens anything.
+        .plugin(
+            tauri_plugin_single_instance::Builder::new()
+                .dbus_id(instance)
+                .callback(|app, _arguments, _folder| windows::bring_forward(app))
+                .build(),
+        )
+        .plugin(
+            tauri_plugin_window_state::Builder::new()
+                .with_state_flags(
+                    StateFlags::POSITION
+                        | StateFlags::SIZE
+                        | StateFlags::MAXIMIZED
+                        | StateFlags::FULLSCREEN,
+                )
+                .build(),
+        )
+        // Before the session, which may want to renew at the demo server as soon as it opens.
+        .plugin(demo::plugin())
+        .plugin(tauri_plugin_graphql_session::init())
+        .invoke_handler(tauri::generate_handler![
+            windows::open_window,
+            demo::demo_account
+        ])
+        .setup(|app| {
+            windows::open_first(app.handle())?;
+            quitting::quit_on_signals(app.handle());
+            Ok(())
+        })
+        .build(context);
+    let app = match app {
+        Ok(app) => app,
+        Err(problem) => {
+            tracing::error!(%problem, "the client could not start");
+            std::process::exit(1);
+        }
+    };
+    app.run(|app, event| {
+        // Plugins hear of it first, so the session has closed by now.
+        if let RunEvent::Exit = event {
+            demo::stop(app);
+        }
+    });
+}

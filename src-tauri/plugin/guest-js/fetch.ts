@@ -1,0 +1,191 @@
+import { call } from "./command.js";
+import { SessionError } from "./error.js";
+import { encodeMetadata, METADATA_HEADER, readReply } from "./framing.js";
+import type { RawReply } from "./framing.js";
+
+/** What {@link createSessionFetch} may be told. */
+export interface SessionFetchOptions {
+  /** The account whose session carries the calls; without it, the window's own. */
+  account?: string;
+  /** The endpoint of every call, such as `graphql`; without it, the last segment of each call's path names it. */
+  endpoint?: string;
+  /** How long one call may take in all, in milliseconds, with any renewal; without it, the session's own limit (75 s). */
+  deadlineMs?: number;
+}
+
+/** Ids of received replies that one call reports at most: they travel in a header, 35 bytes each. */
+const RECEIVED_PER_CALL = 64;
+
+/** Calls whose replies arrived; the next call says so, and the application stops keeping them for a repetition. */
+const received: string[] = [];
+
+/** Bytes of randomness in a request id: it must not come twice in ten minutes of one window's calls. */
+const REQUEST_ID_BYTES = 16;
+
+/** Statuses for which `Response` takes no body. */
+const WITHOUT_BODY = new Set([101, 103, 204, 205, 304]);
+
+/**
+ * Makes a function of `fetch`'s shape that sends GraphQL requests through the session: Apollo Client, urql,
+ * graphql-request and others work over it unchanged.
+ *
+ * The page names an endpoint, never a host: `/graphql`, `graphql` and an address of the page's own origin all mean the
+ * endpoint `graphql`; an address of another origin is refused. Every call carries an id, so that a mutation runs once
+ * even if the page reloads while it is under way. A failed renewal, or a session that ended, rejects with a
+ * {@link SessionError}; GraphQL errors come back inside the reply, as with any other `fetch`.
+ *
+ * @param options - account, endpoint and deadline, where the defaults do not fit
+ * @returns a function to give to a GraphQL client
+ * @throws nothing itself; the function it returns rejects with {@link SessionError}, and with the signal's reason (an
+ * `AbortError`) when it is aborted
+ * @example
+ * ```ts
+ * // Apollo Client
+ * const link = new HttpLink({ uri: "/graphql", fetch: createSessionFetch() });
+ *
+ * // urql
+ * const client = new Client({ url: "/graphql", fetch: createSessionFetch(), exchanges: [fetchExchange] });
+ *
+ * // graphql-request wants a whole address: the page's own
+ * const requests = new GraphQLClient(new URL("/graphql", location.href).href, { fetch: createSessionFetch() });
+ * ```
+ */
+export function createSessionFetch(options: SessionFetchOptions = {}): typeof fetch {
+  return async (input, init) => {
+    const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
+    throwIfAborted(signal);
+    const outgoing = await readRequest(input, init, options.endpoint);
+    throwIfAborted(signal);
+
+    const requestId = newRequestId();
+    const metadata = {
+      requestId,
+      received: received.splice(0, RECEIVED_PER_CALL),
+      endpoint: outgoing.endpoint,
+      account: options.account,
+      deadlineMs: options.deadlineMs,
+      headers: outgoing.headers,
+    };
+    const answer = call<RawReply>("execute", outgoing.body, { headers: { [METADATA_HEADER]: encodeMetadata(metadata) } });
+    const { status, contentType, body } = readReply(await abortable(answer, signal, requestId));
+    received.push(requestId);
+    return new Response(WITHOUT_BODY.has(status) ? null : body, {
+      status,
+      headers: contentType === undefined ? {} : { "content-type": contentType },
+    });
+  };
+}
+
+interface Outgoing {
+  endpoint: string;
+  headers: Record<string, string>;
+  body: Uint8Array;
+}
+
+async function readRequest(
+  input: RequestInfo | URL,
+  init: RequestInit | undefined,
+  endpoint: string | undefined,
+): Promise<Outgoing> {
+  const request = input instanceof Request ? input : undefined;
+  const url = parseOwnUrl(input instanceof Request ? input.url : input);
+  const method = (init?.method ?? request?.method ?? "GET").toUpperCase();
+  const headers = new Headers(init?.headers ?? request?.headers);
+  const outgoing = {
+    endpoint: endpoint ?? endpointOf(url),
+    headers: {} as Record<string, string>,
+    body: new Uint8Array(),
+  };
+  if (method === "GET") {
+    outgoing.body = new TextEncoder().encode(bodyOfQueryString(url.searchParams));
+    headers.set("content-type", "application/json");
+  } else if (method === "POST") {
+    // `Response` knows every kind of body there is, and the content type that goes with it.
+    const source = init?.body != null ? new Response(init.body) : (request?.clone() ?? new Response(null));
+    outgoing.body = new Uint8Array(await source.arrayBuffer());
+    const type = headers.get("content-type") ?? source.headers.get("content-type");
+    headers.set("content-type", type === null || type.startsWith("text/plain") ? "application/json" : type);
+  } else {
+    throw new SessionError("invalid_request", `GraphQL requests are GET or POST, not ${method}.`);
+  }
+  headers.forEach((value, name) => (outgoing.headers[name] = value));
+  return outgoing;
+}
+
+/** The address, if it is one of the page's own origin: only the application's configuration chooses a host. */
+function parseOwnUrl(address: string | URL): URL {
+  const page = new URL(location.href);
+  let url: URL;
+  try {
+    url = new URL(address, page);
+  } catch {
+    throw new SessionError("invalid_request", "The address of the request cannot be read. Use a path such as /graphql.");
+  }
+  // Not `origin`: it is "null" for the scheme that Tauri serves pages from.
+  if (url.protocol !== page.protocol || url.host !== page.host) {
+    throw new SessionError(
+      "invalid_request",
+      "A page names an endpoint, not a server. Use a path such as /graphql; the server is the one that the person signed in to.",
+    );
+  }
+  return url;
+}
+
+function endpointOf(url: URL): string {
+  const name = url.pathname.split("/").filter(Boolean).at(-1);
+  if (name === undefined) {
+    throw new SessionError("invalid_request", "The address names no endpoint. Use a path such as /graphql.");
+  }
+  return name;
+}
+
+/** A query that was sent as a GET, as the JSON body that the session sends. */
+function bodyOfQueryString(parameters: URLSearchParams): string {
+  const query = parameters.get("query");
+  const operationName = parameters.get("operationName");
+  const object = (name: string): unknown => {
+    const text = parameters.get(name);
+    if (text === null || text === "") return undefined;
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw new SessionError("invalid_request", `The parameter ${name} of the request is not JSON.`);
+    }
+  };
+  return JSON.stringify({
+    query: query ?? undefined,
+    operationName: operationName ?? undefined,
+    variables: object("variables"),
+    extensions: object("extensions"),
+  });
+}
+
+function newRequestId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(REQUEST_ID_BYTES));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Rejects at once when the signal aborts, and takes the call back: Tauri itself cannot abort an invoke. */
+function abortable<T>(answer: Promise<T>, signal: AbortSignal | null | undefined, requestId: string): Promise<T> {
+  if (!signal) return answer;
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      // It may have finished in the meantime; either way nobody waits for it any more.
+      call("cancel", { requestId }).catch(() => undefined);
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- whatever the caller aborted with, as `fetch` does
+      reject(reasonOf(signal));
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    void answer.then(resolve, reject).finally(() => {
+      signal.removeEventListener("abort", onAbort);
+    });
+  });
+}
+
+function throwIfAborted(signal: AbortSignal | null | undefined): void {
+  if (signal?.aborted) throw reasonOf(signal);
+}
+
+function reasonOf(signal: AbortSignal): unknown {
+  return signal.reason ?? new DOMException("The call was taken back.", "AbortError");
+}

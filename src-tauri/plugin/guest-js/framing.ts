@@ -1,0 +1,79 @@
+import { SessionError } from "./error.js";
+
+/** The header of an `execute` that carries everything but the body. */
+export const METADATA_HEADER = "x-graphql-session";
+
+/** What an `execute` carries beside its body. */
+export interface Metadata {
+  /** Made in the page, so that an invoke that Tauri repeats is known again. */
+  requestId: string;
+  endpoint: string;
+  account?: string | undefined;
+  deadlineMs?: number | undefined;
+  headers: Record<string, string>;
+  /** Ids of earlier calls whose replies arrived. */
+  received: string[];
+}
+
+/** The server's reply, untouched. */
+export interface Reply {
+  status: number;
+  contentType?: string;
+  body: ArrayBuffer;
+}
+
+/** Bytes as an invoke returns them: an array of numbers where Tauri fell back to its message channel. */
+export type RawReply = ArrayBuffer | Uint8Array | number[];
+
+/** Length of the number in front of a reply's head, in bytes. */
+const HEAD_LENGTH_BYTES = 4;
+
+/**
+ * JSON with every character outside printable ASCII escaped: a header value holds nothing else.
+ *
+ * @param metadata - what to send
+ * @returns the header's value
+ */
+export function encodeMetadata(metadata: Metadata): string {
+  return JSON.stringify(metadata).replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/**
+ * Takes a reply apart: four bytes of length (big-endian), a JSON head of that length, then the server's bytes.
+ *
+ * @param raw - what `execute` answered
+ * @returns status, content type and body
+ * @throws SessionError `internal` for anything else
+ */
+export function readReply(raw: RawReply): Reply {
+  const bytes = raw instanceof Uint8Array ? raw : new Uint8Array(raw);
+  if (bytes.byteLength >= HEAD_LENGTH_BYTES) {
+    const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+    const start = HEAD_LENGTH_BYTES + length;
+    if (start <= bytes.byteLength) {
+      const head = parseJson(bytes.subarray(HEAD_LENGTH_BYTES, start));
+      if (isHead(head)) {
+        const body = bytes.slice(start).buffer;
+        return head.contentType == null
+          ? { status: head.status, body }
+          : { status: head.status, contentType: head.contentType, body };
+      }
+    }
+  }
+  throw new SessionError("internal", "The reply cannot be read. The page and the application's plugin differ in version.");
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function isHead(head: unknown): head is { status: number; contentType?: string | null } {
+  return typeof head === "object" && head !== null && "status" in head && typeof head.status === "number";
+}

@@ -1,0 +1,47 @@
+import { beforeEach, expect, it } from "vitest";
+
+import { checkServer, journal, retryNow, SessionError, signIn, signOut, status } from "../index.js";
+import { Host, statusOf } from "./host.js";
+
+let host: Host;
+
+beforeEach(() => {
+  host = new Host();
+  for (const command of ["status", "sign_in", "sign_out", "retry_now"]) host.on(command, () => statusOf({}));
+  host.on("check_server", () => ({ origin: "https://crm.example.com", protocol: "twenty" }));
+  host.on("journal", () => []);
+});
+
+it("each function runs its command with its arguments", async () => {
+  await status("work");
+  await checkServer("crm.example.com");
+  await signIn({ server: "https://crm.example.com", email: "ada@example.com", password: "p" });
+  await retryNow();
+  await signOut("work");
+  await journal();
+  expect(host.invokes.map(({ command, args }) => [command.replace("plugin:graphql-session|", ""), args])).toEqual([
+    ["status", { account: "work" }],
+    ["check_server", { address: "crm.example.com", account: undefined }],
+    ["sign_in", { server: "https://crm.example.com", email: "ada@example.com", password: "p", account: undefined }],
+    ["retry_now", { account: undefined }],
+    ["sign_out", { account: "work" }],
+    ["journal", { account: undefined }],
+  ]);
+});
+
+it("a command's rejection becomes a SessionError with its code", async () => {
+  host.on("sign_in", () => {
+    // eslint-disable-next-line @typescript-eslint/only-throw-error -- a command's rejection is a plain object
+    throw { code: "wrong_password", message: "The password is wrong." };
+  });
+  const signingIn = signIn({ server: "https://crm.example.com", email: "a", password: "b" });
+  await expect(signingIn).rejects.toMatchObject({ name: "SessionError", code: "wrong_password" });
+});
+
+it.each([
+  ["a text of Tauri's", "graphql-session.journal not allowed", "graphql-session.journal not allowed"],
+  ["an Error", new TypeError("broken"), "broken"],
+  ["anything else", 7, "The application gave no reason."],
+])("%s becomes the code internal", (_, problem, message) => {
+  expect(SessionError.from(problem)).toMatchObject({ code: "internal", message });
+});

@@ -1,0 +1,203 @@
+//! Puts the plugin together: settings, sessions, and what happens when windows close and the application quits.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use graphql_session::{Code, Config, Error, Session};
+use tauri::plugin::TauriPlugin;
+use tauri::{AppHandle, Manager, RunEvent, Runtime, WindowEvent};
+
+use crate::accounts::{Accounts, GraphqlSessionExt};
+use crate::broadcast;
+use crate::calls::{CallLimits, Calls};
+use crate::commands;
+
+/// The value of `plugins.graphql-session` in `tauri.conf.json`: an object as
+/// [`Config::from_json`] reads it, or nothing.
+pub type Settings = Option<serde_json::Value>;
+
+/// Folder of the state files, below the application's own data folder. Debug and release builds differ, so that a
+/// developer's run never touches the installed application's session.
+const STATE_FOLDER: &str = if cfg!(debug_assertions) {
+    "graphql-session-debug"
+} else {
+    "graphql-session"
+};
+
+/// What a session's closing may take beyond its own limit (`limits.quitMs`) before quitting goes on without it.
+const CLOSE_MARGIN: Duration = Duration::from_millis(500);
+
+/// Builds the plugin where [`init`](crate::init) is not enough: several accounts, own configurations, another folder.
+///
+/// ```no_run
+/// # use tauri_plugin_graphql_session::{Builder, graphql_session::Config};
+/// let mut archive = Config::new("my-app", "/var/lib/my-app/sessions");
+/// archive.account = "archive".to_owned();
+/// tauri::Builder::default()
+///     .plugin(
+///         Builder::new()
+///             .session(archive)
+///             .window_account("archive", "archive")
+///             .build(),
+///     )
+/// #   ;
+/// ```
+#[derive(Default)]
+pub struct Builder {
+    state_dir: Option<PathBuf>,
+    configs: Vec<Config>,
+    by_window: HashMap<String, String>,
+}
+
+impl Builder {
+    /// One account, configured by `tauri.conf.json`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Folder of the state files of the account in `tauri.conf.json`. Default: `graphql-session` in the application's
+    /// local data folder (debug builds: `graphql-session-debug`).
+    #[must_use]
+    pub fn state_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(folder.into());
+        self
+    }
+
+    /// Adds an account with its own configuration. Where `tauri.conf.json` has no settings for the plugin, the accounts
+    /// given here are all there are. The first account is the default one; one from `tauri.conf.json` comes first.
+    #[must_use]
+    pub fn session(mut self, config: Config) -> Self {
+        self.configs.push(config);
+        self
+    }
+
+    /// Says which account the commands of one window mean when they name none. Default: the first account.
+    #[must_use]
+    pub fn window_account(mut self, label: impl Into<String>, account: impl Into<String>) -> Self {
+        self.by_window.insert(label.into(), account.into());
+        self
+    }
+
+    /// The plugin. Its setup fails, with the key's name, when a setting is wrong.
+    pub fn build<R: Runtime>(self) -> TauriPlugin<R, Settings> {
+        tauri::plugin::Builder::<R, Settings>::new("graphql-session")
+            .invoke_handler(tauri::generate_handler![
+                commands::status,
+                commands::check_server,
+                commands::sign_in,
+                commands::execute,
+                commands::cancel,
+                commands::sign_out,
+                commands::retry_now,
+                commands::journal,
+            ])
+            .setup(move |app, api| self.open(app, api.config()))
+            .on_event(|app, event| match event {
+                RunEvent::WindowEvent {
+                    label,
+                    event: WindowEvent::Destroyed,
+                    ..
+                } => app.forget_window_calls(label),
+                // Not on `ExitRequested`: the application may still decide to stay.
+                RunEvent::Exit => close_all(app),
+                _ => {}
+            })
+            .build()
+    }
+
+    fn open<R: Runtime>(
+        mut self,
+        app: &AppHandle<R>,
+        settings: &Settings,
+    ) -> Result<(), Box<dyn StdError>> {
+        if settings.is_some() || self.configs.is_empty() {
+            let folder = match self.state_dir.take() {
+                Some(folder) => folder,
+                None => app.path().app_local_data_dir()?.join(STATE_FOLDER),
+            };
+            let name = &app.config().identifier;
+            let config = match settings {
+                Some(settings) => Config::from_json(name, folder, settings)?,
+                None => Config::new(name, folder),
+            };
+            self.configs.insert(0, config);
+        }
+        refuse_doubles(&self.configs)?;
+        let clock = self.configs[0].clock.clone();
+        let closing = self.configs.iter().map(|config| config.limits.quit).max();
+        let sessions = wait_for(open_all(self.configs))?;
+        let accounts = Accounts::new(sessions, self.by_window)?;
+        for session in accounts.all() {
+            broadcast::start(app, session);
+        }
+        app.manage(accounts);
+        app.manage(Calls::new(clock, CallLimits::default()));
+        app.manage(ClosingLimit(closing.unwrap_or_default() + CLOSE_MARGIN));
+        Ok(())
+    }
+}
+
+struct ClosingLimit(Duration);
+
+fn refuse_doubles(configs: &[Config]) -> Result<(), Error> {
+    for (index, config) in configs.iter().enumerate() {
+        let account = &config.account;
+        if configs[..index]
+            .iter()
+            .any(|other| other.account == *account)
+        {
+            return Err(Error::new(
+                Code::Config,
+                format!("Setting `account`: `{account}` is configured twice."),
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn open_all(configs: Vec<Config>) -> Result<Vec<Session>, Error> {
+    let mut sessions = Vec::with_capacity(configs.len());
+    for config in configs {
+        sessions.push(Session::open(config).await?);
+    }
+    Ok(sessions)
+}
+
+/// Lets each session finish an exchange that was sent, and save what came of it, all at the same time.
+fn close_all<R: Runtime>(app: &AppHandle<R>) {
+    let (Some(accounts), Some(limit)) =
+        (app.try_state::<Accounts>(), app.try_state::<ClosingLimit>())
+    else {
+        return;
+    };
+    let sessions = accounts.all().to_vec();
+    let limit = limit.0;
+    wait_for(async move {
+        let mut closing = tokio::task::JoinSet::new();
+        for session in sessions {
+            closing.spawn(async move { session.close().await });
+        }
+        let all_closed = async { while closing.join_next().await.is_some() {} };
+        if tokio::time::timeout(limit, all_closed).await.is_err() {
+            tracing::warn!("quitting without waiting any longer for the sessions to close");
+        }
+    });
+}
+
+/// Runs a future to its end on Tauri's runtime. From a thread of its own, because an application that starts inside a
+/// runtime must not block one of that runtime's threads from within.
+fn wait_for<F>(future: F) -> F::Output
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| tauri::async_runtime::block_on(future));
+        waiting
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}

@@ -1,0 +1,255 @@
+//! The bounds of the table; what windows see of it is in `tests/plugin`.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use graphql_session::BoxFuture;
+use jiff::Timestamp;
+
+use super::*;
+
+const WINDOW: &str = "main";
+
+/// How long anything may take before a test fails. Nothing waits this long when it works.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Awake time that stands still until a test moves it.
+#[derive(Default)]
+struct StillClock {
+    awake_ms: AtomicU64,
+}
+
+impl StillClock {
+    fn advance(&self, time: Duration) {
+        let ms = u64::try_from(time.as_millis()).expect("a test's time is short");
+        self.awake_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for StillClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn awake(&self) -> Duration {
+        Duration::from_millis(self.awake_ms.load(Ordering::SeqCst))
+    }
+
+    fn sleep(&self, _pause: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn random(&self) -> u64 {
+        0
+    }
+}
+
+/// A table, its clock, and how often a call really ran.
+struct Bench {
+    calls: Calls,
+    clock: Arc<StillClock>,
+    ran: Arc<AtomicUsize>,
+}
+
+impl Bench {
+    fn new(limits: CallLimits) -> Self {
+        let clock = Arc::new(StillClock::default());
+        Self {
+            calls: Calls::new(clock.clone(), limits),
+            clock,
+            ran: Arc::default(),
+        }
+    }
+
+    async fn run(&self, id: &str, operation: OperationKind, bytes: usize) -> Outcome {
+        let ran = self.ran.clone();
+        let call = async move {
+            ran.fetch_add(1, Ordering::SeqCst);
+            Ok(reply(bytes))
+        };
+        self.calls.run(WINDOW, id, operation, call).await
+    }
+
+    async fn mutation(&self, id: &str) -> Outcome {
+        self.run(id, OperationKind::Mutation, 1).await
+    }
+
+    fn ran(&self) -> usize {
+        self.ran.load(Ordering::SeqCst)
+    }
+}
+
+fn reply(bytes: usize) -> Reply {
+    Reply {
+        status: 200,
+        content_type: None,
+        body: Bytes::from(vec![b'x'; bytes]),
+    }
+}
+
+/// The future's output, or a failure instead of a test that hangs.
+async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("within the test's patience")
+}
+
+fn code(outcome: Outcome) -> Code {
+    outcome.expect_err("the call was to fail").code()
+}
+
+#[tokio::test]
+async fn a_repeated_id_gets_the_first_result_and_runs_once() {
+    let bench = Bench::new(CallLimits::default());
+    let first = bench.mutation("a").await.expect("the first run");
+    let second = bench.mutation("a").await.expect("the repetition");
+    assert!(Arc::ptr_eq(&first, &second));
+    assert_eq!(bench.ran(), 1);
+}
+
+#[tokio::test]
+async fn a_repeated_id_whose_reply_was_received_answers_already_ran() {
+    let bench = Bench::new(CallLimits::default());
+    bench.mutation("a").await.expect("the first run");
+    bench.calls.received(WINDOW, &["a".to_owned()]);
+    assert_eq!(code(bench.mutation("a").await), Code::AlreadyRan);
+    assert_eq!(bench.ran(), 1);
+    assert_eq!(bench.calls.table().body_bytes, 0);
+}
+
+#[tokio::test]
+async fn ids_are_forgotten_ten_minutes_after_their_calls_settled() {
+    let bench = Bench::new(CallLimits::default());
+    bench.mutation("a").await.expect("the first run");
+    bench.clock.advance(Duration::from_secs(10 * 60 - 1));
+    bench.mutation("b").await.expect("another call");
+    bench.mutation("a").await.expect("still known");
+    assert_eq!(bench.ran(), 2);
+    bench.clock.advance(Duration::from_secs(1));
+    bench.mutation("a").await.expect("forgotten, so it runs");
+    assert_eq!(bench.ran(), 3);
+    let table = bench.calls.table();
+    assert_eq!(table.windows[WINDOW].len(), 2);
+    assert_eq!(table.body_bytes, 2);
+}
+
+#[tokio::test]
+async fn a_full_table_refuses_mutations_and_runs_queries() {
+    let bench = Bench::new(CallLimits {
+        ids_per_window: 2,
+        ..CallLimits::default()
+    });
+    bench.mutation("a").await.expect("the first place");
+    bench.mutation("b").await.expect("the last place");
+    assert_eq!(code(bench.mutation("c").await), Code::TooManyCalls);
+    assert_eq!(bench.ran(), 2, "a refused mutation does not run");
+    bench
+        .run("d", OperationKind::Query, 1)
+        .await
+        .expect("a query needs no place");
+    bench.mutation("a").await.expect("known ids still answer");
+    assert_eq!(bench.ran(), 3);
+    bench.clock.advance(Duration::from_secs(10 * 60));
+    bench.mutation("c").await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn kept_bodies_are_bounded_and_the_oldest_go_first() {
+    let bench = Bench::new(CallLimits {
+        body_bytes: 10,
+        ..CallLimits::default()
+    });
+    for id in ["a", "b", "c"] {
+        bench
+            .run(id, OperationKind::Mutation, 4)
+            .await
+            .expect("a run");
+    }
+    assert_eq!(bench.calls.table().body_bytes, 8);
+    assert_eq!(code(bench.mutation("a").await), Code::AlreadyRan);
+    bench.mutation("b").await.expect("still kept");
+    bench
+        .run("huge", OperationKind::Mutation, 11)
+        .await
+        .expect("too large to keep, but its caller gets it");
+    assert_eq!(code(bench.mutation("huge").await), Code::AlreadyRan);
+    assert_eq!(bench.calls.table().body_bytes, 0);
+    assert_eq!(bench.ran(), 4);
+}
+
+#[tokio::test]
+async fn a_repeated_id_joins_the_call_that_runs() {
+    let bench = Bench::new(CallLimits::default());
+    let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+    let call = async move {
+        answered.await.expect("the test answers");
+        Ok(reply(3))
+    };
+    let calls = bench.calls.clone();
+    let first =
+        tokio::spawn(async move { calls.run(WINDOW, "a", OperationKind::Mutation, call).await });
+    while bench.calls.table().entry(WINDOW, "a").is_none() {
+        tokio::task::yield_now().await;
+    }
+    let second = bench.mutation("a");
+    answer.send(()).expect("the first call waits");
+    let (first, second) = soon(async { tokio::join!(first, second) }).await;
+    let first = first.expect("no panic").expect("the first run");
+    assert!(Arc::ptr_eq(&first, &second.expect("the joined run")));
+    assert_eq!(bench.ran(), 0, "the second call's future never ran");
+}
+
+#[tokio::test]
+async fn cancelling_that_overtakes_its_call_keeps_it_from_starting() {
+    let bench = Bench::new(CallLimits::default());
+    bench.calls.cancel(WINDOW, "a");
+    assert_eq!(code(bench.mutation("a").await), Code::Cancelled);
+    assert_eq!(bench.ran(), 0);
+}
+
+#[tokio::test]
+async fn a_window_that_goes_cancels_its_queries_and_finishes_its_mutations() {
+    let bench = Bench::new(CallLimits::default());
+    bench.mutation("settled").await.expect("a run");
+    let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+    let mutation = async move {
+        answered.await.expect("the test answers");
+        Ok(reply(1))
+    };
+    let waiting = |id: &'static str, operation, call: BoxFuture<'static, Result<Reply, Error>>| {
+        let calls = bench.calls.clone();
+        tokio::spawn(async move { calls.run(WINDOW, id, operation, call).await })
+    };
+    let query = waiting(
+        "query",
+        OperationKind::Query,
+        Box::pin(std::future::pending()),
+    );
+    let mutation = waiting("mutation", OperationKind::Mutation, Box::pin(mutation));
+    while bench.calls.table().windows[WINDOW].len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    bench.calls.forget_window(WINDOW);
+    assert_eq!(code(soon(query).await.expect("no panic")), Code::Cancelled);
+    answer.send(()).expect("the mutation still runs");
+    soon(mutation)
+        .await
+        .expect("no panic")
+        .expect("it finished");
+    let table = bench.calls.table();
+    assert!(table.windows.is_empty(), "nothing is remembered");
+    assert_eq!(table.body_bytes, 0);
+}
+
+#[tokio::test]
+async fn a_call_that_panics_leaves_an_error_and_no_waiter() {
+    let bench = Bench::new(CallLimits::default());
+    let call = async { panic!("a defect, on purpose") };
+    let outcome = bench
+        .calls
+        .run(WINDOW, "a", OperationKind::Mutation, call)
+        .await;
+    assert_eq!(code(outcome), Code::Internal);
+    assert_eq!(code(bench.mutation("a").await), Code::Internal);
+    assert_eq!(bench.ran(), 0);
+}

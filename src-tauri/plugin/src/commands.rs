@@ -1,0 +1,148 @@
+//! The commands. All of them are asynchronous: a synchronous command runs on the main thread and freezes every window.
+
+use std::fmt;
+
+use graphql_session::{Person, ServerCheck, Session, Status, journal};
+use secrecy::SecretString;
+use serde::de::{Deserialize, Deserializer, Error as _};
+use tauri::ipc::{Request, Response};
+use tauri::{Runtime, State, Window};
+
+use crate::accounts::Accounts;
+use crate::calls::Calls;
+use crate::error::CommandError;
+use crate::framing;
+
+/// `status`: where the session stands now.
+#[tauri::command]
+pub(crate) async fn status<R: Runtime>(
+    window: Window<R>,
+    accounts: State<'_, Accounts>,
+    account: Option<String>,
+) -> Result<Status, CommandError> {
+    Ok(session(&window, &accounts, account.as_deref())?.status())
+}
+
+/// `check_server`: whether a server that this session can talk to answers there.
+#[tauri::command]
+pub(crate) async fn check_server<R: Runtime>(
+    window: Window<R>,
+    accounts: State<'_, Accounts>,
+    address: String,
+    account: Option<String>,
+) -> Result<ServerCheck, CommandError> {
+    let session = session(&window, &accounts, account.as_deref())?;
+    Ok(session.check_server(&address).await?)
+}
+
+/// `sign_in`: with a password.
+#[tauri::command]
+pub(crate) async fn sign_in<R: Runtime>(
+    window: Window<R>,
+    accounts: State<'_, Accounts>,
+    server: String,
+    email: String,
+    password: Password,
+    account: Option<String>,
+) -> Result<Status, CommandError> {
+    let session = session(&window, &accounts, account.as_deref())?;
+    let person = Person {
+        email,
+        password: password.0,
+    };
+    Ok(session.sign_in(&server, person).await?)
+}
+
+/// `execute`: one GraphQL request. Once per request id, however often Tauri repeats the invoke.
+#[tauri::command]
+pub(crate) async fn execute<R: Runtime>(
+    window: Window<R>,
+    accounts: State<'_, Accounts>,
+    calls: State<'_, Calls>,
+    request: Request<'_>,
+) -> Result<Response, CommandError> {
+    let (metadata, call) = framing::read_request(&request)?;
+    let session = session(&window, &accounts, metadata.account.as_deref())?.clone();
+    calls.received(window.label(), &metadata.received);
+    let operation = call.operation();
+    let reply = calls
+        .run(
+            window.label(),
+            &metadata.request_id,
+            operation,
+            async move { session.execute(call).await },
+        )
+        .await?;
+    Ok(Response::new(framing::write_reply(&reply)?))
+}
+
+/// `cancel`: takes a call back. A renewal that it started or waits for goes on.
+#[tauri::command(rename_all = "camelCase")]
+pub(crate) async fn cancel<R: Runtime>(
+    window: Window<R>,
+    calls: State<'_, Calls>,
+    request_id: String,
+) -> Result<(), CommandError> {
+    calls.cancel(window.label(), &request_id);
+    Ok(())
+}
+
+/// `sign_out`: everywhere, at once.
+#[tauri::command]
+pub(crate) async fn sign_out<R: Runtime>(
+    window: Window<R>,
+    accounts: State<'_, Accounts>,
+    account: Option<String>,
+) -> Result<Status, CommandError> {
+    Ok(session(&window, &accounts, account.as_deref())?
+        .sign_out()
+        .await)
+}
+
+/// `retry_now`: skips the pause before the next attempt.
+#[tauri::command]
+pub(crate) async fn retry_now<R: Runtime>(
+    window: Window<R>,
+    accounts: State<'_, Accounts>,
+    account: Option<String>,
+) -> Result<Status, CommandError> {
+    Ok(session(&window, &accounts, account.as_deref())?
+        .retry_now()
+        .await)
+}
+
+/// `journal`: what happened, oldest first, without secrets.
+#[tauri::command]
+pub(crate) async fn journal<R: Runtime>(
+    window: Window<R>,
+    accounts: State<'_, Accounts>,
+    account: Option<String>,
+) -> Result<Vec<journal::Entry>, CommandError> {
+    Ok(session(&window, &accounts, account.as_deref())?.journal())
+}
+
+/// A password on its way in: it can be read, and neither shown nor sent back.
+pub(crate) struct Password(SecretString);
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // serde's own error would quote what was given instead of a text.
+        let text = String::deserialize(deserializer)
+            .map_err(|_| D::Error::custom("the password must be a text"))?;
+        Ok(Self(SecretString::from(text)))
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password")
+    }
+}
+
+fn session<'a, R: Runtime>(
+    window: &Window<R>,
+    accounts: &'a Accounts,
+    account: Option<&str>,
+) -> Result<&'a Session, CommandError> {
+    Ok(accounts.session(window.label(), account)?)
+}

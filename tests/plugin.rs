@@ -1,0 +1,17 @@
+//! The plugin as an application's pages meet it: real invokes on Tauri's mock runtime, real permissions, the demo server
+//! at the other end of real connections. No display, no keyring.
+
+#[path = "plugin/calls.rs"]
+mod calls;
+#[path = "plugin/desk.rs"]
+mod desk;
+#[path = "plugin/endings.rs"]
+mod endings;
+#[path = "plugin/permissions.rs"]
+mod permissions;
+#[path = "plugin/renewals.rs"]
+mod renewals;
+#[path = "plugin/secrecy.rs"]
+mod secrecy;
+#[path = "plugin/setup.rs"]
+mod setup;

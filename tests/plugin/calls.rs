@@ -1,0 +1,223 @@
+//! One call, once: request ids, errors, and what a page may not send.
+
+use demo_server::{Calls, RenewalRefusal};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tauri::http::HeaderMap;
+use tauri::ipc::InvokeBody;
+
+use crate::desk::{Desk, new_id};
+
+const CREATE: &str = r#"mutation Create { createCompany(data: { name: "Holdfast test" }) { id } }"#;
+const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
+
+fn metadata(id: &str) -> Value {
+    json!({ "requestId": id, "endpoint": "graphql" })
+}
+
+fn code(answer: Result<impl std::fmt::Debug, Value>) -> Value {
+    answer.expect_err("it was to fail")["code"].clone()
+}
+
+#[test]
+fn an_invoke_that_is_repeated_while_its_mutation_runs_joins_it() {
+    let desk = Desk::open();
+    let page = desk.signed_in_window("main");
+    // The work is done before the delay, so the repetition comes while the first one waits for its answer.
+    desk.switches.slow(Calls::All, Duration::from_millis(300));
+    let caller = page.clone();
+    let first = std::thread::spawn(move || caller.execute_as(metadata("one"), CREATE));
+    let second = page
+        .execute_as(metadata("one"), CREATE)
+        .expect("one result");
+    let first = first.join().expect("no panic").expect("the same result");
+    assert_eq!(first, second);
+    assert!(
+        first.body["data"]["createCompany"]["id"].is_string(),
+        "{first:?}"
+    );
+    assert_eq!(desk.switches.counts().operation("Create"), 1);
+}
+
+#[test]
+fn a_mutation_repeated_after_a_reload_runs_once_also_when_its_result_was_dropped() {
+    let desk = Desk::open();
+    let page = desk.signed_in_window("main");
+    let first = page.execute_as(metadata("one"), CREATE).expect("runs");
+    let repeated = page
+        .execute_as(metadata("one"), CREATE)
+        .expect("its result");
+    assert_eq!(first, repeated);
+
+    let mut next = metadata("two");
+    next["received"] = json!(["one"]);
+    page.execute_as(next, PEOPLE)
+        .expect("says that the reply arrived");
+    assert_eq!(
+        code(page.execute_as(metadata("one"), CREATE)),
+        "already_ran"
+    );
+    assert_eq!(desk.switches.counts().operation("Create"), 1);
+}
+
+#[test]
+fn the_same_id_in_another_window_is_another_call() {
+    let desk = Desk::open();
+    let pages = [desk.signed_in_window("main"), desk.window("main-2")];
+    for page in &pages {
+        page.execute_as(metadata("one"), CREATE).expect("runs");
+    }
+    assert_eq!(desk.switches.counts().operation("Create"), 2);
+}
+
+#[test]
+fn a_reply_comes_with_its_status_and_content_type_and_untouched() {
+    let desk = Desk::open();
+    let page = desk.signed_in_window("main");
+    let reply = page
+        .execute_as(metadata(&new_id()), "{ thereIsNoSuchField }")
+        .expect("a GraphQL error is a reply");
+    assert!(reply.head["status"].is_u64());
+    let content_type = reply.head["contentType"].as_str().expect("a type");
+    assert!(
+        content_type.starts_with("application/json"),
+        "{content_type}"
+    );
+    assert!(reply.body["errors"].is_array());
+}
+
+#[test]
+fn unknown_endpoints_and_absolute_addresses_are_refused_and_nothing_is_sent() {
+    let desk = Desk::open();
+    let page = desk.signed_in_window("main");
+    let before = desk.switches.counts();
+    let elsewhere = [
+        "https://evil.example/graphql",
+        "//evil.example/graphql",
+        "/graphql",
+        "../graphql",
+        "graphql?x=1",
+        "rest",
+        "",
+    ];
+    for endpoint in elsewhere {
+        assert_eq!(
+            code(page.execute(endpoint, PEOPLE)),
+            "invalid_request",
+            "{endpoint}"
+        );
+    }
+    assert_eq!(desk.switches.counts(), before);
+}
+
+#[test]
+fn headers_that_identify_the_person_or_the_host_are_refused() {
+    let desk = Desk::open();
+    let page = desk.signed_in_window("main");
+    let with = |name: &str, value: &str| {
+        let mut metadata = metadata(&new_id());
+        metadata["headers"] = json!({ name: value });
+        page.execute_as(metadata, PEOPLE)
+    };
+    let before = desk.switches.counts();
+    for name in [
+        "authorization",
+        "Authorization",
+        "cookie",
+        "host",
+        "X-Forwarded-Host",
+        "origin",
+    ] {
+        assert_eq!(code(with(name, "x")), "invalid_request", "{name}");
+    }
+    assert_eq!(
+        code(with("x-line", "a\r\nauthorization: b")),
+        "invalid_request"
+    );
+    assert_eq!(desk.switches.counts(), before);
+    with("accept", "application/graphql-response+json").expect("a page may ask for a format");
+    with("x-client", "test").expect("a page may name itself");
+}
+
+#[test]
+fn an_execute_that_cannot_be_read_is_refused() {
+    let desk = Desk::open();
+    let page = desk.signed_in_window("main");
+    let execute = |metadata: Option<&str>, body: InvokeBody| {
+        let mut headers = HeaderMap::new();
+        if let Some(metadata) = metadata {
+            let metadata = metadata.parse().expect("a header's value");
+            headers.insert("x-graphql-session", metadata);
+        }
+        page.invoke_raw("plugin:graphql-session|execute", body, headers)
+    };
+    let body = || InvokeBody::Raw(br#"{"query":"{ me }"}"#.to_vec());
+    let good = r#"{"requestId":"a","endpoint":"graphql"}"#;
+    assert_eq!(code(execute(None, body())), "invalid_request");
+    assert_eq!(code(execute(Some("no JSON"), body())), "invalid_request");
+    let empty_id = r#"{"requestId":"","endpoint":"graphql"}"#;
+    assert_eq!(code(execute(Some(empty_id), body())), "invalid_request");
+    let unknown_key = r#"{"requestId":"a","endpoint":"graphql","host":"evil.example"}"#;
+    assert_eq!(code(execute(Some(unknown_key), body())), "invalid_request");
+    let object = InvokeBody::Json(json!({ "query": "{ me }" }));
+    assert_eq!(code(execute(Some(good), object)), "invalid_request");
+    // Tauri's message channel turns bytes into numbers.
+    let numbers =
+        json!(br#"{"query":"query People { people(first: 1) { totalCount } }"}"#.as_slice());
+    execute(Some(good), InvokeBody::Json(numbers)).expect("numbers are bytes, too");
+}
+
+#[test]
+fn errors_have_a_code_a_sentence_and_where_known_a_time() {
+    let desk = Desk::open();
+    let page = desk.window("main");
+    let told = page
+        .execute("graphql", PEOPLE)
+        .expect_err("nobody is signed in");
+    assert_eq!(keys(&told), ["code", "message"]);
+    assert_eq!(told["code"], "signed_out");
+
+    let wrong = page.invoke(
+        "sign_in",
+        json!({ "server": page.origin(), "email": demo_server::DEMO_EMAIL, "password": "wrong" }),
+    );
+    assert_eq!(code(wrong), "wrong_password");
+
+    page.sign_in().expect("signs in");
+    desk.switches.refuse_renewals(Some(RenewalRefusal::Page {
+        status: 429,
+        html: "<p>Slow down.</p>".to_owned(),
+        retry_after: Some("30".to_owned()),
+    }));
+    desk.expire_access_tokens();
+    let told = page
+        .execute("graphql", PEOPLE)
+        .expect_err("no renewal for now");
+    assert_eq!(keys(&told), ["code", "message", "retryAfterMs"]);
+    assert_eq!(told["code"], "unreachable");
+    let retry_after = told["retryAfterMs"].as_u64().expect("a number");
+    assert!((20_000..=30_000).contains(&retry_after), "{retry_after}");
+}
+
+#[test]
+fn a_password_that_is_no_text_is_not_quoted_back() {
+    let desk = Desk::open();
+    let page = desk.window("main");
+    let refusal = page.invoke(
+        "sign_in",
+        json!({ "server": page.origin(), "email": "a@b.example", "password": 271_828_182 }),
+    );
+    let refusal = refusal.expect_err("a number is no password").to_string();
+    assert!(!refusal.contains("271828182"), "{refusal}");
+}
+
+fn keys(error: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = error
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    keys
+}

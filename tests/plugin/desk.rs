@@ -1,0 +1,341 @@
+//! An application with its windows and its server, as small as it can be.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use demo_server::{Counter, Counts, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options, Switches};
+use serde_json::{Value, json};
+use tauri::http::HeaderMap;
+use tauri::ipc::{CallbackFn, InvokeBody, InvokeResponseBody};
+use tauri::test::{
+    INVOKE_KEY, MockRuntime, NoopAsset, get_ipc_response, mock_builder, mock_context, noop_assets,
+};
+use tauri::utils::acl::capability::Capability;
+use tauri::utils::acl::manifest::{Manifest, PermissionFile};
+use tauri::utils::acl::resolved::Resolved;
+use tauri::utils::platform::Target;
+use tauri::webview::InvokeRequest;
+use tauri::{App, Context, Listener, WebviewWindow, WebviewWindowBuilder};
+use tauri_plugin_graphql_session::graphql_session::{Config, MemoryVault, Session, Vault};
+use tauri_plugin_graphql_session::{Builder, GraphqlSessionExt};
+
+/// How long anything may take before a test fails. Nothing waits this long when it works.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the windows of most tests may do: all that the plugin has, and not Tauri's `emit`.
+pub(crate) const EVERYTHING: &[&str] = &[
+    "graphql-session:default",
+    "graphql-session:sign-in",
+    "graphql-session:allow-journal",
+];
+
+/// One application and its demo server.
+pub(crate) struct Desk {
+    pub(crate) app: App<MockRuntime>,
+    pub(crate) switches: Switches,
+    pub(crate) vault: Arc<MemoryVault>,
+    server: Option<DemoServer>,
+    origin: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Desk {
+    pub(crate) fn open() -> Self {
+        Self::open_with(EVERYTHING, |builder, _| builder)
+    }
+
+    /// `further` adds to the plugin, given a function that makes configurations of further accounts.
+    pub(crate) fn open_with(
+        permissions: &[&str],
+        further: impl FnOnce(Builder, &dyn Fn(&str) -> Config) -> Builder,
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the state files");
+        let vault = Arc::new(MemoryVault::new());
+        let configure = |account: &str| {
+            let mut config = Config::new("plugin-test", folder.path());
+            config.account = account.to_owned();
+            config.vault = vault.clone();
+            // Waiters that are to be told of a failure are told soon.
+            config.limits.attempt = Duration::from_secs(5);
+            config.limits.waiting = Duration::from_secs(5);
+            config
+        };
+        let plugin = further(Builder::new().session(configure("default")), &configure);
+        let app = mock_builder()
+            .plugin(plugin.build())
+            .build(context(permissions))
+            .expect("the application starts");
+        let server = wait(DemoServer::start(Options::default())).expect("the demo server starts");
+        Self {
+            app,
+            switches: server.switches(),
+            vault,
+            origin: server.origin(),
+            server: Some(server),
+            _folder: folder,
+        }
+    }
+
+    /// Opens a window with a page in it.
+    pub(crate) fn window(&self, label: &str) -> Page {
+        let window = WebviewWindowBuilder::new(&self.app, label, tauri::WebviewUrl::default())
+            .build()
+            .expect("a window opens");
+        let heard = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        for event in ["changed", "logout"] {
+            let heard = heard.clone();
+            window.listen(format!("graphql-session://{event}"), move |hint| {
+                let payload = serde_json::from_str(hint.payload()).expect("a hint is JSON");
+                heard.0.lock().expect("no panic").push((event, payload));
+                heard.1.notify_all();
+            });
+        }
+        Page {
+            window,
+            heard,
+            origin: self.origin.clone(),
+        }
+    }
+
+    /// Opens a window and signs in there.
+    pub(crate) fn signed_in_window(&self, label: &str) -> Page {
+        let page = self.window(label);
+        page.sign_in().expect("the demo account signs in");
+        page
+    }
+
+    pub(crate) fn session(&self) -> Session {
+        self.app.graphql_session().expect("the plugin is set up")
+    }
+
+    /// Closes a window. The mock runtime reports no destroyed windows, so the plugin is told here.
+    pub(crate) fn close(&self, page: Page) {
+        let label = page.window.label().to_owned();
+        page.window.destroy().expect("the window closes");
+        self.app.handle().forget_window_calls(&label);
+    }
+
+    pub(crate) fn expire_access_tokens(&self) {
+        wait(self.switches.expire_access_tokens()).expect("the switch turns");
+    }
+
+    pub(crate) fn revoke_refresh_tokens(&self) {
+        wait(self.switches.revoke_refresh_tokens()).expect("the switch turns");
+    }
+
+    pub(crate) fn stop_server(&mut self) {
+        if let Some(server) = self.server.take() {
+            wait(server.stop());
+        }
+    }
+
+    /// Waits until the server has counted that much.
+    pub(crate) fn wait_for(&self, counter: Counter, at_least: u64) -> Counts {
+        wait(self.switches.wait_for(counter, at_least))
+    }
+
+    /// The stored credentials as text, or nothing.
+    pub(crate) fn stored(&self) -> Option<String> {
+        let stored = self.vault.read("default").expect("memory can be read");
+        stored.map(|text| secrecy::ExposeSecret::expose_secret(&text).to_owned())
+    }
+}
+
+/// An event that a window was told: `changed` or `logout`, and its payload.
+pub(crate) type Heard = (&'static str, Value);
+
+/// A page in one window.
+#[derive(Clone)]
+pub(crate) struct Page {
+    pub(crate) window: WebviewWindow<MockRuntime>,
+    heard: Arc<(Mutex<Vec<Heard>>, Condvar)>,
+    origin: String,
+}
+
+/// What a command came to, as the page sees it.
+pub(crate) type Answer = Result<Value, Value>;
+
+impl Page {
+    pub(crate) fn invoke(&self, command: &str, args: Value) -> Answer {
+        let command = format!("plugin:graphql-session|{command}");
+        self.invoke_raw(&command, InvokeBody::Json(args), HeaderMap::new())
+            .map(|body| body.deserialize().expect("an answer in JSON"))
+    }
+
+    /// The demo server's address.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        self.invoke("status", json!({})).expect("a status")
+    }
+
+    pub(crate) fn sign_in(&self) -> Answer {
+        self.invoke(
+            "sign_in",
+            json!({ "server": self.origin, "email": DEMO_EMAIL, "password": DEMO_PASSWORD }),
+        )
+    }
+
+    /// Runs a GraphQL request on an endpoint; the answer is the reply's body.
+    pub(crate) fn execute(&self, endpoint: &str, query: &str) -> Answer {
+        self.execute_as(
+            json!({ "requestId": new_id(), "endpoint": endpoint }),
+            query,
+        )
+        .map(|reply| reply.body)
+    }
+
+    /// The same, while the test goes on.
+    pub(crate) fn execute_in_background(
+        &self,
+        endpoint: &'static str,
+        query: &'static str,
+    ) -> JoinHandle<Answer> {
+        let page = self.clone();
+        std::thread::spawn(move || page.execute(endpoint, query))
+    }
+
+    /// Runs a GraphQL request with the metadata that is given.
+    pub(crate) fn execute_as(&self, metadata: Value, query: &str) -> Result<Reply, Value> {
+        let body = json!({ "query": query }).to_string().into_bytes();
+        let mut headers = HeaderMap::new();
+        let metadata = metadata.to_string().parse().expect("a header's value");
+        headers.insert("x-graphql-session", metadata);
+        self.invoke_raw(
+            "plugin:graphql-session|execute",
+            InvokeBody::Raw(body),
+            headers,
+        )
+        .map(Reply::read)
+    }
+
+    pub(crate) fn invoke_raw(
+        &self,
+        command: &str,
+        body: InvokeBody,
+        headers: HeaderMap,
+    ) -> Result<InvokeResponseBody, Value> {
+        get_ipc_response(
+            &self.window,
+            InvokeRequest {
+                cmd: command.to_owned(),
+                callback: CallbackFn(0),
+                error: CallbackFn(1),
+                url: "tauri://localhost".parse().expect("an address"),
+                body,
+                headers,
+                invoke_key: INVOKE_KEY.to_owned(),
+            },
+        )
+    }
+
+    /// What the window has been told so far: the events' names and payloads, in order.
+    pub(crate) fn heard(&self) -> Vec<Heard> {
+        self.heard.0.lock().expect("no panic").clone()
+    }
+
+    /// Waits until the window has been told this. Events of one session come in order, so all before it have come, too.
+    pub(crate) fn wait_to_hear(&self, event: &str, phase: &str, revision: u64) {
+        let heard = self.heard.0.lock().expect("no panic");
+        let told = |hint: &Heard| {
+            hint.0 == event
+                && hint.1["phase"] == phase
+                && hint.1["revision"].as_u64() >= Some(revision)
+        };
+        let (heard, limit) = self
+            .heard
+            .1
+            .wait_timeout_while(heard, PATIENCE, |heard| !heard.iter().any(told))
+            .expect("no panic");
+        assert!(!limit.timed_out(), "never heard {event} {phase}: {heard:?}");
+    }
+
+    pub(crate) fn logouts(&self) -> usize {
+        let heard = self.heard();
+        heard.iter().filter(|(event, _)| *event == "logout").count()
+    }
+}
+
+/// A server's reply, as `execute` frames it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Reply {
+    pub(crate) head: Value,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    fn read(raw: InvokeResponseBody) -> Self {
+        let InvokeResponseBody::Raw(bytes) = raw else {
+            panic!("replies travel as bytes");
+        };
+        let (length, rest) = bytes.split_at(4);
+        let length = u32::from_be_bytes(length.try_into().expect("four bytes"));
+        let (head, body) = rest.split_at(usize::try_from(length).expect("a short head"));
+        Self {
+            head: serde_json::from_slice(head).expect("a head in JSON"),
+            body: serde_json::from_slice(body).expect("a body in JSON"),
+        }
+    }
+}
+
+/// A request id that no other call of this test run has.
+pub(crate) fn new_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("call-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Runs a future to its end, or fails.
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
+    tauri::async_runtime::block_on(async {
+        tokio::time::timeout(PATIENCE, future)
+            .await
+            .expect("within the test's patience")
+    })
+}
+
+/// Looks again and again until it is true, or fails.
+pub(crate) fn eventually(what: &str, is_true: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_true() {
+        assert!(start.elapsed() < PATIENCE, "never came true: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// An application context in which every window has these permissions of the plugin.
+pub(crate) fn context(permissions: &[&str]) -> Context<MockRuntime> {
+    let capability: Capability = serde_json::from_value(json!({
+        "identifier": "test", "windows": ["*"], "permissions": permissions,
+    }))
+    .expect("a capability");
+    let acl = BTreeMap::from([("graphql-session".to_owned(), manifest())]);
+    let capabilities = BTreeMap::from([("test".to_owned(), capability)]);
+    let resolved =
+        Resolved::resolve(&acl, capabilities, Target::current()).expect("known permissions");
+    let mut context = mock_context::<MockRuntime, NoopAsset>(noop_assets());
+    *context.runtime_authority_mut() = tauri::runtime_authority!(acl, resolved);
+    context
+}
+
+/// The plugin's permissions, from the files that it ships.
+fn manifest() -> Manifest {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("permissions");
+    let files = [folder.join("autogenerated/commands"), folder]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).expect("the plugin's permissions"))
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).expect("a readable file");
+            toml::from_str::<PermissionFile>(&text).expect("a permission file")
+        })
+        .collect();
+    Manifest::new(files, None)
+}

@@ -1,0 +1,92 @@
+//! Settings, and several accounts in one application.
+
+use serde_json::json;
+use tauri::test::mock_builder;
+use tauri_plugin_graphql_session::GraphqlSessionExt;
+use tauri_plugin_graphql_session::graphql_session::Config;
+
+use crate::desk::{Desk, EVERYTHING, context};
+
+/// Starts an application with these settings for the plugin, and tells why it did not start.
+fn refusal(settings: serde_json::Value) -> String {
+    let mut context = context(EVERYTHING);
+    context.config_mut().identifier = "dev.holdfast.plugin-test".to_owned();
+    let plugins = &mut context.config_mut().plugins.0;
+    plugins.insert("graphql-session".to_owned(), settings);
+    let app = mock_builder()
+        .plugin(tauri_plugin_graphql_session::init())
+        .build(context);
+    app.expect_err("it was not to start").to_string()
+}
+
+#[test]
+fn an_unknown_setting_stops_the_application_with_its_name() {
+    let refusal = refusal(json!({ "limits": { "atemptMs": 1 } }));
+    assert!(refusal.contains("atemptMs"), "{refusal}");
+}
+
+#[test]
+fn a_wrong_value_stops_the_application_with_its_name() {
+    let wrong_type = refusal(json!({ "limits": { "attemptMs": "soon" } }));
+    assert!(wrong_type.contains("limits.attemptMs"), "{wrong_type}");
+    let not_secure = refusal(json!({ "server": "http://crm.example.com" }));
+    assert!(not_secure.contains("server"), "{not_secure}");
+}
+
+#[test]
+fn two_accounts_of_one_name_stop_the_application() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = || Config::new("plugin-test", folder.path());
+    let plugin = tauri_plugin_graphql_session::Builder::new()
+        .session(config())
+        .session(config());
+    let app = mock_builder()
+        .plugin(plugin.build())
+        .build(context(EVERYTHING));
+    let refusal = app.expect_err("it was not to start").to_string();
+    assert!(refusal.contains("`default`"), "{refusal}");
+}
+
+#[test]
+fn each_window_means_its_own_account_unless_it_names_another() {
+    let desk = Desk::open_with(EVERYTHING, |builder, configure| {
+        builder
+            .session(configure("archive"))
+            .window_account("main-2", "archive")
+    });
+    let pages = [desk.window("main"), desk.window("main-2")];
+    assert_eq!(pages[0].status()["account"], "default");
+    assert_eq!(pages[1].status()["account"], "archive");
+    let named = pages[1].invoke("status", json!({ "account": "default" }));
+    assert_eq!(named.expect("a status")["account"], "default");
+
+    let signed_in = pages[1].sign_in().expect("signs in to its own account");
+    assert_eq!(signed_in["account"], "archive");
+    assert_eq!(pages[0].status()["phase"], "signed_out");
+    // Every window hears of every account, and can tell them apart.
+    let revision = signed_in["revision"].as_u64().expect("a number");
+    pages[0].wait_to_hear("changed", "signed_in", revision);
+    assert!(
+        pages[0]
+            .heard()
+            .iter()
+            .all(|(_, hint)| hint["account"] == "archive")
+    );
+
+    let unknown = pages[0].invoke("status", json!({ "account": "nobody" }));
+    assert_eq!(
+        unknown.expect_err("no such account")["code"],
+        "invalid_request"
+    );
+}
+
+#[test]
+fn the_rust_side_reaches_the_sessions_by_account() {
+    let desk = Desk::open_with(EVERYTHING, |builder, configure| {
+        builder.session(configure("archive"))
+    });
+    assert_eq!(desk.session().account(), "default");
+    let archive = desk.app.graphql_session_of("archive").expect("it exists");
+    assert_eq!(archive.account(), "archive");
+    assert!(desk.app.graphql_session_of("nobody").is_none());
+}
