@@ -56,9 +56,22 @@
 //!
 //! # What holds, and the test that guards it
 //!
+//! Names are `folder/file::test` below the repository's `tests`; `manual.rs` there fails when one is gone.
+//!
 //! | | invariant | guarded by |
 //! |---|---|---|
-//! | I1 | At most one renewal is in flight per account on a machine. | soon |
+//! | I1 | At most one renewal is in flight per account on a machine: across calls, windows, endpoints and processes. | `core/one_renewal::fifty_calls_refused_together_cause_one_renewal_and_fifty_replays`, `core/processes::four_processes_with_calls_at_each_of_five_expiries_never_renew_twice_at_once` |
+//! | I2 | A renewal that was sent is never cancelled by a caller. | `core/waiting::the_first_caller_leaves_during_the_renewal_and_the_others_succeed`, `core/waiting::when_every_waiter_has_gone_the_new_credentials_are_still_stored` |
+//! | I3 | New credentials are in the vault before any call uses them. If saving fails, the session lives on in memory, says so, and keeps trying to save. | `core/storage::new_credentials_are_in_the_vault_before_any_call_uses_them`, `core/storage::a_keyring_write_that_fails_after_the_rotation_is_said_and_made_up_for_later` |
+//! | I4 | A refusal of an older generation starts no renewal. | `core/one_renewal::a_refusal_of_the_old_generation_after_the_renewal_is_replayed_without_another_renewal` |
+//! | I5 | A late result, read or write never overwrites something newer; credentials of an ended session are dead for ever. | `core/sign_out::a_sign_out_during_the_save_of_a_renewal_leaves_nothing_behind`, `core/storage::a_write_that_returns_long_after_its_limit_overwrites_nothing_newer`, `core/storage::credentials_of_an_ended_session_that_come_back_from_a_backup_stay_dead` |
+//! | I6 | A session ends only on sign-out, on the server's rejection of the refresh token that is still the stored one when read again, or by `end_after`. | `core/endings::each_final_answer_ends_the_session_once_and_no_call_is_replayed`, `core/sharing::a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_logout`, `core/endings::with_end_after_set_a_server_that_stays_away_ends_the_session_exactly_once` |
+//! | I7 | No network failure, timeout, HTTP trouble, foreign page, broken reply, locked keyring or unknown GraphQL error ever ends a session. | `core/outages::http_errors_on_the_renewal_leave_the_session`, `core/outages::a_captive_portal_leaves_the_session`, `core/outages::empty_truncated_stalled_and_undecodable_answers_leave_the_session`, `core/storage::a_locked_keyring_at_the_start_is_locked_and_not_signed_out_and_unlocking_brings_it_back` |
+//! | I8 | Every waiter gets the renewal's outcome, once; a failed renewal is one failure for all, and nothing is replayed after it. | `core/waiting::a_failed_renewal_is_one_failure_for_a_hundred_waiters_at_once`, `core/one_renewal::ten_thousand_waiters_share_one_renewal_and_every_one_settles` |
+//! | I9 | A call is replayed at most once, only under the session that sent it, and never if the server may have executed part of it. | `core/replay::a_mutation_answered_with_part_of_its_data_and_a_refusal_is_handed_over_and_not_replayed`, `core/replay::a_mutation_whose_answer_was_lost_is_not_replayed_and_says_so`, `core/sharing::a_refused_call_of_the_other_process_after_a_sign_out_is_not_replayed` |
+//! | I10 | Every call settles within its deadline: network, keyring and lock are all waited for with a limit. | `core/waiting::a_renewal_that_hangs_gives_every_waiter_an_error_within_the_budget`, `core/storage::a_keyring_that_does_not_answer_delays_neither_status_nor_calls_nor_the_exit`, `core/processes::while_the_process_that_renews_is_frozen_the_other_fails_in_time_and_both_recover` |
+//! | I11 | No token or password appears in a log, error, journal, status, Debug output or file. | `core/secrecy::a_full_run_shows_no_token_and_no_password_in_logs_errors_journal_status_debug_and_files` |
+//! | I12 | A window that opens late, reloads, or misses an event converges on the same status, by asking. | `plugin/endings::a_window_that_opens_after_the_ending_learns_it_by_asking` |
 //!
 //! Which calls are replayed: a query may be. A mutation may be when it was refused as a whole (no `data`, or `data:
 //! null`, or a plain HTTP 401). With partial data it is handed over as it is. After a lost reply a mutation never is,
