@@ -129,8 +129,10 @@ pub struct State {
 /// What is still to be done with the lock, in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Agenda {
-    /// Another process wrote something newer: take it over.
+    /// Another process wrote something newer, or the keyring may be open now: take it over.
     look: bool,
+    /// Asked for while an older look was under way, which may come too early.
+    look_again: bool,
     /// Store the credentials of a new sign-in; its caller waits for it.
     sign_in: Option<Stamp>,
     /// Remove the entry of a session that is over.

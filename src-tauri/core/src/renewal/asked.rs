@@ -106,6 +106,11 @@ impl Turn<'_> {
                 self.state.agenda.look = true;
                 self.proceed();
             }
+            Flight::Locking | Flight::Rereading
+                if matches!(self.state.standing, Standing::Locked(_)) =>
+            {
+                self.state.agenda.look_again = true;
+            }
             _ => {}
         }
     }

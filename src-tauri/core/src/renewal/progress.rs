@@ -13,6 +13,7 @@ impl Turn<'_> {
             sign_in,
             remove,
             renew,
+            ..
         } = self.state.agenda;
         if !look && sign_in.is_none() && remove.is_none() && renew.is_none() && !self.is_unsaved() {
             return self.release();
@@ -84,7 +85,7 @@ impl Turn<'_> {
             _ => None,
         };
         self.state.flight = Flight::Idle;
-        self.state.agenda.look = false;
+        self.state.agenda.look = std::mem::take(&mut self.state.agenda.look_again);
         if let VaultView::Entry { stamp, .. } = view.vault {
             let unfinished = view.unfinished_exchange(self.state.marked_at);
             let newest = self.state.agenda.sign_in.or(self.state.held);
