@@ -1,0 +1,22 @@
+# Every task of the project. `make run` and `make test` also install what they need.
+.DEFAULT_GOAL := help
+.PHONY: help run test fmt bench clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 16
+
+run: ## build and open the desktop client with its demo server; without a display, walk through the demo
+	@scripts/run.sh
+
+test: ## everything that CI checks; STAGES="format clippy" for some of it
+	@scripts/test.sh $(STAGES)
+
+fmt: ## format the Rust sources
+	cargo fmt --all
+
+bench: ## what a call through the session costs, and 10,000 waiters on one renewal
+	cargo bench --locked -p graphql-session
+
+clean: ## remove everything that was built or installed here
+	cargo clean
+	rm -rf target ui/dist ui/node_modules src-tauri/plugin/dist-js src-tauri/plugin/node_modules gen

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# The whole check, the cheapest answers first. Each stage writes target/test-logs/<stage>.log; what its test runner
+# counted is shown, and the end of the log where it failed. Closes with a table of minutes.
+#
+#   scripts/test.sh                 every stage
+#   scripts/test.sh STAGE...        only these, in the order given
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/toolchain.sh
+
+target=${CARGO_TARGET_DIR:-$PWD/target}
+logs=$PWD/target/test-logs
+# Built into the target folder, so that it is compiled once and the person's own programs stay as they are.
+deny_version=0.20.2
+deny_root=$target/tools/cargo-deny-$deny_version
+# Lines of a failed stage's log to show.
+shown_lines=60
+
+export CARGO_TERM_COLOR=never NO_COLOR=1 NO_UPDATE_NOTIFIER=1
+
+stages=(prepare format doc-links eslint types screens guest-js screens-build
+    cargo-deny clippy rustdoc core-and-server plugin app desktop)
+
+stage_prepare() { scripts/prepare.sh test; }
+stage_format() { cargo fmt --all -- --check --color never; }
+stage_doc-links() { node scripts/doc-links.mjs; }
+
+stage_eslint() { in_folder ui npm run -s lint && in_folder src-tauri/plugin npm run -s lint; }
+stage_types() { in_folder ui npm run -s typecheck && in_folder src-tauri/plugin npm run -s typecheck; }
+stage_screens() { in_folder ui npm run -s test; }
+stage_guest-js() { in_folder src-tauri/plugin npm run -s test; }
+# Before anything of Rust that compiles the application: it embeds the result.
+stage_screens-build() { in_folder ui npm run -s build; }
+
+stage_cargo-deny() {
+    # Unoptimised: it compiles in a third of the time and checks this project in four seconds.
+    [ -x "$deny_root/bin/cargo-deny" ] ||
+        CARGO_TARGET_DIR=$deny_root/build cargo install --locked --debug --root "$deny_root" --version "=$deny_version" cargo-deny
+    rm -rf "$deny_root/build"
+    local deny=("$deny_root/bin/cargo-deny" --locked)
+    "${deny[@]}" check bans licenses sources
+    if "${deny[@]}" fetch db; then
+        "${deny[@]}" check advisories
+    else
+        note "advisories were NOT checked: the advisory database could not be fetched"
+    fi
+}
+
+# Everything is checked with one set of features, so that nothing is checked twice.
+stage_clippy() { cargo clippy --locked --workspace --all-targets --features custom-protocol -- -D warnings; }
+stage_rustdoc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --features custom-protocol; }
+
+# Without Tauri, these two answer minutes before the application is built. In one command, so that tokio, hyper and what
+# else they share are compiled once.
+stage_core-and-server() { cargo test --locked -p graphql-session -p demo-server; }
+
+# The application's package is named along with the plugin's only for its features: another set of them would compile
+# the whole of GTK a second time.
+with_tauri=(-p tauri-plugin-graphql-session -p holdfast --features custom-protocol)
+stage_plugin() {
+    cargo test --locked "${with_tauri[@]}" --lib --test plugin
+    cargo test --locked "${with_tauri[@]}" --doc
+}
+
+# As `make run` builds it: the window's tests try the very program that people get.
+stage_app() { cargo build --locked --features custom-protocol --bins --examples --tests; }
+stage_desktop() {
+    rm -rf target/desktop
+    scripts/private-desktop.sh cargo test --locked --features custom-protocol
+}
+
+main() {
+    check_toolchain
+    local asked=("$@") stage table=() started=$SECONDS
+    [ ${#asked[@]} -gt 0 ] || asked=("${stages[@]}")
+    mkdir -p "$logs"
+    for stage in "${asked[@]}"; do
+        declare -F "stage_$stage" >/dev/null || stop "No stage $stage. The stages: ${stages[*]}"
+        run_stage "$stage"
+    done
+    printf '\n%-16s %8s\n' stage minutes
+    printf '%-16s %8s\n' "${table[@]}" total "$(minutes $((SECONDS - started)))"
+}
+
+run_stage() {
+    local stage=$1 log=$logs/$1.log begun=$SECONDS
+    printf '== %s\n' "$stage"
+    # In a shell of its own with errexit: inside a condition bash would ignore a failure in the middle of a stage.
+    set +e
+    (set -e; "stage_$stage") >"$log" 2>&1 </dev/null
+    local status=$?
+    set -e
+    summary "$log"
+    if [ $status -ne 0 ]; then
+        printf -- '-- the end of %s\n' "${log#"$PWD"/}"
+        tail -n "$shown_lines" "$log"
+        printf -- '-- failed: %s, after %s min\n' "$stage" "$(minutes $((SECONDS - begun)))"
+        exit 1
+    fi
+    table+=("$stage" "$(minutes $((SECONDS - begun)))")
+    printf '   %s min\n' "$(minutes $((SECONDS - begun)))"
+}
+
+# The lines in which a test runner counts, and the notes of a stage.
+summary() {
+    awk '
+        /^ +(Running|Doc-tests) / { sub(/ \(.*/, ""); sub(/^ +(Running )?(unittests )?/, ""); suite = $0 }
+        /^test result: / { print $0 "  [" suite "]" }
+        /^ +(Test Files|Tests) +[0-9]/ || /^(advisories|bans) (ok|FAILED)/ || /^NOTE: / { print }
+    ' "$1"
+}
+
+note() { printf 'NOTE: %s\n' "$1"; }
+in_folder() { (cd "$1" && "${@:2}"); }
+minutes() { awk -v seconds="$1" 'BEGIN { printf "%.1f", seconds / 60 }'; }
+
+main "$@"

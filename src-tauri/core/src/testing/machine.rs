@@ -1,0 +1,136 @@
+//! One computer with a server to talk to: a folder, a keyring, a clock.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::clock::ManualClock;
+use super::server::FaultServer;
+use super::vault::ScriptedVault;
+use crate::config::{Config, DEFAULT_ACCOUNT};
+use crate::session::{Call, Session};
+
+/// Longer vault limits than the defaults: the vault's thread runs in real time, and a busy test machine must not make
+/// it look slow. They still fit into one call.
+const VAULT_READ: Duration = Duration::from_secs(7);
+const VAULT_WRITE: Duration = Duration::from_secs(8);
+
+/// A computer and a server. Sessions that it opens for one account share folder and vault, as processes do.
+#[derive(Debug)]
+pub struct Machine {
+    /// Its time, and the server's.
+    pub clock: ManualClock,
+    /// Its keyring.
+    pub vault: ScriptedVault,
+    /// The server.
+    pub server: FaultServer,
+    folder: TemporaryFolder,
+}
+
+impl Machine {
+    /// Starts the server; nobody is signed in.
+    pub async fn start() -> Self {
+        let clock = ManualClock::new();
+        Self {
+            server: FaultServer::start_on(&clock).await,
+            vault: ScriptedVault::watched_by(&clock),
+            clock,
+            folder: TemporaryFolder::new(),
+        }
+    }
+
+    /// Another computer that talks to the same server, by the same clock.
+    pub fn another(&self) -> Self {
+        Self {
+            clock: self.clock.clone(),
+            vault: ScriptedVault::watched_by(&self.clock),
+            server: self.server.clone(),
+            folder: TemporaryFolder::new(),
+        }
+    }
+
+    /// The settings of a process on this computer. Vault limits are 7 s and 8 s.
+    pub fn config(&self, account: &str) -> Config {
+        let mut config = Config::new("testing", self.folder());
+        config.account = account.to_owned();
+        config.vault = Arc::new(self.vault.clone());
+        config.clock = Arc::new(self.clock.clone());
+        config.limits.vault_read = VAULT_READ;
+        config.limits.vault_write = VAULT_WRITE;
+        config
+    }
+
+    /// Where the state files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder.path
+    }
+
+    /// Opens a session for `account`: another process on this computer, if there is one already.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub async fn session(&self, account: &str) -> Session {
+        let config = self.config(account);
+        Session::open(config).await.expect("the session opens")
+    }
+
+    /// Opens the default account's session and signs in.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub async fn signed_in(&self) -> Session {
+        let session = self.session(DEFAULT_ACCOUNT).await;
+        self.sign_in(&session).await;
+        session
+    }
+
+    /// Signs in as the person that the server knows.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub async fn sign_in(&self, session: &Session) {
+        let address = self.server.address();
+        let signing_in = session.sign_in(&address, self.server.person());
+        signing_in.await.expect("the server knows this person");
+    }
+}
+
+/// A query for `field` on the endpoint `graphql`.
+pub fn query(field: &str) -> Call {
+    call("graphql", "query", field)
+}
+
+/// A mutation of `field` on the endpoint `graphql`.
+pub fn mutation(field: &str) -> Call {
+    call("graphql", "mutation", field)
+}
+
+/// A call of `kind` (`query` or `mutation`) for `field` on `endpoint`.
+pub fn call(endpoint: &str, kind: &str, field: &str) -> Call {
+    let body = json!({ "query": format!("{kind} {{ {field} {{ id }} }}") });
+    Call::new(endpoint, Bytes::from(body.to_string()))
+}
+
+/// Removed with everything in it when dropped.
+#[derive(Debug)]
+struct TemporaryFolder {
+    path: PathBuf,
+}
+
+impl TemporaryFolder {
+    fn new() -> Self {
+        let name = format!("graphql-session-{:032x}", rand::random::<u128>());
+        Self {
+            path: std::env::temp_dir().join(name),
+        }
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}

@@ -1,0 +1,486 @@
+//! A server that speaks Twenty and goes wrong on demand.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::net::TcpSocket;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use self::http::Outgoing;
+use self::twenty::Records;
+use super::clock::{Activity, ManualClock};
+use crate::clock::Clock;
+use crate::protocol::{Person, Tokens};
+
+mod fault;
+mod http;
+mod question;
+mod serve;
+mod twenty;
+
+pub use fault::{Fault, Gate};
+pub use twenty::{AccessField, AuthenticationOn, IssuedPair};
+
+/// The person that every server knows.
+pub const EMAIL: &str = "ada@example.com";
+
+/// Her password.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// How long [`FaultServer::wait_for`] waits, in real time, before it takes what it waits for for missing.
+const MISSING: Duration = Duration::from_secs(20);
+
+/// A Twenty server on a free port of 127.0.0.1. Clones are handles on the same server; it ends with the runtime, or
+/// with [`stop`](Self::stop).
+///
+/// It issues real-looking JWTs, rotates refresh tokens with a grace time, notices reuse, and counts everything. Faults
+/// are scripted by name: [`on_renewal`](Self::on_renewal), [`on_call`](Self::on_call),
+/// [`on_sign_in`](Self::on_sign_in) for the next request of that kind, `on_every_…` until
+/// [`behave`](Self::behave).
+#[derive(Clone)]
+pub struct FaultServer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    activity: Activity,
+    address: SocketAddr,
+    inside: Mutex<Inside>,
+    counts: watch::Sender<Counts>,
+}
+
+struct Inside {
+    records: Records,
+    renewals: Script,
+    calls: Script,
+    sign_ins: Script,
+    seen: Vec<Seen>,
+    renewals_now: u64,
+    clock_is_off_by: SignedDuration,
+    sends_date: bool,
+    listening: Listening,
+    /// Changes when idle connections are to be closed.
+    farewell: watch::Sender<u64>,
+}
+
+enum Listening {
+    Yes(JoinHandle<()>),
+    /// The port is kept, so that nobody else gets it, and connections are refused.
+    No(TcpSocket),
+    Between,
+}
+
+#[derive(Default)]
+struct Script {
+    next: VecDeque<Fault>,
+    always: Option<Fault>,
+}
+
+impl Script {
+    fn draw(&mut self) -> Option<Fault> {
+        self.next.pop_front().or_else(|| self.always.clone())
+    }
+}
+
+/// What the server has seen and done since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Requests of any kind.
+    pub requests: u64,
+    /// Renewals that arrived, whatever came of them. One that asks in a dialect which the server does not know counts
+    /// here and nowhere else.
+    pub renewals: u64,
+    /// Refresh tokens exchanged, whether or not the answer arrived.
+    pub exchanged: u64,
+    /// Renewals rejected in the protocol's words.
+    pub renewals_refused: u64,
+    /// The largest number of renewals under way at once.
+    pub renewals_at_once: u64,
+    /// Token pairs issued by sign-in.
+    pub sign_ins: u64,
+    /// `signOut` requests done.
+    pub sign_outs: u64,
+    /// Calls that arrived.
+    pub calls: u64,
+    /// Calls answered with data.
+    pub served: u64,
+    /// Calls refused for their access token.
+    pub calls_refused: u64,
+    /// Calls that arrived, by `endpoint field`, such as `graphql people`.
+    pub by_name: BTreeMap<String, u64>,
+    /// Mutations that ran, by field.
+    pub effects: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    /// How often this mutation ran.
+    pub fn effects_of(&self, field: &str) -> u64 {
+        self.effects.get(field).copied().unwrap_or(0)
+    }
+}
+
+/// One request as it arrived, for assertions about what must not be sent.
+#[derive(Clone)]
+pub struct Seen {
+    /// The path.
+    pub path: String,
+    /// The first field asked for; empty outside GraphQL.
+    pub field: String,
+    /// All headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// When, by the server's clock.
+    pub at: Timestamp,
+}
+
+impl Seen {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+impl std::fmt::Debug for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seen")
+            .field("path", &self.path)
+            .field("field", &self.field)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What kind of request a fault is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Renewal,
+    Call,
+    SignIn,
+    Other,
+}
+
+impl FaultServer {
+    /// Starts a server whose Date header and expiries follow `clock`.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, or when no port is free.
+    pub async fn start(clock: Arc<dyn Clock>) -> Self {
+        Self::start_with(clock, Activity::default()).await
+    }
+
+    /// The same on a manual clock, which stands still while a request is being answered.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, or when no port is free.
+    pub async fn start_on(clock: &ManualClock) -> Self {
+        Self::start_with(Arc::new(clock.clone()), clock.activity()).await
+    }
+
+    async fn start_with(clock: Arc<dyn Clock>, activity: Activity) -> Self {
+        let socket = reserve(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let address = socket.local_addr().expect("a bound socket has an address");
+        let mut records = Records::new(format!("http://{address}"));
+        records.add_person(EMAIL, PASSWORD);
+        let server = Self {
+            shared: Arc::new(Shared {
+                clock,
+                activity,
+                address,
+                inside: Mutex::new(Inside {
+                    records,
+                    renewals: Script::default(),
+                    calls: Script::default(),
+                    sign_ins: Script::default(),
+                    seen: Vec::new(),
+                    renewals_now: 0,
+                    clock_is_off_by: SignedDuration::ZERO,
+                    sends_date: true,
+                    listening: Listening::No(socket),
+                    farewell: watch::Sender::new(0),
+                }),
+                counts: watch::Sender::new(Counts::default()),
+            }),
+        };
+        server.start_again();
+        server
+    }
+
+    /// The server's origin: `http://127.0.0.1:port`.
+    pub fn address(&self) -> String {
+        format!("http://{}", self.shared.address)
+    }
+
+    /// The person that every server knows, ready to sign in.
+    pub fn person(&self) -> Person {
+        Person {
+            email: EMAIL.to_owned(),
+            password: PASSWORD.into(),
+        }
+    }
+
+    /// Adds an account.
+    pub fn add_person(&self, email: &str, password: &str) {
+        self.inside().records.add_person(email, password);
+    }
+
+    /// This account asks for a second factor from now on.
+    pub fn ask_second_factor(&self, email: &str) {
+        self.inside().records.ask_second_factor(email);
+    }
+
+    /// This account is no longer a member of the workspace: its renewals say "User Workspace not found".
+    pub fn remove_member(&self, email: &str) {
+        self.inside().records.remove_member(email);
+    }
+
+    // ── How long tokens last ────────────────────────────────────────────────────────────────────────────────────
+
+    /// How long access tokens last that are issued from now on. Default: 30 min.
+    pub fn access_tokens_last(&self, lifetime: Duration) {
+        self.inside().records.access_lifetime = lifetime;
+    }
+
+    /// How long refresh tokens last that are issued from now on. Default: 60 days.
+    pub fn refresh_tokens_last(&self, lifetime: Duration) {
+        self.inside().records.refresh_lifetime = lifetime;
+    }
+
+    /// How long a used refresh token is taken again; `None`: not at all. Default: 60 s.
+    pub fn grace(&self, grace: Option<Duration>) {
+        self.inside().records.grace = grace;
+    }
+
+    /// Refuses every access token issued so far. Clients do not know it before they call.
+    pub fn expire_access_tokens(&self) {
+        self.inside().records.expire_access();
+    }
+
+    /// Rejects every refresh token issued so far as expired.
+    pub fn expire_refresh_tokens(&self) {
+        self.inside().records.expire_refresh();
+    }
+
+    /// Revokes every refresh token issued so far; access tokens live on until they expire.
+    pub fn revoke_sessions(&self) {
+        self.inside().records.revoke();
+    }
+
+    /// Knows no refresh token any more, as a server whose database was reset.
+    pub fn forget_refresh_tokens(&self) {
+        self.inside().records.forget_refresh();
+    }
+
+    /// Issues tokens as a sign-in would, for people who come from another client.
+    pub fn issue(&self, email: &str) -> IssuedPair {
+        let now = self.now();
+        self.inside().records.issue(email, now)
+    }
+
+    // ── How it goes wrong ───────────────────────────────────────────────────────────────────────────────────────
+
+    /// The next renewal (after those scripted before) goes wrong like this.
+    pub fn on_renewal(&self, fault: Fault) {
+        self.inside().renewals.next.push_back(fault);
+    }
+
+    /// Every renewal goes wrong like this.
+    pub fn on_every_renewal(&self, fault: Fault) {
+        self.inside().renewals.always = Some(fault);
+    }
+
+    /// The next call (after those scripted before) goes wrong like this.
+    pub fn on_call(&self, fault: Fault) {
+        self.inside().calls.next.push_back(fault);
+    }
+
+    /// Every call goes wrong like this.
+    pub fn on_every_call(&self, fault: Fault) {
+        self.inside().calls.always = Some(fault);
+    }
+
+    /// The next step of a sign-in (there are two) goes wrong like this.
+    pub fn on_sign_in(&self, fault: Fault) {
+        self.inside().sign_ins.next.push_back(fault);
+    }
+
+    /// Forgets every scripted fault.
+    pub fn behave(&self) {
+        let mut inside = self.inside();
+        inside.renewals = Script::default();
+        inside.calls = Script::default();
+        inside.sign_ins = Script::default();
+    }
+
+    /// Answers calls whose first field is `field` with exactly this text.
+    pub fn answer(&self, field: &str, body: impl Into<String>) {
+        let body = body.into();
+        self.inside()
+            .records
+            .scripted
+            .insert(field.to_owned(), body);
+    }
+
+    /// Where the authentication operations are known from now on.
+    pub fn authentication_on(&self, on: AuthenticationOn) {
+        self.inside().records.authentication_on = on;
+    }
+
+    /// What the access token's field is called from now on.
+    pub fn access_field(&self, field: AccessField) {
+        self.inside().records.access_field = field;
+    }
+
+    /// Whether it knows `signOut`; older releases do not.
+    pub fn knows_sign_out(&self, knows: bool) {
+        self.inside().records.knows_sign_out = knows;
+    }
+
+    /// Sets the server's clock apart from everybody else's.
+    pub fn clock_is_off_by(&self, by: SignedDuration) {
+        self.inside().clock_is_off_by = by;
+    }
+
+    /// Whether answers carry a Date header. Default: yes.
+    pub fn sends_date(&self, sends: bool) {
+        self.inside().sends_date = sends;
+    }
+
+    /// Goes away: open connections are closed without a word, new ones are refused. The port is kept, and whatever
+    /// was issued is still good when it [comes back](Self::start_again).
+    pub async fn stop(&self) {
+        let listening = std::mem::replace(&mut self.inside().listening, Listening::Between);
+        let reserved = match listening {
+            Listening::Yes(accepting) => {
+                accepting.abort();
+                // Until the listener is gone, nobody can have its port.
+                let _ = accepting.await;
+                Listening::No(reserve(self.shared.address))
+            }
+            away => away,
+        };
+        self.inside().listening = reserved;
+    }
+
+    /// Comes back on the same port.
+    pub fn start_again(&self) {
+        let mut inside = self.inside();
+        match std::mem::replace(&mut inside.listening, Listening::Between) {
+            Listening::No(socket) => {
+                let listener = socket
+                    .listen(1024)
+                    .expect("a reserved port can be listened on");
+                let accepting = tokio::spawn(serve::accept(self.clone(), listener));
+                inside.listening = Listening::Yes(accepting);
+            }
+            listening => inside.listening = listening,
+        }
+    }
+
+    /// Closes connections that wait for a next request, as Twenty does after 5 s.
+    pub fn close_idle_connections(&self) {
+        self.inside()
+            .farewell
+            .send_modify(|generation| *generation += 1);
+    }
+
+    // ── What it has seen ────────────────────────────────────────────────────────────────────────────────────────
+
+    /// What the server has seen and done so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.counts.borrow().clone()
+    }
+
+    /// Returns once `enough` says so of the counts; it is asked at each change.
+    ///
+    /// # Panics
+    /// When that does not happen within 20 s of real time.
+    pub async fn wait_for(&self, mut enough: impl FnMut(&Counts) -> bool) -> Counts {
+        let mut watching = self.shared.counts.subscribe();
+        let waiting = watching.wait_for(|counts| enough(counts));
+        match tokio::time::timeout(MISSING, waiting).await {
+            Ok(counts) => counts
+                .expect("the server lives as long as this handle")
+                .clone(),
+            Err(_) => panic!("the server never saw it; so far {:#?}", self.counts()),
+        }
+    }
+
+    /// Every request so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.inside().seen.clone()
+    }
+
+    /// Every request so far that asks for this field.
+    pub fn seen_asking_for(&self, field: &str) -> Vec<Seen> {
+        let mut seen = self.seen();
+        seen.retain(|seen| seen.field == field);
+        seen
+    }
+
+    /// Every token text that it has ever issued, for tests that look for them where they must not be.
+    pub fn secrets(&self) -> Vec<String> {
+        self.inside().records.issued.clone()
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.shared
+            .inside
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.clock.wall() + self.inside().clock_is_off_by
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        self.shared.counts.send_modify(change);
+    }
+
+    /// The head of an answer, with the server's date.
+    fn head(&self, answer: &Outgoing) -> Vec<u8> {
+        let sends_date = self.inside().sends_date;
+        let since_1970 = u64::try_from(self.now().as_second()).unwrap_or(0);
+        let date = SystemTime::UNIX_EPOCH + Duration::from_secs(since_1970);
+        let date = httpdate::fmt_http_date(date);
+        answer.head(sends_date.then_some(date.as_str()))
+    }
+}
+
+impl std::fmt::Debug for FaultServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FaultServer")
+            .field("address", &self.shared.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl IssuedPair {
+    /// As [`Session::sign_in_with_tokens`](crate::Session::sign_in_with_tokens) takes them.
+    pub fn to_tokens(&self) -> Tokens {
+        Tokens {
+            access: self.access.as_str().into(),
+            access_expires_at: Some(self.access_until),
+            refresh: Some(self.refresh.as_str().into()),
+            refresh_expires_at: Some(self.refresh_until),
+        }
+    }
+}
+
+fn reserve(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket
+        .set_reuseaddr(true)
+        .expect("a new socket takes options");
+    socket.bind(address).expect("a free port on 127.0.0.1");
+    socket
+}

@@ -1,0 +1,192 @@
+//! What can go wrong between a client and a server, by name.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
+
+/// One way in which an answer goes wrong. Unless its description says otherwise, the server does not do what was
+/// asked: no token is exchanged, no mutation runs. [`Fault::after_acting`] makes it act first.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Any HTTP answer.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// Headers beside the server's own.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: String,
+    },
+    /// The server acts, and the answer's body is replaced by the first so many bytes of it, with the whole length
+    /// announced; then the connection is closed.
+    Truncate(usize),
+    /// The server acts, sends the head of the answer, and never its body.
+    StallInBody,
+    /// The server acts, sends the head and half of the body, and resets the connection.
+    ResetInBody,
+    /// Nothing is ever sent; the connection stays open until the client closes it.
+    Stall,
+    /// The connection is reset before a byte of an answer.
+    Reset,
+    /// The connection is closed before a byte of an answer, as a server does that restarts.
+    Close,
+    /// The server waits until the gate is opened, and only then looks at the request: it acts and answers as usual, or
+    /// goes wrong in the other way.
+    Hold(Gate, Option<Box<Fault>>),
+    /// A GraphQL error in the server's own words.
+    Refuse {
+        /// HTTP status; Twenty says 200.
+        status: u16,
+        /// `extensions.code`.
+        code: String,
+        /// `extensions.subCode`; left out if empty.
+        sub_code: String,
+        /// `message`.
+        message: String,
+    },
+    /// The renewal's answer lacks the refresh token: the old one stays good.
+    WithoutRefreshToken,
+    /// The renewal's answer holds another person's tokens.
+    OtherPersonsTokens,
+    /// The server acts, then this happens in place of its answer.
+    AfterActing(Box<Fault>),
+}
+
+impl Fault {
+    /// An HTTP status with a plain text body, as a proxy sends it.
+    pub fn status(status: u16) -> Self {
+        Self::Answer {
+            status,
+            headers: vec![("content-type".into(), "text/plain".into())],
+            body: format!("status {status}"),
+        }
+    }
+
+    /// The same with a Retry-After header: seconds, or an HTTP date.
+    pub fn retry_after(status: u16, value: impl Into<String>) -> Self {
+        Self::Answer {
+            status,
+            headers: vec![("retry-after".into(), value.into())],
+            body: String::new(),
+        }
+    }
+
+    /// A page for people, as a captive portal or a login proxy sends it.
+    pub fn html(status: u16) -> Self {
+        Self::Answer {
+            status,
+            headers: vec![("content-type".into(), "text/html".into())],
+            body: "<!doctype html><title>Welcome</title><p>Please accept our terms.".into(),
+        }
+    }
+
+    /// A redirect to `address`.
+    pub fn redirect(address: impl Into<String>) -> Self {
+        Self::Answer {
+            status: 302,
+            headers: vec![("location".into(), address.into())],
+            body: String::new(),
+        }
+    }
+
+    /// Status 200 and no body.
+    pub fn empty() -> Self {
+        Self::json("")
+    }
+
+    /// Status 200, announced as JSON, which it is not.
+    pub fn not_json() -> Self {
+        Self::json("{\"data\": oops")
+    }
+
+    /// JSON without tokens and without errors.
+    pub fn json_without_tokens() -> Self {
+        Self::json("{\"data\":{\"renewToken\":null}}")
+    }
+
+    /// Status 200 with this JSON text.
+    pub fn json(body: impl Into<String>) -> Self {
+        Self::Answer {
+            status: 200,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: body.into(),
+        }
+    }
+
+    /// A GraphQL error with HTTP status 200.
+    pub fn refuse(code: &str, sub_code: &str, message: &str) -> Self {
+        Self::refuse_with_status(200, code, sub_code, message)
+    }
+
+    /// A GraphQL error with another HTTP status around it.
+    pub fn refuse_with_status(status: u16, code: &str, sub_code: &str, message: &str) -> Self {
+        Self::Refuse {
+            status,
+            code: code.into(),
+            sub_code: sub_code.into(),
+            message: message.into(),
+        }
+    }
+
+    /// The refusal of an access token: "Token has expired.", without a `data` key.
+    pub fn access_refused() -> Self {
+        Self::json(super::twenty::access_refusal("Token has expired."))
+    }
+
+    /// Waits until `gate` is opened, then acts and answers as usual.
+    pub fn hold(gate: &Gate) -> Self {
+        Self::Hold(gate.clone(), None)
+    }
+
+    /// Waits until `gate` is opened, then goes wrong in this way.
+    pub fn hold_then(gate: &Gate, fault: Fault) -> Self {
+        Self::Hold(gate.clone(), Some(Box::new(fault)))
+    }
+
+    /// The server acts first, then goes wrong in this way.
+    pub fn after_acting(fault: Fault) -> Self {
+        Self::AfterActing(Box::new(fault))
+    }
+
+    /// The exchange is made, and its answer is lost with the connection.
+    pub fn rotate_then_drop() -> Self {
+        Self::after_acting(Self::Reset)
+    }
+}
+
+/// A door that a test opens. Clones are handles on the same door.
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    inside: Arc<Door>,
+}
+
+#[derive(Debug, Default)]
+struct Door {
+    is_open: AtomicBool,
+    opened: Notify,
+}
+
+impl Gate {
+    /// A closed door.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens it for everybody, for good.
+    pub fn open(&self) {
+        self.inside.is_open.store(true, Ordering::SeqCst);
+        self.inside.opened.notify_waiters();
+    }
+
+    /// Returns once it is open.
+    pub async fn passed(&self) {
+        loop {
+            let opened = self.inside.opened.notified();
+            if self.inside.is_open.load(Ordering::SeqCst) {
+                return;
+            }
+            opened.await;
+        }
+    }
+}

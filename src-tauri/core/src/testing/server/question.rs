@@ -1,0 +1,102 @@
+//! What a request asks for, read just well enough for a server with ten fields.
+
+use serde_json::Value;
+
+use super::http::Incoming;
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    ClientConfig,
+    LoginToken,
+    TokenPair,
+    Renewal,
+    SignOut,
+    /// Anything else: its first field, and whether it is a mutation.
+    Call {
+        field: String,
+        is_mutation: bool,
+    },
+    /// Not GraphQL.
+    Unknown,
+}
+
+/// One request, taken apart.
+pub(super) struct Question {
+    pub(super) asked: Asked,
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) variables: Value,
+    pub(super) bearer: Option<String>,
+}
+
+impl Question {
+    pub(super) fn read(request: &Incoming) -> Self {
+        let (asked, query, variables) = Asked::read(&request.method, &request.path, &request.body);
+        let bearer = request.header("authorization");
+        Self {
+            asked,
+            path: request.path.clone(),
+            query,
+            variables,
+            bearer: bearer
+                .and_then(|value| value.strip_prefix("Bearer "))
+                .map(str::to_owned),
+        }
+    }
+}
+
+impl Asked {
+    /// The first field asked for; empty outside GraphQL.
+    pub(super) fn field(&self) -> &str {
+        match self {
+            Self::LoginToken => "getLoginTokenFromCredentials",
+            Self::TokenPair => "getAuthTokensFromLoginToken",
+            Self::Renewal => "renewToken",
+            Self::SignOut => "signOut",
+            Self::Call { field, .. } => field,
+            Self::ClientConfig | Self::Unknown => "",
+        }
+    }
+
+    /// What a request asks for, with the query and its variables.
+    fn read(method: &str, path: &str, body: &[u8]) -> (Self, String, Value) {
+        if method == "GET" && path == "/client-config" {
+            return (Self::ClientConfig, String::new(), Value::Null);
+        }
+        let unknown = (Self::Unknown, String::new(), Value::Null);
+        if method != "POST" || !matches!(path, "/graphql" | "/metadata") {
+            return unknown;
+        }
+        let Ok(mut body) = serde_json::from_slice::<Value>(body) else {
+            return unknown;
+        };
+        let variables = body.get_mut("variables").map(Value::take);
+        let variables = variables.unwrap_or_default();
+        let Some(query) = body.get("query").and_then(Value::as_str) else {
+            return unknown;
+        };
+        let field = first_field(query);
+        let asked = match field.as_str() {
+            "getLoginTokenFromCredentials" => Self::LoginToken,
+            "getAuthTokensFromLoginToken" => Self::TokenPair,
+            "renewToken" => Self::Renewal,
+            "signOut" => Self::SignOut,
+            _ => Self::Call {
+                is_mutation: query.trim_start().starts_with("mutation"),
+                field,
+            },
+        };
+        (asked, query.to_owned(), variables)
+    }
+}
+
+/// The name of the first field in the outermost selection; an alias counts as the name.
+fn first_field(query: &str) -> String {
+    let inside = query.split_once('{').map_or("", |(_, inside)| inside);
+    inside
+        .trim_start()
+        .chars()
+        .take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
+        .collect()
+}

@@ -1,0 +1,260 @@
+//! One request after another, each with its fault.
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::fault::Fault;
+use super::http::{Connection, Incoming, Outgoing};
+use super::question::{Asked, Question};
+use super::twenty::{self, Peculiarity, Taken};
+use super::{FaultServer, Kind, Seen};
+use crate::testing::clock::UnderWay;
+
+/// Accepts connections until it is aborted.
+pub(super) async fn accept(server: FaultServer, listener: TcpListener) {
+    // Dropped with this task, and with it every connection.
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        server.count(|counts| counts.connections += 1);
+        connections.spawn(serve(server.clone(), Connection::new(stream)));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(server: FaultServer, mut connection: Connection) {
+    let mut farewell = server.inside().farewell.subscribe();
+    loop {
+        tokio::select! {
+            has_next = connection.has_next() => if !has_next { return },
+            _ = farewell.changed() => return,
+        }
+        server.shared.activity.note();
+        let Ok(request) = connection.read().await else {
+            return;
+        };
+        let under_way = server.shared.activity.begin();
+        match answer(&server, request, connection, under_way).await {
+            Some(kept) => connection = kept,
+            None => return,
+        }
+    }
+}
+
+/// Decrements the number of renewals under way, however the renewal ends.
+struct OneRenewal(FaultServer);
+
+impl Drop for OneRenewal {
+    fn drop(&mut self) {
+        self.0.inside().renewals_now -= 1;
+    }
+}
+
+/// One request, from its fault to the last byte. Gives the connection back where it can be used again.
+async fn answer(
+    server: &FaultServer,
+    request: Incoming,
+    connection: Connection,
+    under_way: UnderWay,
+) -> Option<Connection> {
+    let question = Question::read(&request);
+    let kind = match question.asked {
+        Asked::Renewal => Kind::Renewal,
+        Asked::LoginToken | Asked::TokenPair => Kind::SignIn,
+        Asked::Call { .. } => Kind::Call,
+        Asked::ClientConfig | Asked::SignOut | Asked::Unknown => Kind::Other,
+    };
+    let fault = arrive(server, &request, question.asked.field(), kind);
+    let _one = (kind == Kind::Renewal).then(|| OneRenewal(server.clone()));
+    let asking = Asking {
+        server,
+        question,
+        kind,
+    };
+    respond(&asking, fault, connection, under_way).await
+}
+
+/// Counts the request, and draws its fault.
+fn arrive(server: &FaultServer, request: &Incoming, field: &str, kind: Kind) -> Option<Fault> {
+    let at = server.now();
+    let mut inside = server.inside();
+    inside.seen.push(Seen {
+        path: request.path.clone(),
+        field: field.to_owned(),
+        headers: request.headers.clone(),
+        body: request.body.clone(),
+        at,
+    });
+    let fault = match kind {
+        Kind::Renewal => {
+            inside.renewals_now += 1;
+            inside.renewals.draw()
+        }
+        Kind::Call => inside.calls.draw(),
+        Kind::SignIn => inside.sign_ins.draw(),
+        Kind::Other => None,
+    };
+    let at_once = inside.renewals_now;
+    drop(inside);
+    server.count(|counts| {
+        counts.requests += 1;
+        match kind {
+            Kind::Renewal => {
+                counts.renewals += 1;
+                counts.renewals_at_once = counts.renewals_at_once.max(at_once);
+            }
+            Kind::Call => {
+                counts.calls += 1;
+                let name = format!("{} {field}", request.path.trim_start_matches('/'));
+                *counts.by_name.entry(name).or_default() += 1;
+            }
+            Kind::SignIn | Kind::Other => {}
+        }
+    });
+    fault
+}
+
+struct Asking<'a> {
+    server: &'a FaultServer,
+    question: Question,
+    kind: Kind,
+}
+
+impl Asking<'_> {
+    /// Does what was asked, counts it, and words the answer.
+    fn act(&self, peculiarity: Peculiarity) -> Outgoing {
+        let now = self.server.now();
+        let mut inside = self.server.inside();
+        let taken = inside.records.act(&self.question, now, peculiarity);
+        drop(inside);
+        let asked = &self.question.asked;
+        self.server.count(|counts| match (&taken, self.kind) {
+            (Taken::Done(_), Kind::Renewal) => counts.exchanged += 1,
+            (Taken::Refused(_), Kind::Renewal) => counts.renewals_refused += 1,
+            (Taken::Refused(_), Kind::Call) => counts.calls_refused += 1,
+            (Taken::Done(_), Kind::Call) => {
+                counts.served += 1;
+                if let Asked::Call {
+                    field,
+                    is_mutation: true,
+                } = asked
+                {
+                    *counts.effects.entry(field.clone()).or_default() += 1;
+                }
+            }
+            (Taken::Done(_), _) if *asked == Asked::TokenPair => counts.sign_ins += 1,
+            (Taken::Done(_), _) if *asked == Asked::SignOut => counts.sign_outs += 1,
+            _ => {}
+        });
+        match taken {
+            Taken::Done(body) | Taken::Refused(body) | Taken::NotDone(body) => Outgoing::json(body),
+        }
+    }
+}
+
+async fn respond(
+    asking: &Asking<'_>,
+    fault: Option<Fault>,
+    mut connection: Connection,
+    under_way: UnderWay,
+) -> Option<Connection> {
+    let server = asking.server;
+    let answer = match fault {
+        None => asking.act(Peculiarity::None),
+        Some(Fault::WithoutRefreshToken) => asking.act(Peculiarity::WithoutRefreshToken),
+        Some(Fault::OtherPersonsTokens) => asking.act(Peculiarity::OtherPersonsTokens),
+        Some(Fault::Hold(gate, then)) => {
+            // Waiting for the test is not activity: the clock may move meanwhile.
+            drop(under_way);
+            tokio::select! {
+                () = gate.passed() => {}
+                () = connection.until_closed() => return None,
+            }
+            let under_way = server.shared.activity.begin();
+            let then = then.map(|fault| *fault);
+            return Box::pin(respond(asking, then, connection, under_way)).await;
+        }
+        Some(Fault::AfterActing(then)) => {
+            asking.act(Peculiarity::None);
+            return respond_in_place(asking, *then, connection, under_way).await;
+        }
+        Some(fault) => return respond_in_place(asking, fault, connection, under_way).await,
+    };
+    send(server, &mut connection, &answer).await?;
+    Some(connection)
+}
+
+/// What happens in place of the server's own answer.
+async fn respond_in_place(
+    asking: &Asking<'_>,
+    fault: Fault,
+    mut connection: Connection,
+    under_way: UnderWay,
+) -> Option<Connection> {
+    let server = asking.server;
+    match fault {
+        Fault::Answer {
+            status,
+            headers,
+            body,
+        } => {
+            let answer = Outgoing {
+                status,
+                headers,
+                body: body.into(),
+            };
+            send(server, &mut connection, &answer).await?;
+            return Some(connection);
+        }
+        Fault::Refuse {
+            status,
+            code,
+            sub_code,
+            message,
+        } => {
+            if asking.kind == Kind::Renewal {
+                server.count(|counts| counts.renewals_refused += 1);
+            }
+            let mut answer = Outgoing::json(twenty::error(&code, &sub_code, &message));
+            answer.status = status;
+            send(server, &mut connection, &answer).await?;
+            return Some(connection);
+        }
+        Fault::Truncate(bytes) => {
+            let answer = asking.act(Peculiarity::None);
+            let kept = bytes.min(answer.body.len());
+            connection.write(&server.head(&answer)).await.ok()?;
+            connection.write(&answer.body[..kept]).await.ok()?;
+        }
+        Fault::ResetInBody => {
+            let answer = asking.act(Peculiarity::None);
+            connection.write(&server.head(&answer)).await.ok()?;
+            let half = answer.body.len() / 2;
+            connection.write(&answer.body[..half]).await.ok()?;
+            connection.reset();
+        }
+        Fault::StallInBody => {
+            let answer = asking.act(Peculiarity::None);
+            connection.write(&server.head(&answer)).await.ok()?;
+            drop(under_way);
+            connection.until_closed().await;
+        }
+        Fault::Stall => {
+            drop(under_way);
+            connection.until_closed().await;
+        }
+        Fault::Reset => connection.reset(),
+        // Nothing in place of the answer: the connection is closed with the server's task.
+        Fault::Close
+        | Fault::Hold(..)
+        | Fault::WithoutRefreshToken
+        | Fault::OtherPersonsTokens
+        | Fault::AfterActing(_) => {}
+    }
+    None
+}
+
+async fn send(server: &FaultServer, connection: &mut Connection, answer: &Outgoing) -> Option<()> {
+    let mut bytes = server.head(answer);
+    bytes.extend_from_slice(&answer.body);
+    connection.write(&bytes).await.ok()
+}

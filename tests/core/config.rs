@@ -1,0 +1,148 @@
+//! A wrong setting fails when the session is opened, with its key's name.
+
+use std::time::Duration;
+
+use graphql_session::testing::Machine;
+use graphql_session::{Code, Config, Limits, Session};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
+    type Spoil = fn(&mut Config);
+    let cases: [(&str, Spoil); 17] = [
+        ("account", |config| config.account = String::new()),
+        ("account", |config| config.account = "a/b".into()),
+        ("account", |config| config.account = "..".into()),
+        ("account", |config| config.account = "x".repeat(65)),
+        ("server", |config| {
+            config.server = Some("ftp://crm.example.com".into())
+        }),
+        ("server", |config| {
+            config.server = Some("http://crm.example.com".into())
+        }),
+        ("endAfterSeconds", |config| {
+            config.end_after = Some(Duration::ZERO)
+        }),
+        ("limits.attemptMs", |config| {
+            config.limits.attempt = Duration::ZERO
+        }),
+        ("limits.waitingMs", |config| {
+            config.limits.waiting = Duration::ZERO
+        }),
+        ("limits.waitingMs", |config| {
+            config.limits.waiting = Duration::from_secs(9)
+        }),
+        ("limits.lockMs", |config| {
+            config.limits.lock = Duration::ZERO
+        }),
+        ("limits.vaultReadMs", |config| {
+            config.limits.vault_read = Duration::ZERO
+        }),
+        ("limits.vaultWriteMs", |config| {
+            config.limits.vault_write = Duration::ZERO
+        }),
+        ("limits.callMs", |config| {
+            config.limits.call = Duration::from_secs(20)
+        }),
+        ("limits.quitMs", |config| {
+            config.limits.quit = Duration::ZERO
+        }),
+        ("limits.concurrentCalls", |config| {
+            config.limits.concurrent_calls = 0
+        }),
+        ("limits.replyBytes", |config| config.limits.reply_bytes = 0),
+    ];
+    let machine = Machine::start().await;
+    for (key, spoil) in cases {
+        let mut config = machine.config("work");
+        spoil(&mut config);
+        let error = Session::open(config).await.expect_err(key);
+        assert_eq!(error.code(), Code::Config, "{key}");
+        let named = format!("`{key}`");
+        assert!(
+            error.message().contains(&named),
+            "{key}: {}",
+            error.message()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_state_folder_that_cannot_be_made_fails_at_open() {
+    let machine = Machine::start().await;
+    let mut config = machine.config("work");
+    let in_the_way = std::env::current_exe().expect("this test has a file");
+    config.state_dir = in_the_way.join("state");
+
+    let error = Session::open(config)
+        .await
+        .expect_err("a file is in the way");
+
+    assert_eq!(error.code(), Code::Config);
+    assert!(
+        error.message().contains("`stateDir`"),
+        "{}",
+        error.message()
+    );
+}
+
+#[test]
+fn an_unknown_key_and_a_wrong_type_are_named() {
+    for (settings, key) in [
+        (json!({ "acount": "work" }), "acount"),
+        (json!({ "limits": { "attemptMS": 1 } }), "attemptMS"),
+        (
+            json!({ "limits": { "attemptMs": "10 s" } }),
+            "limits.attemptMs",
+        ),
+        (json!({ "endAfterSeconds": -1 }), "endAfterSeconds"),
+        (json!({ "protocol": "smtp" }), "protocol"),
+        (json!({ "server": 7 }), "server"),
+    ] {
+        let error = Config::from_json("testing", "unused", &settings)
+            .err()
+            .expect(key);
+        assert_eq!(error.code(), Code::Config, "{key}");
+        assert!(error.message().contains(key), "{key}: {}", error.message());
+    }
+}
+
+#[test]
+fn settings_in_json_arrive_in_the_configuration() {
+    let settings = json!({
+        "account": "work",
+        "server": "https://crm.example.com",
+        "protocol": "twenty",
+        "endAfterSeconds": 60,
+        "limits": {
+            "attemptMs": 1, "waitingMs": 2, "lockMs": 3, "vaultReadMs": 4, "vaultWriteMs": 5,
+            "callMs": 6, "quitMs": 7, "concurrentCalls": 8, "replyBytes": 9
+        }
+    });
+    let config = Config::from_json("testing", "unused", &settings).expect("right");
+    assert_eq!(config.account, "work");
+    assert_eq!(config.end_after, Some(Duration::from_secs(60)));
+    let ms = Duration::from_millis;
+    assert_eq!(
+        config.limits,
+        Limits {
+            attempt: ms(1),
+            waiting: ms(2),
+            lock: ms(3),
+            vault_read: ms(4),
+            vault_write: ms(5),
+            call: ms(6),
+            quit: ms(7),
+            concurrent_calls: 8,
+            reply_bytes: 9,
+        }
+    );
+}
+
+#[test]
+fn the_default_limits_compose_so_that_no_waiter_outlives_its_call() {
+    let limits = Limits::default();
+    let longest = limits.lock + limits.waiting + limits.vault_read + limits.vault_write;
+    assert!(longest <= limits.call);
+    assert!(limits.attempt <= limits.waiting);
+}

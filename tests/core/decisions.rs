@@ -1,0 +1,545 @@
+//! The decisions alone, against a small model of the world: random orders of calls, answers, faults, sign-ins,
+//! sign-outs and other processes, with the invariants checked after every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use graphql_session::renewal::{
+    Action, Event, Exchange, FailureSeen, FileState, FileView, Flight, Now, Rules, SaveFailure,
+    Standing, State, VaultView, View, WaiterId, Why, step,
+};
+use graphql_session::verdict::TokenFate;
+use graphql_session::{EndingReason, Id, Stamp, VaultError};
+use proptest::prelude::*;
+
+const RULES: Rules = Rules {
+    waiting: 25_000,
+    grace: 60_000,
+    end_after: None,
+};
+
+/// Lifetime of an access token, in ms.
+const LIFETIME: i64 = 1_800_000;
+
+/// Turns in which everything that is under way must come to rest once nothing fails any more.
+const SETTLING_TURNS: usize = 500;
+
+/// One thing that the world does.
+#[derive(Clone, Debug)]
+enum Move {
+    Call(Why),
+    CallLeaves,
+    Served,
+    RetryNow,
+    SignIn,
+    SignOut,
+    /// What is under way ends, so far as the world allows, with this outcome of an exchange.
+    Finish(Answer),
+    Pass(u64),
+    Sleep(i64),
+    LockKeyring(bool),
+    OtherTakesLock(bool),
+    OtherRenews,
+    OtherSignsOut,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Renewed,
+    Lost,
+    Trouble,
+    RetryAfter,
+    NotSent,
+    Ambiguous,
+    /// The server takes the newest refresh token only.
+    Honest,
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    let answer = prop_oneof![
+        3 => Just(Answer::Honest),
+        2 => Just(Answer::Renewed),
+        1 => Just(Answer::Lost),
+        1 => Just(Answer::Trouble),
+        1 => Just(Answer::RetryAfter),
+        1 => Just(Answer::NotSent),
+        1 => Just(Answer::Ambiguous),
+    ];
+    prop_oneof![
+        8 => answer.prop_map(Move::Finish),
+        4 => prop_oneof![Just(Why::Expired), Just(Why::Refused)].prop_map(Move::Call),
+        3 => (1_u64..40_000).prop_map(Move::Pass),
+        1 => Just(Move::CallLeaves),
+        1 => Just(Move::Served),
+        1 => Just(Move::RetryNow),
+        1 => Just(Move::SignIn),
+        1 => Just(Move::SignOut),
+        1 => (0_i64..30_000_000).prop_map(Move::Sleep),
+        1 => any::<bool>().prop_map(Move::LockKeyring),
+        1 => any::<bool>().prop_map(Move::OtherTakesLock),
+        1 => Just(Move::OtherRenews),
+        1 => Just(Move::OtherSignsOut),
+    ]
+}
+
+struct World {
+    state: State,
+    awake: u64,
+    wall: i64,
+    ids: u128,
+    keyring_locked: bool,
+    other_has_lock: bool,
+    vault: Option<(Stamp, Option<i64>)>,
+    file: Option<FileState>,
+    ended: BTreeMap<String, EndingReason>,
+    /// The refresh token that the server takes, by credentials; others only within their grace time.
+    newest: Option<Stamp>,
+    under_way: Option<Action>,
+    in_use: Option<Id>,
+    waiting: BTreeSet<WaiterId>,
+    next_waiter: WaiterId,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut world = Self {
+            state: State::default(),
+            awake: 0,
+            wall: 1_000_000,
+            ids: 0,
+            keyring_locked: false,
+            other_has_lock: false,
+            vault: None,
+            file: None,
+            ended: BTreeMap::new(),
+            newest: None,
+            under_way: None,
+            in_use: None,
+            waiting: BTreeSet::new(),
+            next_waiter: 0,
+        };
+        let view = world.view();
+        world.happen(Event::Opened(view));
+        world.play(Move::SignIn);
+        world.settle();
+        world
+    }
+
+    fn play(&mut self, next: Move) {
+        match next {
+            Move::Call(why) => self.call(why),
+            Move::CallLeaves => {
+                if let Some(waiter) = self.waiting.pop_first() {
+                    self.happen(Event::WaiterLeft(waiter));
+                }
+            }
+            Move::Served => {
+                if let Some(held) = self.state.held {
+                    self.happen(Event::Served(held.credentials));
+                }
+            }
+            Move::RetryNow => self.happen(Event::RetryNow),
+            Move::SignIn => {
+                let session = self.id();
+                let stamp = self.stamp(session, 1);
+                self.newest = Some(stamp);
+                self.happen(Event::SignedIn(stamp));
+            }
+            Move::SignOut => self.happen(Event::SignedOut),
+            Move::Finish(answer) => self.finish(answer),
+            Move::Pass(ms) => self.pass(ms),
+            Move::Sleep(ms) => self.wall += ms,
+            Move::LockKeyring(locked) => self.keyring_locked = locked,
+            Move::OtherTakesLock(takes) => self.other_has_lock = takes && !self.state.locked,
+            Move::OtherRenews => self.other_renews(),
+            Move::OtherSignsOut => self.other_signs_out(),
+        }
+    }
+
+    fn call(&mut self, why: Why) {
+        let Some(seen) = self.state.held else {
+            return;
+        };
+        self.next_waiter += 1;
+        let waiter = self.next_waiter;
+        self.waiting.insert(waiter);
+        self.happen(Event::Needed { waiter, seen, why });
+    }
+
+    fn pass(&mut self, ms: u64) {
+        let until = self.awake + ms;
+        while let Some(wake) = self.state.next_wake(&RULES).filter(|wake| *wake <= until) {
+            let ms = wake.saturating_sub(self.awake);
+            self.awake += ms;
+            self.wall += ms as i64;
+            self.happen(Event::Tick);
+            let again = self.state.next_wake(&RULES);
+            assert!(
+                again.is_none_or(|again| again > wake),
+                "a tick that changes nothing would spin: {:?}",
+                self.state
+            );
+        }
+        let rest = until - self.awake.min(until);
+        self.awake += rest;
+        self.wall += rest as i64;
+    }
+
+    fn other_renews(&mut self) {
+        if self.state.locked || self.keyring_locked {
+            return;
+        }
+        let Some((stored, _)) = self
+            .vault
+            .filter(|(stored, _)| !self.has_ended(stored.session))
+        else {
+            return;
+        };
+        let renewed = self.stamp(stored.session, stored.generation + 1);
+        self.newest = Some(Stamp {
+            begun_at: stored.begun_at,
+            ..renewed
+        });
+        self.vault = self.newest.map(|stamp| (stamp, None));
+        self.file = self.newest.map(|stamp| file(stamp, true));
+        let files = self.files();
+        self.happen(Event::FilesChanged(files));
+    }
+
+    fn other_signs_out(&mut self) {
+        if let Some((stored, _)) = self.vault {
+            let reason = EndingReason::SignedOut;
+            self.ended.insert(stored.session.to_string(), reason);
+            let files = self.files();
+            self.happen(Event::FilesChanged(files));
+        }
+    }
+
+    /// Ends what is under way.
+    fn finish(&mut self, answer: Answer) {
+        let Some(action) = self.under_way.take() else {
+            return;
+        };
+        let event = match action {
+            Action::TakeLock { .. } if self.other_has_lock => Event::LockNotTaken,
+            Action::TakeLock { .. } => Event::LockTaken,
+            Action::Reread => Event::Reread(self.view()),
+            Action::Mark { at } => Event::Marked(self.write(self.state.held, Some(at))),
+            Action::Save(stamp) => {
+                if let Some(reason) = self.ended.get(&stamp.session.to_string()) {
+                    Event::Saved(Err(SaveFailure::Ended(*reason)))
+                } else {
+                    let written = self.write(Some(stamp), None);
+                    Event::Saved(written.map_err(SaveFailure::Vault))
+                }
+            }
+            Action::Remove(session) => {
+                let removed = self.write(None, None).err().map_or(Ok(()), Err);
+                if removed.is_ok()
+                    && self
+                        .vault
+                        .is_some_and(|(stored, _)| stored.session == session)
+                {
+                    self.vault = None;
+                }
+                Event::Removed(removed)
+            }
+            Action::Exchange => Event::Exchanged(self.answer(answer)),
+            other => unreachable!("{other:?} is never under way"),
+        };
+        self.happen(event);
+    }
+
+    fn answer(&mut self, answer: Answer) -> Exchange {
+        let Flight::Exchanging { from, .. } = self.state.flight else {
+            unreachable!("an exchange is under way")
+        };
+        let inconclusive = |token, retry_after| Exchange::Inconclusive { token, retry_after };
+        let newest = self.newest.filter(|newest| newest.session == from.session);
+        let is_newest = newest.is_some_and(|newest| newest.credentials == from.credentials);
+        match answer {
+            Answer::Lost => {
+                // Rotated, and nobody here knows.
+                let stamp = self.stamp(from.session, from.generation + 1);
+                self.newest = Some(Stamp {
+                    begun_at: from.begun_at,
+                    ..stamp
+                });
+                inconclusive(TokenFate::MaybeUsed, None)
+            }
+            Answer::Trouble => inconclusive(TokenFate::NotUsed, None),
+            Answer::RetryAfter => inconclusive(TokenFate::NotUsed, Some(40_000)),
+            Answer::NotSent => inconclusive(TokenFate::NotSent, None),
+            Answer::Ambiguous => Exchange::Rejected { ambiguous: true },
+            Answer::Honest if !is_newest => Exchange::Rejected { ambiguous: false },
+            Answer::Honest | Answer::Renewed => {
+                let stamp = self.stamp(from.session, from.generation + 1);
+                let stamp = Stamp {
+                    begun_at: from.begun_at,
+                    ..stamp
+                };
+                self.newest = Some(stamp);
+                Exchange::Renewed(stamp)
+            }
+        }
+    }
+
+    fn write(&mut self, stamp: Option<Stamp>, mark: Option<i64>) -> Result<(), VaultError> {
+        if self.keyring_locked {
+            return Err(VaultError::Locked);
+        }
+        if let Some(stamp) = stamp {
+            self.vault = Some((stamp, mark));
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) {
+        let before = self.state.clone();
+        let shown = format!("{event:?}");
+        let now = Now {
+            awake: self.awake,
+            wall: self.wall,
+            server: self.wall,
+            random: 7_919 * u64::from(self.ids as u32),
+            in_use: true,
+        };
+        let (state, actions) = step(before.clone(), event, now, &RULES);
+        self.state = state;
+        for action in actions {
+            self.perform(action, &before, &shown);
+        }
+        self.check(&shown);
+    }
+
+    fn perform(&mut self, action: Action, before: &State, event: &str) {
+        match action {
+            Action::TakeLock { .. } => {
+                assert!(!before.locked, "takes its own lock again at {event}");
+                self.begin(action);
+            }
+            Action::Reread => self.begin(action),
+            Action::Mark { .. } | Action::Exchange | Action::Save(_) | Action::Remove(_) => {
+                assert!(
+                    self.state.locked,
+                    "{action:?} without the lock at {event} (I1)"
+                );
+                self.begin(action);
+            }
+            Action::Use(id) => {
+                assert_eq!(self.state.held.map(|held| held.credentials), Some(id));
+                self.in_use = Some(id);
+            }
+            Action::Forget => self.in_use = None,
+            Action::AppendEnded(session, reason) => {
+                if reason == EndingReason::Rejected {
+                    let proven = matches!(before.flight, Flight::Confirming { .. });
+                    assert!(
+                        proven,
+                        "ended without a confirmed rejection at {event} (I6)"
+                    );
+                }
+                self.ended.insert(session.to_string(), reason);
+            }
+            Action::WriteState {
+                of,
+                saved,
+                not_before,
+                failure,
+            } => {
+                let stamp = [self.state.held, Some(self.last_known(of))]
+                    .into_iter()
+                    .flatten()
+                    .find(|stamp| stamp.credentials == of);
+                self.file = stamp.map(|stamp| FileState {
+                    not_before,
+                    last_failure: failure.map(|(token, next_at)| FailureSeen {
+                        credentials: of,
+                        at: self.wall,
+                        token,
+                        next_at,
+                    }),
+                    ..file(stamp, saved)
+                });
+            }
+            Action::WriteEnded(reason) => {
+                if let Some(file) = &mut self.file {
+                    file.ended = Some((reason, self.wall));
+                }
+            }
+            Action::Settle(waiters, _) => {
+                for waiter in waiters {
+                    assert!(
+                        self.waiting.remove(&waiter),
+                        "a waiter is told twice, or after it left, at {event} (I8)"
+                    );
+                }
+            }
+            Action::ReleaseLock
+            | Action::Drop(_)
+            | Action::RevokeHeld
+            | Action::SignInDone
+            | Action::Note(_) => {}
+        }
+    }
+
+    fn begin(&mut self, action: Action) {
+        assert_eq!(
+            self.under_way, None,
+            "two things under way, with {action:?}"
+        );
+        self.under_way = Some(action);
+    }
+
+    fn check(&self, event: &str) {
+        let held = self.state.held.map(|held| held.credentials);
+        assert_eq!(
+            self.in_use, held,
+            "calls use something else than is held, after {event}"
+        );
+        assert_eq!(
+            self.state.held.is_some(),
+            self.state.standing == Standing::Active,
+            "standing and credentials differ after {event}"
+        );
+        if let Some(held) = self.state.held {
+            assert!(
+                !self.has_ended(held.session),
+                "a dead session is used after {event} (I5)"
+            );
+        }
+        assert_eq!(
+            self.state.waiters.iter().copied().collect::<BTreeSet<_>>(),
+            self.waiting,
+            "a waiter is forgotten after {event}"
+        );
+        let rests = matches!(
+            self.state.flight,
+            Flight::Idle | Flight::Pausing { .. } | Flight::Keeping { .. }
+        );
+        assert_eq!(
+            self.under_way.is_none(),
+            rests,
+            "stuck or doubled after {event}: {:?}",
+            self.state
+        );
+        if self.state.flight == Flight::Idle {
+            assert!(
+                !self.state.locked,
+                "the lock is kept for nothing after {event}"
+            );
+            assert!(
+                self.waiting.is_empty(),
+                "somebody waits for nothing after {event}"
+            );
+        }
+        if let (Some(held), Flight::Exchanging { from, .. }) = (self.state.held, self.state.flight)
+        {
+            assert!(!from.supersedes(&held) || from.session != held.session);
+        }
+    }
+
+    /// Lets everything come to rest with a world in which nothing fails.
+    fn settle(&mut self) {
+        self.keyring_locked = false;
+        self.other_has_lock = false;
+        for _ in 0..SETTLING_TURNS {
+            self.finish(Answer::Honest);
+            if self.under_way.is_none()
+                && self.waiting.is_empty()
+                && self.state.flight == Flight::Idle
+            {
+                return;
+            }
+            if self.under_way.is_none() {
+                self.pass(1_000);
+            }
+        }
+        panic!("never comes to rest: {:?}", self.state);
+    }
+
+    fn view(&self) -> View {
+        let vault = if self.keyring_locked {
+            VaultView::Unavailable(VaultError::Locked)
+        } else {
+            match self.vault {
+                None => VaultView::Empty,
+                Some((stamp, _)) if self.has_ended(stamp.session) => {
+                    VaultView::DeadEntry(stamp.session)
+                }
+                Some((stamp, renewing_at)) => VaultView::Entry { stamp, renewing_at },
+            }
+        };
+        View {
+            files: self.files(),
+            vault,
+        }
+    }
+
+    fn files(&self) -> FileView {
+        let ending = |session: Id| self.ended.get(&session.to_string()).copied();
+        FileView {
+            ended: self.state.held.and_then(|held| ending(held.session)),
+            state: self.file.map(|file| FileState {
+                ended: file
+                    .ended
+                    .or_else(|| ending(file.stamp.session).map(|reason| (reason, self.wall))),
+                ..file
+            }),
+        }
+    }
+
+    fn has_ended(&self, session: Id) -> bool {
+        self.ended.contains_key(&session.to_string())
+    }
+
+    fn last_known(&self, credentials: Id) -> Stamp {
+        let vault = self.vault.map(|(stamp, _)| stamp);
+        [vault, self.newest]
+            .into_iter()
+            .flatten()
+            .find(|stamp| stamp.credentials == credentials)
+            .or(self.newest)
+            .expect("somebody signed in")
+    }
+
+    fn id(&mut self) -> Id {
+        self.ids += 1;
+        Id::of(self.ids)
+    }
+
+    fn stamp(&mut self, session: Id, generation: u64) -> Stamp {
+        Stamp {
+            session,
+            begun_at: self.wall + i64::try_from(self.ids).expect("few"),
+            generation,
+            credentials: self.id(),
+            access_until: Some(self.wall + LIFETIME),
+            issued_at: self.wall,
+        }
+    }
+}
+
+fn file(stamp: Stamp, saved: bool) -> FileState {
+    FileState {
+        stamp,
+        ended: None,
+        saved,
+        not_before: None,
+        last_failure: None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_of_events_keeps_the_invariants_and_settles_every_waiter(
+        moves in prop::collection::vec(moves(), 1..80)
+    ) {
+        let mut world = World::new();
+        for next in moves {
+            world.play(next);
+        }
+        world.settle();
+    }
+}

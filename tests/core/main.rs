@@ -1,0 +1,19 @@
+//! What a session does when something goes wrong: scriptable server, scripted vault, manual clock. One binary, for one
+//! link. Real processes, the real keyring and the log capture have their own.
+
+mod config;
+mod decisions;
+mod endings;
+mod fixture;
+mod lost_answers;
+mod manual;
+mod one_renewal;
+mod outages;
+mod replay;
+mod requests;
+mod sharing;
+mod sign_in;
+mod sign_out;
+mod storage;
+mod time;
+mod waiting;

@@ -1,0 +1,345 @@
+//! What never ends a session: everything that a network and a server in trouble can do (I7).
+
+use graphql_session::testing::{AccessField, AuthenticationOn, EMAIL, Fault, Machine, query};
+use graphql_session::{Code, DEFAULT_ACCOUNT, Phase, Session, Unreachable};
+
+use crate::fixture::{MINUTE, SECOND, code, expired, finish, noted, reach, serve, served, start};
+
+/// One attempt goes wrong like this; the session stays, and renews at a later attempt of the same call.
+async fn assert_survives(fault: Fault) {
+    let case = format!("{fault:?}");
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_renewal(fault);
+
+    let reply = machine
+        .clock
+        .run_until(session.execute(query("people")))
+        .await;
+
+    assert_eq!(reply.map(|reply| reply.status), Ok(200), "{case}");
+    let status = session.status();
+    assert_eq!(
+        (status.phase, status.endings),
+        (Phase::SignedIn, 0),
+        "{case}"
+    );
+    assert_eq!(machine.server.counts().renewals, 2, "{case}");
+    assert_eq!(machine.server.counts().renewals_at_once, 1, "{case}");
+}
+
+#[tokio::test]
+async fn http_errors_on_the_renewal_leave_the_session() {
+    for status in [400, 401, 403, 404, 408, 425, 429, 500, 502, 503, 504] {
+        assert_survives(Fault::status(status)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_captive_portal_leaves_the_session() {
+    for status in [200, 302, 403, 511] {
+        assert_survives(Fault::html(status)).await;
+    }
+    assert_survives(Fault::redirect("http://portal.example/login")).await;
+}
+
+#[tokio::test]
+async fn a_redirected_renewal_is_not_followed() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    let elsewhere = Machine::start().await;
+    let address = format!("{}/graphql", elsewhere.server.address());
+    for status in [301, 302, 303, 307, 308] {
+        machine.server.on_renewal(Fault::Answer {
+            status,
+            headers: vec![("location".into(), address.clone())],
+            body: String::new(),
+        });
+    }
+
+    machine.clock.run_until(serve(&session)).await;
+
+    assert_eq!(elsewhere.server.counts().connections, 0);
+    assert_eq!(session.status().endings, 0);
+}
+
+#[tokio::test]
+async fn empty_truncated_stalled_and_undecodable_answers_leave_the_session() {
+    for fault in [
+        Fault::empty(),
+        Fault::Truncate(40),
+        Fault::Truncate(0),
+        Fault::StallInBody,
+        Fault::Stall,
+        Fault::not_json(),
+        Fault::json("[]"),
+        Fault::json("null"),
+        Fault::json("{}"),
+        Fault::json_without_tokens(),
+        Fault::json(
+            r#"{"data":{"renewToken":{"tokens":{"accessOrWorkspaceAgnosticToken":{"token":""}}}}}"#,
+        ),
+        Fault::OtherPersonsTokens,
+    ] {
+        assert_survives(fault).await;
+    }
+}
+
+#[tokio::test]
+async fn reset_and_closed_connections_leave_the_session() {
+    for fault in [Fault::Reset, Fault::Close, Fault::ResetInBody] {
+        assert_survives(fault).await;
+    }
+}
+
+/// The access token is known to have expired, so that the first thing to be sent is a renewal.
+async fn unreachable_at(machine: &Machine, address: &str) -> Session {
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let mut tokens = machine.server.issue(EMAIL).to_tokens();
+    tokens.access_expires_at = Some("2026-01-05T08:00:00Z".parse().expect("a timestamp"));
+    let signing_in = session.sign_in_with_tokens(address, None, tokens);
+    signing_in.await.expect("tokens are taken unseen");
+    // Names and certificates are looked up in real time.
+    machine.clock.wait_for_calm_rounds(100);
+    let outcome = machine
+        .clock
+        .run_until(session.execute(query("people")))
+        .await;
+    let error = outcome.expect_err("nobody is there");
+    assert_eq!(error.code(), Code::Unreachable);
+    assert!(error.retry_after_hint().is_some());
+    session
+}
+
+#[tokio::test]
+async fn a_refused_connection_leaves_the_session() {
+    let machine = Machine::start().await;
+    machine.server.stop().await;
+    let session = unreachable_at(&machine, &machine.server.address()).await;
+    assert_eq!(session.status().phase, Phase::Unreachable);
+    assert!(machine.vault.stored(DEFAULT_ACCOUNT).is_some());
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_resolve_leaves_the_session() {
+    let machine = Machine::start().await;
+    let session = unreachable_at(&machine, "https://holdfast.invalid").await;
+    assert_eq!(session.status().phase, Phase::Unreachable);
+    assert!(machine.vault.stored(DEFAULT_ACCOUNT).is_some());
+}
+
+#[tokio::test]
+async fn a_server_without_tls_behind_https_leaves_the_session() {
+    let machine = Machine::start().await;
+    let address = machine.server.address().replace("http:", "https:");
+    let session = unreachable_at(&machine, &address).await;
+    assert_eq!(session.status().phase, Phase::Unreachable);
+    assert!(machine.vault.stored(DEFAULT_ACCOUNT).is_some());
+    assert_eq!(machine.server.counts().renewals, 0);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_makes_the_session_unreachable_and_its_return_renews_by_itself() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.clock.advance(31 * MINUTE);
+    machine.server.stop().await;
+
+    let calls = start(&session, 8, &query("people"));
+    for outcome in machine.clock.run_until(finish(calls)).await {
+        let error = outcome.expect_err("the server is away");
+        assert_eq!(error.code(), Code::Unreachable);
+        assert!(error.retry_after_hint().is_some());
+    }
+    let status = session.status();
+    assert_eq!(status.phase, Phase::Unreachable);
+    assert_eq!(status.unreachable, Some(Unreachable::Server));
+    assert!(status.next_attempt_at.is_some());
+
+    machine.clock.pass_in_strides(10 * MINUTE, 2 * SECOND).await;
+    let attempts = noted(&session, "attempt_sent");
+    assert!(
+        (20..=120).contains(&attempts),
+        "{attempts} attempts in ten minutes"
+    );
+    assert_eq!(session.status().phase, Phase::Unreachable);
+    assert!(machine.vault.stored(DEFAULT_ACCOUNT).is_some());
+
+    machine.server.start_again();
+    machine.clock.pass(31 * SECOND).await;
+    let status = session.status();
+    assert_eq!((status.phase, status.endings), (Phase::SignedIn, 0));
+    assert_eq!(machine.server.counts().renewals, 1);
+    serve(&session).await;
+}
+
+#[tokio::test]
+async fn while_the_server_is_away_each_new_call_fails_at_once_and_starts_no_attempt_of_its_own() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.clock.advance(31 * MINUTE);
+    machine.server.on_every_renewal(Fault::status(503));
+    let outcome = machine
+        .clock
+        .run_until(session.execute(query("people")))
+        .await;
+    assert_eq!(code(outcome), Code::Unreachable);
+    let before = machine.server.counts();
+
+    for outcome in finish(start(&session, 100, &query("people"))).await {
+        assert_eq!(code(outcome), Code::Unreachable);
+    }
+
+    assert_eq!(machine.server.counts(), before);
+}
+
+#[tokio::test]
+async fn try_now_skips_the_backoff() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.clock.advance(31 * MINUTE);
+    machine.server.on_every_renewal(Fault::status(503));
+    let outcome = machine
+        .clock
+        .run_until(session.execute(query("people")))
+        .await;
+    assert_eq!(code(outcome), Code::Unreachable);
+    machine.server.behave();
+
+    let before = machine.server.counts().renewals;
+    session.retry_now().await;
+    machine
+        .server
+        .wait_for(|counts| counts.renewals == before + 1)
+        .await;
+    // Without a step of the clock.
+    let mut changes = session.changes();
+    let signed_in = changes.wait_for(|status| status.phase == Phase::SignedIn);
+    signed_in.await.expect("the session lives");
+}
+
+#[tokio::test]
+async fn retry_after_in_seconds_and_as_a_date_is_a_floor_and_callers_are_told() {
+    // The clock of a new machine stands at 09:00:00; signing in takes no time.
+    for value in ["120", "Mon, 05 Jan 2026 09:02:00 GMT"] {
+        let machine = Machine::start().await;
+        let session = expired(&machine).await;
+        machine.server.on_renewal(Fault::retry_after(429, value));
+
+        let outcome = machine
+            .clock
+            .run_until(session.execute(query("people")))
+            .await;
+        let error = outcome.expect_err("told to wait");
+        assert_eq!(error.code(), Code::Unreachable, "{value}");
+        let hint = error.retry_after_hint().expect("told when");
+        assert!(
+            (118 * SECOND..=120 * SECOND).contains(&hint),
+            "{value}: {hint:?}"
+        );
+
+        session.retry_now().await;
+        machine.clock.pass(100 * SECOND).await;
+        assert_eq!(machine.server.counts().renewals, 1, "{value}: too early");
+        machine.clock.pass(21 * SECOND).await;
+        assert_eq!(machine.server.counts().renewals, 2, "{value}");
+        assert_eq!(session.status().phase, Phase::SignedIn, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_moved_its_authentication_is_asked_at_the_other_place_within_one_attempt() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine
+        .server
+        .authentication_on(AuthenticationOn::MetadataOnly);
+    machine.server.access_field(AccessField::AccessToken);
+
+    serve(&session).await;
+
+    let asked = machine.server.seen_asking_for("renewToken");
+    assert!((2..=4).contains(&asked.len()), "{} requests", asked.len());
+    assert_eq!(
+        asked.last().map(|seen| seen.path.as_str()),
+        Some("/metadata")
+    );
+    assert_eq!(
+        noted(&session, "attempt_sent"),
+        1,
+        "finding the dialect is no attempt"
+    );
+    assert_eq!(machine.server.counts().exchanged, 1);
+
+    machine.server.expire_access_tokens();
+    serve(&session).await;
+    let again = machine.server.seen_asking_for("renewToken");
+    assert_eq!(
+        again.len(),
+        asked.len() + 1,
+        "the dialect was not remembered"
+    );
+}
+
+#[tokio::test]
+async fn a_schema_error_in_every_dialect_leaves_the_session() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    let unknown =
+        r#"{"errors":[{"message":"Cannot query field \"renewToken\" on type \"Mutation\"."}]}"#;
+    for _ in 0..4 {
+        machine.server.on_renewal(Fault::json(unknown));
+    }
+
+    machine.clock.run_until(serve(&session)).await;
+
+    assert_eq!(noted(&session, "attempt_sent"), 2);
+    assert_eq!(session.status().endings, 0);
+}
+
+#[tokio::test]
+async fn calls_keep_using_a_working_access_token_while_the_early_renewal_fails() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.server.on_every_renewal(Fault::status(503));
+    let mut phases = session.changes();
+    phases.mark_unchanged();
+    for _ in 0..28 {
+        machine.clock.pass_in_strides(MINUTE, 5 * SECOND).await;
+        machine.clock.run_until(serve(&session)).await;
+    }
+
+    let counts = machine.server.counts();
+    assert!(counts.renewals >= 1, "nothing was renewed ahead of expiry");
+    assert_eq!(counts.calls_refused, 0);
+    assert_eq!(session.status().phase, Phase::SignedIn);
+    assert!(
+        !phases.has_changed().expect("the session lives"),
+        "somebody was disturbed"
+    );
+
+    machine.server.behave();
+    machine.clock.pass(MINUTE).await;
+    reach(&machine, &session, Phase::SignedIn).await;
+    assert_eq!(machine.server.counts().exchanged, 1);
+}
+
+#[tokio::test]
+async fn an_outage_after_expiry_gives_every_waiter_one_error_with_a_time_and_deletes_nothing() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_every_renewal(Fault::status(502));
+    let stored = machine.vault.stored(DEFAULT_ACCOUNT);
+
+    let calls = start(&session, 30, &query("people"));
+    for outcome in machine.clock.run_until(finish(calls)).await {
+        let error = outcome.expect_err("an outage");
+        assert_eq!(error.code(), Code::Unreachable);
+        assert!(error.retry_after_hint().is_some());
+    }
+
+    assert_eq!(noted(&session, "waiters_told"), 1);
+    assert_eq!(session.status().endings, 0);
+    let still = machine.vault.stored(DEFAULT_ACCOUNT);
+    assert_eq!(still.is_some(), stored.is_some());
+}

@@ -1,0 +1,226 @@
+//! What goes out and what comes back: named endpoints, allowed headers, untouched bytes (I11).
+
+use graphql_session::testing::{Fault, Machine, call, mutation, query};
+use graphql_session::{Call, Code, DEFAULT_ACCOUNT, Session};
+
+use crate::fixture::{MINUTE, code, expired, finish, served, start};
+
+#[tokio::test]
+async fn a_replys_bytes_are_handed_on_untouched() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    for body in [
+        "{\"data\":{\"zebra\":12345678901234567890123,\"apple\":1.50}}",
+        "{ \"data\" : {\"b\":[1.0, -0],\n\t\"a\":1,\"b\":null,\"text\":\"\\u00e9é\\/\"} }\r\n ",
+        "{\"data\":{\"beyond a double\":1e400}}",
+    ] {
+        machine.server.answer("people", body);
+        let reply = session.execute(query("people")).await.expect("served");
+        assert_eq!(reply.body, body);
+        let content_type = reply.content_type.as_deref();
+        assert_eq!(content_type, Some("application/json; charset=utf-8"));
+
+        machine.server.expire_access_tokens();
+        let reply = session.execute(query("people")).await.expect("replayed");
+        assert_eq!(reply.body, body);
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_is_no_json_is_handed_on_with_its_status() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.server.on_call(Fault::html(500));
+
+    let reply = session.execute(query("people")).await.expect("handed on");
+
+    assert_eq!(reply.status, 500);
+    assert_eq!(reply.content_type.as_deref(), Some("text/html"));
+    assert!(reply.body.starts_with(b"<!doctype html>"));
+}
+
+#[tokio::test]
+async fn unknown_endpoints_and_addresses_are_refused_without_a_request() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let before = machine.server.counts();
+    let elsewhere = Machine::start().await;
+
+    for endpoint in [
+        "",
+        "admin",
+        "GraphQL",
+        "/graphql",
+        "/rest/people",
+        "graphql/../rest/people",
+        "//evil.example/graphql",
+        "https://evil.example/graphql",
+        &format!("{}/graphql", elsewhere.server.address()),
+    ] {
+        let outcome = session.execute(call(endpoint, "query", "people")).await;
+        assert_eq!(code(outcome), Code::InvalidRequest, "{endpoint}");
+    }
+
+    assert_eq!(machine.server.counts(), before);
+    assert_eq!(elsewhere.server.counts().connections, 0);
+}
+
+#[tokio::test]
+async fn headers_that_could_carry_credentials_or_lie_about_the_way_are_refused() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let before = machine.server.counts();
+
+    for name in [
+        "Authorization",
+        "authorization",
+        "Cookie",
+        "Host",
+        "Proxy-Authorization",
+        "X-Forwarded-For",
+        "Connection",
+        "Content-Length",
+        "Transfer-Encoding",
+        "bad name",
+        "",
+    ] {
+        let mut call = query("people");
+        call.headers = vec![(name.into(), "value".into())];
+        assert_eq!(
+            code(session.execute(call).await),
+            Code::InvalidRequest,
+            "{name}"
+        );
+    }
+    let mut call = query("people");
+    call.headers = vec![("x-trace".into(), "one\r\nauthorization: two".into())];
+    assert_eq!(code(session.execute(call).await), Code::InvalidRequest);
+
+    assert_eq!(machine.server.counts(), before);
+}
+
+#[tokio::test]
+async fn allowed_headers_arrive_and_the_session_sets_authorization_itself() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let mut call = query("people");
+    call.headers = vec![
+        ("Accept-Language".into(), "de".into()),
+        ("X-Request-Id".into(), "7".into()),
+    ];
+
+    session.execute(call).await.expect("served");
+
+    let seen = machine.server.seen_asking_for("people").remove(0);
+    assert_eq!(seen.header("accept-language"), Some("de"));
+    assert_eq!(seen.header("x-request-id"), Some("7"));
+    assert_eq!(seen.header("content-type"), Some("application/json"));
+    assert_eq!(seen.header("cookie"), None);
+    let bearer = seen.header("authorization").expect("set by the session");
+    assert!(bearer.starts_with("Bearer ey"));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_carries_no_authorization_elsewhere() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let elsewhere = Machine::start().await;
+    let address = format!("{}/graphql", elsewhere.server.address());
+    machine.server.on_call(Fault::redirect(address));
+
+    let reply = session.execute(query("people")).await.expect("handed on");
+
+    assert_eq!(reply.status, 302);
+    assert_eq!(elsewhere.server.counts().connections, 0);
+}
+
+#[tokio::test]
+async fn a_reply_over_the_limit_is_refused_and_not_handed_on() {
+    let machine = Machine::start().await;
+    let mut config = machine.config(DEFAULT_ACCOUNT);
+    config.limits.reply_bytes = 1_000;
+    let session = Session::open(config).await.expect("opens");
+    machine.sign_in(&session).await;
+    machine
+        .server
+        .answer("people", format!("{{\"data\":\"{}\"}}", "x".repeat(2_000)));
+
+    let outcome = session.execute(query("people")).await;
+
+    assert_eq!(code(outcome), Code::TooLarge);
+}
+
+#[tokio::test]
+async fn at_most_so_many_calls_as_configured_are_on_the_wire_and_the_rest_queue() {
+    let machine = Machine::start().await;
+    let mut config = machine.config(DEFAULT_ACCOUNT);
+    config.limits.concurrent_calls = 3;
+    let session = Session::open(config).await.expect("opens");
+    machine.sign_in(&session).await;
+    let gate = graphql_session::testing::Gate::new();
+    machine.server.on_every_call(Fault::hold(&gate));
+
+    let calls = start(&session, 10, &query("people"));
+    machine.server.wait_for(|counts| counts.calls == 3).await;
+    machine.clock.quiet().await;
+    assert_eq!(machine.server.counts().calls, 3);
+    gate.open();
+
+    for outcome in finish(calls).await {
+        assert_eq!(outcome.expect("served").status, 200);
+    }
+}
+
+#[tokio::test]
+async fn waiters_do_not_take_the_places_of_calls_on_the_wire() {
+    let machine = Machine::start().await;
+    let mut config = machine.config(DEFAULT_ACCOUNT);
+    config.limits.concurrent_calls = 1;
+    let session = Session::open(config).await.expect("opens");
+    machine.sign_in(&session).await;
+    machine.server.expire_access_tokens();
+    let gate = graphql_session::testing::Gate::new();
+    machine.server.on_renewal(Fault::hold(&gate));
+
+    let calls = start(&session, 5, &query("people"));
+    machine
+        .server
+        .wait_for(|counts| counts.calls_refused == 5)
+        .await;
+    gate.open();
+
+    for outcome in finish(calls).await {
+        assert_eq!(outcome.expect("replayed").status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_a_session_fails_without_a_request() {
+    let machine = Machine::start().await;
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    for call in [
+        query("people"),
+        mutation("createPerson"),
+        Call::new("graphql", ""),
+    ] {
+        assert_eq!(code(session.execute(call).await), Code::SignedOut);
+    }
+    assert_eq!(machine.server.counts().connections, 0);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_graphql_is_sent_as_it_is_and_counts_as_a_mutation() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.clock.advance(45 * MINUTE);
+    let odd = Call::new("graphql", r#"[{"query":"{ people { id } }"}]"#);
+
+    let reply = session
+        .execute(odd)
+        .await
+        .expect("the server says what it thinks");
+
+    let seen = machine.server.seen().pop().expect("arrived");
+    assert_eq!(seen.body, br#"[{"query":"{ people { id } }"}]"#);
+    assert_eq!(reply.status, 200);
+}

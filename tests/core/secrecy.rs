@@ -1,0 +1,196 @@
+//! No token and no password leaves a session, whatever happens to it (I11). A test binary of its own, for it owns the
+//! process's one logger: every event of every crate, at the finest level.
+
+#[allow(dead_code)] // each test binary uses its part
+mod fixture;
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use graphql_session::testing::{EMAIL, Fault, Machine, PASSWORD, VaultCall, call, mutation, query};
+use graphql_session::{DEFAULT_ACCOUNT, Error, Phase, Session, VaultError};
+
+use crate::fixture::{MINUTE, expired, reach, serve};
+
+/// Everything that any crate of this process logs.
+#[derive(Clone, Default)]
+struct LogCapture {
+    text: Arc<Mutex<Vec<u8>>>,
+}
+
+impl LogCapture {
+    fn install() -> Self {
+        let capture = Self::default();
+        let writer = capture.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .init();
+        capture
+    }
+
+    fn text(&self) -> String {
+        let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+impl io::Write for LogCapture {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whatever a session shows of itself.
+#[derive(Default)]
+struct Shown(String);
+
+impl Shown {
+    fn session(&mut self, session: &Session) {
+        let status = serde_json::to_string(&session.status()).expect("a status is JSON");
+        let journal = serde_json::to_string(&session.journal()).expect("a journal is JSON");
+        let _ = writeln!(
+            self.0,
+            "{session:?} {status} {journal} {:?}",
+            session.journal()
+        );
+    }
+
+    fn error<T>(&mut self, outcome: Result<T, Error>) {
+        if let Err(error) = outcome {
+            let _ = writeln!(self.0, "{error} {error:?} {:?}", error.code());
+        }
+    }
+
+    fn folder(&mut self, folder: &Path) {
+        for file in std::fs::read_dir(folder).expect("the state folder is there") {
+            let path = file.expect("an entry").path();
+            let text = std::fs::read(&path).expect("a readable file");
+            let _ = writeln!(self.0, "{path:?} {}", String::from_utf8_lossy(&text));
+        }
+    }
+}
+
+/// A full life: sign-in refused and done, calls, renewals of every outcome, a keyring in trouble, endings, sign-out.
+async fn live(machine: &Machine, shown: &mut Shown) {
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let address = machine.server.address();
+    let mut wrong = machine.server.person();
+    wrong.password = "a wrong password".into();
+    let _ = writeln!(shown.0, "{wrong:?} {:?}", machine.server.person());
+    shown.error(session.sign_in(&address, wrong).await);
+    machine.sign_in(&session).await;
+    serve(&session).await;
+    shown.session(&session);
+
+    // A server that quotes the token that it did not like.
+    machine.server.expire_access_tokens();
+    let token = machine.server.secrets().pop().expect("issued");
+    machine
+        .server
+        .on_renewal(Fault::refuse("INTERNAL_SERVER_ERROR", &token, &token));
+    machine.server.on_renewal(Fault::rotate_then_drop());
+    machine.server.on_renewal(Fault::ResetInBody);
+    machine.server.on_renewal(Fault::Truncate(300));
+    machine.clock.run_until(serve(&session)).await;
+    let change = mutation("createPerson");
+    let _ = writeln!(shown.0, "{change:?}");
+    let reply = session.execute(change).await;
+    let _ = writeln!(shown.0, "{reply:?}");
+
+    // A keyring that fails, panics, and comes back.
+    machine.server.expire_access_tokens();
+    machine.vault.panic_next(VaultCall::Write);
+    machine
+        .vault
+        .fail_next(VaultCall::Write, 1, VaultError::Failed);
+    machine.clock.run_until(serve(&session)).await;
+    shown.session(&session);
+    machine.clock.pass(MINUTE).await;
+
+    // An outage, and what callers are told.
+    machine.server.expire_access_tokens();
+    machine
+        .server
+        .on_every_renewal(Fault::redirect(format!("http://portal.example/?t={token}")));
+    let outcome = machine
+        .clock
+        .run_until(session.execute(query("people")))
+        .await;
+    shown.error(outcome);
+    machine.server.behave();
+    reach(machine, &session, Phase::SignedIn).await;
+    shown.error(session.execute(call(&token, "query", "people")).await);
+    shown.session(&session);
+
+    // A restart; an entry that is damaged; an ending; tokens from elsewhere; a sign-out.
+    drop(session);
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    serve(&session).await;
+    let stored = machine.vault.stored(DEFAULT_ACCOUNT).expect("stored");
+    machine
+        .vault
+        .replace(DEFAULT_ACCOUNT, &stored[..stored.len() - 20]);
+    let beside = machine.session(DEFAULT_ACCOUNT).await;
+    shown.session(&beside);
+    drop(beside);
+    machine.vault.replace(DEFAULT_ACCOUNT, stored);
+    machine.server.expire_access_tokens();
+    machine.server.revoke_sessions();
+    shown.error(session.execute(query("people")).await);
+    shown.session(&session);
+    let tokens = machine.server.issue(EMAIL).to_tokens();
+    let _ = writeln!(shown.0, "{tokens:?}");
+    let signing_in = session.sign_in_with_tokens(&address, None, tokens);
+    signing_in.await.expect("signed in");
+    serve(&session).await;
+    session.sign_out().await;
+    machine.clock.pass(MINUTE).await;
+    shown.session(&session);
+    shown.folder(machine.folder());
+}
+
+#[tokio::test]
+async fn a_full_run_shows_no_token_and_no_password_in_logs_errors_journal_status_debug_and_files() {
+    let capture = LogCapture::install();
+    let machine = Machine::start().await;
+    let mut shown = Shown::default();
+    live(&machine, &mut shown).await;
+    // A panic's message goes to the log of whoever runs the application: it is tested with the rest.
+    let ended = expired(&machine.another()).await;
+    shown.session(&ended);
+
+    let log = capture.text();
+    assert!(
+        log.contains("graphql_session"),
+        "the session's own events are missing"
+    );
+    assert!(log.contains("hyper"), "other crates' events are missing");
+    assert!(log.contains("TRACE"), "the finest level is missing");
+    let secrets = machine.server.secrets();
+    assert!(
+        secrets.len() >= 12,
+        "only {} tokens were issued",
+        secrets.len()
+    );
+    for secret in &secrets {
+        // The head of a JWT is the same in all of them; what follows is secret, in parts, too.
+        for part in secret.split('.').skip(1) {
+            assert!(!log.contains(part), "a token is in the log");
+            assert!(!shown.0.contains(part), "a token is shown");
+        }
+    }
+    for password in [PASSWORD, "a wrong password"] {
+        assert!(!log.contains(password), "a password is in the log");
+        assert!(!shown.0.contains(password), "a password is shown");
+    }
+}

@@ -1,0 +1,260 @@
+//! Several sessions on one machine, as several processes are: one folder, one keyring, one lock (I1, I5, I6).
+
+use graphql_session::testing::{EMAIL, Fault, Gate, Machine, VaultCall, query};
+use graphql_session::{
+    Code, DEFAULT_ACCOUNT, EndingReason, Phase, Session, Unreachable, VaultError,
+};
+use serde_json::{Value, json};
+
+use crate::fixture::{MINUTE, SECOND, code, finish, noted, reach, serve, served, start_one};
+
+/// Two processes with one session, each of which has served a call.
+async fn two(machine: &Machine) -> (Session, Session) {
+    let first = served(machine).await;
+    let second = machine.session(DEFAULT_ACCOUNT).await;
+    serve(&second).await;
+    (first, second)
+}
+
+#[tokio::test]
+async fn two_processes_that_see_the_expiry_together_make_one_renewal_and_one_adoption() {
+    let machine = Machine::start().await;
+    let (first, second) = two(&machine).await;
+    machine.server.expire_access_tokens();
+    let gate = Gate::new();
+    machine.server.on_renewal(Fault::hold(&gate));
+
+    let calls = vec![
+        start_one(&first, query("people")),
+        start_one(&second, query("people")),
+    ];
+    machine
+        .server
+        .wait_for(|counts| counts.calls_refused == 2 && counts.renewals == 1)
+        .await;
+    gate.open();
+
+    for outcome in finish(calls).await {
+        assert_eq!(outcome.expect("replayed").status, 200);
+    }
+    let counts = machine.server.counts();
+    assert_eq!((counts.renewals, counts.exchanged), (1, 1));
+    assert_eq!(noted(&first, "adopted") + noted(&second, "adopted"), 1);
+    assert_eq!(noted(&first, "renewed") + noted(&second, "renewed"), 1);
+}
+
+#[tokio::test]
+async fn a_process_that_comes_later_adopts_without_a_renewal() {
+    let machine = Machine::start().await;
+    let (first, second) = two(&machine).await;
+    machine.server.expire_access_tokens();
+    serve(&first).await;
+
+    serve(&second).await;
+
+    assert_eq!(machine.server.counts().renewals, 1);
+    assert_eq!(noted(&second, "adopted"), 1);
+}
+
+/// 1. A renewal is on the wire.
+/// 2. Something newer appears in the vault, as another process that lost its lock would put it there.
+/// 3. The renewal is rejected: the token was spent by whoever wrote the newer one.
+#[tokio::test]
+async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_logout() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.server.expire_access_tokens();
+    let gate = Gate::new();
+    let fault = Fault::refuse(
+        "FORBIDDEN",
+        "FORBIDDEN_EXCEPTION",
+        "Suspicious activity detected.",
+    );
+    machine.server.on_renewal(Fault::hold_then(&gate, fault));
+    let call = start_one(&session, query("people"));
+    machine.server.wait_for(|counts| counts.renewals == 1).await;
+    let stored = machine.vault.stored(DEFAULT_ACCOUNT).expect("saved");
+    let mut newer: Value = serde_json::from_str(&stored).expect("a record");
+    let issued = machine.server.issue(EMAIL);
+    newer["generation"] = json!(2);
+    newer["credentials"] = json!("000000000000000000000000000000ff");
+    newer["access"] = json!(issued.access);
+    newer["refresh"] = json!(issued.refresh);
+    newer["renewing_at"] = Value::Null;
+    machine.vault.replace(DEFAULT_ACCOUNT, newer.to_string());
+
+    gate.open();
+
+    let outcome = finish(vec![call]).await.remove(0);
+    assert_eq!(outcome.expect("replayed with the newer ones").status, 200);
+    assert_eq!(session.status().endings, 0);
+    assert_eq!(noted(&session, "adopted"), 1);
+    assert_eq!(
+        machine.vault.stored(DEFAULT_ACCOUNT),
+        Some(newer.to_string())
+    );
+}
+
+#[tokio::test]
+async fn one_signs_out_and_the_other_learns_it_within_two_seconds_and_sends_nothing_more() {
+    let machine = Machine::start().await;
+    let (first, second) = two(&machine).await;
+    let before = machine.server.counts().calls;
+
+    first.sign_out().await;
+    machine.clock.pass(2 * SECOND).await;
+
+    assert_eq!(second.status().phase, Phase::SignedOut);
+    assert_eq!(
+        second.status().endings,
+        0,
+        "a person's sign-out is no ending"
+    );
+    assert_eq!(code(second.execute(query("people")).await), Code::SignedOut);
+    assert_eq!(machine.server.counts().calls, before);
+}
+
+#[tokio::test]
+async fn an_ending_in_one_process_is_one_ending_in_the_other() {
+    let machine = Machine::start().await;
+    let (first, second) = two(&machine).await;
+    machine.server.expire_access_tokens();
+    machine.server.revoke_sessions();
+
+    assert_eq!(code(first.execute(query("people")).await), Code::SignedOut);
+    machine.clock.pass(2 * SECOND).await;
+
+    for session in [&first, &second] {
+        let status = session.status();
+        assert_eq!((status.phase, status.endings), (Phase::Ended, 1));
+        let reason = status.ending.map(|ending| ending.reason);
+        assert_eq!(reason, Some(EndingReason::Rejected));
+    }
+    assert_eq!(machine.server.counts().renewals, 1);
+}
+
+#[tokio::test]
+async fn a_refused_call_of_the_other_process_after_a_sign_out_is_not_replayed() {
+    let machine = Machine::start().await;
+    let (first, second) = two(&machine).await;
+    let gate = Gate::new();
+    machine
+        .server
+        .on_call(Fault::hold_then(&gate, Fault::access_refused()));
+    let late = start_one(&second, query("companies"));
+    machine
+        .server
+        .wait_for(|counts| counts.by_name.contains_key("graphql companies"))
+        .await;
+    first.sign_out().await;
+
+    gate.open();
+
+    assert_eq!(code(finish(vec![late]).await.remove(0)), Code::SignedOut);
+    let counts = machine.server.counts();
+    assert_eq!(counts.by_name["graphql companies"], 1);
+    assert_eq!(counts.renewals, 0);
+}
+
+#[tokio::test]
+async fn a_new_sign_in_in_one_process_is_taken_over_by_the_other() {
+    let machine = Machine::start().await;
+    machine
+        .server
+        .add_person("grace@example.com", "another password");
+    let (first, second) = two(&machine).await;
+    let mut person = machine.server.person();
+    person.email = "grace@example.com".into();
+    person.password = "another password".into();
+    let address = machine.server.address();
+    first.sign_in(&address, person).await.expect("signed in");
+
+    machine.clock.pass(2 * SECOND).await;
+
+    let status = second.status();
+    assert_eq!(status.phase, Phase::SignedIn);
+    assert_eq!(status.person.as_deref(), Some("grace@example.com"));
+    let reply = second.execute(query("currentUser")).await.expect("served");
+    assert!(String::from_utf8_lossy(&reply.body).contains("grace@example.com"));
+}
+
+#[tokio::test]
+async fn a_sign_in_after_a_sign_out_is_taken_over_by_a_process_that_was_signed_out() {
+    let machine = Machine::start().await;
+    let (first, second) = two(&machine).await;
+    first.sign_out().await;
+    machine.clock.pass(2 * SECOND).await;
+    assert_eq!(second.status().phase, Phase::SignedOut);
+
+    machine.sign_in(&first).await;
+    reach(&machine, &second, Phase::SignedIn).await;
+
+    serve(&second).await;
+}
+
+/// One rotates the token and cannot save the new one: the stored one is spent, and nobody else may send it.
+#[tokio::test]
+async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent_token() {
+    let machine = Machine::start().await;
+    machine.server.grace(None);
+    let (first, second) = two(&machine).await;
+    machine.server.expire_access_tokens();
+    let gate = Gate::new();
+    machine.server.on_renewal(Fault::hold(&gate));
+    let call = start_one(&first, query("people"));
+    machine.server.wait_for(|counts| counts.renewals == 1).await;
+    machine.vault.fail(VaultCall::Write, VaultError::Failed);
+    gate.open();
+    assert!(finish(vec![call]).await.remove(0).is_ok());
+
+    let outcome = machine
+        .clock
+        .run_until(second.execute(query("people")))
+        .await;
+    assert_eq!(code(outcome), Code::Unreachable);
+    assert_eq!(
+        second.status().unreachable,
+        Some(Unreachable::HeldByOtherProcess)
+    );
+    assert_eq!(
+        machine.server.counts().renewals,
+        1,
+        "the spent token was sent"
+    );
+    serve(&first).await;
+
+    machine.vault.work_again();
+    // Taking a lock that was just let go takes 20 ms of real time.
+    machine.clock.wait_for_calm_rounds(100);
+    reach(&machine, &second, Phase::SignedIn).await;
+    machine.clock.run_until(serve(&second)).await;
+    assert_eq!(machine.server.counts().renewals, 1);
+    assert_eq!(first.status().endings + second.status().endings, 0);
+}
+#[tokio::test]
+async fn one_outage_is_one_series_of_attempts_and_not_one_per_process() {
+    async fn attempts(processes: usize) -> u64 {
+        let machine = Machine::start().await;
+        let mut sessions = vec![served(&machine).await];
+        for _ in 1..processes {
+            sessions.push(machine.session(DEFAULT_ACCOUNT).await);
+        }
+        machine.clock.advance(31 * MINUTE);
+        machine.server.on_every_renewal(Fault::status(503));
+        for session in &sessions {
+            let outcome = machine
+                .clock
+                .run_until(session.execute(query("people")))
+                .await;
+            assert_eq!(code(outcome), Code::Unreachable);
+        }
+        machine.clock.pass(5 * MINUTE).await;
+        assert_eq!(machine.server.counts().renewals_at_once, 1);
+        machine.server.counts().renewals
+    }
+    let (alone, together) = (attempts(1).await, attempts(4).await);
+    assert!(
+        together <= 2 * alone,
+        "{together} attempts of four against {alone} of one"
+    );
+}

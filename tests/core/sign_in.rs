@@ -1,0 +1,285 @@
+//! Signing in, and every way in which it is refused.
+
+use graphql_session::testing::{AccessField, AuthenticationOn, EMAIL, Fault, Machine, query};
+use graphql_session::{Code, DEFAULT_ACCOUNT, Origin, Person, Phase, Session, Storage};
+
+use crate::fixture::{code, serve, served};
+
+fn person(email: &str, password: &str) -> Person {
+    Person {
+        email: email.into(),
+        password: password.into(),
+    }
+}
+
+#[tokio::test]
+async fn a_person_signs_in_and_the_status_says_who_and_where() {
+    let machine = Machine::start().await;
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    assert_eq!(session.status().phase, Phase::SignedOut);
+    let address = machine.server.address();
+
+    // As people paste it: with the path of the page they were looking at.
+    let pasted = format!("{address}/objects/people");
+    let signing_in = session.sign_in(&pasted, machine.server.person());
+    let status = signing_in.await.expect("signed in");
+
+    assert_eq!(status.phase, Phase::SignedIn);
+    assert_eq!(status.server, Some(address));
+    assert_eq!(status.person.as_deref(), Some(EMAIL));
+    assert_eq!(status.storage, Storage::Saved);
+    assert_eq!(status, session.status());
+    serve(&session).await;
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_code_and_leaves_nobody_signed_in() {
+    let machine = Machine::start().await;
+    machine.server.ask_second_factor(EMAIL);
+    machine
+        .server
+        .add_person("grace@example.com", "another password");
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let address = machine.server.address();
+    let elsewhere = address.replace("127.0.0.1", "localhost");
+
+    for (server, person, expected) in [
+        (
+            &address,
+            person("grace@example.com", "wrong"),
+            Code::WrongPassword,
+        ),
+        (
+            &address,
+            person("nobody@example.com", "any"),
+            Code::UnknownUser,
+        ),
+        (
+            &address,
+            machine.server.person(),
+            Code::SecondFactorRequired,
+        ),
+        (
+            &elsewhere,
+            person("grace@example.com", "another password"),
+            Code::NotThisServer,
+        ),
+    ] {
+        assert_eq!(code(session.sign_in(server, person).await), expected);
+    }
+    assert_eq!(session.status().phase, Phase::SignedOut);
+    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
+    assert_eq!(machine.server.counts().sign_ins, 0);
+}
+
+#[tokio::test]
+async fn each_trouble_on_the_way_has_its_code() {
+    for (fault, expected) in [
+        (Fault::status(503), Code::NoAnswer),
+        (Fault::status(429), Code::NoAnswer),
+        (Fault::html(200), Code::NotThisServer),
+        (Fault::status(404), Code::NotThisServer),
+        (
+            Fault::redirect("https://login.example"),
+            Code::NotThisServer,
+        ),
+        (Fault::Reset, Code::NoAnswer),
+        (Fault::Stall, Code::NoAnswer),
+        (Fault::Truncate(10), Code::NoAnswer),
+        (
+            Fault::refuse("INTERNAL_SERVER_ERROR", "", "connect ECONNREFUSED"),
+            Code::NoAnswer,
+        ),
+        (
+            Fault::refuse("BAD_USER_INPUT", "", "Limit reached."),
+            Code::NoAnswer,
+        ),
+        (
+            Fault::refuse("FORBIDDEN", "", "Email not verified"),
+            Code::SignInRefused,
+        ),
+    ] {
+        let case = format!("{fault:?}");
+        let machine = Machine::start().await;
+        let session = machine.session(DEFAULT_ACCOUNT).await;
+        machine.server.on_sign_in(fault);
+        let address = machine.server.address();
+        let signing_in = session.sign_in(&address, machine.server.person());
+        let outcome = machine.clock.run_until(signing_in).await;
+        assert_eq!(code(outcome), expected, "{case}");
+        assert_eq!(session.status().phase, Phase::SignedOut, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_no_answer() {
+    let machine = Machine::start().await;
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    machine.server.stop().await;
+    let address = machine.server.address();
+
+    assert_eq!(code(session.check_server(&address).await), Code::NoAnswer);
+    let outcome = session.sign_in(&address, machine.server.person()).await;
+    assert_eq!(code(outcome), Code::NoAnswer);
+}
+
+#[tokio::test]
+async fn a_failed_sign_in_leaves_the_session_that_is_there() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let address = machine.server.address();
+
+    let outcome = session.sign_in(&address, person(EMAIL, "wrong")).await;
+
+    assert_eq!(code(outcome), Code::WrongPassword);
+    assert_eq!(session.status().phase, Phase::SignedIn);
+    serve(&session).await;
+}
+
+#[tokio::test]
+async fn older_and_newer_servers_are_signed_in_to_as_well() {
+    for (on, field) in [
+        (AuthenticationOn::BothEndpoints, AccessField::AccessToken),
+        (
+            AuthenticationOn::MetadataOnly,
+            AccessField::AccessOrWorkspaceAgnosticToken,
+        ),
+        (AuthenticationOn::MetadataOnly, AccessField::AccessToken),
+    ] {
+        let machine = Machine::start().await;
+        machine.server.authentication_on(on);
+        machine.server.access_field(field);
+        let session = served(&machine).await;
+
+        machine.server.expire_access_tokens();
+        serve(&session).await;
+
+        let counts = machine.server.counts();
+        assert_eq!(
+            (counts.renewals, counts.exchanged),
+            (1, 1),
+            "the dialect is remembered"
+        );
+    }
+}
+
+#[tokio::test]
+async fn tokens_from_elsewhere_sign_in_and_renew() {
+    let machine = Machine::start().await;
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let issued = machine.server.issue(EMAIL);
+    let address = machine.server.address();
+
+    let email = Some(EMAIL.to_owned());
+    let signing_in = session.sign_in_with_tokens(&address, email, issued.to_tokens());
+    assert_eq!(signing_in.await.expect("signed in").phase, Phase::SignedIn);
+    serve(&session).await;
+    machine.server.expire_access_tokens();
+    serve(&session).await;
+
+    let counts = machine.server.counts();
+    assert_eq!((counts.sign_ins, counts.renewals), (0, 1));
+}
+
+#[tokio::test]
+async fn tokens_without_a_refresh_token_are_no_session() {
+    let machine = Machine::start().await;
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let mut tokens = machine.server.issue(EMAIL).to_tokens();
+    tokens.refresh = None;
+    let address = machine.server.address();
+
+    let outcome = session.sign_in_with_tokens(&address, None, tokens).await;
+
+    assert_eq!(code(outcome), Code::InvalidRequest);
+    assert_eq!(session.status().phase, Phase::SignedOut);
+}
+
+#[tokio::test]
+async fn with_a_configured_server_no_other_one_is_signed_in_to() {
+    let machine = Machine::start().await;
+    let other = Machine::start().await;
+    let mut config = machine.config(DEFAULT_ACCOUNT);
+    config.server = Some(machine.server.address());
+    let session = Session::open(config).await.expect("opens");
+
+    let address = other.server.address();
+    let outcome = session.sign_in(&address, other.server.person()).await;
+    assert_eq!(code(outcome), Code::InvalidAddress);
+    assert_eq!(
+        code(session.check_server(&address).await),
+        Code::InvalidAddress
+    );
+    assert_eq!(other.server.counts().connections, 0);
+
+    machine.sign_in(&session).await;
+}
+
+#[tokio::test]
+async fn checking_a_server_tells_a_twenty_server_from_another() {
+    let machine = Machine::start().await;
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+
+    let check = session
+        .check_server(&machine.server.address())
+        .await
+        .expect("answers");
+
+    assert_eq!(check.origin, machine.server.address());
+    assert_eq!(check.protocol, "twenty");
+    assert_eq!(session.status().phase, Phase::SignedOut);
+}
+
+#[test]
+fn plain_http_is_for_loopback_addresses_only() {
+    for address in [
+        "http://127.0.0.1:3000",
+        "http://127.8.8.8",
+        "http://localhost:3000",
+        "http://apple.localhost:3000",
+        "http://[::1]:3000",
+        "https://crm.example.com",
+        "crm.example.com",
+        "  https://crm.example.com/objects/people?view=1  ",
+    ] {
+        assert!(Origin::parse(address).is_ok(), "{address}");
+    }
+    for address in [
+        "http://crm.example.com",
+        "http://192.168.1.5:3000",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+        "http://0.0.0.0:3000",
+        "ftp://crm.example.com",
+        "javascript:alert(1)",
+        "https://",
+        "https://ada:secret@crm.example.com",
+        "",
+        "not an address",
+    ] {
+        let outcome = Origin::parse(address);
+        assert_eq!(code(outcome), Code::InvalidAddress, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_sign_in_replaces_the_first_session_and_revokes_it() {
+    let machine = Machine::start().await;
+    machine
+        .server
+        .add_person("grace@example.com", "another password");
+    let session = served(&machine).await;
+    let address = machine.server.address();
+
+    let grace = person("grace@example.com", "another password");
+    let status = session.sign_in(&address, grace).await.expect("signed in");
+
+    assert_eq!(status.person.as_deref(), Some("grace@example.com"));
+    assert_eq!(status.endings, 0, "a sign-in is no ending");
+    machine
+        .server
+        .wait_for(|counts| counts.sign_outs == 1)
+        .await;
+    let reply = session.execute(query("currentUser")).await.expect("served");
+    assert!(String::from_utf8_lossy(&reply.body).contains("grace@example.com"));
+}

@@ -1,0 +1,386 @@
+//! The real window: the built application, started by WebKitWebDriver, with its real keyring and its demo server. What a
+//! person sees is read from the page, and what really happened from the server's counts.
+//!
+//! Needs a display, a session bus and an unlocked keyring: `scripts/private-desktop.sh cargo test --test desktop`.
+//! Screenshots and logs stay in `target/desktop/`.
+
+#[path = "desktop/application.rs"]
+mod application;
+#[path = "desktop/person.rs"]
+mod person;
+#[path = "desktop/switchboard.rs"]
+mod switchboard;
+#[path = "desktop/waiting.rs"]
+mod waiting;
+#[path = "desktop/window.rs"]
+mod window;
+
+use std::path::Path;
+
+use application::{Application, Home};
+use demo_server::{Counter, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
+use person::{all_panels_ready, open_panels, reload_all, second_window, sign_in, sign_in_at};
+use serde_json::json;
+use window::Window;
+
+/// The application under test, as it is built for people.
+const APPLICATION: &str = env!("CARGO_BIN_EXE_holdfast");
+
+/// Where the evidence stays.
+const EVIDENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/desktop");
+
+#[tokio::test]
+async fn an_idle_window_past_expiry_renews_silently_when_it_is_used_again() {
+    let home = home("idle").await;
+    let app = start(&home).await;
+    let window = app.window().await;
+    let demo = sign_in(&app, &window).await;
+
+    demo.expire_and_count().await;
+    window.click("object-companies").await;
+    window.says("record-count", "500").await;
+    window
+        .has("session-indicator", "data-phase", "signed_in")
+        .await;
+
+    let counts = demo.counts().await;
+    assert!(
+        counts.calls_refused >= 1,
+        "the expired token was noticed by a refusal: {counts:?}"
+    );
+    assert_eq!((counts.renewals_sent, counts.renewals_accepted), (1, 1));
+    assert_eq!(window.logouts().await, 0);
+    assert!(!window.is_shown("sign-in-submit").await);
+}
+
+#[tokio::test]
+async fn eight_panels_with_an_expired_token_share_one_renewal_over_both_endpoints() {
+    let home = home("panels").await;
+    let app = start(&home).await;
+    let window = app.window().await;
+    let demo = sign_in(&app, &window).await;
+    open_panels(&window).await;
+
+    demo.expire_and_count().await;
+    window.click("panels-reload").await;
+    let refused = "eight refusals";
+    demo.until_counted(refused, |counts| counts.calls_refused >= 8)
+        .await;
+    all_panels_ready(&window).await;
+    // Whatever might still come because of the first reload has come when a second one has ended.
+    let counts = demo.counts().await;
+    window.click("panels-reload").await;
+    demo.until_counted("a second reload", |now| {
+        now.operation("PanelObjects") > counts.operation("PanelObjects")
+    })
+    .await;
+    all_panels_ready(&window).await;
+
+    let counts = demo.counts().await;
+    assert_eq!((counts.renewals_sent, counts.renewals_accepted), (1, 1));
+    assert_eq!(window.logouts().await, 0);
+    window.picture("eight-panels").await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_signs_nobody_out_and_is_used_again_when_it_returns() {
+    let home = home("away").await;
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let options = |port| Options {
+        port,
+        data: Some(data.path().into()),
+        ..Options::default()
+    };
+    let server = DemoServer::start(options(0))
+        .await
+        .expect("a server of its own");
+    let port = server.address().port();
+    let app = start(&home).await;
+    let window = app.window().await;
+    sign_in_at(&window, &server.origin(), DEMO_EMAIL, DEMO_PASSWORD).await;
+    open_panels(&window).await;
+
+    server
+        .switches()
+        .expire_access_tokens()
+        .await
+        .expect("expired");
+    server
+        .switches()
+        .drop_connections(Some(demo_server::Calls::Renewals));
+    window.click("panels-reload").await;
+    server.switches().wait_for(Counter::RenewalsSent, 1).await;
+    server.stop().await;
+    window
+        .has("session-indicator", "data-phase", "unreachable")
+        .await;
+    window
+        .says("session-banner", "You are still signed in")
+        .await;
+    window.picture("unreachable").await;
+    assert!(!window.is_shown("sign-in-submit").await && !window.is_shown("ended-dialog").await);
+    assert_eq!(window.logouts().await, 0);
+
+    let server = DemoServer::start(options(port))
+        .await
+        .expect("the same server again");
+    window.click("try-now").await;
+    window
+        .has("session-indicator", "data-phase", "signed_in")
+        .await;
+    window.hides("session-banner").await;
+    reload_all(&window).await;
+    all_panels_ready(&window).await;
+    assert_eq!(window.logouts().await, 0);
+    let counts = server.switches().counts();
+    assert_eq!(
+        (counts.renewals_accepted, counts.renewals_refused),
+        (1, 0),
+        "{counts:?}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_revoked_session_ends_once_in_each_window_and_goes_on_in_place_with_what_was_typed() {
+    let home = home("ended").await;
+    let app = start(&home).await;
+    let first = app.window().await;
+    let demo = sign_in(&app, &first).await;
+    let second = second_window(&app, &first).await;
+    first.click("new-record").await;
+    first.fill("field-jobTitle", "Half a title").await;
+
+    demo.turn(
+        json!({ "revokeRefreshTokens": true, "expireAccessTokens": true, "resetCounts": true }),
+    )
+    .await;
+    reload_all(&second).await;
+    for window in [&first, &second] {
+        window.shows("ended-dialog").await;
+        window.says("ended-reason", "the server revoked it").await;
+        assert_eq!(window.logouts().await, 1);
+    }
+    first.picture("dialog").await;
+    let counts = demo.counts().await;
+    assert_eq!(
+        (counts.renewals_sent, counts.renewals_refused),
+        (1, 1),
+        "one ending, asked for once"
+    );
+
+    assert_eq!(
+        first.value("sign-in-email").await.as_deref(),
+        Some(DEMO_EMAIL)
+    );
+    first.fill("sign-in-password", DEMO_PASSWORD).await;
+    first.click("sign-in-again").await;
+    for window in [&first, &second] {
+        window.hides("ended-dialog").await;
+        window
+            .has("session-indicator", "data-phase", "signed_in")
+            .await;
+        assert_eq!(window.logouts().await, 1);
+    }
+    assert_eq!(
+        first.value("field-jobTitle").await.as_deref(),
+        Some("Half a title")
+    );
+    reload_all(&second).await;
+    second.says("record-count", "1,000").await;
+    assert_eq!(
+        demo.counts().await.renewals_sent,
+        1,
+        "nothing of the ended session is tried again"
+    );
+}
+
+#[tokio::test]
+async fn two_windows_with_an_expired_token_need_one_renewal_in_all() {
+    let home = home("two-windows").await;
+    let app = start(&home).await;
+    let first = app.window().await;
+    let demo = sign_in(&app, &first).await;
+    let second = second_window(&app, &first).await;
+
+    demo.expire_and_count().await;
+    second.click("object-companies").await;
+    second.says("record-count", "500").await;
+    first.click("object-companies").await;
+    first.says("record-count", "500").await;
+
+    let counts = demo.counts().await;
+    assert_eq!((counts.renewals_sent, counts.renewals_accepted), (1, 1));
+    for window in [&first, &second] {
+        window
+            .has("session-indicator", "data-phase", "signed_in")
+            .await;
+        assert_eq!(window.logouts().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_restarted_application_is_still_signed_in_from_the_keyring() {
+    let home = home("restart").await;
+    let app = start(&home).await;
+    let window = app.window().await;
+    let demo = sign_in(&app, &window).await;
+    window
+        .has("session-indicator", "data-storage", "saved")
+        .await;
+    app.quit().await;
+
+    let app = start(&home).await;
+    let window = app.window().await;
+    window
+        .has("session-indicator", "data-phase", "signed_in")
+        .await;
+    window.says("record-count", "1,000").await;
+    let counts = demo.counts().await;
+    assert_eq!(
+        counts.operation("GetLoginTokenFromCredentials"),
+        0,
+        "nobody signed in again: {counts:?}"
+    );
+    // The stored session is whole: it can still be renewed.
+    demo.expire_and_count().await;
+    window.click("object-companies").await;
+    window.says("record-count", "500").await;
+    assert_eq!(demo.counts().await.renewals_accepted, 1);
+}
+
+#[tokio::test]
+async fn a_window_closed_during_its_renewal_takes_nothing_from_the_others() {
+    let home = home("closed").await;
+    let app = start(&home).await;
+    let first = app.window().await;
+    let demo = sign_in(&app, &first).await;
+    let second = second_window(&app, &first).await;
+
+    demo.turn(json!({ "holdRenewals": true, "expireAccessTokens": true, "resetCounts": true }))
+        .await;
+    second.click("object-companies").await;
+    demo.until_counted("the renewal at the gate", |counts| {
+        counts.renewals_held == 1
+    })
+    .await;
+    second.close().await;
+    waiting::until("one window to be left", async || {
+        (app.windows().await.len() == 1).then_some(())
+    })
+    .await;
+    first.click("object-companies").await;
+    demo.turn(json!({ "holdRenewals": false })).await;
+    first.says("record-count", "500").await;
+    first
+        .has("session-indicator", "data-phase", "signed_in")
+        .await;
+
+    let counts = demo.counts().await;
+    assert_eq!((counts.renewals_sent, counts.renewals_accepted), (1, 1));
+    assert_eq!(first.logouts().await, 0);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_next_to_its_field_and_can_be_mended() {
+    let home = home("sign-in").await;
+    let app = start(&home).await;
+    let window = app.window().await;
+    let demo = app.choose_demo(&window).await;
+
+    window.fill("sign-in-email", DEMO_EMAIL).await;
+    window.fill("sign-in-password", "not the password").await;
+    window.click("sign-in-submit").await;
+    window
+        .has("sign-in-error", "data-code", "wrong_password")
+        .await;
+    window.says("sign-in-error", "password").await;
+    window.picture("wrong-password").await;
+    assert_eq!(
+        window.value("sign-in-email").await.as_deref(),
+        Some(DEMO_EMAIL)
+    );
+
+    window.fill("sign-in-password", DEMO_PASSWORD).await;
+    window.click("sign-in-submit").await;
+    window
+        .has("session-indicator", "data-phase", "signed_in")
+        .await;
+    assert_eq!(
+        demo.counts().await.renewals_sent,
+        0,
+        "a wrong password is no reason to renew"
+    );
+
+    window.click("account-menu").await;
+    window.click("menu-sign-out").await;
+    window.shows("sign-in-submit").await;
+    assert_eq!(
+        window.logouts().await,
+        0,
+        "the person's own sign-out is no ending to be told of"
+    );
+}
+
+#[tokio::test]
+async fn every_screen_fits_both_sizes_in_both_themes() {
+    let home = home("look").await;
+    let app = start(&home).await;
+    let window = app.window().await;
+    app.choose_demo(&window).await;
+    for (width, height) in SIZES {
+        window.resize(width, height).await;
+        fits(&window).await;
+        window.picture(&format!("sign-in-{width}x{height}")).await;
+    }
+    sign_in(&app, &window).await;
+    for theme in ["light", "dark"] {
+        window.click("account-menu").await;
+        window.click(&format!("menu-theme-{theme}")).await;
+        window.click("account-menu").await;
+        window.hides("menu-sign-out").await;
+        for (width, height) in SIZES {
+            window.resize(width, height).await;
+            window.click("object-people").await;
+            window.says("record-count", "1,000").await;
+            waiting::until("rows in the table", async || {
+                window.text("grid").await?.contains('@').then_some(())
+            })
+            .await;
+            fits(&window).await;
+            window
+                .picture(&format!("people-{theme}-{width}x{height}"))
+                .await;
+            open_panels(&window).await;
+            fits(&window).await;
+            window
+                .picture(&format!("panels-{theme}-{width}x{height}"))
+                .await;
+        }
+    }
+}
+
+/// A usual window and the smallest one.
+const SIZES: [(u32, u32); 2] = [(1280, 800), (800, 600)];
+
+/// Nothing makes the page scroll sideways.
+async fn fits(window: &Window<'_>) {
+    let over = window
+        .ask(
+            "return document.documentElement.scrollWidth - innerWidth",
+            vec![],
+        )
+        .await;
+    assert!(
+        over.as_i64().is_some_and(|over| over <= 0),
+        "the page is {over} pixels too wide"
+    );
+}
+
+async fn home(scenario: &str) -> Home {
+    Home::new(Path::new(EVIDENCE), &format!("{scenario}-")).await
+}
+
+async fn start(home: &Home) -> Application<'_> {
+    Application::start(home, Path::new(APPLICATION)).await
+}

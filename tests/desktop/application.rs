@@ -1,0 +1,267 @@
+//! The real application: its data folder, the WebDriver that starts it, and its end, whatever happens to a test.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::switchboard::Switchboard;
+use crate::waiting::{self, until};
+use crate::window::Window;
+
+/// The demo server's accounts are public on purpose; both passwords begin with this.
+const DEMO_PASSWORD: &str = "demo-holdfast";
+
+/// How every JSON web token begins.
+const TOKEN_START: &str = "eyJ";
+
+/// One display and one keyring: applications run one after another.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+/// Where the application keeps what it keeps. It outlives the application, as a person's disk does.
+pub(crate) struct Home {
+    data: TempDir,
+    evidence: PathBuf,
+    prefix: String,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Home {
+    /// Waits for its turn. Screenshots and logs go into the folder `evidence`; their names begin with `prefix`.
+    pub(crate) async fn new(evidence: &Path, prefix: &str) -> Self {
+        let turn = ONE_AT_A_TIME.lock().await;
+        fs::create_dir_all(evidence).expect("the folder of the screenshots can be made");
+        Self {
+            data: tempfile::tempdir().expect("a temporary folder"),
+            evidence: evidence.to_path_buf(),
+            prefix: prefix.to_owned(),
+            _turn: turn,
+        }
+    }
+
+    /// The file of a screenshot or log.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.evidence.join(format!("{}{name}", self.prefix))
+    }
+}
+
+/// A running application with its embedded demo server, and the WebDriver in between.
+pub(crate) struct Application<'home> {
+    home: &'home Home,
+    client: Client,
+    driver: Driver,
+    log: PathBuf,
+}
+
+impl<'home> Application<'home> {
+    /// Starts `program` and waits for its first window.
+    pub(crate) async fn start(home: &'home Home, program: &Path) -> Self {
+        let log = home.file("log.txt");
+        let driver = Driver::start(home.data.path(), &log);
+        let client = until("the WebDriver to start the application", async || {
+            let capabilities =
+                json!({ "webkitgtk:browserOptions": { "binary": program, "args": [] } });
+            let serde_json::Value::Object(capabilities) = capabilities else {
+                unreachable!("an object is written above")
+            };
+            ClientBuilder::new(HttpConnector::new())
+                .capabilities(capabilities)
+                .connect(&driver.address)
+                .await
+                .ok()
+        })
+        .await;
+        Self {
+            home,
+            client,
+            driver,
+            log,
+        }
+    }
+
+    /// The only window, right after the start.
+    pub(crate) async fn window(&self) -> Window<'_> {
+        let mut windows = self.windows().await;
+        assert_eq!(windows.len(), 1, "one window at the start");
+        windows.remove(0)
+    }
+
+    /// The window that appears while `opening` is done.
+    pub(crate) async fn new_window(&self, opening: impl Future<Output = ()>) -> Window<'_> {
+        let known = self.client.windows().await.expect("the list of windows");
+        opening.await;
+        let handle = until("a new window", async || {
+            let now = self.client.windows().await.ok()?;
+            now.into_iter().find(|handle| !known.contains(handle))
+        })
+        .await;
+        Window::new(self.home, &self.client, handle)
+    }
+
+    /// All windows, in the WebDriver's order.
+    pub(crate) async fn windows(&self) -> Vec<Window<'_>> {
+        let handles = self.client.windows().await.expect("the list of windows");
+        handles
+            .into_iter()
+            .map(|handle| Window::new(self.home, &self.client, handle))
+            .collect()
+    }
+
+    /// Fills the sign-in form in `window` in for the demo server, and gives that server's switches.
+    pub(crate) async fn choose_demo(&self, window: &Window<'_>) -> Switchboard {
+        window.click("sign-in-demo").await;
+        let origin = until(
+            "the demo server's address in the sign-in form",
+            async || {
+                window
+                    .value("sign-in-server")
+                    .await
+                    .filter(|origin| !origin.is_empty())
+            },
+        )
+        .await;
+        Switchboard::new(origin)
+    }
+
+    /// Ends the application as a desktop does at log-out, and waits until it has gone.
+    pub(crate) async fn quit(mut self) {
+        let processes = self.driver.applications();
+        assert!(
+            !processes.is_empty(),
+            "the application runs until it is asked to quit"
+        );
+        for process in &processes {
+            signal("TERM", &process.to_string());
+        }
+        until("the application to quit", async || {
+            processes
+                .iter()
+                .all(|process| has_ended(*process))
+                .then_some(())
+        })
+        .await;
+        self.driver.end();
+        self.assert_log_is_clean();
+    }
+
+    /// No token and no password may stand in what the application logged.
+    fn assert_log_is_clean(&self) {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        for secret in [TOKEN_START, DEMO_PASSWORD] {
+            assert!(
+                !log.contains(secret),
+                "{} contains a secret ({secret}...)",
+                self.log.display()
+            );
+        }
+    }
+}
+
+impl Drop for Application<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            waiting::picture_of_the_screen(&self.home.file("failed.png"));
+        }
+        self.driver.end();
+        if !std::thread::panicking() {
+            self.assert_log_is_clean();
+        }
+    }
+}
+
+/// WebKitWebDriver on a free port, with everything that it started in a process group of its own.
+struct Driver {
+    process: Child,
+    address: String,
+    ended: bool,
+}
+
+impl Driver {
+    fn start(data: &Path, log: &Path) -> Self {
+        let port = free_port();
+        // A file and no pipe: a process that survives by mistake must not keep a test run waiting for the pipe's end.
+        let output = || {
+            Stdio::from(
+                File::options()
+                    .create(true)
+                    .append(true)
+                    .open(log)
+                    .expect("the log"),
+            )
+        };
+        let process = Command::new("setpriv")
+            // Should this process be killed, the system ends the driver.
+            .args(["--pdeathsig", "KILL", "WebKitWebDriver", "--host=127.0.0.1"])
+            .arg(format!("--port={port}"))
+            .env("TAURI_WEBVIEW_AUTOMATION", "true")
+            .env("HOLDFAST_DATA_DIR", data)
+            .env("HOLDFAST_DEMO", "control")
+            .env("GDK_BACKEND", "x11")
+            .env("NO_COLOR", "1")
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(output())
+            .stderr(output())
+            .spawn()
+            .expect(
+                "WebKitWebDriver (Debian's package webkit2gtk-driver) and setpriv are installed",
+            );
+        Self {
+            process,
+            address: format!("http://127.0.0.1:{port}"),
+            ended: false,
+        }
+    }
+
+    /// The processes that the driver itself started: the application.
+    fn applications(&self) -> Vec<u32> {
+        let id = self.process.id();
+        let children =
+            fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        children
+            .split_whitespace()
+            .filter_map(|child| child.parse().ok())
+            .collect()
+    }
+
+    /// Ends the driver, the application and its web processes; nothing is asked any more.
+    fn end(&mut self) {
+        if !self.ended {
+            self.ended = true;
+            signal("KILL", &format!("-{}", self.process.id()));
+            // Already gone is gone.
+            let _ = self.process.wait();
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Signals one process, or with a minus a process group. It may have ended meanwhile.
+fn signal(name: &str, to: &str) {
+    let _ = Command::new("kill")
+        .args([&format!("-{name}"), "--", to])
+        .stderr(Stdio::null())
+        .status();
+}
+
+/// Gone, or dead and only not yet collected by the driver.
+fn has_ended(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/stat"));
+    status.map_or(true, |status| {
+        status
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.trim_start().starts_with('Z'))
+    })
+}

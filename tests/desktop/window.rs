@@ -1,0 +1,208 @@
+//! One window, driven as a person drives it: elements are named by their `data-testid`, clicked and typed into.
+
+use std::fs;
+use std::path::PathBuf;
+
+use fantoccini::elements::Element;
+use fantoccini::wd::WindowHandle;
+use fantoccini::{Client, Locator};
+use serde_json::{Value, json};
+
+use crate::application::Home;
+use crate::waiting::until;
+
+/// One of the application's windows.
+#[derive(Clone)]
+pub(crate) struct Window<'app> {
+    home: &'app Home,
+    client: &'app Client,
+    handle: WindowHandle,
+}
+
+impl<'app> Window<'app> {
+    pub(crate) fn new(home: &'app Home, client: &'app Client, handle: WindowHandle) -> Self {
+        Self {
+            home,
+            client,
+            handle,
+        }
+    }
+
+    /// Clicks the element as soon as it is there and nothing covers it.
+    pub(crate) async fn click(&self, id: &str) {
+        until(&format!("`{id}` to be clicked"), async || {
+            self.element(id).await?.click().await.ok()
+        })
+        .await;
+    }
+
+    /// Replaces what the field holds.
+    pub(crate) async fn fill(&self, id: &str, text: &str) {
+        until(&format!("`{id}` to be filled in"), async || {
+            let field = self.element(id).await?;
+            let empty =
+                "arguments[0].focus(); arguments[0].select(); return !arguments[0].disabled";
+            let element = serde_json::to_value(&field).ok()?;
+            let ready = self.client.execute(empty, vec![element]).await.ok()?;
+            if ready != json!(true) {
+                return None;
+            }
+            field.send_keys(text).await.ok()?;
+            (field.prop("value").await.ok()?? == text).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the element is shown.
+    pub(crate) async fn shows(&self, id: &str) {
+        until(&format!("`{id}` to be shown"), async || {
+            self.is_shown(id).await.then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the element is not shown.
+    pub(crate) async fn hides(&self, id: &str) {
+        until(&format!("`{id}` to go"), async || {
+            (!self.is_shown(id).await).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the element's attribute has this value.
+    pub(crate) async fn has(&self, id: &str, attribute: &str, value: &str) {
+        until(&format!("`{id}` with {attribute}={value}"), async || {
+            (self.attribute(id, attribute).await? == value).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the element's text contains this.
+    pub(crate) async fn says(&self, id: &str, text: &str) {
+        until(&format!("`{id}` to say {text:?}"), async || {
+            self.text(id).await?.contains(text).then_some(())
+        })
+        .await;
+    }
+
+    /// Whether the element is on the screen now.
+    pub(crate) async fn is_shown(&self, id: &str) -> bool {
+        // A dialog's outermost element has no size of its own, and stays when the dialog has closed.
+        let shown = "return [...document.querySelectorAll(arguments[0])].some((one) => one.checkVisibility() && \
+            [one, ...one.querySelectorAll('*')].some((part) => part.clientWidth > 0 && part.clientHeight > 0))";
+        self.ask(shown, vec![json!(selector(id))]).await == json!(true)
+    }
+
+    /// The element's attribute now.
+    pub(crate) async fn attribute(&self, id: &str, name: &str) -> Option<String> {
+        let read = "return document.querySelector(arguments[0])?.getAttribute(arguments[1])";
+        self.ask(read, vec![json!(selector(id)), json!(name)])
+            .await
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    /// The element's text now.
+    pub(crate) async fn text(&self, id: &str) -> Option<String> {
+        let read = "return document.querySelector(arguments[0])?.textContent";
+        self.ask(read, vec![json!(selector(id))])
+            .await
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    /// What the field holds now.
+    pub(crate) async fn value(&self, id: &str) -> Option<String> {
+        let read = "return document.querySelector(arguments[0])?.value";
+        self.ask(read, vec![json!(selector(id))])
+            .await
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    /// How many endings this window was told of.
+    pub(crate) async fn logouts(&self) -> u64 {
+        let told = self
+            .ask("return document.documentElement.dataset.logouts", vec![])
+            .await;
+        told.as_str()
+            .and_then(|count| count.parse().ok())
+            .expect("the page counts them")
+    }
+
+    /// Runs a script in the page.
+    pub(crate) async fn ask(&self, script: &str, arguments: Vec<Value>) -> Value {
+        self.client
+            .switch_to_window(self.handle.clone())
+            .await
+            .expect("the window is open");
+        // A page that is just being loaded has no answer yet.
+        self.client
+            .execute(script, arguments)
+            .await
+            .unwrap_or(Value::Null)
+    }
+
+    /// Sets the page's size.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        self.client
+            .switch_to_window(self.handle.clone())
+            .await
+            .expect("the window is open");
+        self.client
+            .set_window_size(width, height)
+            .await
+            .expect("windows can be resized");
+        until(
+            &format!("the window to be {width} x {height}"),
+            async || {
+                let size = self.ask("return [innerWidth, innerHeight]", vec![]).await;
+                (size == json!([width, height])).then_some(())
+            },
+        )
+        .await;
+    }
+
+    /// Closes this window, as its button does.
+    pub(crate) async fn close(self) {
+        self.client
+            .switch_to_window(self.handle.clone())
+            .await
+            .expect("the window is open");
+        self.client
+            .close_window()
+            .await
+            .expect("windows can be closed");
+    }
+
+    /// Keeps a picture of the page once nothing moves any more, and says where.
+    pub(crate) async fn picture(&self, name: &str) -> PathBuf {
+        // What pulses for ever, such as a skeleton, is not waited for.
+        let moving = "return document.getAnimations().filter((one) => \
+            one.effect.getComputedTiming().endTime !== Infinity).length";
+        until("the page to come to rest", async || {
+            (self.ask(moving, vec![]).await == json!(0)).then_some(())
+        })
+        .await;
+        self.client
+            .switch_to_window(self.handle.clone())
+            .await
+            .expect("the window is open");
+        let picture = self.client.screenshot().await.expect("a screenshot");
+        let file = self.home.file(&format!("{name}.png"));
+        fs::write(&file, picture).expect("the screenshot is kept");
+        file
+    }
+
+    async fn element(&self, id: &str) -> Option<Element> {
+        self.client
+            .switch_to_window(self.handle.clone())
+            .await
+            .expect("the window is open");
+        self.client.find(Locator::Css(&selector(id))).await.ok()
+    }
+}
+
+fn selector(id: &str) -> String {
+    format!("[data-testid='{id}']")
+}
