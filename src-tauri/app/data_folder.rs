@@ -21,5 +21,7 @@ pub(crate) fn choose(config: &mut Config) -> String {
     let mut hasher = DefaultHasher::new();
     folder.hash(&mut hasher);
     config.app.app_directories_override = Some(AppDirectoriesOverride::Root(folder));
-    format!("{identifier}.folder{:x}", hasher.finish())
+    // The keyring entry goes by the identifier, too: another folder is another client, with a session of its own.
+    config.identifier = format!("{identifier}.folder{:x}", hasher.finish());
+    config.identifier.clone()
 }

@@ -120,7 +120,29 @@ impl<'app> Window<'app> {
             .map(str::to_owned)
     }
 
-    /// How many endings this window was told of.
+    /// Counts from now on the `logout` events that reach this window, before the page's own code drops doubles.
+    pub(crate) async fn count_logout_events(&self) {
+        let listen = "const tauri = window.__TAURI_INTERNALS__; \
+            const done = arguments[arguments.length - 1]; \
+            window.logoutEvents = 0; \
+            const target = { kind: 'AnyLabel', label: tauri.metadata.currentWindow.label }; \
+            const handler = tauri.transformCallback(() => { window.logoutEvents += 1; }); \
+            tauri.invoke('plugin:event|listen', { event: 'graphql-session://logout', target, handler }) \
+                .then(() => done('listens'), (problem) => done(String(problem)))";
+        self.turn_to().await;
+        let answer = self.client.execute_async(listen, vec![]).await;
+        assert_eq!(answer.expect("the page listens"), json!("listens"));
+    }
+
+    /// The `logout` events since [`Self::count_logout_events`].
+    pub(crate) async fn logout_events(&self) -> u64 {
+        self.ask("return window.logoutEvents", vec![])
+            .await
+            .as_u64()
+            .expect("they are counted")
+    }
+
+    /// How many endings the page acted on.
     pub(crate) async fn logouts(&self) -> u64 {
         let told = self
             .ask("return document.documentElement.dataset.logouts", vec![])
@@ -132,10 +154,7 @@ impl<'app> Window<'app> {
 
     /// Runs a script in the page.
     pub(crate) async fn ask(&self, script: &str, arguments: Vec<Value>) -> Value {
-        self.client
-            .switch_to_window(self.handle.clone())
-            .await
-            .expect("the window is open");
+        self.turn_to().await;
         // A page that is just being loaded has no answer yet.
         self.client
             .execute(script, arguments)
@@ -145,10 +164,7 @@ impl<'app> Window<'app> {
 
     /// Sets the page's size.
     pub(crate) async fn resize(&self, width: u32, height: u32) {
-        self.client
-            .switch_to_window(self.handle.clone())
-            .await
-            .expect("the window is open");
+        self.turn_to().await;
         self.client
             .set_window_size(width, height)
             .await
@@ -165,10 +181,7 @@ impl<'app> Window<'app> {
 
     /// Closes this window, as its button does.
     pub(crate) async fn close(self) {
-        self.client
-            .switch_to_window(self.handle.clone())
-            .await
-            .expect("the window is open");
+        self.turn_to().await;
         self.client
             .close_window()
             .await
@@ -184,21 +197,23 @@ impl<'app> Window<'app> {
             (self.ask(moving, vec![]).await == json!(0)).then_some(())
         })
         .await;
-        self.client
-            .switch_to_window(self.handle.clone())
-            .await
-            .expect("the window is open");
+        self.turn_to().await;
         let picture = self.client.screenshot().await.expect("a screenshot");
         let file = self.home.file(&format!("{name}.png"));
         fs::write(&file, picture).expect("the screenshot is kept");
         file
     }
 
-    async fn element(&self, id: &str) -> Option<Element> {
+    /// The WebDriver acts on one window at a time.
+    async fn turn_to(&self) {
         self.client
             .switch_to_window(self.handle.clone())
             .await
             .expect("the window is open");
+    }
+
+    async fn element(&self, id: &str) -> Option<Element> {
+        self.turn_to().await;
         self.client.find(Locator::Css(&selector(id))).await.ok()
     }
 }

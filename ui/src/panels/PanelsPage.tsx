@@ -36,7 +36,7 @@ export function PanelsPage() {
 }
 
 function PanelView({ panel, index }: { panel: Panel; index: number }) {
-  const { data, error, networkStatus, refetch } = useQuery(panel.query, {
+  const { data, previousData, error, networkStatus, refetch } = useQuery(panel.query, {
     context: panel.endpoint === "metadata" ? METADATA : undefined,
     fetchPolicy: "network-only",
     notifyOnNetworkStatusChange: true,
@@ -47,17 +47,19 @@ function PanelView({ panel, index }: { panel: Panel; index: number }) {
     }, [error, refetch]),
   );
   const loading = networkStatus === NetworkStatus.loading || networkStatus === NetworkStatus.refetch;
+  // What was loaded stays readable while the server is away.
+  const shown = data ?? previousData;
   const state = loading ? "loading" : error ? "error" : "ready";
   return (
     <article className={classes.panel} data-testid={`panel-${index + 1}`} data-state={state} aria-busy={loading}>
       <h2>{words.names[index]}</h2>
       {state === "error" && (
-        <Text size="sm" c="var(--mantine-color-error)" role="alert">
+        <Text component="div" size="sm" mb={4} c="var(--mantine-color-error)" role="alert">
           {`${words.failed} ${errorText(error)}`}
         </Text>
       )}
-      {state === "loading" && !data && <Skeleton h={20} w="60%" />}
-      {data !== undefined && state !== "error" && panel.lines(data).map((line, at) => <p key={at}>{line}</p>)}
+      {state === "loading" && !shown && <Skeleton h={20} w="60%" />}
+      {shown !== undefined && panel.lines(shown).map((line, at) => <p key={at}>{line}</p>)}
     </article>
   );
 }

@@ -9,6 +9,9 @@ import { ended as words, exactTime, hostName } from "../messages";
 import { useSession } from "./session";
 import { SignInForm } from "./SignInForm";
 
+/** Over the record form and every other dialog of ours (200), under its own list of servers (300). */
+const OVER_OTHER_DIALOGS = 250;
+
 export function EndedDialog() {
   const { status } = useSession();
   const [asked, setAsked] = useState<{ request: SignInRequest; answer: (go: boolean) => void }>();
@@ -29,6 +32,7 @@ export function EndedDialog() {
       closeOnEscape={false}
       title={asked ? words.otherTitle : words.title}
       centered
+      zIndex={OVER_OTHER_DIALOGS}
       size={448}
       overlayProps={{ backgroundOpacity: 0.35 }}
       transitionProps={{ duration: 120 }}

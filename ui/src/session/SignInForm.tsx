@@ -71,6 +71,14 @@ export function SignInForm({ server: firstServer, email: firstEmail, submitText,
     setProblems({});
   };
 
+  // At the demo there is nothing to look up: the form comes filled in, unless something else was typed or remembered.
+  const [offered, setOffered] = useState<DemoAccount>();
+  if (demo && demo !== offered) {
+    setOffered(demo);
+    const untouched = [server || demo.server, email || demo.email, password || demo.password];
+    if (untouched.join("\n") === [demo.server, demo.email, demo.password].join("\n")) fill(demo);
+  }
+
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     if (busy) return;

@@ -92,10 +92,18 @@ describe("the screens", () => {
 });
 
 describe("signing in", () => {
-  const fill = async (user: ReturnType<typeof start>["user"], server: string, email: string, password: string) => {
-    await user.type(await screen.findByTestId("sign-in-server"), server);
-    await user.type(screen.getByTestId("sign-in-email"), email);
-    await user.type(screen.getByTestId("sign-in-password"), password);
+  const FIELDS = ["sign-in-server", "sign-in-email", "sign-in-password"];
+  /** The form comes filled in with the demo account. */
+  const filledIn = async () => {
+    await waitFor(() => expect(screen.getByTestId("sign-in-password")).toHaveValue(DEMO.password));
+  };
+  const clear = async (user: ReturnType<typeof start>["user"]) => {
+    await filledIn();
+    for (const field of FIELDS) await user.clear(screen.getByTestId(field));
+  };
+  const fill = async (user: ReturnType<typeof start>["user"], ...texts: string[]) => {
+    await clear(user);
+    for (const [at, field] of FIELDS.entries()) await user.type(screen.getByTestId(field), texts[at] ?? "");
     await user.click(screen.getByTestId("sign-in-submit"));
   };
   const signedOut = { phase: "signed_out", server: undefined, person: undefined } as const;
@@ -128,14 +136,15 @@ describe("signing in", () => {
 
   it("with empty fields names them and goes to the first", async () => {
     const { user } = start(signedOut);
-    await user.click(await screen.findByTestId("sign-in-submit"));
+    await clear(user);
+    await user.click(screen.getByTestId("sign-in-submit"));
     expect(screen.getAllByTestId("sign-in-error")).toHaveLength(3);
     expect(screen.getByTestId("sign-in-server")).toHaveFocus();
   });
 
-  it("fills in the demo account, looks at the address, and remembers the server", async () => {
+  it("comes with the demo account filled in, looks at the address, and remembers the server", async () => {
     const { host, user } = start(signedOut);
-    await user.click(await screen.findByTestId("sign-in-demo"));
+    await filledIn();
     expect(await screen.findByText("Twenty server, reachable")).toBeInTheDocument();
     expect(host.checked).toEqual([DEMO.server]);
     await user.click(screen.getByTestId("sign-in-submit"));
@@ -143,6 +152,16 @@ describe("signing in", () => {
     expect(window.localStorage.getItem("holdfast.servers")).toBe(JSON.stringify([DEMO.server]));
     expect(JSON.stringify(window.localStorage)).not.toContain(DEMO.password);
     expect(calls(host, "FindManyPerson")).toBe(1);
+  });
+
+  it("leaves what was remembered, and fills in the demo account when asked", async () => {
+    window.localStorage.setItem("holdfast.servers", JSON.stringify(["https://crm.example.com"]));
+    const { user } = start(signedOut);
+    await user.click(await screen.findByTestId("sign-in-email"));
+    expect(screen.getByTestId("sign-in-server")).toHaveValue("https://crm.example.com");
+    expect(screen.getByTestId("sign-in-password")).toHaveValue("");
+    await user.click(screen.getByTestId("sign-in-demo"));
+    expect(screen.getByTestId("sign-in-server")).toHaveValue(DEMO.server);
   });
 
   it("shows and hides the password", async () => {
