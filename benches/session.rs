@@ -4,11 +4,12 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group};
-use graphql_session::{Call, Config, MemoryVault, Session, Tokens};
+use graphql_session::{BoxFuture, Call, Clock, Config, MemoryVault, Session, SystemClock, Tokens};
+use jiff::{SignedDuration, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -16,6 +17,10 @@ use tokio::sync::Semaphore;
 
 /// Both sides put this many requests on the wire at a time.
 const CONNECTIONS: usize = 32;
+
+/// Lifetime of an access token, and what the clock jumps so that it has expired for sure.
+const LIFETIME: SignedDuration = SignedDuration::from_mins(30);
+const JUMP_MS: i64 = 3_600_000;
 
 const QUERY: &str = r#"{"query":"query People { people { id } }"}"#;
 const ROLE: &str = "HOLDFAST_BENCH_ROLE";
@@ -30,7 +35,10 @@ fn main() {
     Criterion::default().configure_from_args().final_summary();
 }
 
-/// One call with a valid token. Bare and through the session take turns, call by call; each figure counts its own.
+/// Which side a figure counts. Both take turns in every measurement, so that the machine's mood is the same for both.
+const SIDES: [(&str, bool); 2] = [("bare reqwest", false), ("execute", true)];
+
+/// One call with a valid token.
 fn one_call(criterion: &mut Criterion) {
     let runtime = runtime();
     let bench = runtime.block_on(Bench::start());
@@ -38,21 +46,17 @@ fn one_call(criterion: &mut Criterion) {
     group
         .sample_size(50)
         .measurement_time(Duration::from_secs(8));
-    for (name, counts_session) in [("bare reqwest", false), ("execute", true)] {
+    for (name, counts_session) in SIDES {
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|rounds| {
                 runtime.block_on(async {
                     let mut counted = Duration::ZERO;
                     for _ in 0..rounds {
                         let began = Instant::now();
-                        bench.bare_call("t0").await;
+                        bench.bare_call().await;
                         let between = Instant::now();
                         bench.session_call().await;
-                        counted += if counts_session {
-                            between.elapsed()
-                        } else {
-                            between - began
-                        };
+                        counted += share(counts_session, began, between);
                     }
                     counted
                 })
@@ -62,35 +66,52 @@ fn one_call(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Many calls, all refused at once, one renewal, all replayed; beside as many bare requests plus one renewal.
+/// Many calls with an expired token: all wait for the one renewal, and then go out. Beside the same renewal and as many
+/// requests without a session.
 fn waiters(criterion: &mut Criterion) {
     let runtime = runtime();
-    let bench = Arc::new(runtime.block_on(Bench::start()));
+    let ours = Arc::new(runtime.block_on(Bench::start()));
+    let bare = Arc::new(runtime.block_on(Bench::start()));
     let mut group = criterion.benchmark_group("waiters through one renewal");
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(20));
     for calls in [1_000, 10_000] {
-        group.bench_with_input(
-            BenchmarkId::new("bare reqwest", calls),
-            &calls,
-            |bencher, &calls| {
-                bencher.iter(|| runtime.block_on(bench.bare_round(calls)));
-            },
-        );
-        group.bench_with_input(
-            BenchmarkId::new("execute", calls),
-            &calls,
-            |bencher, &calls| {
-                bencher.iter(|| runtime.block_on(bench.session_round(calls)));
-            },
-        );
+        for (name, counts_session) in SIDES {
+            group.bench_function(BenchmarkId::new(name, calls), |bencher| {
+                bencher.iter_custom(|rounds| {
+                    runtime.block_on(async {
+                        let mut counted = Duration::ZERO;
+                        for _ in 0..rounds {
+                            let began = Instant::now();
+                            bare.bare_round(calls).await;
+                            let between = Instant::now();
+                            ours.session_round(calls).await;
+                            counted += share(counts_session, began, between);
+                        }
+                        counted
+                    })
+                });
+            });
+        }
     }
     group.finish();
+    let jumps = ours.clock.jumped.load(Ordering::SeqCst) / JUMP_MS;
+    let renewals = runtime.block_on(ours.renewals());
+    assert_eq!(renewals, jumps, "each round takes exactly one renewal");
+}
+
+fn share(counts_session: bool, began: Instant, between: Instant) -> Duration {
+    if counts_session {
+        between.elapsed()
+    } else {
+        between - began
+    }
 }
 
 struct Bench {
     session: Session,
+    clock: Arc<JumpingClock>,
     client: reqwest::Client,
     origin: String,
     _server: ServerProcess,
@@ -102,13 +123,15 @@ impl Bench {
         let server = ServerProcess::start();
         let origin = server.origin.clone();
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let clock = Arc::new(JumpingClock::default());
         let mut config = Config::new("bench", folder.path());
         config.vault = Arc::new(MemoryVault::new());
+        config.clock = clock.clone();
         config.limits.concurrent_calls = CONNECTIONS;
         let session = Session::open(config).await.expect("opens");
         let tokens = Tokens {
-            access: "t0".into(),
-            access_expires_at: None,
+            access: "t".into(),
+            access_expires_at: Some(clock.wall() + LIFETIME),
             refresh: Some("r".into()),
             refresh_expires_at: None,
         };
@@ -118,6 +141,7 @@ impl Bench {
             .expect("signs in");
         Self {
             session,
+            clock,
             client: bare_client(),
             origin,
             _server: server,
@@ -130,62 +154,25 @@ impl Bench {
         assert_eq!(reply.expect("a reply").status, 200);
     }
 
-    async fn bare_call(&self, token: &str) -> bool {
+    async fn bare_call(&self) {
+        self.post(QUERY).await;
+    }
+
+    async fn post(&self, body: &'static str) -> bytes::Bytes {
         let reply = self
             .client
             .post(format!("{}/graphql", self.origin))
             .header("content-type", "application/json")
-            .bearer_auth(token)
-            .body(QUERY)
+            .bearer_auth("t")
+            .body(body)
             .send()
             .await
             .expect("a reply");
-        let body = reply.bytes().await.expect("a body");
-        !body.starts_with(b"{\"errors\"")
-    }
-
-    /// What a client without a session does at best: every call refused, one renewal, every call again.
-    async fn bare_round(self: &Arc<Self>, calls: usize) {
-        self.expire().await;
-        self.bare_burst(calls, "old", false).await;
-        let renewal = r#"{"query":"mutation RenewToken { renewToken }"}"#;
-        let renewed = self
-            .client
-            .post(format!("{}/graphql", self.origin))
-            .body(renewal)
-            .send()
-            .await
-            .expect("a reply")
-            .text()
-            .await
-            .expect("a body");
-        let reply: serde_json::Value = serde_json::from_str(&renewed).expect("JSON");
-        let token =
-            reply["data"]["renewToken"]["tokens"]["accessOrWorkspaceAgnosticToken"]["token"]
-                .as_str()
-                .expect("a token")
-                .to_owned();
-        self.bare_burst(calls, &token, true).await;
-    }
-
-    async fn bare_burst(self: &Arc<Self>, calls: usize, token: &str, served: bool) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        let burst: Vec<_> = (0..calls)
-            .map(|_| {
-                let (bench, places, token) = (self.clone(), places.clone(), token.to_owned());
-                tokio::spawn(async move {
-                    let _place = places.acquire().await;
-                    assert_eq!(bench.bare_call(&token).await, served);
-                })
-            })
-            .collect();
-        for call in burst {
-            call.await.expect("a finished call");
-        }
+        reply.bytes().await.expect("a body")
     }
 
     async fn session_round(self: &Arc<Self>, calls: usize) {
-        self.expire().await;
+        self.clock.jumped.fetch_add(JUMP_MS, Ordering::SeqCst);
         let burst: Vec<_> = (0..calls)
             .map(|_| {
                 let bench = self.clone();
@@ -197,13 +184,54 @@ impl Bench {
         }
     }
 
-    async fn expire(&self) {
-        let reply = self
-            .client
-            .post(format!("{}/expire", self.origin))
-            .send()
+    async fn bare_round(self: &Arc<Self>, calls: usize) {
+        self.post(r#"{"query":"mutation RenewToken { renewToken }"}"#)
             .await;
-        assert!(reply.expect("a reply").status().is_success());
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let burst: Vec<_> = (0..calls)
+            .map(|_| {
+                let (bench, places) = (self.clone(), places.clone());
+                tokio::spawn(async move {
+                    let _place = places.acquire().await;
+                    bench.bare_call().await;
+                })
+            })
+            .collect();
+        for call in burst {
+            call.await.expect("a finished call");
+        }
+    }
+
+    /// What the server counted: renewals since its start.
+    async fn renewals(&self) -> i64 {
+        let counted = self.post(r#"{"query":"{ renewals }"}"#).await;
+        let text = std::str::from_utf8(&counted).expect("text");
+        text.trim().parse().expect("a number")
+    }
+}
+
+/// The machine's clock, whose wall time can be pushed ahead so that a token has expired.
+#[derive(Default)]
+struct JumpingClock {
+    machine: SystemClock,
+    jumped: AtomicI64,
+}
+
+impl Clock for JumpingClock {
+    fn wall(&self) -> Timestamp {
+        self.machine.wall() + SignedDuration::from_millis(self.jumped.load(Ordering::SeqCst))
+    }
+
+    fn awake(&self) -> Duration {
+        self.machine.awake()
+    }
+
+    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+        self.machine.sleep(pause)
+    }
+
+    fn random(&self) -> u64 {
+        self.machine.random()
     }
 }
 
@@ -260,26 +288,26 @@ impl Drop for ServerProcess {
     }
 }
 
-/// The server: accepts the token `t<generation>`; `/expire` raises the generation that it wants, and a renewal tells it.
+/// The server: answers everything at once, and counts renewals. The tokens that it issues live for one jump of the clock.
 async fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("http://{}", listener.local_addr().expect("an address"));
-    let generation = Arc::new(AtomicU64::new(0));
+    let renewals = Arc::new(AtomicI64::new(0));
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
         let _ = stream.set_nodelay(true);
-        tokio::spawn(converse(stream, generation.clone()));
+        tokio::spawn(converse(stream, renewals.clone()));
     }
 }
 
-async fn converse(mut stream: TcpStream, generation: Arc<AtomicU64>) {
+async fn converse(mut stream: TcpStream, renewals: Arc<AtomicI64>) {
     let mut request = Vec::new();
     loop {
         request.clear();
         if read_request(&mut stream, &mut request).await.is_none() {
             return;
         }
-        let body = answer(&request, &generation);
+        let body = answer(&request, &renewals);
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
@@ -307,25 +335,19 @@ async fn read_request(stream: &mut TcpStream, request: &mut Vec<u8>) -> Option<(
     }
 }
 
-fn answer(request: &[u8], generation: &AtomicU64) -> String {
-    if request.starts_with(b"POST /expire") {
-        generation.fetch_add(1, Ordering::SeqCst);
-        return "{}".to_owned();
-    }
-    let current = generation.load(Ordering::SeqCst);
+fn answer(request: &[u8], renewals: &AtomicI64) -> String {
     if find(request, b"renewToken").is_some() {
+        // The n-th renewal comes after n jumps.
+        let jumps = renewals.fetch_add(1, Ordering::SeqCst) + 1;
+        let until = Timestamp::now() + SignedDuration::from_millis(jumps * JUMP_MS) + LIFETIME;
         return format!(
-            r#"{{"data":{{"renewToken":{{"tokens":{{"accessOrWorkspaceAgnosticToken":{{"token":"t{current}","expiresAt":null}},"refreshToken":{{"token":"r","expiresAt":null}}}}}}}}}}"#
+            r#"{{"data":{{"renewToken":{{"tokens":{{"accessOrWorkspaceAgnosticToken":{{"token":"t","expiresAt":"{until}"}},"refreshToken":{{"token":"r","expiresAt":null}}}}}}}}}}"#
         );
     }
-    let wanted = format!("Bearer t{current}");
-    let head = find(request, b"\r\n\r\n").unwrap_or(request.len());
-    if header(&request[..head], "authorization") == Some(wanted) {
-        r#"{"data":{"people":[{"id":"1"}]}}"#.to_owned()
-    } else {
-        r#"{"errors":[{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}]}"#
-            .to_owned()
+    if find(request, b"{ renewals }").is_some() {
+        return renewals.load(Ordering::SeqCst).to_string();
     }
+    r#"{"data":{"people":[{"id":"1"}]}}"#.to_owned()
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {

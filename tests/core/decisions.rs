@@ -40,6 +40,9 @@ enum Move {
     OtherTakesLock(bool),
     OtherRenews,
     OtherSignsOut,
+    /// A call with the held credentials gets no answer.
+    CallIsLost,
+    ProbeEnds(bool),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +81,8 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => any::<bool>().prop_map(Move::OtherTakesLock),
         1 => Just(Move::OtherRenews),
         1 => Just(Move::OtherSignsOut),
+        1 => Just(Move::CallIsLost),
+        1 => any::<bool>().prop_map(Move::ProbeEnds),
     ]
 }
 
@@ -94,6 +99,7 @@ struct World {
     /// The refresh token that the server takes, by credentials; others only within their grace time.
     newest: Option<Stamp>,
     under_way: Option<Action>,
+    probing: bool,
     in_use: Option<Id>,
     waiting: BTreeSet<WaiterId>,
     next_waiter: WaiterId,
@@ -113,6 +119,7 @@ impl World {
             ended: BTreeMap::new(),
             newest: None,
             under_way: None,
+            probing: false,
             in_use: None,
             waiting: BTreeSet::new(),
             next_waiter: 0,
@@ -152,6 +159,16 @@ impl World {
             Move::OtherTakesLock(takes) => self.other_has_lock = takes && !self.state.locked,
             Move::OtherRenews => self.other_renews(),
             Move::OtherSignsOut => self.other_signs_out(),
+            Move::CallIsLost => {
+                if let Some(held) = self.state.held {
+                    self.happen(Event::Lost(held.credentials));
+                }
+            }
+            Move::ProbeEnds(answered) => {
+                if std::mem::take(&mut self.probing) {
+                    self.happen(Event::Probed(answered));
+                }
+            }
         }
     }
 
@@ -318,6 +335,7 @@ impl World {
                 self.begin(action);
             }
             Action::Reread => self.begin(action),
+            Action::Probe => self.probing = true,
             Action::Mark { .. } | Action::Exchange | Action::Save(_) | Action::Remove(_) => {
                 assert!(
                     self.state.locked,

@@ -119,9 +119,9 @@ const BUS_WITHOUT_SERVICES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop
 "#;
 
 /// The keyring service, unlocked; ended when dropped.
-struct KeyringService(Child);
+struct KeyringDaemon(Child);
 
-impl KeyringService {
+impl KeyringDaemon {
     fn start() -> Self {
         let mut child = Command::new("gnome-keyring-daemon")
             .args(["--foreground", "--unlock", "--components=secrets"])
@@ -168,7 +168,7 @@ impl KeyringService {
     }
 }
 
-impl Drop for KeyringService {
+impl Drop for KeyringDaemon {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -212,7 +212,7 @@ fn after_a_restart_the_session_is_still_signed_in_from_the_real_keyring() {
 #[tokio::test]
 async fn role_restart() {
     let Some(home) = home() else { return };
-    let _service = KeyringService::start();
+    let _service = KeyringDaemon::start();
     let server = server().await;
     let session = open(&home).await;
     assert_eq!(session.status().phase, Phase::SignedOut);
@@ -259,7 +259,7 @@ fn a_locked_keyring_at_the_start_is_locked_and_not_signed_out_and_unlocking_brin
 #[tokio::test]
 async fn role_locked() {
     let Some(home) = home() else { return };
-    let service = KeyringService::start();
+    let service = KeyringDaemon::start();
     let server = server().await;
     let session = open(&home).await;
     sign_in(&session, &server).await;
@@ -282,15 +282,13 @@ async fn role_locked() {
     // Unlocked by the next log-in to the desktop, while the application runs. This bus starts no service on demand:
     // the application's own attempt would bring up a locked one in between.
     drop(service);
-    let _service = KeyringService::start();
-    let unlocked = async {
-        // As a person does who presses "Try again": an earlier look may still be under way.
-        while session.retry_now().await.phase != Phase::SignedIn {
-            tokio::task::yield_now().await;
-        }
-    };
+    let _service = KeyringDaemon::start();
+    // Pressed once, while the earlier look may still be under way.
+    let mut changes = session.changes();
+    session.retry_now().await;
+    let unlocked = changes.wait_for(|status| status.phase == Phase::SignedIn);
     let unlocked = tokio::time::timeout(Duration::from_secs(20), unlocked).await;
-    unlocked.expect("signed in again");
+    unlocked.expect("in time").expect("signed in again");
     serve(&session).await;
     assert_eq!(server.counts().sign_ins, 1);
 }
@@ -303,7 +301,7 @@ fn a_keyring_service_that_was_never_unlocked_is_not_taken_for_signed_out() {
 #[tokio::test]
 async fn role_never_unlocked() {
     let Some(home) = home() else { return };
-    let service = KeyringService::start();
+    let service = KeyringDaemon::start();
     let server = server().await;
     let session = open(&home).await;
     sign_in(&session, &server).await;
@@ -326,13 +324,13 @@ fn a_service_that_is_restarted_between_two_calls_is_reconnected_and_nothing_is_l
 #[tokio::test]
 async fn role_restarted_service() {
     let Some(home) = home() else { return };
-    let service = KeyringService::start();
+    let service = KeyringDaemon::start();
     let server = server().await;
     let session = open(&home).await;
     sign_in(&session, &server).await;
     serve(&session).await;
     drop(service);
-    let _service = KeyringService::start();
+    let _service = KeyringDaemon::start();
 
     server.expire_access_tokens();
     serve(&session).await;

@@ -1,5 +1,7 @@
 //! What never ends a session: everything that a network and a server in trouble can do (I7).
 
+use std::time::Duration;
+
 use graphql_session::testing::{AccessField, AuthenticationOn, EMAIL, Fault, Machine, query};
 use graphql_session::{Code, DEFAULT_ACCOUNT, Phase, Session, Unreachable};
 
@@ -342,4 +344,54 @@ async fn an_outage_after_expiry_gives_every_waiter_one_error_with_a_time_and_del
     assert_eq!(session.status().endings, 0);
     let still = machine.vault.stored(DEFAULT_ACCOUNT);
     assert_eq!(still.is_some(), stored.is_some());
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_while_the_token_works_is_said_probed_for_and_found_again_without_a_renewal()
+ {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.server.stop().await;
+
+    assert_eq!(
+        code(session.execute(query("people")).await),
+        Code::Unreachable
+    );
+    reach(&machine, &session, Phase::Unreachable).await;
+    let status = session.status();
+    assert_eq!(status.unreachable, Some(Unreachable::Server));
+    assert!(status.next_attempt_at.is_some(), "people are told when");
+    machine.clock.pass(2 * MINUTE).await;
+    assert_eq!(session.status().phase, Phase::Unreachable);
+
+    machine.server.start_again();
+    machine.clock.pass(31 * SECOND).await;
+    assert_eq!(
+        session.status().phase,
+        Phase::SignedIn,
+        "found again by itself"
+    );
+    serve(&session).await;
+    assert_eq!(machine.server.counts().renewals, 0);
+}
+
+#[tokio::test]
+async fn a_call_that_is_served_ends_the_probing_at_once() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.server.stop().await;
+    assert_eq!(
+        code(session.execute(query("people")).await),
+        Code::Unreachable
+    );
+    reach(&machine, &session, Phase::Unreachable).await;
+
+    machine.server.start_again();
+    let mut changes = session.changes();
+    serve(&session).await;
+    // No time passes: it is not a probe that finds the server.
+    let back = changes.wait_for(|status| status.phase == Phase::SignedIn);
+    let back = tokio::time::timeout(Duration::from_secs(10), back).await;
+    let back = back.expect("at once").expect("a status").clone();
+    assert_eq!(back.next_attempt_at, None);
 }

@@ -98,8 +98,11 @@ pub struct State {
     pub locked: bool,
     /// Calls that wait for the outcome.
     pub waiters: Vec<WaiterId>,
-    /// Set once waiters were told that nothing answers; cleared by the next success.
+    /// Set once waiters were told that nothing answers, or a call got no answer; cleared by the next success.
     pub unreachable: Option<Unreachable>,
+    /// While the server is away and the access token works, nothing needs a renewal: it is probed instead. A renewal by
+    /// everybody after an outage would be the next one.
+    probe: Option<Probe>,
     agenda: Agenda,
     /// The last moment at which waiters are told, in awake ms.
     budget_until: Option<u64>,
@@ -124,6 +127,14 @@ pub struct State {
     /// When to renew ahead of expiry, in awake ms.
     ahead_at: Option<u64>,
     last: Option<(u64, i64)>,
+}
+
+/// The probing of a server that is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Probe {
+    /// When the next probe is due, in awake ms; none while one is under way.
+    due: Option<u64>,
+    backoff: Backoff,
 }
 
 /// What is still to be done with the lock, in this order.
@@ -242,6 +253,10 @@ pub enum Event {
     WaiterLeft(WaiterId),
     /// A call was served with these credentials.
     Served(Id),
+    /// A call with these credentials got no answer from the server.
+    Lost(Id),
+    /// `Action::Probe` is done: whether the server answered.
+    Probed(bool),
     /// The person asks to try now.
     RetryNow,
     /// The person signed in.
@@ -381,6 +396,8 @@ pub enum Action {
     },
     /// Send one exchange of the held refresh token.
     Exchange,
+    /// Ask the server for something that needs no credentials, beside whatever else goes on.
+    Probe,
     /// Write these credentials, looking at the ended list before and after.
     Save(Stamp),
     /// Remove the entry if it belongs to this session.
@@ -445,6 +462,7 @@ impl Default for State {
             locked: false,
             waiters: Vec::new(),
             unreachable: None,
+            probe: None,
             agenda: Agenda::default(),
             budget_until: None,
             round_began: 0,
@@ -478,14 +496,15 @@ impl State {
             .filter(|_| matches!(self.flight, Flight::Pausing { .. }))
             .map(|(since, after)| since + after);
         let ahead = self.ahead_at.filter(|_| self.flight == Flight::Idle);
-        [due, budget, end, ahead].into_iter().flatten().min()
+        let probe = self.probe.and_then(|probe| probe.due);
+        [due, budget, end, ahead, probe].into_iter().flatten().min()
     }
 
     /// When the next attempt is due, in awake ms.
     pub fn next_attempt(&self) -> Option<u64> {
         match self.flight {
             Flight::Pausing { due, .. } => Some(due),
-            _ => None,
+            _ => self.probe.and_then(|probe| probe.due),
         }
     }
 
@@ -499,7 +518,8 @@ impl State {
 
     /// Whether [`Event::Served`] would change anything.
     pub fn wants_served(&self) -> bool {
-        self.held.is_some() && (!self.served || self.failing_since.is_some())
+        self.held.is_some()
+            && (!self.served || self.failing_since.is_some() || self.unreachable.is_some())
     }
 
     /// Whether these credentials are held, waited for by a sign-in, or being saved.
@@ -554,6 +574,8 @@ impl Turn<'_> {
             Event::Needed { waiter, seen, why } => self.need(waiter, seen, why),
             Event::WaiterLeft(waiter) => self.state.waiters.retain(|id| *id != waiter),
             Event::Served(credentials) => self.served(credentials),
+            Event::Lost(credentials) => self.lost(credentials),
+            Event::Probed(answered) => self.probed(answered),
             Event::RetryNow => self.retry_now(),
             Event::SignedIn(stamp) => self.sign_in(stamp),
             Event::SignedOut => self.sign_out(),

@@ -21,7 +21,7 @@ use crate::renewal::flight::{Driver, Message};
 use crate::renewal::{Outcome, WaiterId, Why};
 use crate::shared::Shared;
 use crate::status::{Phase, Status};
-use crate::transport::{Origin, header_date, read_body};
+use crate::transport::{Origin, Trouble, header_date, read_body};
 use crate::verdict;
 
 /// An access token this close to its end counts as expired, in ms: Twenty states an expiry up to 1 s later than the
@@ -309,14 +309,14 @@ impl Session {
             );
             let response = match sending.await {
                 Ok(response) => response,
-                Err(trouble) if trouble.not_sent() => return Err(unreachable_server(&held)),
-                Err(_) if call.operation() != OperationKind::Query => return Err(maybe_executed()),
                 // No byte of a reply had arrived: most often a connection that the server gave up meanwhile.
-                Err(_) if !lost => {
+                Err(trouble)
+                    if !trouble.not_sent() && !lost && call.operation() == OperationKind::Query =>
+                {
                     lost = true;
                     continue;
                 }
-                Err(_) => return Err(unreachable_server(&held)),
+                Err(trouble) => return Err(self.no_answer(trouble, call, &held)),
             };
             if let Some(date) = header_date(response.headers()) {
                 shared.server_clock.learn(date);
@@ -365,8 +365,17 @@ impl Session {
                 Code::TooLarge,
                 "The server's reply is larger than this application accepts. Ask for less at a time.",
             )),
-            Err(_) if call.operation() != OperationKind::Query => Err(maybe_executed()),
-            Err(_) => Err(unreachable_server(held)),
+            Err(trouble) => Err(self.no_answer(trouble, call, held)),
+        }
+    }
+
+    /// The call got no answer; people are told that the server is away.
+    fn no_answer(&self, trouble: Trouble, call: &Call, held: &Credentials) -> Error {
+        self.tell(Message::Lost(held.stamp.credentials));
+        if trouble.not_sent() || call.operation() == OperationKind::Query {
+            unreachable_server(held)
+        } else {
+            maybe_executed()
         }
     }
 

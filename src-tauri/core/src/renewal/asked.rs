@@ -83,6 +83,7 @@ impl Turn<'_> {
         }
         self.state.served = true;
         self.state.failing_since = None;
+        self.reached();
         // The server is back: no need to sit out the backoff. Once, or a server that serves calls but renews nothing
         // would get an attempt per call.
         if let Flight::Pausing { floor: false, .. } = self.state.flight
@@ -92,7 +93,47 @@ impl Turn<'_> {
         }
     }
 
+    /// A call got no answer: people are told, and the server is probed until it is back.
+    pub(super) fn lost(&mut self, credentials: Id) {
+        let is_held = self
+            .state
+            .held
+            .is_some_and(|held| held.credentials == credentials);
+        // A renewal that is under way finds out by itself.
+        let is_known = self.state.unreachable.is_some() || self.state.agenda.renew.is_some();
+        if !is_held || is_known {
+            return;
+        }
+        self.state.unreachable = Some(Unreachable::Server);
+        self.probe_later(Backoff::default());
+    }
+
+    pub(super) fn probed(&mut self, answered: bool) {
+        let Some(Probe { backoff, .. }) = self.state.probe else {
+            return;
+        };
+        if answered {
+            self.reached();
+        } else {
+            self.probe_later(backoff);
+        }
+    }
+
+    fn probe_later(&mut self, mut backoff: Backoff) {
+        let due = Some(self.now.awake + backoff.next(self.now.random));
+        self.state.probe = Some(Probe { due, backoff });
+    }
+
+    fn reached(&mut self) {
+        self.state.unreachable = None;
+        self.state.probe = None;
+    }
+
     pub(super) fn retry_now(&mut self) {
+        if let Some(Probe { due: Some(due), .. }) = &mut self.state.probe {
+            *due = self.now.awake;
+            self.tick();
+        }
         match self.state.flight {
             Flight::Pausing { floor: false, .. } => self.try_at(self.now.awake),
             Flight::Keeping { tries, .. } => {

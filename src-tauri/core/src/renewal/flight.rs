@@ -38,6 +38,8 @@ pub(crate) enum Message {
     },
     WaiterLeft(WaiterId),
     Served(Id),
+    /// A call got no answer.
+    Lost(Id),
     RetryNow(oneshot::Sender<()>),
     SignIn(Box<Credentials>, oneshot::Sender<()>),
     SignOut(oneshot::Sender<()>),
@@ -156,6 +158,7 @@ impl Driver {
                 }
             }
             Message::Served(credentials) => self.decide(Event::Served(credentials)),
+            Message::Lost(credentials) => self.decide(Event::Lost(credentials)),
             Message::RetryNow(reply) => {
                 self.decide(Event::RetryNow);
                 let _ = reply.send(());

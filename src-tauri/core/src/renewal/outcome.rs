@@ -201,6 +201,7 @@ impl Turn<'_> {
 
     pub(super) fn forget_renewal(&mut self) {
         self.state.unreachable = None;
+        self.state.probe = None;
         self.state.budget_until = None;
         self.state.lost_answer = None;
         self.state.backoff = Backoff::default();

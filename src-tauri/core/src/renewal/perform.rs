@@ -45,6 +45,13 @@ impl Driver {
                 });
             }
             Action::Exchange => self.exchange(),
+            Action::Probe => {
+                if let Some(held) = self.shared.current.load_full() {
+                    self.spawn(move |shared| async move {
+                        Message::Done(Event::Probed(probe(&shared, &held).await))
+                    });
+                }
+            }
             Action::Save(stamp) => {
                 let Some(credentials) = self.find(stamp.credentials) else {
                     let failure = SaveFailure::Vault(VaultError::Failed);
@@ -296,6 +303,15 @@ async fn remove(shared: &Shared, session: Id) -> Result<(), VaultError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the server answers, asked without credentials.
+async fn probe(shared: &Shared, held: &Credentials) -> bool {
+    let Ok(clients) = shared.clients(&held.origin) else {
+        return false;
+    };
+    let wire = clients.wire(shared.server_clock.clone(), shared.config.limits.attempt);
+    shared.config.protocol.check(&wire).await.is_ok()
 }
 
 async fn revoke(shared: &Shared, credentials: &Credentials) -> bool {

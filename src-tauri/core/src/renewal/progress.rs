@@ -324,6 +324,12 @@ impl Turn<'_> {
             self.state.flight = Flight::Idle;
             return self.end(EndingReason::UnreachableTooLong);
         }
+        if let Some(Probe { due, .. }) = &mut self.state.probe
+            && due.is_some_and(|at| at <= awake)
+        {
+            *due = None;
+            self.actions.push(Action::Probe);
+        }
         if self.state.budget_until.is_some_and(|until| until <= awake) {
             let who = match self.state.flight {
                 Flight::Locking => Unreachable::HeldByOtherProcess,
