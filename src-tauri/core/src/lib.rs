@@ -43,6 +43,10 @@
 //!     └─▶ locked ── unlocked, or signed in anew ────────┘
 //! ```
 //!
+//! *Unreachable* is also what a call without an answer makes of a session whose access token still works. Nothing needs
+//! a renewal then, so the server is only asked whether it is back ([`Protocol::check`]), with growing pauses, until it
+//! answers or another call is served.
+//!
 //! # How it is built
 //!
 //! Every decision is made by one pure function, [`renewal::step`]: it takes the state and what happened, and returns

@@ -52,7 +52,7 @@ pub enum Phase {
     SignedIn,
     /// Calls wait for a renewal.
     Renewing,
-    /// The renewal gets no answer; still signed in, attempts go on.
+    /// A renewal, or a call, got no answer; still signed in, attempts go on.
     Unreachable,
     /// A session is stored, but the keyring does not show it.
     Locked,

@@ -25,7 +25,7 @@ export interface Status {
  * - `signed_out`: nobody is signed in (also after the person's own sign-out)
  * - `signed_in`: calls go out
  * - `renewing`: calls wait for a renewal
- * - `unreachable`: the renewal gets no answer; still signed in, attempts go on
+ * - `unreachable`: a renewal, or a call, got no answer; still signed in, attempts go on
  * - `locked`: a session is stored, but the keyring does not show it
  * - `ended`: the session is over, see `ending`
  */
