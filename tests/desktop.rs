@@ -167,7 +167,6 @@ async fn a_revoked_session_ends_once_in_each_window_and_goes_on_in_place_with_wh
             (1, 1)
         );
     }
-    first.picture("dialog").await;
     let counts = demo.counts().await;
     assert_eq!(
         (counts.renewals_sent, counts.renewals_refused),
@@ -180,6 +179,7 @@ async fn a_revoked_session_ends_once_in_each_window_and_goes_on_in_place_with_wh
         Some(DEMO_EMAIL)
     );
     first.fill("sign-in-password", DEMO_PASSWORD).await;
+    first.picture("dialog").await;
     first.click("sign-in-again").await;
     for window in [&first, &second] {
         window.hides("ended-dialog").await;

@@ -319,4 +319,5 @@ export const panels = {
     "Objects",
   ],
   failed: "Could not be loaded.",
+  stale: "Not up to date.",
 };

@@ -55,7 +55,7 @@ function PanelView({ panel, index }: { panel: Panel; index: number }) {
       <h2>{words.names[index]}</h2>
       {state === "error" && (
         <Text component="div" size="sm" mb={4} c="var(--mantine-color-error)" role="alert">
-          {`${words.failed} ${errorText(error)}`}
+          {shown ? words.stale : `${words.failed} ${errorText(error)}`}
         </Text>
       )}
       {state === "loading" && !shown && <Skeleton h={20} w="60%" />}
