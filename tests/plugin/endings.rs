@@ -7,7 +7,8 @@ use crate::desk::{Desk, Page, eventually};
 
 const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 
-/// Signs in and lets the server end the session while all pages call.
+/// Lets the server end the session while all pages call, and waits until each has heard of it: a call's failure may
+/// reach its page before the events do.
 fn end_session(desk: &Desk, pages: &[Page]) {
     desk.switches.hold_renewals(true);
     desk.revoke_refresh_tokens();
@@ -24,6 +25,10 @@ fn end_session(desk: &Desk, pages: &[Page]) {
             .expect("no panic")
             .expect_err("the session is over");
         assert_eq!(told["code"], "signed_out");
+    }
+    let ended = desk.session().status();
+    for page in pages {
+        page.wait_to_hear("logout", "ended", ended.revision);
     }
 }
 
