@@ -6,8 +6,12 @@
 
 #[path = "desktop/application.rs"]
 mod application;
+#[path = "desktop/close_button.rs"]
+mod close_button;
 #[path = "desktop/person.rs"]
 mod person;
+#[path = "desktop/quitting.rs"]
+mod quitting;
 #[path = "desktop/switchboard.rs"]
 mod switchboard;
 #[path = "desktop/waiting.rs"]

@@ -13,7 +13,7 @@ mod demo;
 mod quitting;
 mod windows;
 
-use tauri::RunEvent;
+use tauri::{Manager, RunEvent, WindowEvent};
 use tauri_plugin_window_state::StateFlags;
 use tracing_subscriber::EnvFilter;
 
@@ -53,9 +53,12 @@ fn main() {
         .plugin(tauri_plugin_graphql_session::init())
         .invoke_handler(tauri::generate_handler![
             windows::open_window,
-            demo::demo_account
+            demo::demo_account,
+            quitting::quit,
+            quitting::stay
         ])
         .setup(|app| {
+            app.manage(quitting::Asked::default());
             windows::open_first(app.handle())?;
             quitting::quit_on_signals(app.handle());
             Ok(())
@@ -68,10 +71,14 @@ fn main() {
             std::process::exit(1);
         }
     };
-    app.run(|app, event| {
+    app.run(|app, event| match event {
+        RunEvent::WindowEvent {
+            label,
+            event: WindowEvent::CloseRequested { api, .. },
+            ..
+        } => quitting::ask_before_closing(app, &label, &api),
         // Plugins hear of it first, so the session has closed by now.
-        if let RunEvent::Exit = event {
-            demo::stop(app);
-        }
+        RunEvent::Exit => demo::stop(app),
+        _ => {}
     });
 }

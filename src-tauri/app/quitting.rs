@@ -1,9 +1,54 @@
-//! Signals end the client as its last window's closing does: the session saves what it has received, then the process
-//! ends. Without this, a terminal's or a desktop's request to end would kill it at any point.
+//! How the client ends. The person is warned first if that would sign them out; whichever way it ends, the session saves
+//! what it has received.
 
-use tauri::{AppHandle, Runtime};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Quits on SIGINT and SIGTERM (elsewhere: on Ctrl+C).
+use tauri::{AppHandle, CloseRequestApi, Emitter, Manager, Runtime, State};
+use tauri_plugin_graphql_session::GraphqlSessionExt;
+
+/// Tells the last window to ask before the client quits. Without content: the page knows the status.
+const QUITTING: &str = "holdfast://quitting";
+
+/// Whether the person was asked, and has not answered yet. A window that is closed a second time closes: a page that
+/// hangs must not keep it open.
+#[derive(Default)]
+pub(crate) struct Asked(AtomicBool);
+
+/// Stops the last window's closing once, if a session would be lost by it.
+pub(crate) fn ask_before_closing<R: Runtime>(
+    app: &AppHandle<R>,
+    label: &str,
+    closing: &CloseRequestApi,
+) {
+    let is_last = app.webview_windows().len() == 1;
+    let loses_session = app
+        .graphql_session()
+        .is_some_and(|session| session.status().is_lost_by_quitting());
+    let asked = app.state::<Asked>();
+    if !is_last || !loses_session || asked.0.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    match app.emit_to(label, QUITTING, ()) {
+        Ok(()) => closing.prevent_close(),
+        Err(problem) => tracing::warn!(%problem, "the person could not be asked before quitting"),
+    }
+}
+
+/// The person has decided to quit.
+#[tauri::command]
+pub(crate) async fn quit<R: Runtime>(app: AppHandle<R>) {
+    app.exit(0);
+}
+
+/// The person has decided to stay: the next closing asks again.
+#[tauri::command]
+pub(crate) async fn stay(asked: State<'_, Asked>) -> Result<(), ()> {
+    asked.0.store(false, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Quits on SIGINT and SIGTERM (elsewhere: on Ctrl+C). Without this, a terminal's or a desktop's request to end would
+/// kill the client at any point. Nobody is asked: whoever sends a signal does not wait for an answer.
 pub(crate) fn quit_on_signals<R: Runtime>(app: &AppHandle<R>) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {

@@ -12,12 +12,16 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::close_button;
 use crate::switchboard::Switchboard;
 use crate::waiting::{self, until};
 use crate::window::Window;
 
 /// The demo server's accounts are public on purpose; both passwords begin with this.
 const DEMO_PASSWORD: &str = "demo-holdfast";
+
+/// An address at which no session bus listens.
+const NO_BUS: &str = "unix:path=/nonexistent";
 
 /// How every JSON web token begins.
 const TOKEN_START: &str = "eyJ";
@@ -30,6 +34,7 @@ pub(crate) struct Home {
     data: TempDir,
     evidence: PathBuf,
     prefix: String,
+    has_keyring: bool,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -42,8 +47,15 @@ impl Home {
             data: tempfile::tempdir().expect("a temporary folder"),
             evidence: evidence.to_path_buf(),
             prefix: prefix.to_owned(),
+            has_keyring: true,
             _turn: turn,
         }
+    }
+
+    /// Takes the session bus away, and the keyring with it.
+    pub(crate) fn without_keyring(mut self) -> Self {
+        self.has_keyring = false;
+        self
     }
 
     /// The file of a screenshot or log.
@@ -64,7 +76,7 @@ impl<'home> Application<'home> {
     /// Starts `program` and waits for its first window.
     pub(crate) async fn start(home: &'home Home, program: &Path) -> Self {
         let log = home.file("log.txt");
-        let driver = Driver::start(home.data.path(), &log);
+        let driver = Driver::start(home, &log);
         let client = until("the WebDriver to start the application", async || {
             let capabilities =
                 json!({ "webkitgtk:browserOptions": { "binary": program, "args": [] } });
@@ -131,24 +143,51 @@ impl<'home> Application<'home> {
     }
 
     /// Ends the application as a desktop does at log-out, and waits until it has gone.
-    pub(crate) async fn quit(mut self) {
+    pub(crate) async fn quit(self) {
+        self.begin_to_quit();
+        self.has_quit().await;
+    }
+
+    /// Asks the application to end as a desktop does at log-out.
+    pub(crate) fn begin_to_quit(&self) {
+        for process in self.processes() {
+            signal("TERM", &process.to_string());
+        }
+    }
+
+    /// Waits until the application has logged this.
+    pub(crate) async fn logs(&self, text: &str) {
+        until(&format!("`{text}` in the log"), async || {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            log.contains(text).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the application has gone.
+    pub(crate) async fn has_quit(mut self) {
+        until("the application to quit", async || {
+            let processes = self.driver.applications();
+            processes.into_iter().all(has_ended).then_some(())
+        })
+        .await;
+        self.driver.end();
+        self.assert_log_is_clean();
+    }
+
+    /// Presses the close button of its windows.
+    pub(crate) fn press_close_button(&self) {
+        close_button::press(&self.processes());
+    }
+
+    /// The application's processes: one, and it runs.
+    fn processes(&self) -> Vec<u32> {
         let processes = self.driver.applications();
         assert!(
             !processes.is_empty(),
             "the application runs until it is asked to quit"
         );
-        for process in &processes {
-            signal("TERM", &process.to_string());
-        }
-        until("the application to quit", async || {
-            processes
-                .iter()
-                .all(|process| has_ended(*process))
-                .then_some(())
-        })
-        .await;
-        self.driver.end();
-        self.assert_log_is_clean();
+        processes
     }
 
     /// No token and no password may stand in what the application logged.
@@ -184,7 +223,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn start(data: &Path, log: &Path) -> Self {
+    fn start(home: &Home, log: &Path) -> Self {
         let port = free_port();
         // A file and no pipe: a process that survives by mistake must not keep a test run waiting for the pipe's end.
         let output = || {
@@ -196,12 +235,16 @@ impl Driver {
                     .expect("the log"),
             )
         };
-        let process = Command::new("setpriv")
+        let mut command = Command::new("setpriv");
+        if !home.has_keyring {
+            command.env("DBUS_SESSION_BUS_ADDRESS", NO_BUS);
+        }
+        let process = command
             // Should this process be killed, the system ends the driver.
             .args(["--pdeathsig", "KILL", "WebKitWebDriver", "--host=127.0.0.1"])
             .arg(format!("--port={port}"))
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
-            .env("HOLDFAST_DATA_DIR", data)
+            .env("HOLDFAST_DATA_DIR", home.data.path())
             .env("HOLDFAST_DEMO", "control")
             .env("GDK_BACKEND", "x11")
             .env("NO_COLOR", "1")

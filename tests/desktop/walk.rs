@@ -10,6 +10,11 @@ mod application;
     dead_code,
     reason = "shared with the window's tests, which use all of it"
 )]
+mod close_button;
+#[allow(
+    dead_code,
+    reason = "shared with the window's tests, which use all of it"
+)]
 mod person;
 #[allow(
     dead_code,

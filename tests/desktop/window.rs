@@ -36,6 +36,12 @@ impl<'app> Window<'app> {
         .await;
     }
 
+    /// Clicks an element that is shown and ends the application: nobody is left to confirm the click.
+    pub(crate) async fn click_the_last_time(&self, id: &str) {
+        let element = self.element(id).await.expect("the element is shown");
+        let _ = element.click().await;
+    }
+
     /// Replaces what the field holds.
     pub(crate) async fn fill(&self, id: &str, text: &str) {
         until(&format!("`{id}` to be filled in"), async || {
@@ -190,9 +196,10 @@ impl<'app> Window<'app> {
 
     /// Keeps a picture of the page once nothing moves any more, and says where.
     pub(crate) async fn picture(&self, name: &str) -> PathBuf {
-        // What pulses for ever, such as a skeleton, is not waited for.
+        // What pulses for ever, such as a skeleton, is not waited for. A dialog is there a moment before it fades in.
         let moving = "return document.getAnimations().filter((one) => \
-            one.effect.getComputedTiming().endTime !== Infinity).length";
+            one.effect.getComputedTiming().endTime !== Infinity).length + \
+            [...document.querySelectorAll('[role=dialog]')].filter((one) => getComputedStyle(one).opacity < 1).length";
         until("the page to come to rest", async || {
             (self.ask(moving, vec![]).await == json!(0)).then_some(())
         })

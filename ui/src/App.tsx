@@ -9,6 +9,7 @@ import frameClasses from "./frame/frame.module.css";
 import { SkeletonPage } from "./records/RecordPage";
 import { WorkspaceProvider } from "./records/workspace";
 import { LockedPage } from "./session/LockedPage";
+import { QuitDialog } from "./session/QuitDialog";
 import { SessionProvider, useSession } from "./session/session";
 import { SignInPage } from "./session/SignInPage";
 import { cssVariables, theme, themeStorage } from "./theme";
@@ -21,6 +22,7 @@ export function App({ host }: { host: Host }) {
       <Notifications position="bottom-right" autoClose={4000} limit={3} />
       <SessionProvider host={host}>
         <Screen />
+        <QuitDialog />
       </SessionProvider>
     </MantineProvider>
   );

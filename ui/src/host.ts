@@ -3,6 +3,7 @@
  * the host in `testing/`.
  */
 import { invoke } from "@tauri-apps/api/core";
+import { listen } from "@tauri-apps/api/event";
 import { getCurrentWindow } from "@tauri-apps/api/window";
 import * as session from "tauri-plugin-graphql-session-api";
 import type { JournalEntry, ServerCheck, Status } from "tauri-plugin-graphql-session-api";
@@ -45,6 +46,10 @@ export interface Host {
   fetch: typeof fetch;
   openWindow(): Promise<void>;
   setTitle(title: string): Promise<void>;
+  /** Calls the listener when closing this window would lose the session: then it is the person who quits or stays. */
+  onQuitting(listener: () => void): Promise<() => void>;
+  quit(): Promise<void>;
+  stay(): Promise<void>;
   /** What the application was started with. */
   defaults(): Promise<{ demo?: DemoAccount }>;
 }
@@ -62,6 +67,9 @@ export function createTauriHost(): Host {
     fetch: session.createSessionFetch(),
     openWindow: () => invoke<void>("open_window"),
     setTitle: (title) => getCurrentWindow().setTitle(title),
+    onQuitting: (listener) => listen("holdfast://quitting", listener, { target: getCurrentWindow().label }),
+    quit: () => invoke<void>("quit"),
+    stay: () => invoke<void>("stay"),
     defaults: async () => {
       const demo = await invoke<DemoAccount | null>("demo_account");
       return demo ? { demo } : {};

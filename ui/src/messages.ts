@@ -99,30 +99,41 @@ export const banner = {
   tryNow: "Try now",
   tryAgain: "Try again",
   howToFix: "How to fix",
+  then: "Then press “Try again”.",
   waiting: (edits: number) => `${some(edits, "edit waits", "edits wait")} for the server.`,
 };
 
 export const notSaved: Record<NonNullable<Storage["reason"]>, { text: string; fix: string }> = {
   keyring_locked: {
     text: "Your keyring is locked: you stay signed in until you quit.",
-    fix: "Open your system's password manager (“Passwords and Keys” on GNOME), unlock the login keyring, then press “Try again”.",
+    fix: "Open your system's password manager (“Passwords and Keys” on GNOME) and unlock the login keyring.",
   },
   keyring_missing: {
     text: "This system has no keyring: you stay signed in until you quit.",
-    fix: "Install and start a keyring service, such as gnome-keyring or KWallet, then press “Try again”.",
+    fix: "Install and start a keyring service, such as gnome-keyring or KWallet.",
   },
   keyring_slow: {
     text: "Your keyring does not answer: you stay signed in until you quit.",
-    fix: "Look for a waiting password prompt of your keyring, or restart its service, then press “Try again”.",
+    fix: "Look for a waiting password prompt of your keyring, or restart its service.",
   },
   keyring_failed: {
     text: "Your keyring can't save the session: you stay signed in until you quit.",
-    fix: "Restart your keyring's service, then press “Try again”. The session window shows what it answered.",
+    fix: "Restart your keyring's service. The session window shows what it answered.",
   },
   too_long: {
     text: "The session is too long for this system's keyring: you stay signed in until you quit.",
     fix: "The server issues unusually long tokens. Ask a person who manages it to shorten them.",
   },
+};
+
+export const quitting = {
+  title: "Quit without saving your session?",
+  lost: "If you quit now, you sign in again next time.",
+  stay: "Stay",
+  save: "Save and quit",
+  stillNot: "It could not be saved.",
+  then: "Then press “Save and quit”.",
+  quit: "Quit anyway",
 };
 
 export const locked = {

@@ -40,6 +40,17 @@ pub struct Status {
     pub endings: u64,
 }
 
+impl Status {
+    /// Whether the person would have to sign in again after quitting now: there is a session, and it could not be saved.
+    pub fn is_lost_by_quitting(&self) -> bool {
+        let has_session = matches!(
+            self.phase,
+            Phase::SignedIn | Phase::Renewing | Phase::Unreachable
+        );
+        has_session && matches!(self.storage, Storage::NotSaved(_))
+    }
+}
+
 /// The phases of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -173,6 +173,7 @@ fn close_all<R: Runtime>(app: &AppHandle<R>) {
     else {
         return;
     };
+    tracing::info!("closing the sessions");
     let sessions = accounts.all().to_vec();
     let limit = limit.0;
     wait_for(async move {

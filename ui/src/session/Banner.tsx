@@ -49,7 +49,7 @@ export function Banner({ waiting, onTryNow }: { waiting: number; onTryNow: () =>
           {words.howToFix}
         </Button>
         {button(words.tryAgain)}
-        {fixing && <p className={classes.fix}>{advice.fix}</p>}
+        {fixing && <p className={classes.fix}>{`${advice.fix} ${words.then}`}</p>}
       </div>
     );
   }

@@ -1,7 +1,7 @@
 import { act } from "@testing-library/react";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Code, Status } from "../host";
-import { errors, notSaved } from "../messages";
+import { errors, notSaved, quitting } from "../messages";
 import { DEMO } from "../testing/fakeHost";
 import { calls, records, screen, start, waitFor } from "../testing/render";
 
@@ -88,6 +88,54 @@ describe("the screens", () => {
     act(() => host.set({ phase: "ended", ending: { reason: "rejected", at: Date.now() } }));
     act(() => host.set({ storage: { state: "saved" } }));
     expect(document.documentElement.dataset.logouts).toBe("1");
+  });
+});
+
+describe("quitting with a session that is not saved", () => {
+  afterEach(() => void vi.useRealTimers());
+  const notYet = { storage: { state: "not_saved", reason: "keyring_locked" } } as const;
+  const closing = async () => {
+    const started = start(notYet);
+    await records();
+    act(() => started.host.close());
+    await screen.findByTestId("quit-dialog");
+    return started;
+  };
+
+  it("asks, says what is lost, and staying is the first answer", async () => {
+    const { host, user } = await closing();
+    expect(screen.getByTestId("quit-dialog")).toHaveTextContent(`${notSaved.keyring_locked.text} ${quitting.lost}`);
+    await waitFor(() => expect(screen.getByTestId("quit-stay")).toHaveFocus());
+    await user.keyboard("{Enter}");
+    await waitFor(() => expect(screen.queryByTestId("quit-dialog")).toBeNull());
+    expect(host.answers).toEqual(["stay"]);
+    act(() => host.close());
+    await user.click(await screen.findByTestId("quit-anyway"));
+    expect(host.answers).toEqual(["stay", "quit"]);
+  });
+
+  it("is left with Escape", async () => {
+    const { host, user } = await closing();
+    await user.keyboard("{Escape}");
+    await waitFor(() => expect(screen.queryByTestId("quit-dialog")).toBeNull());
+    expect(host.answers).toEqual(["stay"]);
+  });
+
+  it("quits by itself as soon as the session is saved after all", async () => {
+    const { host, user } = await closing();
+    await user.click(screen.getByTestId("quit-save"));
+    await waitFor(() => expect(host.answers).toEqual(["quit"]));
+    expect(host.retries).toBe(1);
+  });
+
+  it("says when saving failed again, and stays open", async () => {
+    const { host } = await closing();
+    host.retry = () => undefined;
+    vi.useFakeTimers();
+    act(() => screen.getByTestId("quit-save").click());
+    await act(() => vi.advanceTimersByTimeAsync(3_000));
+    expect(screen.getByTestId("quit-dialog")).toHaveTextContent(quitting.stillNot);
+    expect(host.answers).toEqual([]);
   });
 });
 

@@ -39,6 +39,8 @@ export class FakeHost implements Host {
   windows = 0;
   retries = 0;
   checked: string[] = [];
+  /** What the person answered when asked before quitting. */
+  answers: ("quit" | "stay")[] = [];
   title = "";
   status: Status = {
     account: "default",
@@ -50,6 +52,7 @@ export class FakeHost implements Host {
   };
   #listeners = new Set<(status: Status) => void>();
   #logouts = new Set<(status: Status) => void>();
+  #quitting = new Set<() => void>();
   #journal: JournalEntry[] = [];
 
   constructor(status: Partial<Status> = {}, server = new FakeServer()) {
@@ -139,6 +142,25 @@ export class FakeHost implements Host {
   setTitle = async (title: string) => {
     this.title = title;
     document.title = title;
+  };
+
+  /** Asks the person whether to quit, as closing the last window does. */
+  close(): void {
+    for (const listener of this.#quitting) listener();
+  }
+
+  onQuitting = async (listener: () => void) => {
+    const own = () => listener();
+    this.#quitting.add(own);
+    return () => void this.#quitting.delete(own);
+  };
+
+  quit = async () => {
+    this.answers.push("quit");
+  };
+
+  stay = async () => {
+    this.answers.push("stay");
   };
 
   defaults = async () => ({ demo: DEMO });

@@ -1,0 +1,131 @@
+//! Quitting: nothing that was received is lost, and the person is asked where something would be.
+
+use std::time::{Duration, Instant};
+
+use demo_server::{Counter, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
+
+use crate::person::{open_panels, sign_in, sign_in_at};
+use crate::{home, start};
+
+/// The longest that quitting may wait, with what a busy machine adds to 3 s for a sent exchange.
+const QUITS_WITHIN: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn the_last_window_asks_before_it_closes_on_a_session_that_is_not_saved() {
+    let home = home("unsaved").await.without_keyring();
+    let app = start(&home).await;
+    let window = app.window().await;
+    sign_in(&app, &window).await;
+    window
+        .has("session-indicator", "data-storage", "not_saved")
+        .await;
+
+    app.press_close_button();
+    window.shows("quit-dialog").await;
+    window
+        .says("quit-dialog", "you sign in again next time")
+        .await;
+    window.picture("asks").await;
+    window.click("quit-stay").await;
+    window.hides("quit-dialog").await;
+
+    app.press_close_button();
+    window.shows("quit-dialog").await;
+    window.click_the_last_time("quit-anyway").await;
+    app.has_quit().await;
+}
+
+#[tokio::test]
+async fn a_window_that_is_closed_again_while_it_asks_closes() {
+    let home = home("unsaved-twice").await.without_keyring();
+    let app = start(&home).await;
+    let window = app.window().await;
+    sign_in(&app, &window).await;
+
+    app.press_close_button();
+    window.shows("quit-dialog").await;
+    app.press_close_button();
+    app.has_quit().await;
+}
+
+#[tokio::test]
+async fn the_last_window_closes_at_once_on_a_session_that_is_saved() {
+    let home = home("saved").await;
+    let app = start(&home).await;
+    let window = app.window().await;
+    sign_in(&app, &window).await;
+    window
+        .has("session-indicator", "data-storage", "saved")
+        .await;
+
+    app.press_close_button();
+    app.has_quit().await;
+}
+
+#[tokio::test]
+async fn quitting_during_a_renewal_stores_what_is_received_within_the_limit() {
+    let home = home("quit-renewing").await;
+    let server = DemoServer::start(Options::default())
+        .await
+        .expect("a server of its own");
+    let demo = server.switches();
+    let app = start(&home).await;
+    let window = app.window().await;
+    sign_in_at(&window, &server.origin(), DEMO_EMAIL, DEMO_PASSWORD).await;
+    open_panels(&window).await;
+    demo.expire_access_tokens().await.expect("expired");
+    demo.reset_counts();
+    demo.hold_renewals(true);
+    window.click("panels-reload").await;
+    demo.wait_for(Counter::RenewalsSent, 1).await;
+
+    app.begin_to_quit();
+    app.logs("closing the sessions").await;
+    demo.hold_renewals(false);
+    app.has_quit().await;
+
+    let app = start(&home).await;
+    let window = app.window().await;
+    window
+        .has("session-indicator", "data-phase", "signed_in")
+        .await;
+    window.says("record-count", "1,000").await;
+    assert_eq!(
+        demo.counts().renewals_sent,
+        1,
+        "the new credentials were stored: nobody needs another renewal"
+    );
+}
+
+#[tokio::test]
+async fn quitting_during_a_renewal_that_hangs_takes_no_longer_than_its_limit() {
+    let home = home("quit-hanging").await;
+    let server = DemoServer::start(Options::default())
+        .await
+        .expect("a server of its own");
+    let demo = server.switches();
+    let app = start(&home).await;
+    let window = app.window().await;
+    sign_in_at(&window, &server.origin(), DEMO_EMAIL, DEMO_PASSWORD).await;
+    open_panels(&window).await;
+    demo.expire_access_tokens().await.expect("expired");
+    demo.reset_counts();
+    demo.hold_renewals(true);
+    window.click("panels-reload").await;
+    demo.wait_for(Counter::RenewalsSent, 1).await;
+
+    let begun = Instant::now();
+    app.begin_to_quit();
+    app.has_quit().await;
+    assert!(begun.elapsed() < QUITS_WITHIN, "{:?}", begun.elapsed());
+
+    // The server never acted on it, so the stored credentials are still good.
+    demo.hold_renewals(false);
+    let app = start(&home).await;
+    let window = app.window().await;
+    window.says("record-count", "1,000").await;
+    window
+        .has("session-indicator", "data-phase", "signed_in")
+        .await;
+    assert_eq!(window.logouts().await, 0);
+}

@@ -1,0 +1,80 @@
+/** Asked when the last window is closed while the session could not be saved: quitting would sign the person out. */
+import { Button, Group, Modal, Stack, Text } from "@mantine/core";
+import { useEffect, useState } from "react";
+import { notSaved, quitting as words } from "../messages";
+import { useSession } from "./session";
+
+/** Over every other dialog, also over the one of a session that ended (250): the window is closing. */
+const OVER_EVERYTHING = 280;
+
+/** How long a keyring may take to save, in milliseconds: the core waits this long for it. */
+const SAVING_TAKES = 3_000;
+
+export function QuitDialog() {
+  const { host, status } = useSession();
+  const [opened, setOpened] = useState(false);
+  const [saving, setSaving] = useState(false);
+  const [tried, setTried] = useState(false);
+
+  useEffect(() => {
+    let stop: (() => void) | undefined;
+    let gone = false;
+    const ask = () => {
+      if (gone) return;
+      setTried(false);
+      setOpened(true);
+    };
+    void host.onQuitting(ask).then((end) => (gone ? end() : (stop = end)));
+    return () => {
+      gone = true;
+      stop?.();
+    };
+  }, [host]);
+
+  // Whenever the session gets saved, whoever asked for it: there is nothing to lose any more, and the person was leaving.
+  const isSaved = status.storage.state === "saved";
+  useEffect(() => {
+    if (opened && isSaved) void host.quit();
+  }, [host, opened, isSaved]);
+
+  const stay = () => {
+    setOpened(false);
+    void host.stay();
+  };
+  const save = async () => {
+    setSaving(true);
+    await host.retryNow().catch(() => undefined);
+    // That only began it. A save that works is seen in the status; one that fails again changes nothing there.
+    await new Promise((over) => setTimeout(over, SAVING_TAKES));
+    setSaving(false);
+    setTried(true);
+  };
+  const reason = status.storage.state === "not_saved" ? notSaved[status.storage.reason ?? "keyring_failed"] : undefined;
+
+  return (
+    <Modal opened={opened} onClose={stay} withCloseButton={false} title={words.title} centered zIndex={OVER_EVERYTHING} size={448} transitionProps={{ duration: 120 }}>
+      <Stack gap="md" data-testid="quit-dialog">
+        <div>
+          <Text>
+            {reason?.text} {words.lost}
+          </Text>
+          <Text c="dimmed" size="sm" mt={4} role="status">
+            {tried && !saving && `${words.stillNot} `}
+            {reason && `${reason.fix} ${words.then}`}
+          </Text>
+        </div>
+        <Group justify="flex-end">
+          <Button variant="default" onClick={stay} data-autofocus data-testid="quit-stay">
+            {words.stay}
+          </Button>
+          <Button variant="default" loading={saving} onClick={() => void save()} data-testid="quit-save">
+            {words.save}
+          </Button>
+          <Button color="red.9" onClick={() => void host.quit()} data-testid="quit-anyway">
+            {words.quit}
+          </Button>
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}
