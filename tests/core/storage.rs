@@ -2,7 +2,7 @@
 
 use graphql_session::testing::{Fault, Gate, Machine, VaultCall, query};
 use graphql_session::{
-    Clock as _, Code, DEFAULT_ACCOUNT, LockedReason, NotSaved, Phase, Storage, VaultError,
+    Clock as _, Closed, Code, DEFAULT_ACCOUNT, LockedReason, NotSaved, Phase, Storage, VaultError,
 };
 use serde_json::Value;
 
@@ -199,6 +199,46 @@ async fn a_keyring_write_that_fails_after_the_rotation_is_said_and_made_up_for_l
         1,
         "the old credentials were stored"
     );
+}
+
+#[tokio::test]
+async fn quitting_before_the_credentials_are_saved_tries_once_more_and_says_what_would_be_lost() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.vault.fail_all(VaultError::Locked);
+    serve(&session).await;
+    machine.clock.pass(10 * SECOND).await;
+
+    let unsaved = Closed::NotSaved(NotSaved::KeyringLocked);
+    let tries = machine.vault.count(VaultCall::Write);
+    assert_eq!(session.close().await, unsaved);
+    assert_eq!(
+        machine.vault.count(VaultCall::Write),
+        tries + 1,
+        "the last chance was not used"
+    );
+
+    // Warned, the person unlocks the keyring and quits again.
+    machine.vault.work_again();
+    assert_eq!(session.close().await, Closed::Kept);
+    drop(session);
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    serve(&session).await;
+    assert_eq!(machine.server.counts().renewals, 1, "lost by quitting");
+}
+
+#[tokio::test]
+async fn quitting_with_nobody_signed_in_loses_nothing_whatever_the_keyring_says() {
+    let machine = Machine::start().await;
+    machine.vault.fail_all(VaultError::Missing);
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    assert_eq!(session.close().await, Closed::Kept);
+
+    machine.sign_in(&session).await;
+    let unsaved = Closed::NotSaved(NotSaved::KeyringMissing);
+    assert_eq!(session.close().await, unsaved);
+    session.sign_out().await;
+    assert_eq!(session.close().await, Closed::Kept);
 }
 
 #[tokio::test]

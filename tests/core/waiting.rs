@@ -1,7 +1,7 @@
 //! Who waits for a renewal, for how long, and what becomes of it when they leave (I2, I8, I10).
 
 use graphql_session::testing::{Fault, Gate, Machine, query};
-use graphql_session::{Code, DEFAULT_ACCOUNT, Phase};
+use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase};
 
 use crate::fixture::{SECOND, code, expired, finish, noted, reach, serve, start, start_one};
 
@@ -188,7 +188,7 @@ async fn closing_waits_for_a_sent_exchange_and_its_save() {
     machine.clock.quiet().await;
     assert!(!closing.is_finished(), "did not wait for the exchange");
     gate.open();
-    closing.await.expect("no panic");
+    assert_eq!(closing.await.expect("no panic"), Closed::Kept);
 
     let new = machine.vault.stored(DEFAULT_ACCOUNT).expect("stored");
     assert!(Some(&new) != old.as_ref());
@@ -209,8 +209,9 @@ async fn closing_gives_up_at_its_limit() {
     call.abort();
     let before = graphql_session::Clock::awake(&machine.clock);
 
-    machine.clock.run_until(session.close()).await;
+    let closed = machine.clock.run_until(session.close()).await;
 
+    assert_eq!(closed, Closed::Unfinished);
     assert_eq!(
         graphql_session::Clock::awake(&machine.clock) - before,
         3 * SECOND

@@ -116,7 +116,7 @@ pub use operation::OperationKind;
 pub use protocol::{Person, Protocol, Tokens, Twenty};
 pub use session::{Call, Reply, ServerCheck, Session};
 pub use status::{
-    Ending, EndingReason, LockedReason, NotSaved, Phase, Status, Storage, Unreachable,
+    Closed, Ending, EndingReason, LockedReason, NotSaved, Phase, Status, Storage, Unreachable,
 };
 pub use transport::{Answer, Origin, Trouble, Wire};
 pub use vault::{Keyring, MemoryVault, Vault, VaultError};

@@ -20,7 +20,7 @@ use crate::protocol::{Dialect, Endpoint, Issued, Person, Tokens};
 use crate::renewal::flight::{Driver, Message};
 use crate::renewal::{Outcome, WaiterId, Why};
 use crate::shared::Shared;
-use crate::status::{Phase, Status};
+use crate::status::{Closed, Phase, Status, Storage};
 use crate::transport::{Origin, Trouble, header_date, read_body};
 use crate::verdict;
 
@@ -260,14 +260,28 @@ impl Session {
         self.status()
     }
 
-    /// Before quitting: waits until nothing would be lost, at most [`Limits::quit`](crate::Limits::quit).
-    pub async fn close(&self) {
+    /// Before quitting: waits until nothing would be lost, at most [`Limits::quit`](crate::Limits::quit), and says
+    /// whether something would be. Credentials that are not saved are tried once more. The session goes on: an
+    /// application can warn, let the person solve it, and close again.
+    pub async fn close(&self) -> Closed {
         let (reply, done) = oneshot::channel();
         self.tell(Message::Quit(reply));
         let limit = self.shared().config.limits.quit;
-        tokio::select! {
-            _ = done => {}
-            () = self.shared().config.clock.sleep(limit) => {}
+        let is_done = tokio::select! {
+            biased;
+            _ = done => true,
+            () = self.shared().config.clock.sleep(limit) => false,
+        };
+        let status = self.status();
+        let has_session = matches!(
+            status.phase,
+            Phase::SignedIn | Phase::Renewing | Phase::Unreachable
+        );
+        match status.storage {
+            _ if !has_session => Closed::Kept,
+            Storage::NotSaved(reason) => Closed::NotSaved(reason),
+            Storage::Saved if is_done => Closed::Kept,
+            Storage::Saved => Closed::Unfinished,
         }
     }
 

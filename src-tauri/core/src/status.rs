@@ -81,6 +81,20 @@ pub enum Storage {
     NotSaved(NotSaved),
 }
 
+/// Whether quitting loses anything; what [`Session::close`](crate::Session::close) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "state", content = "reason", rename_all = "snake_case")]
+pub enum Closed {
+    /// Nothing is lost: the next start finds the session as it is, or nobody is signed in.
+    Kept,
+    /// The credentials live in memory only, after one more try to save them. The next start finds older ones or none,
+    /// and most likely asks to sign in. Worth a warning before quitting.
+    NotSaved(NotSaved),
+    /// A renewal that was sent, or its save, did not end in time. The next start sends it again; that succeeds within
+    /// the server's grace time.
+    Unfinished,
+}
+
 /// Why credentials could not be saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -173,7 +173,13 @@ impl Driver {
                 self.decide(Event::SignedOut);
                 let _ = reply.send(());
             }
-            Message::Quit(reply) => self.quitting.push(reply),
+            Message::Quit(reply) => {
+                self.quitting.push(reply);
+                if matches!(self.state.flight, Flight::Keeping { .. }) {
+                    // The last chance to save: the keyring may be back.
+                    self.decide(Event::RetryNow);
+                }
+            }
             Message::HandlesGone => self.handles_gone = true,
             Message::Lock(Some(guard)) => {
                 self.lock = Some(guard);
