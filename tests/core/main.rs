@@ -5,6 +5,7 @@ mod config;
 mod decisions;
 mod endings;
 mod fixture;
+mod ledger;
 mod lost_answers;
 mod manual;
 mod one_renewal;

@@ -32,7 +32,8 @@ mod vault;
 pub use clock::{Activity, ManualClock, UnderWay};
 pub use machine::{Machine, call, mutation, query};
 pub use server::{
-    AccessField, AuthenticationOn, Counts, EMAIL, Fault, FaultServer, Gate, IssuedPair, PASSWORD,
-    Seen,
+    AccessField, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, Counts, EMAIL, Entry,
+    Explanation, Fact, Fault, FaultServer, Gate, IssuedPair, Ledger, PASSWORD, Pair, PairNumber,
+    Rejection, Revocation, Seen, SessionNumber, Spent,
 };
 pub use vault::{ScriptedVault, VaultCall};

@@ -18,11 +18,16 @@ use crate::protocol::{Person, Tokens};
 
 mod fault;
 mod http;
+mod ledger;
 mod question;
 mod serve;
 mod twenty;
 
 pub use fault::{Fault, Gate};
+pub use ledger::{
+    AnswerFate, Attempt, AttemptOutcome, Entry, Explanation, Fact, Ledger, Pair, PairNumber,
+    Rejection, Revocation, SessionNumber, Spent,
+};
 pub use twenty::{AccessField, AuthenticationOn, IssuedPair};
 
 /// The person that every server knows.
@@ -60,6 +65,7 @@ struct Inside {
     calls: Script,
     sign_ins: Script,
     seen: Vec<Seen>,
+    keeps_requests: bool,
     renewals_now: u64,
     clock_is_off_by: SignedDuration,
     sends_date: bool,
@@ -201,6 +207,7 @@ impl FaultServer {
                     calls: Script::default(),
                     sign_ins: Script::default(),
                     seen: Vec::new(),
+                    keeps_requests: true,
                     renewals_now: 0,
                     clock_is_off_by: SignedDuration::ZERO,
                     sends_date: true,
@@ -239,7 +246,8 @@ impl FaultServer {
 
     /// This account is no longer a member of the workspace: its renewals say "User Workspace not found".
     pub fn remove_member(&self, email: &str) {
-        self.inside().records.remove_member(email);
+        let now = self.now();
+        self.inside().records.remove_member(email, now);
     }
 
     // ── How long tokens last ────────────────────────────────────────────────────────────────────────────────────
@@ -261,22 +269,38 @@ impl FaultServer {
 
     /// Refuses every access token issued so far. Clients do not know it before they call.
     pub fn expire_access_tokens(&self) {
-        self.inside().records.expire_access();
+        let now = self.now();
+        self.inside().records.expire_access(None, now);
+    }
+
+    /// The same for one account.
+    pub fn expire_access_tokens_of(&self, email: &str) {
+        let now = self.now();
+        self.inside().records.expire_access(Some(email), now);
     }
 
     /// Rejects every refresh token issued so far as expired.
     pub fn expire_refresh_tokens(&self) {
-        self.inside().records.expire_refresh();
+        let now = self.now();
+        self.inside().records.expire_refresh(now);
     }
 
     /// Revokes every refresh token issued so far; access tokens live on until they expire.
     pub fn revoke_sessions(&self) {
-        self.inside().records.revoke();
+        let now = self.now();
+        self.inside().records.revoke(None, now);
+    }
+
+    /// The same for one account.
+    pub fn revoke_sessions_of(&self, email: &str) {
+        let now = self.now();
+        self.inside().records.revoke(Some(email), now);
     }
 
     /// Knows no refresh token any more, as a server whose database was reset.
     pub fn forget_refresh_tokens(&self) {
-        self.inside().records.forget_refresh();
+        let now = self.now();
+        self.inside().records.forget_refresh(now);
     }
 
     /// Issues tokens as a sign-in would, for people who come from another client.
@@ -412,6 +436,21 @@ impl FaultServer {
                 .clone(),
             Err(_) => panic!("the server never saw it; so far {:#?}", self.counts()),
         }
+    }
+
+    /// What it knows about every session so far: the proof of why one ended.
+    pub fn ledger(&self) -> Ledger {
+        self.inside().records.ledger.clone()
+    }
+
+    /// How often this mutation ran.
+    pub fn effects_of(&self, field: &str) -> u64 {
+        self.shared.counts.borrow().effects_of(field)
+    }
+
+    /// Whether requests are kept for [`seen`](Self::seen). A run of an hour would fill the memory. Default: yes.
+    pub fn keeps_requests(&self, keeps: bool) {
+        self.inside().keeps_requests = keeps;
     }
 
     /// Every request so far.

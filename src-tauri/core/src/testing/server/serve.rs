@@ -5,6 +5,7 @@ use tokio::task::JoinSet;
 
 use super::fault::Fault;
 use super::http::{Connection, Incoming, Outgoing};
+use super::ledger::{AnswerFate, AttemptOutcome, Rejection};
 use super::question::{Asked, Question};
 use super::twenty::{self, Peculiarity, Taken};
 use super::{FaultServer, Kind, Seen};
@@ -40,12 +41,18 @@ async fn serve(server: FaultServer, mut connection: Connection) {
     }
 }
 
-/// Decrements the number of renewals under way, however the renewal ends.
-struct OneRenewal(FaultServer);
+/// A renewal that is under way; counted off, however it ends.
+struct OneRenewal {
+    server: FaultServer,
+    /// Where the ledger has it.
+    attempt: usize,
+}
 
 impl Drop for OneRenewal {
     fn drop(&mut self) {
-        self.0.inside().renewals_now -= 1;
+        let mut inside = self.server.inside();
+        inside.records.ledger.over(self.attempt);
+        inside.renewals_now -= 1;
     }
 }
 
@@ -63,27 +70,43 @@ async fn answer(
         Asked::Call { .. } => Kind::Call,
         Asked::ClientConfig | Asked::SignOut | Asked::Unknown => Kind::Other,
     };
-    let fault = arrive(server, &request, question.asked.field(), kind);
-    let _one = (kind == Kind::Renewal).then(|| OneRenewal(server.clone()));
+    let (fault, attempt) = arrive(server, &request, &question, kind);
     let asking = Asking {
         server,
         question,
         kind,
+        one: attempt.map(|attempt| OneRenewal {
+            server: server.clone(),
+            attempt,
+        }),
     };
     respond(&asking, fault, connection, under_way).await
 }
 
-/// Counts the request, and draws its fault.
-fn arrive(server: &FaultServer, request: &Incoming, field: &str, kind: Kind) -> Option<Fault> {
+/// Counts the request, and draws its fault. With it, where the ledger has the renewal.
+fn arrive(
+    server: &FaultServer,
+    request: &Incoming,
+    question: &Question,
+    kind: Kind,
+) -> (Option<Fault>, Option<usize>) {
     let at = server.now();
+    let field = question.asked.field();
     let mut inside = server.inside();
-    inside.seen.push(Seen {
-        path: request.path.clone(),
-        field: field.to_owned(),
-        headers: request.headers.clone(),
-        body: request.body.clone(),
-        at,
-    });
+    if inside.keeps_requests {
+        inside.seen.push(Seen {
+            path: request.path.clone(),
+            field: field.to_owned(),
+            headers: request.headers.clone(),
+            body: request.body.clone(),
+            at,
+        });
+    }
+    let ledger = &mut inside.records.ledger;
+    let refresh = twenty::text(&question.variables, "appToken");
+    let attempt = (kind == Kind::Renewal).then(|| ledger.attempt(refresh, at));
+    ledger.shown(refresh, at);
+    ledger.shown(question.bearer.as_deref().unwrap_or_default(), at);
     let fault = match kind {
         Kind::Renewal => {
             inside.renewals_now += 1;
@@ -110,21 +133,34 @@ fn arrive(server: &FaultServer, request: &Incoming, field: &str, kind: Kind) -> 
             Kind::SignIn | Kind::Other => {}
         }
     });
-    fault
+    (fault, attempt)
 }
 
 struct Asking<'a> {
     server: &'a FaultServer,
     question: Question,
     kind: Kind,
+    /// For a renewal.
+    one: Option<OneRenewal>,
 }
 
 impl Asking<'_> {
+    /// For the ledger: what became of the server's own answer.
+    fn answered(&self, fate: AnswerFate) {
+        if let Some(one) = &self.one {
+            let ledger = &mut self.server.inside().records.ledger;
+            ledger.answered(one.attempt, fate);
+        }
+    }
+
     /// Does what was asked, counts it, and words the answer.
     fn act(&self, peculiarity: Peculiarity) -> Outgoing {
         let now = self.server.now();
+        let attempt = self.one.as_ref().map(|one| one.attempt);
         let mut inside = self.server.inside();
-        let taken = inside.records.act(&self.question, now, peculiarity);
+        let taken = inside
+            .records
+            .act(&self.question, now, peculiarity, attempt);
         drop(inside);
         let asked = &self.question.asked;
         self.server.count(|counts| match (&taken, self.kind) {
@@ -179,7 +215,12 @@ async fn respond(
         }
         Some(fault) => return respond_in_place(asking, fault, connection, under_way).await,
     };
-    send(server, &mut connection, &answer).await?;
+    // Noted before it is written: whoever reads the answer may look at the ledger next.
+    asking.answered(AnswerFate::Written);
+    if send(server, &mut connection, &answer).await.is_none() {
+        asking.answered(AnswerFate::Lost);
+        return None;
+    }
     Some(connection)
 }
 
@@ -211,8 +252,12 @@ async fn respond_in_place(
             sub_code,
             message,
         } => {
-            if asking.kind == Kind::Renewal {
+            if let Some(one) = &asking.one {
                 server.count(|counts| counts.renewals_refused += 1);
+                let ledger = &mut server.inside().records.ledger;
+                if let Some(attempt) = ledger.attempt_mut(one.attempt) {
+                    attempt.outcome = AttemptOutcome::Rejected(Rejection::Scripted);
+                }
             }
             let mut answer = Outgoing::json(twenty::error(&code, &sub_code, &message));
             answer.status = status;

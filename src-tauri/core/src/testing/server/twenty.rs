@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::ledger::{AttemptOutcome, Fact, Ledger, PairNumber, Rejection, Revocation, Spent};
 use super::question::{Asked, Question};
 
 /// Where the authentication operations are known.
@@ -74,6 +75,7 @@ pub(super) struct Records {
     access: HashMap<String, AccessToken>,
     refresh: HashMap<String, RefreshToken>,
     login: HashMap<String, String>,
+    pub(super) ledger: Ledger,
     /// Every token text ever issued.
     pub(super) issued: Vec<String>,
     /// Part of every signature; a new one makes new texts where the payload is the same.
@@ -92,14 +94,14 @@ struct AccessToken {
     email: String,
     /// Whole seconds since 1970.
     until: i64,
-    is_revoked: bool,
 }
 
 struct RefreshToken {
     email: String,
+    pair: PairNumber,
     until: i64,
-    used_at: Option<i64>,
-    is_revoked: bool,
+    used_at: Option<Timestamp>,
+    revoked: Option<Revocation>,
 }
 
 impl Records {
@@ -116,6 +118,7 @@ impl Records {
             access: HashMap::new(),
             refresh: HashMap::new(),
             login: HashMap::new(),
+            ledger: Ledger::default(),
             issued: Vec::new(),
             key: 1,
             origin,
@@ -139,46 +142,66 @@ impl Records {
         }
     }
 
-    pub(super) fn remove_member(&mut self, email: &str) {
+    pub(super) fn remove_member(&mut self, email: &str, now: Timestamp) {
         if let Some(account) = self.people.get_mut(email) {
             account.is_member = false;
+            self.ledger.note(email, now, Fact::MemberRemoved);
         }
     }
 
-    pub(super) fn expire_access(&mut self) {
+    /// `only`: the account meant; `None` means all.
+    pub(super) fn expire_access(&mut self, only: Option<&str>, now: Timestamp) {
         for token in self.access.values_mut() {
-            token.until = 0;
+            if only.is_none_or(|only| only == token.email) {
+                token.until = 0;
+            }
         }
         self.key += 1;
+        self.inject(only, now, &Fact::AccessExpired);
     }
 
-    pub(super) fn expire_refresh(&mut self) {
+    pub(super) fn expire_refresh(&mut self, now: Timestamp) {
         for token in self.refresh.values_mut() {
             token.until = 0;
         }
+        self.inject(None, now, &Fact::RefreshExpired);
     }
 
-    pub(super) fn revoke(&mut self) {
+    /// `only`: the account meant; `None` means all.
+    pub(super) fn revoke(&mut self, only: Option<&str>, now: Timestamp) {
         for token in self.refresh.values_mut() {
-            token.is_revoked = true;
+            if only.is_none_or(|only| only == token.email) {
+                token.revoked.get_or_insert(Revocation::Injected);
+            }
         }
+        self.inject(only, now, &Fact::Revoked);
     }
 
-    pub(super) fn forget_refresh(&mut self) {
+    pub(super) fn forget_refresh(&mut self, now: Timestamp) {
         self.refresh.clear();
+        self.inject(None, now, &Fact::Forgotten);
+    }
+
+    fn inject(&mut self, only: Option<&str>, now: Timestamp, fact: &Fact) {
+        for email in self.people.keys() {
+            if only.is_none_or(|only| only == email) {
+                self.ledger.note(email, now, fact.clone());
+            }
+        }
     }
 
     /// Tokens as `getAuthTokensFromLoginToken` would issue them.
     pub(super) fn issue(&mut self, email: &str, now: Timestamp) -> IssuedPair {
-        self.pair(email, now)
+        self.pair(email, now, None)
     }
 
-    /// Does what was asked, as far as the token allows.
+    /// Does what was asked, as far as the token allows. `attempt`: where the ledger has it, for a renewal.
     pub(super) fn act(
         &mut self,
         question: &Question,
         now: Timestamp,
         peculiarity: Peculiarity,
+        attempt: Option<usize>,
     ) -> Taken {
         let Question {
             asked,
@@ -210,8 +233,8 @@ impl Records {
                 match asked {
                     Asked::LoginToken => self.log_in(variables, now),
                     Asked::TokenPair => self.exchange_login(variables, now),
-                    Asked::SignOut => self.sign_out(variables),
-                    _ => self.renew(variables, now, peculiarity),
+                    Asked::SignOut => self.sign_out(variables, now),
+                    _ => self.renew(variables, now, peculiarity, attempt),
                 }
             }
             Asked::ClientConfig | Asked::Unknown => {
@@ -224,7 +247,7 @@ impl Records {
         let Some(known) = self.access.get(token) else {
             return Err(access_refusal("Token invalid."));
         };
-        if known.is_revoked || known.until <= now.as_second() {
+        if known.until <= now.as_second() {
             return Err(access_refusal("Token has expired."));
         }
         Ok(known.email.clone())
@@ -283,67 +306,96 @@ impl Records {
         let Some(email) = self.login.get(text(variables, "loginToken")).cloned() else {
             return Taken::NotDone(error("UNAUTHENTICATED", "UNAUTHENTICATED", "No payload"));
         };
-        let pair = self.pair(&email, now);
+        let pair = self.pair(&email, now, None);
         Taken::Done(self.pair_body("getAuthTokensFromLoginToken", &pair, true))
     }
 
-    fn renew(&mut self, variables: &Value, now: Timestamp, peculiarity: Peculiarity) -> Taken {
-        let refused = |code, sub_code, message| Taken::Refused(error(code, sub_code, message));
-        let token = text(variables, "appToken").to_owned();
-        if self.access.contains_key(&token) {
-            return refused("UNAUTHENTICATED", "UNAUTHENTICATED", "Token invalid.");
-        }
-        let now_ms = now.as_millisecond();
-        let grace = self
-            .grace
-            .map(|grace| i64::try_from(grace.as_millis()).unwrap_or(i64::MAX));
-        let Some(known) = self.refresh.get_mut(&token) else {
-            return refused("UNAUTHENTICATED", "UNAUTHENTICATED", "No payload");
+    fn renew(
+        &mut self,
+        variables: &Value,
+        now: Timestamp,
+        peculiarity: Peculiarity,
+        attempt: Option<usize>,
+    ) -> Taken {
+        let exchanged = self.exchange(text(variables, "appToken"), now, peculiarity, attempt);
+        let outcome = match &exchanged {
+            Ok((_, outcome)) => *outcome,
+            Err(rejection) => AttemptOutcome::Rejected(*rejection),
         };
-        if known.until <= now.as_second() {
-            return refused("UNAUTHENTICATED", "UNAUTHENTICATED", "Token has expired.");
+        if let Some(attempt) = attempt.and_then(|at| self.ledger.attempt_mut(at)) {
+            attempt.outcome = outcome;
         }
-        let is_spent = known
-            .used_at
-            .is_some_and(|at| grace.is_none_or(|grace| now_ms > at + grace));
-        if known.is_revoked || is_spent {
-            let email = known.email.clone();
-            for token in self
-                .refresh
-                .values_mut()
-                .filter(|token| token.email == email)
-            {
-                token.is_revoked = true;
+        match exchanged {
+            Ok((pair, outcome)) => {
+                let with_refresh = matches!(outcome, AttemptOutcome::Exchanged(_));
+                Taken::Done(self.pair_body("renewToken", &pair, with_refresh))
             }
-            return refused(
-                "FORBIDDEN",
-                "FORBIDDEN_EXCEPTION",
-                "Suspicious activity detected, this refresh token has been revoked. All tokens have been revoked.",
-            );
+            Err(rejection) => Taken::Refused(in_words(
+                rejection,
+                self.access.contains_key(text(variables, "appToken")),
+            )),
+        }
+    }
+
+    fn exchange(
+        &mut self,
+        token: &str,
+        now: Timestamp,
+        peculiarity: Peculiarity,
+        attempt: Option<usize>,
+    ) -> Result<(IssuedPair, AttemptOutcome), Rejection> {
+        let grace = self.grace;
+        let known = self.refresh.get_mut(token).ok_or(Rejection::Unknown)?;
+        let spent = known.used_at.map(|at| {
+            let ago = now.duration_since(at);
+            let inside_grace = grace.is_some_and(|grace| ago.as_millis() <= saturated(grace));
+            Spent { ago, inside_grace }
+        });
+        if let Some(attempt) = attempt.and_then(|at| self.ledger.attempt_mut(at)) {
+            attempt.spent = spent;
+        }
+        if known.until <= now.as_second() {
+            return Err(Rejection::Expired);
+        }
+        let is_spent = spent.is_some_and(|spent| !spent.inside_grace);
+        let rejection = known.revoked.map(Rejection::Revoked);
+        if let Some(rejection) = rejection.or(is_spent.then_some(Rejection::Spent)) {
+            let (email, pair) = (known.email.clone(), known.pair);
+            let of_account = self.refresh.values_mut();
+            for token in of_account.filter(|token| token.email == email) {
+                token.revoked.get_or_insert(Revocation::Reused(pair));
+            }
+            return Err(rejection);
         }
         let mut email = known.email.clone();
-        if !self
-            .people
-            .get(&email)
-            .is_some_and(|account| account.is_member)
-        {
-            return refused("INTERNAL_SERVER_ERROR", "", "User Workspace not found");
+        let account = self.people.get(&email);
+        if !account.is_some_and(|account| account.is_member) {
+            return Err(Rejection::NotMember);
         }
-        if peculiarity != Peculiarity::WithoutRefreshToken {
-            known.used_at.get_or_insert(now_ms);
+        let keeps = peculiarity == Peculiarity::WithoutRefreshToken;
+        if !keeps {
+            known.used_at.get_or_insert(now);
         }
+        let from = known.pair;
         if peculiarity == Peculiarity::OtherPersonsTokens {
             "somebody.else@example.com".clone_into(&mut email);
             self.add_person(&email, "another password");
         }
-        let pair = self.pair(&email, now);
-        let with_refresh = peculiarity != Peculiarity::WithoutRefreshToken;
-        Taken::Done(self.pair_body("renewToken", &pair, with_refresh))
+        let pair = self.pair(&email, now, Some(from));
+        let number = self.ledger.number_of(&pair.refresh).unwrap_or_default();
+        let outcome = if keeps {
+            AttemptOutcome::Kept(number)
+        } else {
+            AttemptOutcome::Exchanged(number)
+        };
+        Ok((pair, outcome))
     }
 
-    fn sign_out(&mut self, variables: &Value) -> Taken {
-        if let Some(known) = self.refresh.get_mut(text(variables, "refreshToken")) {
-            known.is_revoked = true;
+    fn sign_out(&mut self, variables: &Value, now: Timestamp) -> Taken {
+        let token = text(variables, "refreshToken");
+        if let Some(known) = self.refresh.get_mut(token) {
+            known.revoked.get_or_insert(Revocation::SignedOut);
+            self.ledger.signed_out(token, now);
         }
         Taken::Done(json!({ "data": { "signOut": true } }).to_string())
     }
@@ -375,27 +427,29 @@ impl Records {
         json!({ "data": { field: value } }).to_string()
     }
 
-    fn pair(&mut self, email: &str, now: Timestamp) -> IssuedPair {
+    /// `from`: the pair whose refresh token it is issued for; `None` at a sign-in.
+    fn pair(&mut self, email: &str, now: Timestamp, from: Option<PairNumber>) -> IssuedPair {
         let access_until = now + self.access_lifetime;
         let refresh_until = now + self.refresh_lifetime;
         let access = self.token("ACCESS", email, now, access_until, false);
         let refresh = self.token("REFRESH", email, now, refresh_until, true);
+        let number = self.ledger.issue(email, now, from, [&access, &refresh]);
         let email = email.to_owned();
         self.access.insert(
             access.clone(),
             AccessToken {
                 email: email.clone(),
                 until: access_until.as_second(),
-                is_revoked: false,
             },
         );
         self.refresh.insert(
             refresh.clone(),
             RefreshToken {
                 email,
+                pair: number,
                 until: refresh_until.as_second(),
                 used_at: None,
-                is_revoked: false,
+                revoked: None,
             },
         );
         IssuedPair {
@@ -477,7 +531,32 @@ impl std::fmt::Debug for IssuedPair {
     }
 }
 
-fn text<'a>(variables: &'a Value, key: &str) -> &'a str {
+/// How a real server says it.
+fn in_words(rejection: Rejection, is_access_token: bool) -> String {
+    match rejection {
+        Rejection::Spent | Rejection::Revoked(_) => error(
+            "FORBIDDEN",
+            "FORBIDDEN_EXCEPTION",
+            "Suspicious activity detected, this refresh token has been revoked. All tokens have been revoked.",
+        ),
+        Rejection::Expired => error("UNAUTHENTICATED", "UNAUTHENTICATED", "Token has expired."),
+        Rejection::NotMember => error("INTERNAL_SERVER_ERROR", "", "User Workspace not found"),
+        Rejection::Unknown | Rejection::Scripted => {
+            let message = if is_access_token {
+                "Token invalid."
+            } else {
+                "No payload"
+            };
+            error("UNAUTHENTICATED", "UNAUTHENTICATED", message)
+        }
+    }
+}
+
+fn saturated(limit: Duration) -> i128 {
+    i128::try_from(limit.as_millis()).unwrap_or(i128::MAX)
+}
+
+pub(super) fn text<'a>(variables: &'a Value, key: &str) -> &'a str {
     let value = variables.get(key).and_then(Value::as_str);
     value.unwrap_or_default()
 }

@@ -1,0 +1,162 @@
+//! The server's ledger tells the truth: what was exchanged, what was lost, and why a session was rejected.
+
+use std::time::Duration;
+
+use graphql_session::testing::{
+    AnswerFate, Attempt, AttemptOutcome, EMAIL, Explanation, Fact, Fault, Machine, Rejection,
+    Revocation, query,
+};
+use graphql_session::{DEFAULT_ACCOUNT, Phase, Session};
+
+use crate::fixture::{MINUTE, expired, reach, serve, served, start_one};
+
+/// Every attempt so far, in their order.
+fn attempts(machine: &Machine) -> Vec<Attempt> {
+    let ledger = machine.server.ledger();
+    ledger.attempts().map(|(_, attempt)| *attempt).collect()
+}
+
+/// One query, whatever comes of it.
+async fn call(machine: &Machine, session: &Session) {
+    let calling = session.execute(query("people"));
+    let _ = machine.clock.run_until(calling).await;
+}
+
+/// An attempt that meets with nothing unusual.
+fn plain(pair: usize, outcome: AttemptOutcome) -> Attempt {
+    Attempt {
+        pair: Some(pair),
+        spent: None,
+        beside: 0,
+        outcome,
+        answer: AnswerFate::Written,
+    }
+}
+
+#[tokio::test]
+async fn the_ledger_counts_exchanges_by_number_and_tells_a_cut_before_acting_from_one_after() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_renewal(Fault::Reset);
+    machine.server.on_renewal(Fault::rotate_then_drop());
+    call(&machine, &session).await;
+
+    let attempts = attempts(&machine);
+    let untouched = Attempt {
+        answer: AnswerFate::Lost,
+        ..plain(1, AttemptOutcome::Untouched)
+    };
+    assert_eq!(attempts[0], untouched);
+    let lost = Attempt {
+        answer: AnswerFate::Lost,
+        ..plain(1, AttemptOutcome::Exchanged(2))
+    };
+    assert_eq!(attempts[1], lost);
+    let Attempt { spent, .. } = attempts[2];
+    assert!(spent.is_some_and(|spent| spent.inside_grace));
+    assert_eq!(
+        attempts[2],
+        Attempt {
+            spent,
+            ..plain(1, AttemptOutcome::Exchanged(3))
+        }
+    );
+
+    let ledger = machine.server.ledger();
+    assert_eq!(ledger.exchanges().count(), 2);
+    assert_eq!(ledger.spent_outside_grace().count(), 0);
+    assert_eq!(ledger.attempts_at_once(), 1);
+    let shown = |number| ledger.pair(number).expect("issued").shown_at.is_some();
+    assert_eq!([1, 2, 3].map(shown), [true, false, true]);
+    assert_eq!(ledger.sessions_of(EMAIL).len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_answer_past_its_grace_time_explains_the_rejection_if_nothing_newer_was_shown() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_renewal(Fault::rotate_then_drop());
+    machine.server.on_every_renewal(Fault::Reset);
+    let waiting = start_one(&session, query("people"));
+    machine.clock.pass(2 * MINUTE).await;
+    let _ = waiting.await.expect("no panic");
+    machine.server.behave();
+    reach(&machine, &session, Phase::Ended).await;
+
+    let ledger = machine.server.ledger();
+    let (rejection, attempt) = ledger.rejections().next().expect("rejected");
+    assert_eq!(attempt.outcome, AttemptOutcome::Rejected(Rejection::Spent));
+    assert_eq!(ledger.spent_outside_grace().count(), 1);
+    assert_eq!(ledger.explain(rejection), Some(Explanation::LostAnswer));
+    assert_eq!(ledger.explain_session(1), Some(Explanation::LostAnswer));
+}
+
+#[tokio::test]
+async fn a_spent_token_presented_although_the_new_one_was_used_is_explained_by_nothing() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    let backup = machine.vault.stored(DEFAULT_ACCOUNT);
+    serve(&session).await;
+    session.close().await;
+    drop(session);
+    machine.clock.quiet().await;
+    // The person restored an old copy of the keyring and of the application's folder.
+    let restored = machine.another();
+    let backup = backup.expect("stored");
+    restored.vault.replace(DEFAULT_ACCOUNT, backup);
+    machine.clock.advance(2 * MINUTE);
+    let session = restored.session(DEFAULT_ACCOUNT).await;
+    call(&machine, &session).await;
+
+    let ledger = machine.server.ledger();
+    let (rejection, attempt) = ledger.rejections().next().expect("rejected");
+    assert_eq!(attempt.pair, Some(1));
+    assert_eq!(ledger.newer_shown(1, rejection.at), Some(2));
+    assert_eq!(ledger.explain(rejection), None);
+}
+
+#[tokio::test]
+async fn an_injected_revocation_and_a_sign_out_explain_themselves_and_only_their_own_session() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.revoke_sessions_of(EMAIL);
+    call(&machine, &session).await;
+
+    let ledger = machine.server.ledger();
+    assert_eq!(ledger.explain_session(1), Some(Explanation::Injected));
+    assert_eq!(
+        attempts(&machine),
+        [plain(
+            1,
+            AttemptOutcome::Rejected(Rejection::Revoked(Revocation::Injected))
+        )]
+    );
+
+    machine.sign_in(&session).await;
+    session.sign_out().await;
+    machine
+        .server
+        .wait_for(|counts| counts.sign_outs == 1)
+        .await;
+    let ledger = machine.server.ledger();
+    let last = ledger.entries().last().expect("facts");
+    assert!(matches!(last.fact, Fact::SignedOut(_)));
+    assert_eq!(last.session, Some(2));
+    assert_eq!(ledger.explain_session(2), None, "it was never rejected");
+}
+
+#[tokio::test]
+async fn the_ledger_shows_no_token_text() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.clock.advance(Duration::from_secs(60 * 60));
+    call(&machine, &session).await;
+
+    let ledger = machine.server.ledger();
+    let lines: Vec<_> = ledger.of_account(EMAIL).map(ToString::to_string).collect();
+    let shown = format!("{ledger:?} {}", lines.join("\n"));
+    assert!(ledger.exchanges().count() > 0);
+    for secret in machine.server.secrets() {
+        assert!(!shown.contains(&secret));
+    }
+}
