@@ -6,6 +6,7 @@ mod decisions;
 mod endings;
 mod fixture;
 mod ledger;
+mod journal;
 mod lost_answers;
 mod manual;
 mod one_renewal;

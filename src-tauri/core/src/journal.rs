@@ -1,4 +1,8 @@
 //! A bounded list of what happened to the session, without secrets, and the same as `tracing` events.
+//!
+//! Small entries say what happened step by step. When a round of renewal is over, one entry `renewal` says all of it:
+//! its facts are those of [`Renewal`]. Every entry is also an event of level `INFO` with the target `graphql_session`,
+//! whose fields `what` and `facts` (as JSON) say the same.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -11,7 +15,14 @@ use crate::renewal::{Exchange, Why};
 use crate::status::EndingReason;
 use crate::vault::VaultError;
 
-/// Entries kept. A renewal makes about five, so this covers a working day of 30 min tokens many times over.
+mod round;
+
+pub use round::{Attempt, Outcome, Reason, Renewal, Saved};
+
+pub(crate) use round::Circumstances;
+use round::Round;
+
+/// Entries kept. A renewal makes about six, so this covers a working day of 30 min tokens many times over.
 const CAPACITY: usize = 1_000;
 
 /// One thing that happened.
@@ -20,9 +31,9 @@ pub struct Entry {
     /// When; milliseconds since 1970 on the wire.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub at: Timestamp,
-    /// What, from a closed list of words.
+    /// What, from a closed list of words: those of [`Note`], and `renewal`.
     pub what: &'static str,
-    /// Numbers and words about it; never text that came from outside.
+    /// Numbers and words about it, of a `renewal` those of [`Renewal`]; never text that came from outside.
     pub facts: Map<String, Value>,
 }
 
@@ -124,35 +135,42 @@ impl Note {
 /// The list, oldest first; the oldest are dropped beyond [`CAPACITY`].
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    entries: Mutex<VecDeque<Entry>>,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    entries: VecDeque<Entry>,
+    round: Round,
 }
 
 impl Journal {
-    pub(crate) fn note(&self, at: Timestamp, note: &Note) {
-        let what = note.what();
-        let facts: Map<String, Value> = match note.facts() {
-            Value::Object(facts) => facts,
-            _ => Map::new(),
-        };
-        tracing::info!(
-            target: "graphql_session",
-            what,
-            facts = %json!(facts),
-            "session"
-        );
-        let mut entries = self.lock();
+    /// Notes what was decided, or what the shell alone knows; with it a renewal's record, where it ends a round.
+    pub(crate) fn note(&self, at: Timestamp, note: &Note, around: &Circumstances) {
+        self.push(at, note.what(), &note.facts());
+        let renewal = self.lock().round.take(note, around);
+        if let Some(renewal) = renewal {
+            self.push(at, "renewal", &json!(renewal));
+        }
+    }
+
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.lock().entries.iter().cloned().collect()
+    }
+
+    /// To both readers: the list, and whoever listens to `tracing`.
+    fn push(&self, at: Timestamp, what: &'static str, facts: &Value) {
+        tracing::info!(target: "graphql_session", what, %facts, "session");
+        let facts = facts.as_object().cloned().unwrap_or_default();
+        let entries = &mut self.lock().entries;
         if entries.len() == CAPACITY {
             entries.pop_front();
         }
         entries.push_back(Entry { at, what, facts });
     }
 
-    pub(crate) fn entries(&self) -> Vec<Entry> {
-        self.lock().iter().cloned().collect()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry>> {
-        self.entries
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inside> {
+        self.inside
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }

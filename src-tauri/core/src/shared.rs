@@ -11,7 +11,7 @@ use crate::clock::ServerClock;
 use crate::config::Config;
 use crate::credentials::{Credentials, Stamp};
 use crate::error::{Code, Error};
-use crate::journal::Journal;
+use crate::journal::{Circumstances, Journal, Note};
 use crate::lock::{AccountFiles, FileStanding};
 use crate::renewal::{FailureSeen, FileState, FileView, VaultView, View, WaiterId};
 use crate::status::{Phase, Status, Storage};
@@ -105,6 +105,12 @@ impl Shared {
 
     pub(crate) fn wall_ms(&self) -> i64 {
         self.config.clock.wall().as_millisecond()
+    }
+
+    /// Notes what the shell alone knows.
+    pub(crate) fn note(&self, note: &Note) {
+        let at = self.config.clock.wall();
+        self.journal.note(at, note, &Circumstances::default());
     }
 
     /// What files and vault say about this account. Held or not, the lock is the caller's business.

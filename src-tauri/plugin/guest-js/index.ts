@@ -115,7 +115,7 @@ export function retryNow(account?: string): Promise<Status> {
  * @throws SessionError `invalid_request` where the application has no such account
  * @example
  * ```ts
- * const renewals = (await journal()).filter((entry) => entry.what === "renewed");
+ * const renewals = (await journal()).filter((entry) => entry.what === "renewal");
  * ```
  */
 export function journal(account?: string): Promise<JournalEntry[]> {

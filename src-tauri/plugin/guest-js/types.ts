@@ -89,10 +89,51 @@ export interface ServerCheck {
 export interface JournalEntry {
   /** Milliseconds since 1970. */
   at: number;
-  /** What happened, one of a closed list, such as `renewal_started`, `attempt`, `renewed`, `adopted`, `saved`, `save_failed`, `ended`, `signed_in`, `signed_out`. */
+  /**
+   * What happened, one of a closed list: `opened`, `signed_in`, `signed_out`, `lock_waited`, `attempt_sent`, `answered`,
+   * `renewed`, `adopted`, `saved`, `save_failed`, `waiters_told`, `ended`, `removed`, `revoked`, and `renewal`, which
+   * says all of one renewal when it is over.
+   */
   what: string;
-  /** Further facts: numbers and words only. */
-  facts: Record<string, string | number | boolean>;
+  /** Further facts: numbers and words only. Those of a `renewal` are {@link RenewalFacts}. */
+  facts: Record<string, string | number | boolean | RenewalAttempt[]>;
+}
+
+/** The facts of a `renewal` entry: one renewal from its trigger to its outcome. */
+export interface RenewalFacts {
+  /** What asked for it first. */
+  why?: "expired" | "refused" | "ahead";
+  /** The generation that was to be renewed. */
+  from?: number;
+  /** The generation that calls use now: after `renewed` and `adopted`. */
+  to?: number;
+  /** Calls that were told the outcome. */
+  waiters: number;
+  /** The last 20 attempts of this process, oldest first. */
+  attempts: RenewalAttempt[];
+  /** All attempts of this process. */
+  attemptCount: number;
+  /** How long this process waited for the account's lock, in milliseconds. */
+  lockWaitMs: number;
+  /** `true`, or why the new credentials live in memory only; after `renewed`. */
+  saved?: true | string;
+  /** What came of it. After `unreachable`, attempts go on in the background, and are the next entry. */
+  outcome: "renewed" | "adopted" | "ended" | "signed_out" | "unreachable";
+  /** Why it `ended`, or who is `unreachable`. */
+  reason?: Ending["reason"] | NonNullable<Status["unreachable"]>;
+}
+
+/** One exchange of the refresh token that was sent. */
+export interface RenewalAttempt {
+  verdict: "renewed" | "rejected" | "inconclusive";
+  /** What an inconclusive one did to the refresh token. */
+  token?: "not_sent" | "not_used" | "maybe_used";
+  /** The server gives this rejection by mistake, too. */
+  ambiguous?: true;
+  /** From sending to the verdict, in milliseconds. */
+  ms: number;
+  /** The pause that the server asked for, in milliseconds. */
+  retryAfterMs?: number;
 }
 
 /** Payload of the plugin's events. A hint: ask `status`, and keep the highest revision. */

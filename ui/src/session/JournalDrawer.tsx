@@ -74,7 +74,7 @@ function Line({ entry }: { entry: JournalEntry }) {
         <Group gap={4} mt={4}>
           {Object.entries(entry.facts).map(([name, value]) => (
             <Badge key={name} variant="default" tt="none" fw={400} radius="sm">
-              {`${name.replaceAll("_", " ")}: ${String(value)}`}
+              {`${name.replaceAll("_", " ")}: ${Array.isArray(value) ? value.map((attempt) => attempt.verdict).join(", ") : String(value)}`}
             </Badge>
           ))}
         </Group>

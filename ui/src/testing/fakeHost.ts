@@ -174,7 +174,7 @@ export class FakeHost implements Host {
   }
 }
 
-const WHAT: Partial<Record<Status["phase"], string>> = { renewing: "renewal_started", signed_in: "renewed", unreachable: "attempt", ended: "ended" };
+const WHAT: Partial<Record<Status["phase"], string>> = { renewing: "attempt_sent", signed_in: "renewed", unreachable: "waiters_told", ended: "ended" };
 
 function refuse(address: string): void {
   for (const [part, code] of Object.entries(WRONG)) if (address.includes(part)) throw new FakeError(code);

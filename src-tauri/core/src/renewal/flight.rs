@@ -17,6 +17,7 @@ use super::{
     step,
 };
 use crate::credentials::{Credentials, Id, Stamp};
+use crate::journal::Circumstances;
 use crate::lock::LockGuard;
 use crate::shared::{Shared, millis};
 use crate::status::{Ending, Phase, Status};
@@ -224,8 +225,19 @@ impl Driver {
             in_use: awake.saturating_sub(self.shared.last_call.load(Ordering::Relaxed))
                 < IN_USE_FOR,
         };
+        let before = Circumstances {
+            why: self.state.agenda.renew,
+            from: self.state.held.map(|held| held.generation),
+            waiters: self.state.waiters.len(),
+            ..Circumstances::default()
+        };
         let (state, actions) = step(std::mem::take(&mut self.state), event, now, &self.rules);
         self.state = state;
+        let around = Circumstances {
+            to: self.state.held.map(|held| held.generation),
+            unreachable: self.state.unreachable,
+            ..before
+        };
         // Whoever is woken must find the new status.
         let mut outcomes = Vec::new();
         let mut signed_in = false;
@@ -233,6 +245,10 @@ impl Driver {
             match action {
                 Action::Settle(waiters, outcome) => outcomes.push((waiters, outcome)),
                 Action::SignInDone => signed_in = true,
+                Action::Note(note) => {
+                    let at = self.shared.config.clock.wall();
+                    self.shared.journal.note(at, &note, &around);
+                }
                 action => self.perform(action),
             }
         }

@@ -92,12 +92,8 @@ impl Driver {
                 failure,
             } => self.write_state(of, saved, not_before, failure),
             Action::WriteEnded(reason) => self.write_ended(reason),
-            // These wake somebody, and come after the new status is published.
-            Action::Settle(..) | Action::SignInDone => {}
-            Action::Note(note) => self
-                .shared
-                .journal
-                .note(self.shared.config.clock.wall(), &note),
+            // These wake somebody after the new status is published, or need both states: see `decide`.
+            Action::Settle(..) | Action::SignInDone | Action::Note(_) => {}
         }
     }
 
@@ -142,7 +138,7 @@ impl Driver {
             };
             let ms = shared.awake_ms().saturating_sub(began);
             if ms > 0 {
-                shared.journal.note(clock.wall(), &Note::LockWaited { ms });
+                shared.note(&Note::LockWaited { ms });
             }
             Message::Lock(guard)
         });
@@ -177,8 +173,7 @@ impl Driver {
         let shared = self.shared.clone();
         tokio::spawn(async move {
             let done = revoke(&shared, &credentials).await;
-            let wall = shared.config.clock.wall();
-            shared.journal.note(wall, &Note::Revoked(done));
+            shared.note(&Note::Revoked(done));
         });
     }
 

@@ -1,0 +1,83 @@
+//! Whoever listens to `tracing` hears what the journal says. A test binary of its own, for it owns the process's one
+//! logger.
+
+#[allow(dead_code)] // each test binary uses its part
+mod fixture;
+
+use std::sync::{Arc, Mutex};
+
+use graphql_session::Code;
+use graphql_session::testing::{Fault, Machine, query};
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::fixture::{code, expired, serve};
+
+/// What one `tracing` event of the session said.
+#[derive(Default)]
+struct Said {
+    what: String,
+    facts: String,
+}
+
+impl Visit for Said {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "what" {
+            value.clone_into(&mut self.what);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "facts" {
+            self.facts = format!("{value:?}");
+        }
+    }
+}
+
+/// Everything that the sessions of this process say.
+#[derive(Clone, Default)]
+struct Listener {
+    heard: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Listener {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() != "graphql_session" {
+            return;
+        }
+        let mut said = Said::default();
+        event.record(&mut said);
+        let facts = serde_json::from_str(&said.facts).expect("facts are JSON");
+        let mut heard = self.heard.lock().expect("no panic");
+        heard.push((said.what, facts));
+    }
+}
+
+#[tokio::test]
+async fn tracing_says_the_same_as_the_journal_entry_by_entry() {
+    let listener = Listener::default();
+    tracing_subscriber::registry().with(listener.clone()).init();
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_renewal(Fault::retry_after(429, "1"));
+    machine.clock.run_until(serve(&session)).await;
+    machine.server.expire_access_tokens();
+    machine.server.revoke_sessions();
+    assert_eq!(
+        code(session.execute(query("people")).await),
+        Code::SignedOut
+    );
+    machine.clock.quiet().await;
+
+    let heard = listener.heard.lock().expect("no panic").clone();
+    let noted: Vec<_> = session
+        .journal()
+        .into_iter()
+        .map(|entry| (entry.what.to_owned(), Value::Object(entry.facts)))
+        .collect();
+    assert_eq!(heard, noted);
+    let renewals = heard.iter().filter(|(what, _)| what == "renewal");
+    assert_eq!(renewals.count(), 2);
+}

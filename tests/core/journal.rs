@@ -1,0 +1,295 @@
+//! One record per renewal, from its trigger to its outcome. That `tracing` says the same is in `events.rs`.
+
+use graphql_session::testing::{Fault, Gate, Machine, VaultCall, query};
+use graphql_session::{Code, DEFAULT_ACCOUNT, Phase, Session, VaultError};
+use serde_json::{Value, json};
+
+use crate::fixture::{
+    MINUTE, SECOND, code, expired, finish, reach, serve, served, start, start_one,
+};
+
+/// Every `renewal` record, without its times: they are another run's.
+fn records(session: &Session) -> Vec<Value> {
+    let journal = session.journal();
+    let renewals = journal.iter().filter(|entry| entry.what == "renewal");
+    renewals
+        .map(|entry| without_times(Value::Object(entry.facts.clone())))
+        .collect()
+}
+
+fn without_times(mut record: Value) -> Value {
+    for attempt in record["attempts"].as_array_mut().expect("attempts") {
+        let ms = attempt.as_object_mut().expect("an attempt").remove("ms");
+        assert!(ms.is_some_and(|ms| ms.is_u64()), "an attempt says how long");
+    }
+    record
+}
+
+#[tokio::test]
+async fn a_plain_renewal_is_one_record_from_its_trigger_to_its_save() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    let gate = Gate::new();
+    machine.server.on_renewal(Fault::hold(&gate));
+    let calls = start(&session, 3, &query("people"));
+    machine
+        .server
+        .wait_for(|counts| counts.calls_refused == 3)
+        .await;
+    machine.clock.quiet().await;
+    gate.open();
+    finish(calls).await;
+
+    assert_eq!(
+        records(&session),
+        [json!({
+            "why": "refused", "from": 1, "to": 2, "waiters": 3,
+            "attempts": [{ "verdict": "renewed" }], "attemptCount": 1,
+            "lockWaitMs": 0, "saved": true, "outcome": "renewed",
+        })]
+    );
+}
+
+#[tokio::test]
+async fn a_renewal_ahead_of_expiry_is_a_record_without_waiters() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    for _ in 0..24 {
+        machine.clock.pass_in_strides(MINUTE, 10 * SECOND).await;
+        serve(&session).await;
+    }
+
+    let records = records(&session);
+    assert_eq!(records.len(), 1);
+    assert_eq!(
+        (&records[0]["why"], &records[0]["waiters"]),
+        (&json!("ahead"), &json!(0))
+    );
+    assert_eq!(records[0]["outcome"], "renewed");
+}
+
+#[tokio::test]
+async fn three_attempts_of_different_verdicts_are_one_record() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_renewal(Fault::retry_after(503, "2"));
+    machine.server.on_renewal(Fault::rotate_then_drop());
+
+    machine.clock.run_until(serve(&session)).await;
+
+    assert_eq!(
+        records(&session),
+        [json!({
+            "why": "refused", "from": 1, "to": 2, "waiters": 1,
+            "attempts": [
+                { "verdict": "inconclusive", "token": "not_used", "retryAfterMs": 2_000 },
+                { "verdict": "inconclusive", "token": "maybe_used" },
+                { "verdict": "renewed" },
+            ],
+            "attemptCount": 3, "lockWaitMs": 0, "saved": true, "outcome": "renewed",
+        })]
+    );
+}
+
+#[tokio::test]
+async fn the_time_of_an_attempt_and_the_wait_for_the_lock_are_told_in_milliseconds() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    let other = machine.session(DEFAULT_ACCOUNT).await;
+    machine.server.on_renewal(Fault::Stall);
+    let first = start_one(&other, query("people"));
+    machine.server.wait_for(|counts| counts.renewals == 1).await;
+    // The other process holds the lock, and its attempt stalls for its whole limit of 10 s.
+    let second = start_one(&session, query("companies"));
+    machine.clock.run_until(finish(vec![first, second])).await;
+
+    let stalled = &other.journal();
+    let stalled = stalled.iter().find(|entry| entry.what == "renewal");
+    let attempts = &stalled.expect("a record").facts["attempts"];
+    assert_eq!(attempts[0]["ms"], 10_000);
+    let waited = session.journal();
+    let waited = waited.iter().find(|entry| entry.what == "renewal");
+    let facts = &waited.expect("a record").facts;
+    assert!(
+        facts["lockWaitMs"].as_u64().is_some_and(|ms| ms >= 10_000),
+        "{facts:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_renewal_whose_save_failed_says_why_and_that_it_renewed() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.vault.fail(VaultCall::Write, VaultError::Locked);
+
+    serve(&session).await;
+
+    let records = records(&session);
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0]["outcome"], "renewed");
+    assert_eq!(records[0]["saved"], VaultError::Locked.to_string());
+
+    machine.vault.work_again();
+    machine.clock.pass(MINUTE).await;
+    assert_eq!(
+        self::records(&session).len(),
+        1,
+        "a later save is no renewal"
+    );
+}
+
+#[tokio::test]
+async fn an_adoption_is_a_record_with_the_generation_that_was_found_and_no_attempt() {
+    let machine = Machine::start().await;
+    let renewing = served(&machine).await;
+    let adopting = machine.session(DEFAULT_ACCOUNT).await;
+    serve(&adopting).await;
+    machine.server.expire_access_tokens();
+    serve(&renewing).await;
+
+    serve(&adopting).await;
+
+    assert_eq!(
+        records(&adopting),
+        [json!({
+            "why": "refused", "from": 1, "to": 2, "waiters": 1,
+            "attempts": [], "attemptCount": 0, "lockWaitMs": 0, "outcome": "adopted",
+        })]
+    );
+}
+
+#[tokio::test]
+async fn a_rejected_renewal_is_a_record_with_the_reason_of_the_ending() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.revoke_sessions();
+
+    assert_eq!(
+        code(session.execute(query("people")).await),
+        Code::SignedOut
+    );
+
+    assert_eq!(
+        records(&session),
+        [json!({
+            "why": "refused", "from": 1, "waiters": 1,
+            "attempts": [{ "verdict": "rejected" }], "attemptCount": 1,
+            "lockWaitMs": 0, "outcome": "ended", "reason": "rejected",
+        })]
+    );
+}
+
+#[tokio::test]
+async fn an_ambiguous_rejection_that_is_confirmed_shows_both_answers() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine
+        .server
+        .remove_member(graphql_session::testing::EMAIL);
+
+    let call = start_one(&session, query("people"));
+    reach(&machine, &session, Phase::Ended).await;
+
+    assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
+    let records = records(&session);
+    assert_eq!(records[0]["outcome"], "unreachable");
+    let ended = records.last().expect("a record");
+    let answer = json!({ "verdict": "rejected", "ambiguous": true });
+    assert_eq!(records[0]["attempts"], json!([answer]));
+    assert_eq!(ended["attempts"], json!([answer]));
+    assert_eq!(ended["outcome"], "ended");
+}
+
+#[tokio::test]
+async fn a_sign_out_during_a_renewal_closes_its_record_with_the_verdict_that_came_late() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    let gate = Gate::new();
+    machine.server.on_renewal(Fault::hold(&gate));
+    let call = start_one(&session, query("people"));
+    machine.server.wait_for(|counts| counts.renewals == 1).await;
+
+    session.sign_out().await;
+    assert_eq!(code(call.await.expect("no panic")), Code::SignedOut);
+    gate.open();
+    machine.clock.quiet().await;
+
+    assert_eq!(
+        records(&session),
+        [json!({
+            "why": "refused", "from": 1, "waiters": 1,
+            "attempts": [{ "verdict": "renewed" }], "attemptCount": 1,
+            "lockWaitMs": 0, "outcome": "signed_out",
+        })]
+    );
+}
+
+#[tokio::test]
+async fn a_round_that_gives_up_for_now_is_a_record_and_the_return_of_the_server_another() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_every_renewal(Fault::status(503));
+    let call = session.execute(query("people"));
+    assert_eq!(code(machine.clock.run_until(call).await), Code::Unreachable);
+    machine.server.behave();
+    reach(&machine, &session, Phase::SignedIn).await;
+
+    let records = records(&session);
+    assert_eq!(records.len(), 2);
+    assert_eq!(
+        (
+            &records[0]["outcome"],
+            &records[0]["reason"],
+            &records[0]["waiters"]
+        ),
+        (&json!("unreachable"), &json!("server"), &json!(1))
+    );
+    assert_eq!(records[1]["outcome"], "renewed");
+    let attempts = |record: &Value| record["attemptCount"].as_u64().expect("a number");
+    assert_eq!(
+        attempts(&records[0]) + attempts(&records[1]),
+        machine.server.counts().renewals
+    );
+}
+
+#[tokio::test]
+async fn an_outage_of_hours_keeps_the_last_twenty_attempts_of_a_round_and_counts_all() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_every_renewal(Fault::status(503));
+    let call = session.execute(query("people"));
+    assert_eq!(code(machine.clock.run_until(call).await), Code::Unreachable);
+    let told = machine.server.counts().renewals;
+    machine
+        .clock
+        .pass_in_strides(60 * MINUTE, 10 * SECOND)
+        .await;
+    machine.server.behave();
+    reach(&machine, &session, Phase::SignedIn).await;
+
+    let records = records(&session);
+    let last = records.last().expect("a record");
+    assert_eq!(
+        last["attemptCount"],
+        machine.server.counts().renewals - told
+    );
+    let attempts = last["attempts"].as_array().expect("attempts");
+    assert_eq!(attempts.len(), 20);
+    assert_eq!(attempts[19]["verdict"], "renewed");
+}
+
+/// A thousand entries are kept: after some 400 renewals the oldest are gone, and nothing grows any more.
+#[tokio::test]
+async fn thousands_of_renewals_keep_the_journal_at_its_bound() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    for _ in 0..2_000 {
+        machine.server.expire_access_tokens();
+        serve(&session).await;
+    }
+
+    let journal = session.journal();
+    assert_eq!(journal.len(), 1_000);
+    let newest = journal.iter().rev().find(|entry| entry.what == "renewal");
+    assert_eq!(newest.expect("a record").facts["to"], 2_001);
+}
