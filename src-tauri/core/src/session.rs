@@ -273,15 +273,10 @@ impl Session {
             () = self.shared().config.clock.sleep(limit) => false,
         };
         let status = self.status();
-        let has_session = matches!(
-            status.phase,
-            Phase::SignedIn | Phase::Renewing | Phase::Unreachable
-        );
         match status.storage {
-            _ if !has_session => Closed::Kept,
-            Storage::NotSaved(reason) => Closed::NotSaved(reason),
-            Storage::Saved if is_done => Closed::Kept,
-            Storage::Saved => Closed::Unfinished,
+            Storage::NotSaved(reason) if status.is_lost_by_quitting() => Closed::NotSaved(reason),
+            _ if is_done || !status.has_session() => Closed::Kept,
+            _ => Closed::Unfinished,
         }
     }
 

@@ -43,11 +43,14 @@ pub struct Status {
 impl Status {
     /// Whether the person would have to sign in again after quitting now: there is a session, and it could not be saved.
     pub fn is_lost_by_quitting(&self) -> bool {
-        let has_session = matches!(
+        self.has_session() && matches!(self.storage, Storage::NotSaved(_))
+    }
+
+    pub(crate) fn has_session(&self) -> bool {
+        matches!(
             self.phase,
             Phase::SignedIn | Phase::Renewing | Phase::Unreachable
-        );
-        has_session && matches!(self.storage, Storage::NotSaved(_))
+        )
     }
 }
 

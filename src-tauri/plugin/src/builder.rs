@@ -179,7 +179,10 @@ fn close_all<R: Runtime>(app: &AppHandle<R>) {
     wait_for(async move {
         let mut closing = tokio::task::JoinSet::new();
         for session in sessions {
-            closing.spawn(async move { session.close().await });
+            closing.spawn(async move {
+                let closed = session.close().await;
+                tracing::info!(account = session.account(), ?closed, "closed");
+            });
         }
         let all_closed = async { while closing.join_next().await.is_some() {} };
         if tokio::time::timeout(limit, all_closed).await.is_err() {
