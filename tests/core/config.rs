@@ -9,7 +9,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
     type Spoil = fn(&mut Config);
-    let cases: [(&str, Spoil); 17] = [
+    let cases: [(&str, Spoil); 19] = [
         ("account", |config| config.account = String::new()),
         ("account", |config| config.account = "a/b".into()),
         ("account", |config| config.account = "..".into()),
@@ -31,6 +31,12 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
         }),
         ("limits.waitingMs", |config| {
             config.limits.waiting = Duration::from_secs(9)
+        }),
+        ("limits.pauseMs", |config| {
+            config.limits.pause = Duration::ZERO
+        }),
+        ("limits.pauseMs", |config| {
+            config.limits.pause = Duration::from_secs(601)
         }),
         ("limits.lockMs", |config| {
             config.limits.lock = Duration::ZERO
@@ -116,7 +122,7 @@ fn settings_in_json_arrive_in_the_configuration() {
         "endAfterSeconds": 60,
         "limits": {
             "attemptMs": 1, "waitingMs": 2, "lockMs": 3, "vaultReadMs": 4, "vaultWriteMs": 5,
-            "callMs": 6, "quitMs": 7, "concurrentCalls": 8, "replyBytes": 9
+            "callMs": 6, "quitMs": 7, "concurrentCalls": 8, "replyBytes": 9, "pauseMs": 10
         }
     });
     let config = Config::from_json("testing", "unused", &settings).expect("right");
@@ -128,6 +134,7 @@ fn settings_in_json_arrive_in_the_configuration() {
         Limits {
             attempt: ms(1),
             waiting: ms(2),
+            pause: ms(10),
             lock: ms(3),
             vault_read: ms(4),
             vault_write: ms(5),

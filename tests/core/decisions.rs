@@ -14,6 +14,7 @@ use proptest::prelude::*;
 const RULES: Rules = Rules {
     waiting: 25_000,
     grace: 60_000,
+    longest_pause: 30_000,
     end_after: None,
 };
 
@@ -317,7 +318,7 @@ impl World {
             awake: self.awake,
             wall: self.wall,
             server: self.wall,
-            random: 7_919 * u64::from(self.ids as u32),
+            random: 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(self.ids as u32)),
             in_use: true,
         };
         let (state, actions) = step(before.clone(), event, now, &RULES);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use graphql_session::testing::{AccessField, AuthenticationOn, EMAIL, Fault, Machine, query};
-use graphql_session::{Code, DEFAULT_ACCOUNT, Phase, Session, Unreachable};
+use graphql_session::{Clock as _, Code, DEFAULT_ACCOUNT, Phase, Session, Unreachable};
 
 use crate::fixture::{MINUTE, SECOND, code, expired, finish, noted, reach, serve, served, start};
 
@@ -321,9 +321,121 @@ async fn calls_keep_using_a_working_access_token_while_the_early_renewal_fails()
     );
 
     machine.server.behave();
-    machine.clock.pass(MINUTE).await;
-    reach(&machine, &session, Phase::SignedIn).await;
+    machine.clock.pass(2 * MINUTE).await;
+    machine.clock.run_until(serve(&session)).await;
     assert_eq!(machine.server.counts().exchanged, 1);
+}
+
+/// Of 30 min, the first early renewal comes after 20 to 22.5 min, and leaves 7.5 to 10 min. The last fifth of those
+/// begins after 28 min.
+#[tokio::test]
+async fn after_a_failed_early_renewal_neither_served_calls_nor_try_now_bring_the_next_one_forward()
+{
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.server.on_every_renewal(Fault::status(503));
+    calls_every_20_s(&machine, &session, 24 * MINUTE).await;
+    assert_eq!(machine.server.counts().renewals, 1);
+
+    machine.server.behave();
+    session.retry_now().await;
+    calls_every_20_s(&machine, &session, 3 * MINUTE).await;
+    assert_eq!(machine.server.counts().renewals, 1, "brought forward");
+
+    calls_every_20_s(&machine, &session, 4 * MINUTE).await;
+    let counts = machine.server.counts();
+    assert_eq!((counts.renewals, counts.exchanged), (2, 1));
+    assert_eq!(counts.calls_refused, 0);
+}
+
+#[tokio::test]
+async fn while_the_server_is_known_to_be_away_no_early_renewal_is_tried_and_its_return_does_not_hasten_it()
+ {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine
+        .clock
+        .pass_in_strides(19 * MINUTE, 20 * SECOND)
+        .await;
+    machine.server.stop().await;
+    assert_eq!(
+        code(session.execute(query("people")).await),
+        Code::Unreachable
+    );
+    machine.clock.pass_in_strides(4 * MINUTE, 5 * SECOND).await;
+    assert_eq!(noted(&session, "attempt_sent"), 0, "it could only fail");
+
+    machine.server.start_again();
+    reach(&machine, &session, Phase::SignedIn).await;
+    calls_every_20_s(&machine, &session, 3 * MINUTE).await;
+    assert_eq!(machine.server.counts().renewals, 0, "hastened");
+
+    calls_every_20_s(&machine, &session, 4 * MINUTE).await;
+    let counts = machine.server.counts();
+    assert_eq!((counts.renewals, counts.exchanged), (1, 1));
+    assert_eq!(counts.calls_refused, 0);
+}
+
+#[tokio::test]
+async fn a_token_that_expired_while_the_server_was_away_is_renewed_by_the_first_call_after_it() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.server.stop().await;
+    assert_eq!(
+        code(session.execute(query("people")).await),
+        Code::Unreachable
+    );
+    machine.clock.pass_in_strides(40 * MINUTE, 5 * SECOND).await;
+    machine.server.start_again();
+
+    let before = machine.clock.awake();
+    serve(&session).await;
+
+    assert_eq!(machine.clock.awake(), before, "the call waited");
+    assert_eq!(machine.server.counts().renewals, 1);
+}
+
+#[tokio::test]
+async fn a_refused_call_does_not_sit_out_the_pause_of_an_early_renewal_of_any_process() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let other = machine.session(DEFAULT_ACCOUNT).await;
+    machine.server.on_every_renewal(Fault::status(503));
+    calls_every_20_s(&machine, &session, 24 * MINUTE).await;
+    assert_eq!(machine.server.counts().renewals, 1);
+    machine.server.behave();
+    machine.server.expire_access_tokens();
+
+    let before = machine.clock.awake();
+    serve(&other).await;
+
+    assert_eq!(machine.clock.awake(), before, "the call waited");
+    assert_eq!(machine.server.counts().renewals, 2);
+}
+
+#[tokio::test]
+async fn early_renewals_of_several_processes_are_one_series_of_attempts() {
+    let machine = Machine::start().await;
+    let first = served(&machine).await;
+    let second = machine.session(DEFAULT_ACCOUNT).await;
+    machine.server.on_every_renewal(Fault::status(503));
+    for _ in 0..72 {
+        machine.clock.pass_in_strides(20 * SECOND, 5 * SECOND).await;
+        serve(&first).await;
+        serve(&second).await;
+    }
+
+    assert_eq!(machine.server.counts().renewals, 1);
+}
+
+/// A person at work: no call waits for anything.
+async fn calls_every_20_s(machine: &Machine, session: &Session, time: Duration) {
+    for _ in 0..time.as_secs() / 20 {
+        machine.clock.pass_in_strides(20 * SECOND, 5 * SECOND).await;
+        let before = machine.clock.awake();
+        serve(session).await;
+        assert_eq!(machine.clock.awake(), before, "a call waited");
+    }
 }
 
 #[tokio::test]
@@ -365,7 +477,7 @@ async fn a_server_that_is_away_while_the_token_works_is_said_probed_for_and_foun
     assert_eq!(session.status().phase, Phase::Unreachable);
 
     machine.server.start_again();
-    machine.clock.pass(31 * SECOND).await;
+    machine.clock.pass(61 * SECOND).await;
     assert_eq!(
         session.status().phase,
         Phase::SignedIn,

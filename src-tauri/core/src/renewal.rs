@@ -28,7 +28,7 @@ mod perform;
 mod progress;
 
 use outcome::{locked_reason, not_saved};
-use pace::{Backoff, LostAnswer, RefusalBucket};
+use pace::{Backoff, LostAnswer, PROBE_PAUSE, RefusalBucket};
 
 /// How long to wait before an ambiguous rejection is asked for once more, in ms: an outage that hides behind one is
 /// mostly shorter (a database's failover takes seconds).
@@ -48,9 +48,9 @@ const SLEEP_JUMP: i64 = 10_000;
 /// An idle application looks at its early renewal again after this long, in ms.
 const LOOK_AGAIN_WHEN_IDLE: u64 = 60_000;
 
-/// A pause in the files that ends later than this, in ms, was written by a clock that has been set back since: the
-/// server's Retry-After is capped at 10 min, and no pause of ours is longer.
-const LONGEST_PAUSE: i64 = 600_000;
+/// A server's pause in the files that ends later than this, in ms, was written by a clock that has been set back since:
+/// Retry-After is capped at 10 min.
+const LONGEST_RETRY_AFTER: i64 = 600_000;
 
 /// Names one waiter; given by the shell.
 pub type WaiterId = u64;
@@ -62,6 +62,8 @@ pub struct Rules {
     pub waiting: u64,
     /// The protocol's grace time for a used refresh token; 0 where it has none.
     pub grace: u64,
+    /// Longest pause between attempts while somebody needs a renewal.
+    pub longest_pause: u64,
     /// Ends the session after this much awake time of failed attempts.
     pub end_after: Option<u64>,
 }
@@ -495,7 +497,8 @@ impl State {
             .zip(rules.end_after)
             .filter(|_| matches!(self.flight, Flight::Pausing { .. }))
             .map(|(since, after)| since + after);
-        let ahead = self.ahead_at.filter(|_| self.flight == Flight::Idle);
+        let can_go_ahead = self.flight == Flight::Idle && self.unreachable.is_none();
+        let ahead = self.ahead_at.filter(|_| can_go_ahead);
         let probe = self.probe.and_then(|probe| probe.due);
         [due, budget, end, ahead, probe].into_iter().flatten().min()
     }

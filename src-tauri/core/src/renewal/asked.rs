@@ -81,12 +81,14 @@ impl Turn<'_> {
         {
             return;
         }
+        let is_early = self.is_early();
         self.state.served = true;
         self.state.failing_since = None;
         self.reached();
         // The server is back: no need to sit out the backoff. Once, or a server that serves calls but renews nothing
         // would get an attempt per call.
         if let Flight::Pausing { floor: false, .. } = self.state.flight
+            && !is_early
             && !std::mem::replace(&mut self.state.skipped, true)
         {
             self.try_at(self.now.awake);
@@ -120,13 +122,20 @@ impl Turn<'_> {
     }
 
     fn probe_later(&mut self, mut backoff: Backoff) {
-        let due = Some(self.now.awake + backoff.next(self.now.random));
+        let pause = backoff.next(self.now.random, PROBE_PAUSE);
+        let due = Some(self.now.awake + pause);
         self.state.probe = Some(Probe { due, backoff });
     }
 
     fn reached(&mut self) {
-        self.state.unreachable = None;
+        let was_away = self.state.unreachable.take().is_some();
         self.state.probe = None;
+        let is_overdue = self.state.ahead_at.is_some_and(|at| at <= self.now.awake);
+        if was_away && is_overdue {
+            // The outage held the early renewal up, and a whole fleet's with it.
+            let held = self.state.held;
+            self.state.ahead_at = held.and_then(|held| pace::ahead_again(&held, self.now));
+        }
     }
 
     pub(super) fn retry_now(&mut self) {

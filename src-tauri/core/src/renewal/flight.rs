@@ -80,6 +80,7 @@ impl Driver {
         let rules = Rules {
             waiting: millis(limits.waiting),
             grace: shared.config.protocol.grace().map_or(0, millis),
+            longest_pause: millis(limits.pause),
             end_after: shared.config.end_after.map(millis),
         };
         let files_seen = shared.files.fingerprint();

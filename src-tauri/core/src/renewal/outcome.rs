@@ -29,7 +29,7 @@ impl Turn<'_> {
         self.actions.push(Action::Use(stamp.credentials));
         self.forget_renewal();
         self.state.agenda.renew = None;
-        self.state.ahead_at = pace_ahead(&stamp, self.now);
+        self.state.ahead_at = pace::ahead(&stamp, self.now);
         if is_sign_in {
             self.note(Note::SignedIn);
             self.actions.push(Action::SignInDone);
@@ -48,41 +48,97 @@ impl Turn<'_> {
 
     /// An attempt proved nothing: tell who cannot be served in time, and try again later.
     pub(super) fn fail(&mut self, token: TokenFate, retry_after: Option<u64>) {
-        self.state.failing_since.get_or_insert(self.now.awake);
+        let is_early = self.is_early();
+        if !is_early {
+            self.state.failing_since.get_or_insert(self.now.awake);
+        }
         self.state.asked_twice = false;
         let wall = self.now.wall;
         if let Some(pause) = retry_after {
             self.state.not_before = Some(wall + i64::try_from(pause).unwrap_or(0));
         }
-        let due = self.pause_for(retry_after);
+        let drawn = self.draw_pause();
+        let in_grace = self.pause_in_grace();
+        let ahead = self
+            .state
+            .held
+            .filter(|_| is_early && in_grace.is_none())
+            .and_then(|held| pace::ahead_again(&held, self.now));
+        let due = ahead.unwrap_or(self.now.awake + in_grace.unwrap_or(drawn));
+        let due = due.max(self.now.awake + retry_after.unwrap_or(0));
         if let Some(held) = self.state.held {
             let saved = self.state.storage == Storage::Saved;
             let pause = i64::try_from(due - self.now.awake).unwrap_or(0);
             self.write_state(held.credentials, saved, Some((token, wall + pause)));
         }
-        self.pause(due, retry_after.is_some());
+        if ahead.is_some() {
+            self.put_off(due);
+        } else {
+            self.pause(due, retry_after.is_some());
+        }
     }
 
     /// Another process tried with the same credentials: its outcome and its pause are ours, too.
     pub(super) fn share_failure(&mut self, failure: FailureSeen) {
-        self.state.failing_since.get_or_insert(self.now.awake);
         if failure.token == TokenFate::MaybeUsed && self.state.lost_answer.is_none() {
             self.state.lost_answer = Some(LostAnswer::at(failure.at));
         }
-        self.state.backoff.next(self.now.random);
+        let drawn = self.draw_pause();
         let pause = u64::try_from(failure.next_at - self.now.wall).unwrap_or(0);
+        let was_put_off = pause > self.rules.longest_pause;
+        if was_put_off && self.is_early() {
+            return self.put_off(self.now.awake + pause);
+        }
+        self.state.failing_since.get_or_insert(self.now.awake);
+        // Theirs was an early renewal. Here somebody needs one: only the server's own pause binds.
+        let floor = self
+            .state
+            .not_before
+            .map_or(0, |until| until - self.now.wall);
+        let pause = if was_put_off {
+            drawn.max(u64::try_from(floor).unwrap_or(0))
+        } else {
+            pause
+        };
         self.pause(self.now.awake + pause, false);
     }
 
-    /// When the next attempt is due, in awake ms. Counts a failure.
-    pub(super) fn pause_for(&mut self, retry_after: Option<u64>) -> u64 {
-        let drawn = self.state.backoff.next(self.now.random);
-        let after_lost = self
-            .state
-            .lost_answer
-            .as_mut()
-            .and_then(|lost| lost.next(self.now.wall, self.rules.grace));
-        self.now.awake + after_lost.unwrap_or(drawn).max(retry_after.unwrap_or(0))
+    /// Whether only the early renewal wants an attempt: the token works, nobody waits, and nobody was told to wait.
+    pub(super) fn is_early(&self) -> bool {
+        self.state.agenda.renew == Some(Why::Ahead)
+            && self.state.waiters.is_empty()
+            && self.state.unreachable.is_none()
+            && self
+                .state
+                .held
+                .is_some_and(|held| !held.has_expired(self.now.server))
+    }
+
+    /// Nothing needs the early renewal yet. It waits for its own time, and neither a served call nor a probe hastens
+    /// it: after an outage they come to a whole fleet at once.
+    fn put_off(&mut self, due: u64) {
+        self.state.agenda.renew = None;
+        self.state.insists = false;
+        self.state.ahead_at = Some(due);
+        self.finish();
+    }
+
+    /// Draws from the backoff. Counts a failure.
+    fn draw_pause(&mut self) -> u64 {
+        let longest = self.rules.longest_pause;
+        self.state.backoff.next(self.now.random, longest)
+    }
+
+    /// The pause before the next attempt, while the server may still take the token whose answer was lost.
+    fn pause_in_grace(&mut self) -> Option<u64> {
+        let lost = self.state.lost_answer.as_mut()?;
+        lost.next(self.now.wall, self.rules.grace)
+    }
+
+    /// When the next attempt is due after trouble on this machine, in awake ms. Counts a failure.
+    pub(super) fn pause_for_vault_or_lock(&mut self) -> u64 {
+        let drawn = self.draw_pause();
+        self.now.awake + self.pause_in_grace().unwrap_or(drawn)
     }
 
     pub(super) fn pause(&mut self, due: u64, floor: bool) {
@@ -288,17 +344,6 @@ impl View {
             });
         (!left_alone).then_some(begun)
     }
-}
-
-/// A random point in the last third to quarter of the lifetime: calls then do not wait, and a fleet that started
-/// together does not march in step.
-pub(super) fn pace_ahead(stamp: &Stamp, now: Now) -> Option<u64> {
-    let until = stamp.access_until?;
-    let lifetime = u64::try_from(until - stamp.issued_at).ok()?;
-    let left = u64::try_from(until - now.server).ok()?;
-    let (third, quarter) = (lifetime / 3, lifetime / 4);
-    let before_expiry = quarter + now.random % (third - quarter + 1);
-    Some(now.awake + left.saturating_sub(before_expiry))
 }
 
 pub(super) fn not_saved(error: VaultError) -> NotSaved {

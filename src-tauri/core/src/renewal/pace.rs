@@ -1,12 +1,23 @@
-//! When the next attempt may be made: backoff, the schedule after a lost answer, the bucket for refused fresh
-//! credentials.
+//! When the next attempt may be made: ahead of expiry, by backoff, after a lost answer, and from the bucket for refused
+//! fresh credentials. `docs/fleet.md` shows what these numbers do to a server with a million clients.
+
+use super::Now;
+use crate::credentials::Stamp;
 
 /// First step of the backoff, in ms.
 const BACKOFF_BASE: u64 = 1_000;
 
-/// Longest pause of the backoff, in ms: a person whose token has expired waits at most this long after the server is
-/// back.
-const BACKOFF_CAP: u64 = 30_000;
+/// Longest pause between two probes of a server that is away, in ms. With this, the probes of a fleet stay below the
+/// calls of the same people: one call in 20 s, and a call that is served ends the probing at once.
+pub(super) const PROBE_PAUSE: u64 = 60_000;
+
+/// An early renewal that did not come about is tried again in the last fifth of what is left of the token's life. As a
+/// share, and not as a span, it keeps a fleet as spread as its tokens' ends are, whenever the server comes back; a
+/// larger share would move more of the work to the moment of the recovery.
+const AHEAD_AGAIN_SHARE: u64 = 5;
+
+/// With less than this left, in ms, the next try is at the end of the token's life: one more before it gains nothing.
+const AHEAD_AGAIN_UNTIL: u64 = 10_000;
 
 /// Shortest pause of the backoff, in ms: full jitter may draw zero, and that would be a storm of one.
 const BACKOFF_FLOOR: u64 = 300;
@@ -21,6 +32,38 @@ const REFUSAL_BUCKET: u8 = 3;
 /// One more such renewal is allowed after this long, in ms.
 const REFUSAL_REFILL: u64 = 60_000;
 
+/// A number from 0 to `most`: the random bits as a share of it.
+fn draw(random: u64, most: u64) -> u64 {
+    let share = u128::from(random) * (u128::from(most) + 1);
+    (share >> u64::BITS) as u64
+}
+
+/// When to renew ahead of expiry, in awake ms: at a random point in the last third to quarter of the lifetime. Calls
+/// then do not wait, and a fleet that started together does not march in step.
+pub(super) fn ahead(stamp: &Stamp, now: Now) -> Option<u64> {
+    let lifetime = u64::try_from(stamp.access_until? - stamp.issued_at).ok()?;
+    let (third, quarter) = (lifetime / 3, lifetime / 4);
+    let before_expiry = quarter + draw(now.random, third - quarter);
+    Some(now.awake + left(stamp, now)?.saturating_sub(before_expiry))
+}
+
+/// When to try the early renewal again, in awake ms, if it failed or an outage held it up. Nothing needs it while the
+/// token works: it waits for nearly all of that time, and no client makes more than a few tries in it.
+pub(super) fn ahead_again(stamp: &Stamp, now: Now) -> Option<u64> {
+    let left = left(stamp, now)?;
+    let before_expiry = if left < AHEAD_AGAIN_UNTIL {
+        0
+    } else {
+        draw(now.random, left / AHEAD_AGAIN_SHARE)
+    };
+    Some(now.awake + left - before_expiry)
+}
+
+/// What is left of the access token's life, in ms, while it works.
+fn left(stamp: &Stamp, now: Now) -> Option<u64> {
+    u64::try_from(stamp.access_until? - now.server).ok()
+}
+
 /// Exponential backoff with full jitter: after an outage, clients come back spread out and not in step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Backoff {
@@ -32,11 +75,11 @@ impl Backoff {
         self.failures
     }
 
-    /// Counts a failure, and draws the pause before the next attempt.
-    pub(super) fn next(&mut self, random: u64) -> u64 {
-        let ceiling = BACKOFF_CAP.min(BACKOFF_BASE << self.failures.min(16));
+    /// Counts a failure, and draws the pause before the next attempt, of at most `longest` ms.
+    pub(super) fn next(&mut self, random: u64, longest: u64) -> u64 {
+        let ceiling = longest.min(BACKOFF_BASE << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
-        BACKOFF_FLOOR.max(random % (ceiling + 1))
+        BACKOFF_FLOOR.max(draw(random, ceiling))
     }
 }
 
@@ -137,10 +180,71 @@ mod tests {
     #[test]
     fn the_backoff_grows_to_its_cap_and_never_draws_zero() {
         let mut backoff = Backoff::default();
+        let longest = 30_000;
+        let pauses: Vec<_> = (0..7).map(|_| backoff.next(u64::MAX, longest)).collect();
+        assert_eq!(
+            pauses,
+            [1_000, 2_000, 4_000, 8_000, 16_000, longest, longest]
+        );
         for _ in 0..40 {
-            assert!((BACKOFF_FLOOR..=BACKOFF_CAP).contains(&backoff.next(u64::MAX)));
+            backoff.next(u64::MAX, longest);
         }
-        assert_eq!(backoff.next(0), BACKOFF_FLOOR);
+        assert_eq!(backoff.next(u64::MAX, longest), longest);
+        assert_eq!(backoff.next(0, longest), BACKOFF_FLOOR);
+    }
+
+    #[test]
+    fn a_draw_reaches_both_ends_of_its_range_and_nothing_beyond() {
+        assert_eq!(draw(0, 9), 0);
+        assert_eq!(draw(u64::MAX / 2, 9), 4);
+        assert_eq!(draw(u64::MAX, 9), 9);
+        assert_eq!(draw(u64::MAX, 0), 0);
+        assert_eq!(draw(u64::MAX, u64::MAX), u64::MAX);
+    }
+
+    /// A token of 30 min, looked at when `left` ms of its life are left.
+    fn token(left: i64, random: u64) -> (Stamp, Now) {
+        let stamp = Stamp {
+            session: crate::credentials::Id::random(),
+            begun_at: 0,
+            generation: 1,
+            credentials: crate::credentials::Id::random(),
+            access_until: Some(1_800_000),
+            issued_at: 0,
+        };
+        let now = Now {
+            awake: 7,
+            wall: 0,
+            server: 1_800_000 - left,
+            random,
+            in_use: true,
+        };
+        (stamp, now)
+    }
+
+    #[test]
+    fn the_first_early_renewal_comes_between_the_last_third_and_quarter_of_the_lifetime() {
+        for (random, at) in [(0, 1_350_007), (u64::MAX, 1_200_007)] {
+            let (stamp, now) = token(1_800_000, random);
+            assert_eq!(ahead(&stamp, now), Some(at));
+        }
+        let (stamp, now) = token(60_000, 0);
+        assert_eq!(ahead(&stamp, now), Some(7), "overdue: at once");
+    }
+
+    #[test]
+    fn the_next_early_renewal_comes_in_the_last_fifth_of_what_is_left_and_never_after_expiry() {
+        for (left, random, pause) in [
+            (500_000, 0, 500_000),
+            (500_000, u64::MAX, 400_000),
+            (AHEAD_AGAIN_UNTIL - 1, u64::MAX, 9_999),
+            (0, u64::MAX, 0),
+        ] {
+            let (stamp, now) = token(i64::try_from(left).expect("small"), random);
+            assert_eq!(ahead_again(&stamp, now), Some(7 + pause), "{left} ms left");
+        }
+        let (stamp, now) = token(-1, 0);
+        assert_eq!(ahead_again(&stamp, now), None, "it has expired");
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Turn<'_> {
             self.state.agenda.renew = Some(Why::Expired);
             return self.proceed();
         }
-        let due = self.pause_for(None);
+        let due = self.pause_for_vault_or_lock();
         self.tell_unreachable(due, Unreachable::HeldByOtherProcess);
         self.state.flight = Flight::Pausing { due, floor: false };
     }
@@ -149,7 +149,7 @@ impl Turn<'_> {
                 .filter(|failure| failure.credentials == held.credentials);
             if let Some(failure) = failure {
                 let just_tried = failure.at > self.state.round_began;
-                let is_pausing = self.is_in_a_pause(failure.next_at) && !self.state.insists;
+                let is_pausing = self.shares_pause(held, failure.next_at) && !self.state.insists;
                 if just_tried || is_pausing {
                     return self.share_failure(failure);
                 }
@@ -171,8 +171,20 @@ impl Turn<'_> {
         self.actions.push(Action::Mark { at: self.now.wall });
     }
 
+    /// Whether an attempt is to wait for a pause in the files. One that was drawn for an early renewal lasts up to the
+    /// end of the token's life, and binds other early ones; somebody who needs a renewal does not sit it out.
+    fn shares_pause(&self, held: Stamp, until: i64) -> bool {
+        let token_until = held.access_until.unwrap_or(i64::MAX);
+        let longest = if self.is_early() {
+            token_until.saturating_sub(self.now.server)
+        } else {
+            i64::try_from(self.rules.longest_pause).unwrap_or(i64::MAX)
+        };
+        (1..=longest).contains(&(until - self.now.wall))
+    }
+
     fn is_in_a_pause(&self, until: i64) -> bool {
-        (1..=LONGEST_PAUSE).contains(&(until - self.now.wall))
+        (1..=LONGEST_RETRY_AFTER).contains(&(until - self.now.wall))
     }
 
     pub(super) fn marked(&mut self, result: Result<(), VaultError>) {
@@ -186,7 +198,7 @@ impl Turn<'_> {
                 let works = self.state.agenda.renew == Some(Why::Ahead)
                     && !held.has_expired(self.now.server);
                 if works && self.state.waiters.is_empty() {
-                    let due = self.pause_for(None);
+                    let due = self.pause_for_vault_or_lock();
                     return self.pause(due, false);
                 }
                 self.state.storage = Storage::NotSaved(not_saved(error));
@@ -346,7 +358,11 @@ impl Turn<'_> {
                 Some(held) => self.save(held, tries),
                 None => self.finish(),
             },
-            Flight::Idle if self.state.ahead_at.is_some_and(|at| at <= awake) => {
+            // While the server is known to be away, an early renewal would only fail; see `reached`.
+            Flight::Idle
+                if self.state.ahead_at.is_some_and(|at| at <= awake)
+                    && self.state.unreachable.is_none() =>
+            {
                 self.state.ahead_at = None;
                 if self.now.in_use {
                     self.state.agenda.renew.get_or_insert(Why::Ahead);
