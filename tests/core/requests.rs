@@ -1,7 +1,7 @@
 //! What goes out and what comes back: named endpoints, allowed headers, untouched bytes (I11).
 
 use graphql_session::testing::{Fault, Machine, call, mutation, query};
-use graphql_session::{Call, Code, DEFAULT_ACCOUNT, Session};
+use graphql_session::{Call, Code, DEFAULT_ACCOUNT, Phase, Session};
 
 use crate::fixture::{MINUTE, code, expired, finish, served, start};
 
@@ -148,6 +148,55 @@ async fn a_reply_over_the_limit_is_refused_and_not_handed_on() {
     let outcome = session.execute(query("people")).await;
 
     assert_eq!(code(outcome), Code::TooLarge);
+}
+
+#[tokio::test]
+async fn a_chunked_reply_is_handed_on_untouched() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let body = format!("{{\"data\":\"{}\"}}", "x".repeat(1_000));
+    machine.server.answer("people", body.clone());
+    machine.server.on_call(Fault::Chunked);
+
+    let reply = session.execute(query("people")).await.expect("served");
+
+    assert_eq!(reply.body, body);
+}
+
+#[tokio::test]
+async fn a_chunked_reply_that_breaks_off_is_no_reply() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    for (call, expected) in [
+        (query("people"), Code::Unreachable),
+        (mutation("createPerson"), Code::MaybeExecuted),
+    ] {
+        machine.server.on_call(Fault::TruncateChunks(30));
+        assert_eq!(code(session.execute(call).await), expected);
+    }
+    assert_eq!(machine.server.counts().effects_of("createPerson"), 1);
+}
+
+/// Nothing announces its length, so that it can be noticed on the way only. The server is there, and says too much.
+#[tokio::test]
+async fn the_reply_limit_of_a_chunked_answer_is_enforced_while_reading() {
+    let machine = Machine::start().await;
+    let mut config = machine.config(DEFAULT_ACCOUNT);
+    config.limits.reply_bytes = 1_000;
+    let session = Session::open(config).await.expect("opens");
+    machine.sign_in(&session).await;
+    machine
+        .server
+        .answer("people", format!("{{\"data\":\"{}\"}}", "x".repeat(2_000)));
+
+    for fault in [Fault::Chunked, Fault::EndlessChunks] {
+        machine.server.on_call(fault);
+        let call = session.execute(query("people"));
+        let outcome = machine.clock.run_until(call).await;
+        assert_eq!(code(outcome), Code::TooLarge);
+        machine.clock.quiet().await;
+        assert_eq!(session.status().phase, Phase::SignedIn);
+    }
 }
 
 #[tokio::test]

@@ -355,9 +355,6 @@ impl Session {
         held: &Credentials,
     ) -> Result<Reply, Error> {
         let limit = self.shared().config.limits.reply_bytes;
-        let too_large = response
-            .content_length()
-            .is_some_and(|bytes| bytes > limit as u64);
         let status = response.status().as_u16();
         let content_type = response
             .headers()
@@ -370,7 +367,7 @@ impl Session {
                 content_type,
                 body,
             }),
-            Err(_) if too_large => Err(Error::new(
+            Err(Trouble::TooLong) => Err(Error::new(
                 Code::TooLarge,
                 "The server's reply is larger than this application accepts. Ask for less at a time.",
             )),

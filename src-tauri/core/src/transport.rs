@@ -133,8 +133,10 @@ pub enum Trouble {
     Tls,
     /// The connection broke, or stalled past the limit, before the first byte of an answer: the server may have acted.
     NoAnswer,
-    /// The answer broke off, stalled, or was too long: the server has acted, and what it said is lost.
+    /// The answer broke off or stalled: the server has acted, and what it said is lost.
     Truncated,
+    /// The answer was longer than is accepted: the server has acted, and what it said was not read.
+    TooLong,
 }
 
 impl Trouble {
@@ -162,7 +164,7 @@ impl Trouble {
                     "{host} does not accept connections. Check the address, or try again later."
                 ),
             ),
-            Self::NoAnswer | Self::Truncated => Error::new(
+            Self::NoAnswer | Self::Truncated | Self::TooLong => Error::new(
                 Code::NoAnswer,
                 format!("{host} gave no complete answer. Try again in a moment."),
             ),
@@ -326,14 +328,14 @@ impl Wire {
     }
 }
 
-/// Reads a body to its end; longer than `limit` bytes counts as truncated.
+/// Reads a body to its end, or until it has become longer than `limit` bytes: a chunked one announces no length.
 pub(crate) async fn read_body(
     mut response: reqwest::Response,
     limit: usize,
 ) -> Result<Bytes, Trouble> {
     let announced = response.content_length().unwrap_or(0);
     if announced > limit as u64 {
-        return Err(Trouble::Truncated);
+        return Err(Trouble::TooLong);
     }
     let Some(first) = next_chunk(&mut response).await? else {
         return Ok(Bytes::new());
@@ -343,12 +345,13 @@ pub(crate) async fn read_body(
     }
     let mut body =
         BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).max(first.len()));
-    body.extend_from_slice(&first);
-    while let Some(chunk) = next_chunk(&mut response).await? {
+    let mut next = Some(first);
+    while let Some(chunk) = next {
         if body.len() + chunk.len() > limit {
-            return Err(Trouble::Truncated);
+            return Err(Trouble::TooLong);
         }
         body.extend_from_slice(&chunk);
+        next = next_chunk(&mut response).await?;
     }
     Ok(body.freeze())
 }

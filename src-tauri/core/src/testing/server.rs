@@ -10,7 +10,7 @@ use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use self::http::Outgoing;
+use self::http::{BodyEnds, Outgoing};
 use self::twenty::Records;
 use super::clock::{Activity, ManualClock};
 use crate::clock::Clock;
@@ -486,12 +486,12 @@ impl FaultServer {
     }
 
     /// The head of an answer, with the server's date.
-    fn head(&self, answer: &Outgoing) -> Vec<u8> {
+    fn head(&self, answer: &Outgoing, ends: BodyEnds) -> Vec<u8> {
         let sends_date = self.inside().sends_date;
         let since_1970 = u64::try_from(self.now().as_second()).unwrap_or(0);
         let date = SystemTime::UNIX_EPOCH + Duration::from_secs(since_1970);
         let date = httpdate::fmt_http_date(date);
-        answer.head(sends_date.then_some(date.as_str()))
+        answer.head(ends, sends_date.then_some(date.as_str()))
     }
 }
 

@@ -25,6 +25,13 @@ pub enum Fault {
     StallInBody,
     /// The server acts, sends the head and half of the body, and resets the connection.
     ResetInBody,
+    /// The server acts, and its answer comes in chunks, without a length announced.
+    Chunked,
+    /// The server acts, sends the first so many bytes of its answer in chunks, and closes the connection without the
+    /// last chunk.
+    TruncateChunks(usize),
+    /// The server acts, and sends chunk after chunk until the client closes the connection.
+    EndlessChunks,
     /// Nothing is ever sent; the connection stays open until the client closes it.
     Stall,
     /// The connection is reset before a byte of an answer.

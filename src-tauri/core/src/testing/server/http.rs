@@ -49,8 +49,8 @@ impl Outgoing {
         }
     }
 
-    /// Status line and headers; the whole body's length is announced whether or not it will follow.
-    pub(super) fn head(&self, date: Option<&str>) -> Vec<u8> {
+    /// Status line and headers; the body's end is announced like this, whether or not it will follow.
+    pub(super) fn head(&self, ends: BodyEnds, date: Option<&str>) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} Answer\r\n", self.status);
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -58,12 +58,39 @@ impl Outgoing {
         if let Some(date) = date {
             head.push_str(&format!("date: {date}\r\n"));
         }
-        head.push_str(&format!(
-            "content-length: {}\r\nconnection: keep-alive\r\n\r\n",
-            self.body.len()
-        ));
+        match ends {
+            BodyEnds::AfterLength => {
+                head.push_str(&format!("content-length: {}\r\n", self.body.len()));
+            }
+            BodyEnds::WithLastChunk => head.push_str("transfer-encoding: chunked\r\n"),
+        }
+        head.push_str("connection: keep-alive\r\n\r\n");
         head.into_bytes()
     }
+}
+
+/// How a client learns where a body ends.
+#[derive(Clone, Copy)]
+pub(super) enum BodyEnds {
+    AfterLength,
+    WithLastChunk,
+}
+
+/// The last chunk, without which a chunked body is incomplete.
+pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Largest chunk that is written, in bytes: small enough that an ordinary answer takes several.
+const CHUNK: usize = 64;
+
+/// `body` in chunks, without the last one.
+pub(super) fn chunks(body: &[u8]) -> Vec<u8> {
+    let mut written = Vec::with_capacity(body.len() * 2);
+    for chunk in body.chunks(CHUNK) {
+        written.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        written.extend_from_slice(chunk);
+        written.extend_from_slice(b"\r\n");
+    }
+    written
 }
 
 /// One connection, with what was read beyond the last request.

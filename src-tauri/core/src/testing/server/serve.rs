@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::fault::Fault;
-use super::http::{Connection, Incoming, Outgoing};
+use super::http::{BodyEnds, Connection, Incoming, LAST_CHUNK, Outgoing, chunks};
 use super::ledger::{AnswerFate, AttemptOutcome, Rejection};
 use super::question::{Asked, Question};
 use super::twenty::{self, Peculiarity, Taken};
@@ -267,21 +267,43 @@ async fn respond_in_place(
         Fault::Truncate(bytes) => {
             let answer = asking.act(Peculiarity::None);
             let kept = bytes.min(answer.body.len());
-            connection.write(&server.head(&answer)).await.ok()?;
+            connection
+                .write(&server.head(&answer, BodyEnds::AfterLength))
+                .await
+                .ok()?;
             connection.write(&answer.body[..kept]).await.ok()?;
         }
         Fault::ResetInBody => {
             let answer = asking.act(Peculiarity::None);
-            connection.write(&server.head(&answer)).await.ok()?;
+            connection
+                .write(&server.head(&answer, BodyEnds::AfterLength))
+                .await
+                .ok()?;
             let half = answer.body.len() / 2;
             connection.write(&answer.body[..half]).await.ok()?;
             connection.reset();
         }
         Fault::StallInBody => {
             let answer = asking.act(Peculiarity::None);
-            connection.write(&server.head(&answer)).await.ok()?;
+            connection
+                .write(&server.head(&answer, BodyEnds::AfterLength))
+                .await
+                .ok()?;
             drop(under_way);
             connection.until_closed().await;
+        }
+        Fault::Chunked => {
+            send_chunks(asking, usize::MAX, &mut connection).await?;
+            connection.write(LAST_CHUNK).await.ok()?;
+            return Some(connection);
+        }
+        Fault::TruncateChunks(bytes) => send_chunks(asking, bytes, &mut connection).await?,
+        Fault::EndlessChunks => {
+            send_chunks(asking, usize::MAX, &mut connection).await?;
+            // A client that reads on for ever is to be stopped by its own limits, for which time has to pass.
+            drop(under_way);
+            let filler = chunks(&[b' '; 16 * 1024]);
+            while connection.write(&filler).await.is_ok() {}
         }
         Fault::Stall => {
             drop(under_way);
@@ -299,7 +321,16 @@ async fn respond_in_place(
 }
 
 async fn send(server: &FaultServer, connection: &mut Connection, answer: &Outgoing) -> Option<()> {
-    let mut bytes = server.head(answer);
+    let mut bytes = server.head(answer, BodyEnds::AfterLength);
     bytes.extend_from_slice(&answer.body);
     connection.write(&bytes).await.ok()
+}
+
+/// Acts, and sends the answer's head and its first `bytes` in chunks.
+async fn send_chunks(asking: &Asking<'_>, bytes: usize, connection: &mut Connection) -> Option<()> {
+    let answer = asking.act(Peculiarity::None);
+    let head = asking.server.head(&answer, BodyEnds::WithLastChunk);
+    connection.write(&head).await.ok()?;
+    let kept = bytes.min(answer.body.len());
+    connection.write(&chunks(&answer.body[..kept])).await.ok()
 }
