@@ -313,7 +313,9 @@ impl Wire {
         if let Some(date) = date {
             self.clock.learn(date);
         }
-        let server_now = date.unwrap_or_else(|| self.clock.local().wall());
+        // Without a Date header (a proxy's own answer), the clock that the server has shown before.
+        let learned = || Timestamp::from_millisecond(self.clock.now());
+        let server_now = date.map_or_else(learned, Ok).unwrap_or(Timestamp::MAX);
         let retry_after = retry_after(response.headers(), server_now);
         let body = tokio::select! {
             biased;
@@ -366,7 +368,8 @@ pub(crate) fn header_date(headers: &HeaderMap) -> Option<Timestamp> {
     Timestamp::try_from(date).ok()
 }
 
-/// Retry-After in both its forms (RFC 9110, section 10.2.3): seconds, or a date by the server's clock.
+/// Retry-After in both its forms (RFC 9110, section 10.2.3): seconds, or a date by the server's clock. One that has
+/// passed, or that is neither, asks for nothing.
 fn retry_after(headers: &HeaderMap, server_now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = if let Ok(seconds) = value.parse::<u64>() {
@@ -375,7 +378,7 @@ fn retry_after(headers: &HeaderMap, server_now: Timestamp) -> Option<Duration> {
         let date = Timestamp::try_from(httpdate::parse_http_date(value).ok()?).ok()?;
         Duration::try_from(date.duration_since(server_now)).unwrap_or(Duration::ZERO)
     };
-    Some(pause.min(RETRY_AFTER_CAP))
+    (!pause.is_zero()).then(|| pause.min(RETRY_AFTER_CAP))
 }
 
 fn trouble(error: &reqwest::Error) -> Trouble {
