@@ -18,4 +18,5 @@ mod sign_in;
 mod sign_out;
 mod storage;
 mod time;
+mod verdicts;
 mod waiting;

@@ -1,19 +1,41 @@
 //! What an answer proves: about a renewal attempt (renewed, rejected, inconclusive), and about a call (fine, or not
 //! authenticated).
 //!
-//! | what came back on a renewal | verdict | the token |
-//! |---|---|---|
-//! | new tokens | renewed | replaced |
-//! | an error that the protocol knows to be final | rejected | dead, once confirmed |
-//! | a final error that this server also gives by mistake | rejected, ask once more 30 s later | in doubt |
-//! | any other protocol error (internal error, throttle, schema error) | inconclusive | not used |
-//! | HTTP 408, 425, 429, 503 without a protocol body | inconclusive | not used |
-//! | a redirect, or a page that is not the protocol's (captive portal, login proxy) | inconclusive | not used |
-//! | HTTP 500, 502, 504 and other 5xx without a protocol body | inconclusive | maybe used |
-//! | no name, no connection, no TLS | inconclusive | not sent |
-//! | connection lost or stalled before an answer; answer empty, truncated, or not JSON | inconclusive | maybe used |
-//! | JSON without tokens and without errors | inconclusive | maybe used |
-//! | tokens of another account | inconclusive, dropped | maybe used |
+//! An answer is read by the protocol first ([`Protocol::read_renewal`]), whatever its HTTP status; where it is not in the
+//! protocol's words, by its status and the kind of its body; without an answer, by what broke.
+//!
+//! | what came back on a renewal | verdict | the token | the next attempt |
+//! |---|---|---|---|
+//! | new tokens, with any HTTP status | renewed | replaced | none |
+//! | new tokens without a refresh token | renewed | kept | none |
+//! | a final error: at Twenty `UNAUTHENTICATED`, `FORBIDDEN`, `BAD_USER_INPUT` | rejected | dead, once confirmed | none |
+//! | a final error that this server also gives by mistake: at Twenty "User Workspace not found" | rejected | in doubt | 30 s later, once |
+//! | a throttle: at Twenty `BAD_USER_INPUT` with "Limit reached" | inconclusive | not used | with backoff |
+//! | a complaint about the request: at Twenty `BAD_USER_INPUT` with "Variable" | inconclusive | not used | with backoff |
+//! | a schema error in every dialect; the next dialect is asked at once, within the attempt | inconclusive | not used | with backoff |
+//! | any other GraphQL error: an internal error, an unknown code, none | inconclusive | not used | with backoff |
+//! | tokens of another account, which are dropped | inconclusive | maybe used | at once |
+//! | HTTP 408, 425, 429, 503 in other words | inconclusive | not used | with backoff |
+//! | HTTP 500, 502, 504 and other 5xx in other words | inconclusive | maybe used | at once |
+//! | a redirect, which is not followed | inconclusive | not used | with backoff |
+//! | HTTP 400, 401, 403, 404 and other 4xx in other words | inconclusive | not used | with backoff |
+//! | HTTP 511, and an HTML page with HTTP 2xx: a captive portal, a login proxy | inconclusive | not used | with backoff |
+//! | HTTP 2xx with an empty body | inconclusive | maybe used | at once |
+//! | HTTP 2xx with a body that is not JSON, or not an object | inconclusive | maybe used | at once |
+//! | HTTP 2xx with JSON that has neither tokens nor errors | inconclusive | maybe used | at once |
+//! | no such name | inconclusive | not sent | with backoff |
+//! | no connection | inconclusive | not sent | with backoff |
+//! | no trusted TLS | inconclusive | not sent | with backoff |
+//! | the connection reset or closed before the first byte of an answer | inconclusive | maybe used | at once |
+//! | no answer within the limit of an attempt | inconclusive | maybe used | at once |
+//! | an answer that breaks off: its length not reached, its last chunk missing, a reset | inconclusive | maybe used | at once |
+//! | an answer that stalls | inconclusive | maybe used | at once |
+//! | an answer of more than 1 MiB, announced or not | inconclusive | maybe used | at once |
+//! | anything at all, where the protocol's own code panics over it | inconclusive | maybe used | at once |
+//!
+//! *Maybe used*: the attempts that follow fall inside the protocol's grace time, the first one at once. *With backoff*:
+//! after 0.3 to 1 s at first, then in growing pauses. Retry-After, in seconds or as a date by the server's clock, is a
+//! floor for either: nothing but time ends that pause, and it is capped at 10 min.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,0 +1,655 @@
+//! What each answer to a renewal proves: one test per row of the table in `verdict.rs`, through the whole path. A row
+//! is named by its first cell; what is expected is what its other cells say.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
+use graphql_session::testing::{EMAIL, Fault, Machine, query};
+use graphql_session::verdict::{Envelope, Reading};
+use graphql_session::{
+    Answer, BoxFuture, Code, DEFAULT_ACCOUNT, EndingReason, Error, Person, Phase, Protocol,
+    Session, Tokens, Twenty, Wire,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::fixture::{MINUTE, SECOND, code, expired, reach, serve, served, start_one};
+
+const VERDICT: &str = include_str!("../../src-tauri/core/src/verdict.rs");
+const DOCUMENT: &str = include_str!("../../docs/faults.md");
+const THESE_TESTS: &str = include_str!("verdicts.rs");
+
+/// The first pause of the backoff, in ms.
+const FIRST_BACKOFF: std::ops::RangeInclusive<i64> = 300..=1_000;
+
+/// The lines of the table, as in the manual.
+fn table() -> Vec<&'static str> {
+    let lines = VERDICT.lines().map(|line| line.trim_start_matches("//! "));
+    let from_head = lines.skip_while(|line| !line.starts_with("| what came back"));
+    from_head.take_while(|line| line.starts_with('|')).collect()
+}
+
+/// One row of the table.
+struct Row {
+    what: &'static str,
+    verdict: &'static str,
+    token: &'static str,
+    next: &'static str,
+}
+
+fn rows() -> Vec<Row> {
+    let rows = table().into_iter().skip(2);
+    rows.map(|line| {
+        let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [what, verdict, token, next] = cells[..] else {
+            panic!("not a row of four cells: {line}");
+        };
+        Row {
+            what,
+            verdict,
+            token,
+            next,
+        }
+    })
+    .collect()
+}
+
+/// The row that begins with this cell.
+fn row(what: &str) -> Row {
+    let row = rows().into_iter().find(|row| row.what == what);
+    row.unwrap_or_else(|| panic!("verdict.rs has no row for {what:?}"))
+}
+
+#[test]
+fn every_row_of_the_table_has_its_test_here() {
+    let rows = rows();
+    assert!(rows.len() >= 20, "only {} rows were found", rows.len());
+    for row in rows {
+        let named = format!("row({:?})", row.what);
+        // Long rows stand on a line of their own.
+        let wrapped = format!("{:?},\n", row.what);
+        let alone = format!("        {:?}\n", row.what);
+        assert!(
+            [named, wrapped, alone]
+                .iter()
+                .any(|name| THESE_TESTS.contains(name.as_str())),
+            "no test for {:?}",
+            row.what
+        );
+    }
+}
+
+#[test]
+fn the_document_has_the_same_table() {
+    for line in table() {
+        assert!(
+            DOCUMENT.lines().any(|known| known == line),
+            "docs/faults.md lacks this line:\n{line}"
+        );
+    }
+}
+
+impl Row {
+    /// Each of these makes the first attempt prove what the row says; then the server behaves.
+    async fn holds_for(&self, faults: impl IntoIterator<Item = Fault>) {
+        for fault in faults {
+            let case = format!("{}: {fault:?}", self.what);
+            let machine = Machine::start().await;
+            let session = expired(&machine).await;
+            machine.server.on_renewal(fault);
+            self.check(&machine, &session, &case).await;
+        }
+    }
+
+    async fn check(&self, machine: &Machine, session: &Session, case: &str) {
+        let call = session.execute(query("people"));
+        let outcome = machine.clock.run_until(call).await;
+        assert_eq!(outcome.map(|reply| reply.status), Ok(200), "{case}");
+        let status = session.status();
+        assert_eq!(
+            (status.phase, status.endings),
+            (Phase::SignedIn, 0),
+            "{case}"
+        );
+        assert_eq!(machine.server.counts().renewals_at_once, 1, "{case}");
+        self.check_attempt(session, case);
+        let attempts = answers(session).len();
+        assert_eq!(attempts, if self.next == "none" { 1 } else { 2 }, "{case}");
+    }
+
+    /// What the journal says about the first attempt, and about the pause after it.
+    fn check_attempt(&self, session: &Session, case: &str) {
+        let (answered_at, first) = answers(session).remove(0);
+        assert_eq!(first["verdict"], self.verdict, "{case}");
+        if self.verdict == "inconclusive" {
+            assert_eq!(first["token"], self.token.replace(' ', "_"), "{case}");
+        }
+        let sent: Vec<_> = noted_at(session, "attempt_sent");
+        let pause = sent
+            .get(1)
+            .map(|next| next.duration_since(answered_at).as_millis());
+        let pause = pause.map(|ms| i64::try_from(ms).expect("a short time"));
+        match self.next {
+            "none" => assert_eq!(pause, None, "{case}"),
+            "at once" => assert_eq!(pause, Some(0), "{case}"),
+            "with backoff" => assert!(
+                pause.is_some_and(|ms| FIRST_BACKOFF.contains(&ms)),
+                "{case}: {pause:?}"
+            ),
+            "30 s later, once" => assert_eq!(pause, Some(30_000), "{case}"),
+            other => panic!("the tests do not know when {other:?} is"),
+        }
+    }
+}
+
+/// When each attempt was answered, and how.
+fn answers(session: &Session) -> Vec<(Timestamp, Value)> {
+    let journal = session.journal();
+    let answers = journal.into_iter().filter(|entry| entry.what == "answered");
+    answers
+        .map(|entry| (entry.at, Value::Object(entry.facts)))
+        .collect()
+}
+
+fn noted_at(session: &Session, what: &str) -> Vec<Timestamp> {
+    let journal = session.journal();
+    let entries = journal.iter().filter(|entry| entry.what == what);
+    entries.map(|entry| entry.at).collect()
+}
+
+/// The refresh tokens that were sent, one per renewal.
+fn sent_tokens(machine: &Machine) -> Vec<String> {
+    let seen = machine.server.seen_asking_for("renewToken");
+    let bodies = seen.iter().map(|seen| {
+        let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
+        body["variables"]["appToken"].to_string()
+    });
+    bodies.collect()
+}
+
+/// Tokens in the server's words, inside any HTTP status.
+fn tokens_with_status(machine: &Machine, status: u16) -> Fault {
+    let pair = machine.server.issue(EMAIL);
+    let token = |text: &str, until: Timestamp| json!({ "token": text, "expiresAt": until });
+    let body = json!({ "data": { "renewToken": { "tokens": {
+        "accessOrWorkspaceAgnosticToken": token(&pair.access, pair.access_until),
+        "refreshToken": token(&pair.refresh, pair.refresh_until),
+    } } } });
+    Fault::Answer {
+        status,
+        headers: Vec::new(),
+        body: body.to_string(),
+    }
+}
+
+// ── In the protocol's words ─────────────────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn new_tokens_replace_the_old_ones_whatever_the_http_status() {
+    let row = row("new tokens, with any HTTP status");
+    assert_eq!(row.token, "replaced");
+    for status in [200, 201, 401, 500, 503] {
+        let machine = Machine::start().await;
+        let session = expired(&machine).await;
+        let fault = tokens_with_status(&machine, status);
+        machine.server.on_renewal(fault);
+        row.check(&machine, &session, &status.to_string()).await;
+
+        machine.server.expire_access_tokens();
+        serve(&session).await;
+        let sent = sent_tokens(&machine);
+        assert_ne!(sent[0], sent[1], "the old refresh token was kept");
+    }
+    row.holds_for([Fault::Chunked]).await;
+}
+
+#[tokio::test]
+async fn new_tokens_without_a_refresh_token_keep_the_old_one() {
+    let row = row("new tokens without a refresh token");
+    assert_eq!(row.token, "kept");
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_renewal(Fault::WithoutRefreshToken);
+    row.check(&machine, &session, row.what).await;
+
+    machine.server.expire_access_tokens();
+    serve(&session).await;
+    let sent = sent_tokens(&machine);
+    assert_eq!(sent[0], sent[1]);
+}
+
+#[tokio::test]
+async fn a_final_error_ends_the_session_once_it_is_confirmed() {
+    let row = row("a final error: at Twenty `UNAUTHENTICATED`, `FORBIDDEN`, `BAD_USER_INPUT`");
+    assert_eq!(row.token, "dead, once confirmed");
+    for status in [200, 400, 401, 403, 500, 503] {
+        for code in ["UNAUTHENTICATED", "FORBIDDEN", "BAD_USER_INPUT"] {
+            let machine = Machine::start().await;
+            let session = expired(&machine).await;
+            let fault = Fault::refuse_with_status(status, code, "", "Not this one");
+            machine.server.on_renewal(fault);
+            let outcome = session.execute(query("people")).await;
+            assert_eq!(self::code(outcome), Code::SignedOut, "{status} {code}");
+            row.check_attempt(&session, code);
+            let reason = session.status().ending.map(|ending| ending.reason);
+            assert_eq!(reason, Some(EndingReason::Rejected), "{status} {code}");
+            machine.clock.quiet().await;
+            assert_eq!(
+                machine.vault.stored(DEFAULT_ACCOUNT),
+                None,
+                "{status} {code}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_final_error_that_is_also_given_by_mistake_is_asked_for_once_more() {
+    let row = row(
+        "a final error that this server also gives by mistake: at Twenty \"User Workspace not found\"",
+    );
+    assert_eq!(row.token, "in doubt");
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.remove_member(EMAIL);
+    let call = start_one(&session, query("people"));
+    reach(&machine, &session, Phase::Ended).await;
+
+    assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
+    row.check_attempt(&session, row.what);
+    assert_eq!(answers(&session)[0].1["ambiguous"], true);
+    assert_eq!(machine.server.counts().renewals, 2);
+}
+
+#[tokio::test]
+async fn a_throttle_leaves_the_token_unused() {
+    row("a throttle: at Twenty `BAD_USER_INPUT` with \"Limit reached\"")
+        .holds_for([
+            Fault::refuse("BAD_USER_INPUT", "", "Limit reached. Try again later."),
+            Fault::refuse("BAD_USER_INPUT", "LIMIT_REACHED", "Too many requests"),
+            Fault::refuse_with_status(429, "BAD_USER_INPUT", "LIMIT_REACHED", "Too many"),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn a_complaint_about_the_request_leaves_the_token_unused() {
+    row("a complaint about the request: at Twenty `BAD_USER_INPUT` with \"Variable\"")
+        .holds_for([200, 400].map(|status| {
+            let message = "Variable \"$appToken\" got invalid value";
+            Fault::refuse_with_status(status, "BAD_USER_INPUT", "", message)
+        }))
+        .await;
+}
+
+#[tokio::test]
+async fn a_schema_error_in_every_dialect_is_one_attempt_that_leaves_the_token_unused() {
+    let row = row(
+        "a schema error in every dialect; the next dialect is asked at once, within the attempt",
+    );
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    for _ in 0..Twenty::new().dialects(None).len() {
+        let message = "Cannot query field \"renewToken\" on type \"Mutation\".";
+        let fault = Fault::refuse("GRAPHQL_VALIDATION_FAILED", "", message);
+        machine.server.on_renewal(fault);
+    }
+    row.check(&machine, &session, row.what).await;
+}
+
+#[tokio::test]
+async fn any_other_graphql_error_leaves_the_token_unused() {
+    let without_a_code = Fault::json(r#"{"errors":[{"message":"Something"}],"data":null}"#);
+    row("any other GraphQL error: an internal error, an unknown code, none")
+        .holds_for([
+            Fault::refuse("INTERNAL_SERVER_ERROR", "", "Connection terminated"),
+            Fault::refuse_with_status(500, "INTERNAL_SERVER_ERROR", "", "Internal"),
+            Fault::refuse("SOMETHING_NEW", "", "Something"),
+            without_a_code,
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn tokens_of_another_account_are_dropped_and_never_used() {
+    row("tokens of another account, which are dropped")
+        .holds_for([Fault::OtherPersonsTokens])
+        .await;
+}
+
+// ── In other words ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn http_408_425_429_and_503_leave_the_token_unused_whatever_their_body() {
+    let faults = [408, 425, 429, 503].into_iter().flat_map(any_body);
+    row("HTTP 408, 425, 429, 503 in other words")
+        .holds_for(faults)
+        .await;
+}
+
+#[tokio::test]
+async fn any_other_5xx_may_have_used_the_token_whatever_its_body() {
+    let faults = [500, 501, 502, 504, 520].into_iter().flat_map(any_body);
+    row("HTTP 500, 502, 504 and other 5xx in other words")
+        .holds_for(faults)
+        .await;
+}
+
+#[tokio::test]
+async fn a_redirect_leaves_the_token_unused() {
+    let faults = [301, 302, 303, 307, 308].map(|status| Fault::Answer {
+        status,
+        headers: vec![("location".into(), "http://portal.example/login".into())],
+        body: String::new(),
+    });
+    row("a redirect, which is not followed")
+        .holds_for(faults)
+        .await;
+}
+
+#[tokio::test]
+async fn a_4xx_in_other_words_leaves_the_token_unused_whatever_its_body() {
+    let faults = [400, 401, 403, 404].into_iter().flat_map(any_body);
+    row("HTTP 400, 401, 403, 404 and other 4xx in other words")
+        .holds_for(faults)
+        .await;
+}
+
+#[tokio::test]
+async fn a_captive_portal_leaves_the_token_unused() {
+    let faults = [Fault::html(200), Fault::html(203), Fault::html(511)];
+    row("HTTP 511, and an HTML page with HTTP 2xx: a captive portal, a login proxy")
+        .holds_for(faults.into_iter().chain(any_body(511)))
+        .await;
+}
+
+#[tokio::test]
+async fn an_empty_answer_may_have_used_the_token() {
+    let no_content = Fault::Answer {
+        status: 204,
+        headers: Vec::new(),
+        body: String::new(),
+    };
+    row("HTTP 2xx with an empty body")
+        .holds_for([Fault::empty(), no_content])
+        .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_json_object_may_have_used_the_token() {
+    let bodies = ["{\"data\": oops", "OK", "[]", "null", "42"];
+    row("HTTP 2xx with a body that is not JSON, or not an object")
+        .holds_for(bodies.map(Fault::json))
+        .await;
+}
+
+#[tokio::test]
+async fn json_without_tokens_and_errors_may_have_used_the_token() {
+    let empty_token =
+        r#"{"data":{"renewToken":{"tokens":{"accessOrWorkspaceAgnosticToken":{"token":""}}}}}"#;
+    row("HTTP 2xx with JSON that has neither tokens nor errors")
+        .holds_for([
+            Fault::json_without_tokens(),
+            Fault::json("{}"),
+            Fault::json(r#"{"data":null,"errors":[]}"#),
+            Fault::json(empty_token),
+        ])
+        .await;
+}
+
+/// This status with every kind of body that is not the protocol's.
+fn any_body(status: u16) -> Vec<Fault> {
+    let bodies = [
+        "",
+        "Bad luck",
+        "{}",
+        r#"{"statusCode":0,"message":"Bad luck"}"#,
+    ];
+    let plain = bodies.map(|body| Fault::Answer {
+        status,
+        headers: Vec::new(),
+        body: body.into(),
+    });
+    plain.into_iter().chain([Fault::html(status)]).collect()
+}
+
+// ── Without an answer ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Nobody is at `address`; the first attempt and the next one both prove what the row says.
+async fn assert_not_sent(row: Row, machine: &Machine, address: &str) {
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let mut tokens = machine.server.issue(EMAIL).to_tokens();
+    tokens.access_expires_at = Some("2026-01-05T08:00:00Z".parse().expect("a timestamp"));
+    let signing_in = session.sign_in_with_tokens(address, None, tokens);
+    signing_in.await.expect("tokens are taken unseen");
+    // Names and certificates are looked up in real time.
+    machine.clock.wait_for_calm_rounds(100);
+    let call = session.execute(query("people"));
+    assert_eq!(code(machine.clock.run_until(call).await), Code::Unreachable);
+    row.check_attempt(&session, row.what);
+    assert_eq!(session.status().phase, Phase::Unreachable);
+    assert_eq!(machine.server.counts().renewals, 0);
+}
+
+#[tokio::test]
+async fn without_a_name_nothing_was_sent() {
+    let machine = Machine::start().await;
+    assert_not_sent(
+        row("no such name"),
+        &machine,
+        "https://nobody.holdfast.invalid",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_connection_nothing_was_sent() {
+    let machine = Machine::start().await;
+    machine.server.stop().await;
+    let address = machine.server.address();
+    assert_not_sent(row("no connection"), &machine, &address).await;
+}
+
+#[tokio::test]
+async fn without_trusted_tls_nothing_was_sent() {
+    let machine = Machine::start().await;
+    let address = machine.server.address().replace("http:", "https:");
+    assert_not_sent(row("no trusted TLS"), &machine, &address).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_before_an_answer_may_have_used_the_token() {
+    row("the connection reset or closed before the first byte of an answer")
+        .holds_for([Fault::Reset, Fault::Close, Fault::rotate_then_drop()])
+        .await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_stalls_ends_at_its_limit_and_may_have_used_the_token() {
+    let row = row("no answer within the limit of an attempt");
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_renewal(Fault::Stall);
+    row.check(&machine, &session, row.what).await;
+    assert_eq!(answers(&session)[0].1["ms"], 10_000);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_may_have_used_the_token() {
+    row("an answer that breaks off: its length not reached, its last chunk missing, a reset")
+        .holds_for([
+            Fault::Truncate(0),
+            Fault::Truncate(40),
+            Fault::TruncateChunks(0),
+            Fault::TruncateChunks(40),
+            Fault::TruncateChunks(usize::MAX),
+            Fault::ResetInBody,
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_stalls_may_have_used_the_token() {
+    row("an answer that stalls")
+        .holds_for([Fault::StallInBody])
+        .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_may_have_used_the_token() {
+    let announced = Fault::json(format!("{{\"data\":\"{}\"}}", "x".repeat(1 << 20)));
+    row("an answer of more than 1 MiB, announced or not")
+        .holds_for([announced, Fault::EndlessChunks])
+        .await;
+}
+
+/// Twenty, read by code that panics over the first answer.
+struct Panicking {
+    twenty: Twenty,
+    has_panicked: AtomicBool,
+}
+
+impl Protocol for Panicking {
+    fn name(&self) -> &'static str {
+        self.twenty.name()
+    }
+
+    fn endpoints(&self) -> &'static [Endpoint] {
+        self.twenty.endpoints()
+    }
+
+    fn grace(&self) -> Option<Duration> {
+        self.twenty.grace()
+    }
+
+    fn check<'a>(&'a self, wire: &'a Wire) -> BoxFuture<'a, Result<(), Error>> {
+        self.twenty.check(wire)
+    }
+
+    fn sign_in<'a>(
+        &'a self,
+        wire: &'a Wire,
+        person: &'a Person,
+    ) -> BoxFuture<'a, Result<Issued, Error>> {
+        self.twenty.sign_in(wire, person)
+    }
+
+    fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
+        self.twenty.dialects(last)
+    }
+
+    fn renewal(&self, refresh: &secrecy::SecretString, dialect: Dialect) -> Request {
+        self.twenty.renewal(refresh, dialect)
+    }
+
+    fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading {
+        let again = self.has_panicked.swap(true, Ordering::SeqCst);
+        assert!(again, "a protocol that an adopter brought panics");
+        self.twenty.read_renewal(answer, dialect)
+    }
+
+    fn refuses(&self, status: u16, envelope: &Envelope) -> bool {
+        self.twenty.refuses(status, envelope)
+    }
+
+    fn subject(&self, tokens: &Tokens) -> Option<String> {
+        self.twenty.subject(tokens)
+    }
+
+    fn revocation(&self, refresh: &secrecy::SecretString, dialect: Dialect) -> Option<Request> {
+        self.twenty.revocation(refresh, dialect)
+    }
+}
+
+#[tokio::test]
+async fn a_protocol_that_panics_over_an_answer_costs_one_attempt() {
+    let row = row("anything at all, where the protocol's own code panics over it");
+    let machine = Machine::start().await;
+    let mut config = machine.config(DEFAULT_ACCOUNT);
+    config.protocol = Arc::new(Panicking {
+        twenty: Twenty::new(),
+        has_panicked: AtomicBool::new(false),
+    });
+    let session = Session::open(config).await.expect("opens");
+    machine.sign_in(&session).await;
+    serve(&session).await;
+    machine.server.expire_access_tokens();
+    row.check(&machine, &session, row.what).await;
+}
+
+// ── Retry-After ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// What the first attempt was asked to wait, in ms.
+fn asked_for(session: &Session) -> Value {
+    answers(session)[0].1["retryAfterMs"].clone()
+}
+
+#[tokio::test]
+async fn a_retry_after_that_is_wrong_or_has_passed_asks_for_nothing() {
+    for value in [
+        "soon",
+        "-5",
+        "1.5",
+        "12 s",
+        "",
+        "0",
+        "Mon, 05 Jan 2026 08:00:00 GMT",
+        "Mon, 45 Jan 2026 09:02:00 GMT",
+    ] {
+        let machine = Machine::start().await;
+        let session = expired(&machine).await;
+        machine.server.on_renewal(Fault::retry_after(503, value));
+        row("HTTP 408, 425, 429, 503 in other words")
+            .check(&machine, &session, value)
+            .await;
+        assert_eq!(asked_for(&session), Value::Null, "{value:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_after_of_hours_is_capped_at_ten_minutes() {
+    for value in ["86400", "Tue, 06 Jan 2026 09:00:00 GMT"] {
+        let machine = Machine::start().await;
+        let session = expired(&machine).await;
+        machine.server.on_renewal(Fault::retry_after(429, value));
+        let call = session.execute(query("people"));
+        let error = machine.clock.run_until(call).await.expect_err("told when");
+        assert_eq!(error.retry_after_hint(), Some(10 * MINUTE), "{value}");
+        assert_eq!(asked_for(&session), 600_000, "{value}");
+
+        machine.clock.pass(10 * MINUTE + SECOND).await;
+        assert_eq!(machine.server.counts().renewals, 2, "{value}");
+    }
+}
+
+/// Either clock may be wrong; with a Date header or, on a proxy's own answer, without one.
+#[tokio::test]
+async fn a_retry_after_date_is_judged_by_the_servers_clock() {
+    for hours in [-24, 1] {
+        for has_date in [true, false] {
+            let machine = Machine::start().await;
+            machine
+                .server
+                .clock_is_off_by(SignedDuration::from_hours(hours));
+            let session = served(&machine).await;
+            machine.server.expire_access_tokens();
+            machine.server.sends_date(has_date);
+            let two_minutes_later = match hours {
+                -24 => "Sun, 04 Jan 2026 09:02:00 GMT",
+                _ => "Mon, 05 Jan 2026 10:02:00 GMT",
+            };
+            let fault = Fault::retry_after(503, two_minutes_later);
+            machine.server.on_renewal(fault);
+            let call = session.execute(query("people"));
+            assert_eq!(code(machine.clock.run_until(call).await), Code::Unreachable);
+
+            let asked = asked_for(&session).as_u64().expect("a pause");
+            assert!(
+                (118_000..=120_000).contains(&asked),
+                "{asked} ms at {hours} h, Date header: {has_date}"
+            );
+        }
+    }
+}
