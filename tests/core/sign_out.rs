@@ -1,7 +1,7 @@
 //! The person's own sign-out wins over everything that is under way (I5).
 
 use graphql_session::testing::{Fault, Gate, Machine, VaultCall, query};
-use graphql_session::{Code, DEFAULT_ACCOUNT, Phase, VaultError};
+use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, VaultError};
 use serde_json::json;
 
 use crate::fixture::{MINUTE, code, expired, finish, noted, serve, served, start};
@@ -153,4 +153,24 @@ async fn signing_out_twice_and_without_a_session_is_harmless() {
     assert_eq!(noted(&session, "signed_out"), 1);
     machine.sign_in(&session).await;
     serve(&session).await;
+}
+
+#[tokio::test]
+async fn quitting_right_after_a_sign_out_waits_until_the_entry_is_removed() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.vault.hold(VaultCall::Read);
+    session.sign_out().await;
+    machine.vault.wait_until_held(1).await;
+
+    let closing = tokio::spawn({
+        let session = session.clone();
+        async move { session.close().await }
+    });
+    machine.clock.quiet().await;
+    assert!(!closing.is_finished(), "the entry would have stayed");
+    machine.vault.release(VaultCall::Read);
+
+    assert_eq!(closing.await.expect("no panic"), Closed::Kept);
+    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
 }

@@ -511,12 +511,14 @@ impl State {
         }
     }
 
-    /// Whether quitting now would lose something: an exchange that was sent, or its save.
+    /// Whether quitting now would lose something: an exchange that was sent, or its save; or would leave something
+    /// behind: the entry of a session that is over.
     pub fn must_finish(&self) -> bool {
-        matches!(
-            self.flight,
-            Flight::Marking | Flight::Exchanging { .. } | Flight::Saving { .. } | Flight::Removing
-        )
+        self.agenda.remove.is_some()
+            || matches!(
+                self.flight,
+                Flight::Marking | Flight::Exchanging { .. } | Flight::Saving { .. }
+            )
     }
 
     /// Whether [`Event::Served`] would change anything.
