@@ -1,0 +1,191 @@
+//! A desktop of its own: a private D-Bus session bus, a home, and a keyring service that can be locked, frozen, killed
+//! and started again.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::computer;
+
+/// Where a scenario finds its home; absent in an ordinary test run.
+pub(crate) const HOME: &str = "SESSION_TEST_HOME";
+
+/// How long one scenario may take, in real time.
+const SCENARIO: Duration = Duration::from_secs(60);
+
+/// The keyring's own password.
+const KEYRING_PASSWORD: &str = "keyring password";
+
+/// A private home and bus; everything in it is ended when dropped.
+pub(crate) struct Bus {
+    child: Child,
+    home: tempfile::TempDir,
+}
+
+impl Bus {
+    /// Starts `role` of this test binary on a private bus, on which services are started on demand or not at all.
+    pub(crate) fn run(role: &str, services_on_demand: bool) -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let runtime = home.path().join("run");
+        fs::create_dir(&runtime).expect("a folder");
+        fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).expect("own folder");
+        let mut command = Command::new("dbus-run-session");
+        if !services_on_demand {
+            let file = home.path().join("bus.conf");
+            fs::write(&file, BUS_WITHOUT_SERVICES).expect("own folder");
+            command.arg("--config-file").arg(file);
+        }
+        let output = fs::File::create(home.path().join("output")).expect("own folder");
+        let errors = output.try_clone().expect("an open file");
+        let child = command
+            .arg("--")
+            .arg(std::env::current_exe().expect("this test has a file"))
+            .args(["--exact", role, "--nocapture"])
+            .env(HOME, home.path())
+            .env("HOME", home.path())
+            .env("XDG_DATA_HOME", home.path().join("data"))
+            .env("XDG_RUNTIME_DIR", &runtime)
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
+            .env_remove("DBUS_SESSION_BUS_ADDRESS")
+            // A group of its own, to end whatever the bus has started on demand.
+            .process_group(0)
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .expect("dbus-run-session is installed");
+        Self { child, home }
+    }
+
+    pub(crate) fn succeeds(mut self) {
+        let until = Instant::now() + SCENARIO;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("own child") {
+                break Some(status);
+            }
+            if Instant::now() > until {
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let output = fs::read(self.home.path().join("output")).unwrap_or_default();
+        let output = String::from_utf8_lossy(&output);
+        assert!(
+            status.is_some_and(|status| status.success()),
+            "the scenario failed ({status:?}):\n{output}"
+        );
+        assert!(
+            output.contains("test result: ok. 1 passed"),
+            "there is no scenario of this name:\n{output}"
+        );
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill")
+            .args(["-KILL", "--", &group])
+            .stderr(Stdio::null())
+            .status();
+        let _ = self.child.wait();
+    }
+}
+
+/// A bus that starts nothing on demand: a desktop without a keyring service.
+const BUS_WITHOUT_SERVICES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:tmpdir=/tmp</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"#;
+
+/// The keyring service, unlocked; ended when dropped.
+pub(crate) struct KeyringDaemon(Child);
+
+impl KeyringDaemon {
+    pub(crate) fn start() -> Self {
+        let mut child = Command::new("gnome-keyring-daemon")
+            .args(["--foreground", "--unlock", "--components=secrets"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("gnome-keyring-daemon is installed");
+        let mut input = child.stdin.take().expect("piped");
+        input
+            .write_all(KEYRING_PASSWORD.as_bytes())
+            .expect("it reads its password");
+        drop(input);
+        let waiting = [
+            "wait",
+            "--session",
+            "--timeout",
+            "10",
+            "org.freedesktop.secrets",
+        ];
+        assert!(
+            run("gdbus", &waiting).success(),
+            "the keyring service did not start"
+        );
+        Self(child)
+    }
+
+    pub(crate) fn lock(&self) {
+        let call = [
+            "call",
+            "--session",
+            "--dest",
+            "org.freedesktop.secrets",
+            "--object-path",
+            "/org/freedesktop/secrets",
+            "--method",
+            "org.freedesktop.Secret.Service.Lock",
+            "['/org/freedesktop/secrets/collection/login']",
+        ];
+        assert!(
+            run("gdbus", &call).success(),
+            "the keyring could not be locked"
+        );
+    }
+
+    /// Every call to it blocks from now on, until it is [thawed](Self::thaw).
+    pub(crate) fn freeze(&self) {
+        computer::freeze(self.0.id());
+    }
+
+    pub(crate) fn thaw(&self) {
+        computer::signal(self.0.id(), "-CONT");
+    }
+}
+
+impl Drop for KeyringDaemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) -> ExitStatus {
+    Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .status()
+        .expect("the program is installed")
+}
+
+/// The scenario's folder, if this process was started for one.
+pub(crate) fn home() -> Option<PathBuf> {
+    std::env::var_os(HOME).map(PathBuf::from)
+}

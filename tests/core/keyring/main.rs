@@ -1,0 +1,45 @@
+//! The real keyring service: gnome-keyring on a private D-Bus session bus with a home of its own. This test binary
+//! starts itself again inside that bus, with a scenario as its role; what a scenario starts, it ends.
+//!
+//! Needs `dbus-run-session`, `gnome-keyring-daemon` and `gdbus` (packages dbus, gnome-keyring, libglib2.0-bin).
+
+#![cfg(target_os = "linux")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use graphql_session::testing::FaultServer;
+use graphql_session::{Config, Session, SystemClock};
+
+#[allow(dead_code)] // each test binary uses its part
+#[path = "../processes/computer.rs"]
+mod computer;
+mod desktop;
+#[allow(dead_code)]
+#[path = "../fixture/mod.rs"]
+mod fixture;
+#[path = "../processes/moments.rs"]
+mod moments;
+#[path = "../processes/role.rs"]
+mod role;
+mod start;
+#[allow(dead_code)]
+#[path = "../processes/survival.rs"]
+mod survival;
+mod trouble;
+
+/// The application with the real keyring, as it starts.
+async fn open(home: &Path) -> Session {
+    let config = Config::new("holdfast-test", home.join("state"));
+    Session::open(config).await.expect("opens")
+}
+
+async fn server() -> FaultServer {
+    FaultServer::start(Arc::new(SystemClock::new())).await
+}
+
+async fn sign_in(session: &Session, server: &FaultServer) {
+    let address = server.address();
+    let signing_in = session.sign_in(&address, server.person());
+    signing_in.await.expect("signed in");
+}

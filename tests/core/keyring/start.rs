@@ -1,0 +1,173 @@
+//! The keyring as the application finds it when it starts (scenarios 42, 46).
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use graphql_session::testing::query;
+use graphql_session::{Code, LockedReason, NotSaved, Phase, Storage};
+
+use crate::desktop::{Bus, HOME, KeyringDaemon, home};
+use crate::fixture::{code, serve};
+use crate::{open, server, sign_in};
+
+#[test]
+fn after_a_restart_the_session_is_still_signed_in_from_the_real_keyring() {
+    Bus::run("start::role_restart", true).succeeds();
+}
+
+#[tokio::test]
+async fn role_restart() {
+    let Some(home) = home() else { return };
+    let _service = KeyringDaemon::start();
+    let server = server().await;
+    let session = open(&home).await;
+    assert_eq!(session.status().phase, Phase::SignedOut);
+    sign_in(&session, &server).await;
+    assert_eq!(session.status().storage, Storage::Saved);
+    serve(&session).await;
+    session.close().await;
+    drop(session);
+
+    let session = open(&home).await;
+    assert_eq!(session.status().phase, Phase::SignedIn);
+    serve(&session).await;
+    server.expire_access_tokens();
+    serve(&session).await;
+    assert_eq!(session.status().storage, Storage::Saved);
+    session.close().await;
+    drop(session);
+
+    let session = open(&home).await;
+    serve(&session).await;
+    let counts = server.counts();
+    assert_eq!(
+        (counts.sign_ins, counts.renewals),
+        (1, 1),
+        "the renewed tokens were not stored"
+    );
+
+    session.sign_out().await;
+    // Removed under the lock, by the vault's thread: another start finds nothing.
+    let session = open(&home).await;
+    assert_eq!(session.status().phase, Phase::SignedOut);
+    assert_eq!(
+        code(session.execute(query("people")).await),
+        Code::SignedOut
+    );
+}
+
+#[test]
+fn a_locked_keyring_at_the_start_is_locked_and_not_signed_out_and_unlocking_brings_the_session_back()
+ {
+    Bus::run("start::role_locked", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_locked() {
+    let Some(home) = home() else { return };
+    let service = KeyringDaemon::start();
+    let server = server().await;
+    let session = open(&home).await;
+    sign_in(&session, &server).await;
+    session.close().await;
+    drop(session);
+    service.lock();
+
+    let session = open(&home).await;
+    let status = session.status();
+    assert_eq!(status.phase, Phase::Locked);
+    assert_eq!(status.locked, Some(LockedReason::KeyringLocked));
+    assert_eq!(status.server, Some(server.address()), "whose session waits");
+    assert_eq!(code(session.execute(query("people")).await), Code::Locked);
+    assert_eq!(
+        session.retry_now().await.phase,
+        Phase::Locked,
+        "still locked"
+    );
+
+    // Unlocked by the next log-in to the desktop, while the application runs. This bus starts no service on demand:
+    // the application's own attempt would bring up a locked one in between.
+    drop(service);
+    let _service = KeyringDaemon::start();
+    // Pressed once, while the earlier look may still be under way.
+    let mut changes = session.changes();
+    session.retry_now().await;
+    let unlocked = changes.wait_for(|status| status.phase == Phase::SignedIn);
+    let unlocked = tokio::time::timeout(Duration::from_secs(20), unlocked).await;
+    unlocked.expect("in time").expect("signed in again");
+    serve(&session).await;
+    assert_eq!(server.counts().sign_ins, 1);
+}
+
+#[test]
+fn a_keyring_service_that_was_never_unlocked_is_not_taken_for_signed_out() {
+    Bus::run("start::role_never_unlocked", true).succeeds();
+}
+
+#[tokio::test]
+async fn role_never_unlocked() {
+    let Some(home) = home() else { return };
+    let service = KeyringDaemon::start();
+    let server = server().await;
+    let session = open(&home).await;
+    sign_in(&session, &server).await;
+    session.close().await;
+    drop(session);
+    drop(service);
+
+    // The bus starts the service by itself now, and it answers "no entry".
+    let session = open(&home).await;
+    assert_eq!(session.status().phase, Phase::Locked);
+    assert!(session.status().locked.is_some());
+    assert_eq!(code(session.execute(query("people")).await), Code::Locked);
+}
+
+#[test]
+fn a_desktop_without_a_keyring_service_keeps_the_session_in_memory_and_says_so() {
+    Bus::run("start::role_without_service", false).succeeds();
+}
+
+#[test]
+fn a_machine_without_a_session_bus_keeps_the_session_in_memory_and_says_so() {
+    Bus::run("start::role_without_bus", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_without_service() {
+    let Some(home) = home() else { return };
+    assert_works_in_memory(&home).await;
+}
+
+/// Started on a bus, and looked for on another one, which is not there.
+#[test]
+fn role_without_bus() {
+    let Some(home) = home() else { return };
+    let again = Command::new(std::env::current_exe().expect("this test has a file"))
+        .args(["--exact", "start::role_without_service", "--nocapture"])
+        .env(HOME, &home)
+        .env(
+            "DBUS_SESSION_BUS_ADDRESS",
+            format!("unix:path={}/nothing", home.display()),
+        )
+        .status();
+    assert!(again.expect("started").success());
+}
+
+async fn assert_works_in_memory(home: &Path) {
+    let missing = Storage::NotSaved(NotSaved::KeyringMissing);
+    let server = server().await;
+    let session = open(home).await;
+    let status = session.status();
+    assert_eq!((status.phase, status.storage), (Phase::SignedOut, missing));
+
+    sign_in(&session, &server).await;
+    let status = session.status();
+    assert_eq!((status.phase, status.storage), (Phase::SignedIn, missing));
+    serve(&session).await;
+    server.expire_access_tokens();
+    serve(&session).await;
+    assert_eq!(server.counts().renewals, 1);
+    assert_eq!(session.status().storage, missing);
+    session.close().await;
+}

@@ -1,0 +1,290 @@
+//! The keyring service goes away, freezes and comes back while the application runs (scenarios 40, 41, 44, 45, 47, 48).
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use graphql_session::{Closed, Config, NotSaved, Phase, Session, Storage};
+use serde_json::json;
+
+use crate::computer::Computer;
+use crate::desktop::{Bus, KeyringDaemon, home};
+use crate::fixture::serve;
+use crate::moments::{MOMENTS, halt_at};
+use crate::survival::{Survivor, die, ends_once, recovers};
+use crate::{open, server, sign_in};
+
+/// Limits of a keyring that may freeze, in ms: a frozen one is slow, a working one on a busy machine is not.
+const VAULT: u64 = 1_000;
+
+/// How long something may take that happens by itself: the pause between two tries to save, and a busy machine.
+const BY_ITSELF: Duration = Duration::from_secs(40);
+
+/// A process ends within this time: quitting waits 3 s at most, and a busy machine may be slow.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_service_that_is_restarted_between_two_calls_is_reconnected_and_nothing_is_lost() {
+    Bus::run("trouble::role_restarted_service", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_restarted_service() {
+    let Some(home) = home() else { return };
+    let service = KeyringDaemon::start();
+    let server = server().await;
+    let session = open(&home).await;
+    sign_in(&session, &server).await;
+    serve(&session).await;
+    drop(service);
+    let _service = KeyringDaemon::start();
+
+    server.expire_access_tokens();
+    serve(&session).await;
+
+    assert_eq!(session.status().storage, Storage::Saved);
+    session.close().await;
+    drop(session);
+    let session = open(&home).await;
+    serve(&session).await;
+    assert_eq!(server.counts().renewals, 1);
+}
+
+#[test]
+fn a_service_that_is_killed_during_a_session_is_said_and_made_up_for_by_itself_when_it_is_back() {
+    Bus::run("trouble::role_killed_service", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_killed_service() {
+    let Some(home) = home() else { return };
+    let service = KeyringDaemon::start();
+    let server = server().await;
+    server.grace(None);
+    let session = open(&home).await;
+    sign_in(&session, &server).await;
+    assert_eq!(session.close().await, Closed::Kept);
+    drop(service);
+
+    server.expire_access_tokens();
+    serve(&session).await;
+
+    let status = session.status();
+    let missing = NotSaved::KeyringMissing;
+    assert_eq!(status.phase, Phase::SignedIn);
+    assert_eq!(status.storage, Storage::NotSaved(missing));
+    serve(&session).await;
+    // Whoever quits now is warned.
+    assert_eq!(session.close().await, Closed::NotSaved(missing));
+
+    let _service = KeyringDaemon::start();
+    saved_by_itself(&session).await;
+    assert_eq!(session.close().await, Closed::Kept);
+    drop(session);
+    let session = open(&home).await;
+    server.expire_access_tokens();
+    serve(&session).await;
+    assert_eq!(server.counts().exchanged, 2, "the spent token was stored");
+}
+
+#[test]
+fn a_service_that_freezes_delays_neither_status_nor_calls_and_its_late_writes_overwrite_nothing_newer()
+ {
+    Bus::run("trouble::role_frozen_service", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_frozen_service() {
+    let Some(home) = home() else { return };
+    let service = KeyringDaemon::start();
+    let server = server().await;
+    server.grace(None);
+    let session = open_with_short_limits(&home).await;
+    sign_in(&session, &server).await;
+    service.freeze();
+
+    // A call to it blocks for as long as it is frozen; each renewal here gives up three of them.
+    for _ in 0..2 {
+        server.expire_access_tokens();
+        serve(&session).await;
+        let asked = Instant::now();
+        assert_eq!(session.status().phase, Phase::SignedIn);
+        assert!(asked.elapsed() < Duration::from_millis(VAULT), "waited");
+    }
+    let slow = NotSaved::KeyringSlow;
+    assert_eq!(session.status().storage, Storage::NotSaved(slow));
+    assert_eq!(session.close().await, Closed::NotSaved(slow));
+
+    service.thaw();
+    saved_by_itself(&session).await;
+    assert_eq!(session.close().await, Closed::Kept);
+    drop(session);
+    let session = open(&home).await;
+    server.expire_access_tokens();
+    serve(&session).await;
+    // At a server without grace: had a late write come last, this would have ended the session.
+    assert_eq!(server.counts().exchanged, 3);
+    assert_eq!(session.status().storage, Storage::Saved);
+}
+
+#[test]
+fn a_sign_out_while_the_service_is_frozen_lasts_and_its_entry_is_removed_when_it_is_back() {
+    Bus::run("trouble::role_sign_out_frozen", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_sign_out_frozen() {
+    let Some(_) = home() else { return };
+    let service = KeyringDaemon::start();
+    let computer = computer_with_short_limits().await;
+    let mut process = computer.processes(1).await.remove(0);
+    computer.server.expire_access_tokens();
+    let call = halt_at(&mut process, "AnswerRead").await;
+    service.freeze();
+    let _ = process.tell("go_on");
+    assert_eq!(process.answer(call).await, "200");
+
+    // Its save has been sent to the service, which has not looked at it.
+    assert_eq!(process.ask("sign_out").await, "SignedOut");
+    service.thaw();
+
+    assert_eq!(process.ask("quit").await, "Kept");
+    assert_eq!(computer.stored().await, None);
+    let mut restarted = computer.process();
+    assert_eq!(restarted.ask("phase").await, "SignedOut");
+}
+
+#[test]
+fn while_the_service_is_frozen_a_process_starts_answers_warns_and_exits_in_time() {
+    Bus::run("trouble::role_exit", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_exit() {
+    let Some(_) = home() else { return };
+    let service = KeyringDaemon::start();
+    let computer = computer_with_short_limits().await;
+    let mut process = computer.processes(1).await.remove(0);
+    service.freeze();
+    computer.server.expire_access_tokens();
+    let call = process.tell("call");
+
+    assert_eq!(
+        process.ask("phase").await,
+        "SignedIn",
+        "status waits for it"
+    );
+    assert_eq!(process.answer(call).await, "200");
+    let mut beside = computer.process();
+    assert_eq!(beside.ask("phase").await, "Locked", "not signed out");
+    assert_eq!(beside.ask("call").await, "Locked");
+    for (process, closed) in [(process, "NotSaved(KeyringSlow)"), (beside, "Kept")] {
+        let mut process = process;
+        let since = Instant::now();
+        assert_eq!(process.ask("quit").await, closed);
+        assert!(process.ends().await.success());
+        let took = since.elapsed();
+        assert!(took < GONE_WITHIN, "{took:?}");
+    }
+
+    // What had been sent to the service lands or does not, after its sender is gone: old or new, never half.
+    service.thaw();
+    let stored = computer.stored().await.expect("an entry");
+    assert!(
+        [1, 2]
+            .map(|generation| json!(generation))
+            .contains(&stored["generation"])
+    );
+    let mut restarted = computer.process();
+    assert_eq!(restarted.ask("call").await, "200");
+    assert_eq!(restarted.ask("noted ended").await, "0");
+}
+
+#[test]
+fn killed_while_the_service_holds_its_save_the_application_recovers_at_the_next_start() {
+    Bus::run("trouble::role_killed_in_a_save", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_killed_in_a_save() {
+    let Some(_) = home() else { return };
+    let service = KeyringDaemon::start();
+    let computer = computer_with_short_limits().await;
+    let mut process = computer.processes(1).await.remove(0);
+    computer.server.expire_access_tokens();
+    let call = halt_at(&mut process, "AnswerRead").await;
+    service.freeze();
+    let _ = process.tell("go_on");
+    assert_eq!(process.answer(call).await, "200");
+    assert_eq!(process.ask("storage").await, "KeyringSlow");
+    process.kill();
+    service.thaw();
+
+    let stored = computer.stored().await.expect("an entry");
+    assert!(
+        [1, 2]
+            .map(|generation| json!(generation))
+            .contains(&stored["generation"])
+    );
+    let mut restarted = computer.process();
+    assert_eq!(restarted.ask("call").await, "200");
+    assert_eq!(restarted.ask("noted ended").await, "0");
+    assert_eq!(restarted.ask("storage").await, "Saved");
+}
+
+#[test]
+fn killed_at_every_moment_of_a_renewal_the_real_keyring_holds_old_or_new_and_the_next_start_recovers()
+ {
+    Bus::run("trouble::role_killed_at_every_moment", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_killed_at_every_moment() {
+    let Some(_) = home() else { return };
+    let _service = KeyringDaemon::start();
+    for moment in &MOMENTS {
+        let computer = Computer::with_keyring(json!({})).await;
+        let mut survivor = die(&computer, moment, Survivor::Restarted).await;
+        recovers(&computer, moment, &mut survivor).await;
+    }
+}
+
+#[test]
+fn killed_at_every_moment_at_a_server_without_grace_it_recovers_from_the_real_keyring_or_ends_once()
+{
+    Bus::run("trouble::role_killed_without_grace", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_killed_without_grace() {
+    let Some(_) = home() else { return };
+    let _service = KeyringDaemon::start();
+    for moment in &MOMENTS {
+        let computer = Computer::with_keyring(json!({})).await;
+        computer.server.grace(None);
+        let mut survivor = die(&computer, moment, Survivor::Restarted).await;
+        if moment.is_at_stake() {
+            ends_once(&computer, moment, &mut survivor).await;
+        } else {
+            recovers(&computer, moment, &mut survivor).await;
+        }
+    }
+}
+
+async fn saved_by_itself(session: &Session) {
+    let mut changes = session.changes();
+    let saved = changes.wait_for(|status| status.storage == Storage::Saved);
+    let saved = tokio::time::timeout(BY_ITSELF, saved).await;
+    saved.expect("in time").expect("the session lives");
+}
+
+async fn open_with_short_limits(home: &Path) -> Session {
+    let mut config = Config::new("holdfast-test", home.join("state"));
+    config.limits.vault_read = Duration::from_millis(VAULT);
+    config.limits.vault_write = Duration::from_millis(VAULT);
+    Session::open(config).await.expect("opens")
+}
+
+async fn computer_with_short_limits() -> Computer {
+    let limits = json!({ "vaultReadMs": VAULT, "vaultWriteMs": VAULT });
+    Computer::with_keyring(json!({ "limits": limits })).await
+}

@@ -1,0 +1,283 @@
+//! A computer with a server to talk to, and the processes on it, as a test sees them.
+
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use graphql_session::testing::{FaultServer, Seen};
+use graphql_session::{DEFAULT_ACCOUNT, Keyring, SystemClock, Vault};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::role::{APPLICATION, FOLDER, FileVault, KEYRING, MARK, NAME, SETTINGS};
+
+/// How long one answer of a process may take, in real time.
+pub(crate) const ANSWER: Duration = Duration::from_secs(20);
+
+/// A server, and a folder and a vault for the processes.
+pub(crate) struct Computer {
+    pub(crate) server: FaultServer,
+    pub(crate) folder: tempfile::TempDir,
+    vault: Arc<dyn Vault>,
+    has_keyring: bool,
+    settings: Value,
+}
+
+impl Computer {
+    /// With a file in place of the keyring, and the limits that people have.
+    pub(crate) async fn start() -> Self {
+        Self::with_settings(json!({})).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn with_settings(settings: Value) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self {
+            server: FaultServer::start(Arc::new(SystemClock::new())).await,
+            vault: Arc::new(FileVault::in_folder(folder.path())),
+            folder,
+            has_keyring: false,
+            settings,
+        }
+    }
+
+    /// With the keyring service of the bus that the test runs on, without an entry from an earlier computer.
+    pub(crate) async fn with_keyring(settings: Value) -> Self {
+        let vault = Arc::new(Keyring::new(format!("{APPLICATION}-debug")));
+        let clearing = vault.clone();
+        let cleared = tokio::task::spawn_blocking(move || clearing.remove(DEFAULT_ACCOUNT));
+        cleared
+            .await
+            .expect("no panic")
+            .expect("the keyring is open");
+        Self {
+            vault,
+            has_keyring: true,
+            ..Self::with_settings(settings).await
+        }
+    }
+
+    /// Starts a process.
+    pub(crate) fn process(&self) -> Process {
+        let mut command = Command::new(std::env::current_exe().expect("this test has a file"));
+        command
+            .args(["--exact", NAME, "--nocapture"])
+            .env(FOLDER, self.folder.path())
+            .env(SETTINGS, self.settings.to_string());
+        if self.has_keyring {
+            command.env(KEYRING, "yes");
+        }
+        Process::start(command)
+    }
+
+    /// So many processes with one session, each of which has served a call.
+    pub(crate) async fn processes(&self, count: usize) -> Vec<Process> {
+        let mut first = self.process();
+        let signing_in = format!("sign_in {}", self.server.address());
+        assert_eq!(first.ask(&signing_in).await, "ok");
+        let mut processes = vec![first];
+        processes.extend((1..count).map(|_| self.process()));
+        for process in &mut processes {
+            assert_eq!(process.ask("call").await, "200");
+        }
+        processes
+    }
+
+    /// What rests in the vault; it holds tokens.
+    pub(crate) async fn stored(&self) -> Option<Value> {
+        let vault = self.vault.clone();
+        let reading = tokio::task::spawn_blocking(move || vault.read(DEFAULT_ACCOUNT));
+        let text = reading
+            .await
+            .expect("no panic")
+            .expect("the vault can be read")?;
+        Some(serde_json::from_str(text.expose_secret()).expect("never half a record"))
+    }
+
+    /// Puts a record there, as another process would.
+    pub(crate) fn store(&self, record: &Value) {
+        let text = record.to_string().into();
+        self.vault
+            .write(DEFAULT_ACCOUNT, &text)
+            .expect("a file can be written");
+    }
+
+    /// Whether a process holds the account's lock.
+    pub(crate) fn is_locked(&self) -> bool {
+        let file = self.folder.path().join(format!("{DEFAULT_ACCOUNT}.lock"));
+        let file = File::options()
+            .append(true)
+            .open(file)
+            .expect("a process made it");
+        match file.try_lock() {
+            Ok(()) => false,
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(error)) => panic!("{error}"),
+        }
+    }
+
+    /// The refresh tokens that were sent to be exchanged, in their order.
+    pub(crate) fn refresh_tokens_sent(&self) -> Vec<String> {
+        let token = |seen: &Seen| {
+            let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
+            body["variables"]["appToken"]
+                .as_str()
+                .expect("a token")
+                .to_owned()
+        };
+        self.server
+            .seen_asking_for("renewToken")
+            .iter()
+            .map(token)
+            .collect()
+    }
+}
+
+/// A started process; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    commands: ChildStdin,
+    answers: mpsc::UnboundedReceiver<(u64, String)>,
+    early: HashMap<u64, String>,
+    told: u64,
+}
+
+/// A command that was given and may not have been answered yet.
+#[must_use]
+#[derive(Clone, Copy)]
+pub(crate) struct Told(u64);
+
+impl Process {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this test can be started again");
+        let commands = child.stdin.take().expect("piped");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        let (lines, answers) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                // The harness may have begun the line.
+                let answer = line
+                    .split_once(MARK)
+                    .and_then(|(_, said)| said.split_once(' '));
+                if let Some((number, answer)) = answer {
+                    let _ = lines.send((number.parse().expect("a number"), answer.to_owned()));
+                }
+            }
+        });
+        Self {
+            child,
+            commands,
+            answers,
+            early: HashMap::new(),
+            told: 0,
+        }
+    }
+
+    /// Gives a command. All commands are obeyed side by side, and begun in their order.
+    pub(crate) fn tell(&mut self, command: &str) -> Told {
+        self.told += 1;
+        writeln!(self.commands, "{} {command}", self.told).expect("the process reads");
+        Told(self.told)
+    }
+
+    pub(crate) async fn answer(&mut self, Told(number): Told) -> String {
+        let answered = async {
+            loop {
+                if let Some(answer) = self.early.remove(&number) {
+                    return answer;
+                }
+                let (number, answer) = self.answers.recv().await.expect("the process lives");
+                self.early.insert(number, answer);
+            }
+        };
+        let answer = tokio::time::timeout(ANSWER, answered).await;
+        answer.expect("the process answers in time")
+    }
+
+    pub(crate) async fn ask(&mut self, command: &str) -> String {
+        let told = self.tell(command);
+        self.answer(told).await
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Frozen until it is [thawed](Self::thaw), as a debugger or a suspended desktop does it.
+    pub(crate) fn freeze(&self) {
+        freeze(self.pid());
+    }
+
+    pub(crate) fn thaw(&self) {
+        signal(self.pid(), "-CONT");
+    }
+
+    /// The system kills it when it next writes more than this into a file.
+    pub(crate) fn limit_files(&self) {
+        let limited = Command::new("prlimit")
+            .args(["--pid", &self.pid().to_string()])
+            .args(["--fsize=64:64", "--core=0:0"])
+            .status();
+        assert!(limited.expect("prlimit is there").success());
+    }
+
+    /// Waits for it to end by itself.
+    pub(crate) async fn ends(&mut self) -> ExitStatus {
+        let until = Instant::now() + ANSWER;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("own child") {
+                return status;
+            }
+            assert!(Instant::now() < until, "the process does not end");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Freezes any process; returns once it stands still.
+pub(crate) fn freeze(pid: u32) {
+    signal(pid, "-STOP");
+    let is_still = || {
+        let shown = Command::new("ps")
+            .args(["-o", "state=", "-p", &pid.to_string()])
+            .output();
+        shown.expect("ps is there").stdout.starts_with(b"T")
+    };
+    while !is_still() {}
+}
+
+/// Sends a signal to any process.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([name, &pid.to_string()]).status();
+    assert!(sent.expect("kill is there").success());
+}
+
+/// The sum over all journals of how often this was noted.
+pub(crate) async fn noted_by_all(processes: &mut [Process], what: &str) -> usize {
+    let mut sum = 0;
+    for process in processes {
+        let noted = process.ask(&format!("noted {what}")).await;
+        sum += noted.parse::<usize>().expect("a number");
+    }
+    sum
+}

@@ -1,0 +1,144 @@
+//! The process that renews is frozen with SIGSTOP, for several times every limit (scenario 52).
+
+use std::time::{Duration, Instant};
+
+use graphql_session::testing::Fault;
+use serde_json::{Value, json};
+
+use crate::computer::{Computer, Process, noted_by_all};
+use crate::moments::{MOMENTS, Moment};
+
+/// Short limits, so that seconds are many of them. In ms.
+const ATTEMPT: u64 = 400;
+const WAITING: u64 = 800;
+const LOCK: u64 = 400;
+const VAULT: u64 = 250;
+const CALL: u64 = 2_000;
+
+/// Frozen for this long: three times the longest limit (a whole call), six waiters' budgets, fifteen attempts or waits
+/// for the lock, and 24 limits of the vault.
+const FROZEN: Duration = Duration::from_millis(3 * CALL);
+
+/// Frozen for this long where every moment has its turn: once the longest limit, five attempts or waits for the lock.
+const FROZEN_SHORTLY: Duration = Duration::from_millis(CALL);
+
+/// Between two calls of a process that looks at a frozen one, so that this machine has time for others.
+const PACE: Duration = Duration::from_millis(20);
+
+fn short_limits() -> Value {
+    json!({ "limits": {
+        "attemptMs": ATTEMPT, "waitingMs": WAITING, "lockMs": LOCK, "callMs": CALL,
+        "vaultReadMs": VAULT, "vaultWriteMs": VAULT,
+    } })
+}
+
+/// Two processes: one to freeze, and one to look at.
+async fn two(computer: &Computer) -> (Process, Process) {
+    let mut processes = computer.processes(2).await;
+    let other = processes.pop().expect("two");
+    (processes.pop().expect("two"), other)
+}
+
+#[tokio::test]
+async fn while_the_process_that_renews_is_frozen_the_others_use_a_token_that_still_works() {
+    let computer = Computer::with_settings(short_limits()).await;
+    let (mut frozen, mut other) = two(&computer).await;
+    computer.server.on_call(Fault::access_refused());
+    computer.server.on_every_renewal(Fault::Stall);
+    let call = frozen.tell("call");
+    computer
+        .server
+        .wait_for(|counts| counts.renewals == 1)
+        .await;
+    frozen.freeze();
+
+    let since = Instant::now();
+    while since.elapsed() < FROZEN {
+        assert_eq!(other.ask("call").await, "200");
+        assert_eq!(other.ask("phase").await, "SignedIn");
+        tokio::time::sleep(PACE).await;
+    }
+    assert_eq!(computer.server.counts().renewals, 1, "without the lock");
+
+    computer.server.behave();
+    frozen.thaw();
+    // Whether its own call is still in time does not matter here.
+    let _ = frozen.answer(call).await;
+    recover(&computer, frozen, other).await;
+}
+
+#[tokio::test]
+async fn while_the_process_that_renews_is_frozen_the_others_fail_typed_and_in_time() {
+    let computer = Computer::with_settings(short_limits()).await;
+    let (mut frozen, mut other) = two(&computer).await;
+    computer.server.expire_access_tokens();
+    computer.server.on_every_renewal(Fault::Stall);
+    let call = frozen.tell("call");
+    computer
+        .server
+        .wait_for(|counts| counts.renewals == 1)
+        .await;
+    frozen.freeze();
+
+    fails_typed(&mut other, FROZEN).await;
+    assert_eq!(computer.server.counts().renewals, 1, "without the lock");
+
+    computer.server.behave();
+    frozen.thaw();
+    let _ = frozen.answer(call).await;
+    recover(&computer, frozen, other).await;
+}
+
+#[tokio::test]
+async fn frozen_at_any_moment_of_its_renewal_a_process_keeps_the_others_out_and_all_recover() {
+    let moments = MOMENTS.iter().filter(|moment| moment.is_locked);
+    let frozen = moments.map(|moment| tokio::spawn(frozen_at(moment)));
+    for one in frozen.collect::<Vec<_>>() {
+        one.await.expect("no moment fails");
+    }
+}
+
+async fn frozen_at(moment: &'static Moment) {
+    let computer = Computer::with_settings(short_limits()).await;
+    let (mut frozen, mut other) = two(&computer).await;
+    computer.server.expire_access_tokens();
+    let call = moment.reach(&computer, &mut frozen).await;
+    let sent = computer.server.counts().renewals;
+    frozen.freeze();
+
+    fails_typed(&mut other, FROZEN_SHORTLY).await;
+    let counts = computer.server.counts();
+    assert_eq!(counts.renewals, sent, "without the lock: {}", moment.name);
+
+    computer.server.behave();
+    let _ = frozen.tell("vault works");
+    let _ = frozen.tell("go_on");
+    frozen.thaw();
+    let _ = frozen.answer(call).await;
+    recover(&computer, frozen, other).await;
+}
+
+/// Calls again and again for so long: each is told that nothing answers, within its own limit.
+async fn fails_typed(process: &mut Process, this_long: Duration) {
+    let since = Instant::now();
+    while since.elapsed() < this_long {
+        // Not `TimedOut`: the session knows before the call's own limit.
+        assert_eq!(process.ask("call").await, "Unreachable");
+        assert_eq!(process.ask("phase").await, "Unreachable");
+        tokio::time::sleep(PACE).await;
+    }
+    assert_eq!(process.ask("noted ended").await, "0");
+}
+
+/// Both are served again, nothing has ended, and what is stored is good for another start.
+async fn recover(computer: &Computer, mut frozen: Process, mut other: Process) {
+    assert_eq!(frozen.ask("served").await, "200");
+    assert_eq!(other.ask("served").await, "200");
+    let mut both = [frozen, other];
+    assert_eq!(noted_by_all(&mut both, "ended").await, 0);
+    assert_eq!(computer.server.counts().renewals_refused, 0);
+    drop(both);
+    let exchanged = computer.server.counts().exchanged;
+    assert_eq!(computer.process().ask("call").await, "200");
+    assert_eq!(computer.server.counts().exchanged, exchanged);
+}

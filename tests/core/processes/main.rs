@@ -1,0 +1,21 @@
+//! Several real processes with one session: this test binary, started again (I1, I3, I5, I6, I10).
+//!
+//! The server runs in the test; the processes share a state folder and a file that stands in for the keyring. Nothing
+//! here waits for a machine to be fast: each test waits for events, with a generous limit.
+
+#![cfg(unix)]
+
+#[allow(dead_code)] // each test binary uses its part
+mod computer;
+#[allow(dead_code)]
+#[path = "../fixture/mod.rs"]
+mod fixture;
+mod frozen;
+mod kill;
+mod moments;
+mod quitting;
+mod role;
+mod saving;
+mod sign_out;
+mod survival;
+mod together;

@@ -1,0 +1,245 @@
+//! Every moment of a renewal at which a process can be stopped, and what it leaves behind there.
+//!
+//! What cannot be told apart from outside counts as one moment. Publishing the status and handing the new credentials
+//! to the calls are memory: a process that dies before, between or after them leaves the same files, the same vault and
+//! the same server. The lock is let go before a call is answered, and a lock that was let go looks like one whose
+//! holder died. An answer that has not arrived whole is the same as none, however much of it arrived.
+
+use graphql_session::testing::Fault;
+
+use crate::computer::{Computer, Process, Told};
+
+/// One moment.
+pub(crate) struct Moment {
+    /// For messages.
+    pub(crate) name: &'static str,
+    stop: Stop,
+    /// What rests in the vault.
+    pub(crate) stored: Stored,
+    /// The server has exchanged the stored refresh token.
+    pub(crate) is_rotated: bool,
+    /// The process holds the account's lock.
+    pub(crate) is_locked: bool,
+}
+
+/// What rests in the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// The old credentials.
+    Old,
+    /// The old credentials, and that they are being exchanged.
+    Marked,
+    /// The new credentials.
+    New,
+}
+
+/// How a process is brought to stand there.
+enum Stop {
+    /// It halts at the step with this name.
+    Halt(&'static str),
+    /// The server stalls, before or after it has acted.
+    Server(fn() -> Fault),
+    /// It runs into its limit for the size of a file, as on a full disk: the system kills it while it writes the new
+    /// state file beside the old one.
+    HalfStateFile,
+    /// The vault fails, and the process keeps the lock.
+    CannotSave,
+    /// The server stalls on the first call that uses the new credentials.
+    FirstUse,
+    /// The call that wanted the renewal is answered.
+    Answered,
+}
+
+/// In their order.
+pub(crate) const MOMENTS: [Moment; 15] = [
+    Moment {
+        name: "the lock is taken",
+        stop: Stop::Halt("ReadBegins"),
+        stored: Stored::Old,
+        is_rotated: false,
+        is_locked: true,
+    },
+    Moment {
+        name: "the vault is read again",
+        stop: Stop::Halt("ReadEnds"),
+        stored: Stored::Old,
+        is_rotated: false,
+        is_locked: true,
+    },
+    Moment {
+        name: "files and vault are read, and the mark is about to be written",
+        stop: Stop::Halt("MarkBegins"),
+        stored: Stored::Old,
+        is_rotated: false,
+        is_locked: true,
+    },
+    Moment {
+        name: "the record is marked",
+        stop: Stop::Halt("MarkEnds"),
+        stored: Stored::Marked,
+        is_rotated: false,
+        is_locked: true,
+    },
+    Moment {
+        name: "the exchange is about to be sent",
+        stop: Stop::Halt("ExchangeBegins"),
+        stored: Stored::Marked,
+        is_rotated: false,
+        is_locked: true,
+    },
+    Moment {
+        name: "the exchange is sent, and the server has not acted",
+        stop: Stop::Server(|| Fault::Stall),
+        stored: Stored::Marked,
+        is_rotated: false,
+        is_locked: true,
+    },
+    Moment {
+        name: "the server has rotated, and has not answered",
+        stop: Stop::Server(|| Fault::after_acting(Fault::Stall)),
+        stored: Stored::Marked,
+        is_rotated: true,
+        is_locked: true,
+    },
+    Moment {
+        name: "half of the answer has been sent",
+        stop: Stop::Server(|| Fault::StallInBody),
+        stored: Stored::Marked,
+        is_rotated: true,
+        is_locked: true,
+    },
+    Moment {
+        name: "the answer has arrived whole",
+        stop: Stop::Halt("AnswerRead"),
+        stored: Stored::Marked,
+        is_rotated: true,
+        is_locked: true,
+    },
+    Moment {
+        name: "the save is about to begin",
+        stop: Stop::Halt("SaveBegins"),
+        stored: Stored::Marked,
+        is_rotated: true,
+        is_locked: true,
+    },
+    Moment {
+        name: "the save has failed",
+        stop: Stop::CannotSave,
+        stored: Stored::Marked,
+        is_rotated: true,
+        is_locked: true,
+    },
+    Moment {
+        name: "the new credentials are saved, and the state file is the old one",
+        stop: Stop::Halt("SaveEnds"),
+        stored: Stored::New,
+        is_rotated: true,
+        is_locked: true,
+    },
+    Moment {
+        name: "the new state file is half written beside the old one",
+        stop: Stop::HalfStateFile,
+        stored: Stored::New,
+        is_rotated: true,
+        // The system has killed the process there.
+        is_locked: false,
+    },
+    Moment {
+        name: "the state file is written, and a first call uses the new credentials",
+        stop: Stop::FirstUse,
+        stored: Stored::New,
+        is_rotated: true,
+        is_locked: false,
+    },
+    Moment {
+        name: "the call is answered",
+        stop: Stop::Answered,
+        stored: Stored::New,
+        is_rotated: true,
+        is_locked: false,
+    },
+];
+
+impl Moment {
+    /// The stored refresh token is spent, and the newer one is nowhere but in the process.
+    pub(crate) fn is_at_stake(&self) -> bool {
+        self.is_rotated && self.stored != Stored::New
+    }
+
+    /// Lets the process make the first renewal since its sign-in, up to here. Returns the call that wants it.
+    pub(crate) async fn reach(&self, computer: &Computer, process: &mut Process) -> Told {
+        let server = &computer.server;
+        match self.stop {
+            Stop::Halt(step) => halt_at(process, step).await,
+            Stop::Server(fault) => {
+                server.on_renewal(fault());
+                let call = process.tell("call");
+                let exchanged = u64::from(self.is_rotated);
+                server
+                    .wait_for(|counts| counts.renewals == 1 && counts.exchanged == exchanged)
+                    .await;
+                call
+            }
+            Stop::HalfStateFile => {
+                let call = halt_at(process, "SaveEnds").await;
+                process.limit_files();
+                let _ = process.tell("go_on");
+                let status = process.ends().await;
+                assert!(!status.success(), "the limit did not stop it");
+                call
+            }
+            Stop::CannotSave => {
+                let call = halt_at(process, "AnswerRead").await;
+                let _ = process.tell("vault fails");
+                let _ = process.tell("go_on");
+                assert_eq!(process.answer(call).await, "200", "it goes on in memory");
+                process.tell("call")
+            }
+            Stop::FirstUse => {
+                let calls = server.counts().calls;
+                server.on_call(Fault::access_refused());
+                server.on_call(Fault::Stall);
+                let call = process.tell("call");
+                server.wait_for(|counts| counts.calls == calls + 2).await;
+                call
+            }
+            Stop::Answered => {
+                let call = process.tell("call");
+                assert_eq!(process.answer(call).await, "200");
+                process.tell("call")
+            }
+        }
+    }
+
+    /// What the vault must hold, byte for byte in every token.
+    pub(crate) async fn check_stored(&self, computer: &Computer, before: &serde_json::Value) {
+        let stored = computer.stored().await.expect("an entry");
+        let found = match (
+            stored["credentials"] == before["credentials"],
+            stored["renewing_at"].is_null(),
+        ) {
+            (true, true) => Stored::Old,
+            (true, false) => Stored::Marked,
+            (false, _) => Stored::New,
+        };
+        assert_eq!(found, self.stored, "{}", self.name);
+        let secrets = computer.server.secrets();
+        for token in ["access", "refresh"] {
+            let text = stored[token].as_str().expect("a token");
+            assert!(secrets.iter().any(|issued| issued == text), "a whole token");
+            let is_old = stored[token] == before[token];
+            assert_eq!(is_old, found != Stored::New, "{}: mixed", self.name);
+        }
+        assert_eq!(stored["session"], before["session"]);
+        let generation = if found == Stored::New { 2 } else { 1 };
+        assert_eq!(stored["generation"], generation, "{}", self.name);
+    }
+}
+
+/// Lets the process make a call, and returns once its renewal stands at this step.
+pub(crate) async fn halt_at(process: &mut Process, step: &str) -> Told {
+    let halted = process.tell(&format!("halt {step}"));
+    let call = process.tell("call");
+    assert_eq!(process.answer(halted).await, "halted");
+    call
+}

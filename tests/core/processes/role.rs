@@ -1,0 +1,369 @@
+//! One process of the application: this test binary, started again to hold a session and to obey.
+//!
+//! Commands come on its input, one per line, each with a number. They are obeyed at once and side by side, and answered
+//! with that number. A process can be told to stand still at a [`Step`] of its renewals: the vault and the protocol
+//! that it gives to its session are the tests' own, and the session calls them between any two things that it does to
+//! the world.
+
+use std::io::BufRead;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
+use graphql_session::testing::{EMAIL, PASSWORD, query};
+use graphql_session::verdict::{Envelope, Reading};
+use graphql_session::{
+    Answer, BoxFuture, Code, Config, Error, Person, Protocol, Session, Status, Storage, Tokens,
+    Twenty, Vault, VaultError, Wire,
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::mpsc;
+
+use crate::fixture;
+
+/// Where a process finds its folder; absent in an ordinary test run.
+pub(crate) const FOLDER: &str = "SESSION_TEST_FOLDER";
+
+/// Its settings, as JSON.
+pub(crate) const SETTINGS: &str = "SESSION_TEST_SETTINGS";
+
+/// Set where it uses the keyring service of its bus in place of a file.
+pub(crate) const KEYRING: &str = "SESSION_TEST_KEYRING";
+
+/// The application's name.
+pub(crate) const APPLICATION: &str = "testing";
+
+/// What every line of a process begins with: the test harness writes lines of its own.
+pub(crate) const MARK: &str = "process: ";
+
+/// The test that is the process.
+pub(crate) const NAME: &str = "role::a_process_of_the_application";
+
+/// Does nothing in an ordinary run.
+#[tokio::test]
+async fn a_process_of_the_application() {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
+        return;
+    };
+    let settings = std::env::var(SETTINGS).expect("set with the folder");
+    let settings = serde_json::from_str(&settings).expect("JSON");
+    let mut config = Config::from_json(APPLICATION, &folder, &settings).expect("good settings");
+    let watched = Arc::new(Watched::default());
+    let vault: Arc<dyn Vault> = if std::env::var_os(KEYRING).is_some() {
+        config.vault.clone()
+    } else {
+        Arc::new(FileVault::in_folder(&folder))
+    };
+    config.vault = Arc::new(WatchedVault {
+        vault,
+        watched: watched.clone(),
+    });
+    config.protocol = Arc::new(WatchedProtocol {
+        protocol: Twenty::new(),
+        watched: watched.clone(),
+    });
+    let session = Session::open(config).await.expect("opens");
+    let mut commands = listen(watched.clone());
+    while let Some((number, command)) = commands.recv().await {
+        if command == "quit" {
+            say(number, &format!("{:?}", session.close().await));
+            return;
+        }
+        let (session, watched) = (session.clone(), watched.clone());
+        tokio::spawn(async move { say(number, &obey(&session, &watched, &command).await) });
+    }
+}
+
+/// Reads commands in a thread of its own. Those that steer a vault or a step are obeyed there: the process may be
+/// standing still otherwise.
+fn listen(watched: Arc<Watched>) -> mpsc::UnboundedReceiver<(u64, String)> {
+    let (heard, commands) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            let (number, command) = line.split_once(' ').expect("a number and a command");
+            let number = number.parse().expect("a number");
+            match command.split_once(' ').unwrap_or((command, "")) {
+                ("halt", step) => watched.halt(Step::called(step), number),
+                ("go_on", _) => watched.go_on(),
+                ("vault", how) => watched.fails.store(how == "fails", Ordering::SeqCst),
+                _ => {
+                    let _ = heard.send((number, command.to_owned()));
+                }
+            }
+        }
+        // Nobody is there any more to let it go on.
+        watched.go_on();
+    });
+    commands
+}
+
+async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
+    match command.split_once(' ').unwrap_or((command, "")) {
+        ("sign_in", address) => {
+            let person = Person {
+                email: EMAIL.into(),
+                password: PASSWORD.into(),
+            };
+            let signed_in = session.sign_in(address, person).await;
+            signed_in.map_or_else(|error| code(&error), |_| "ok".into())
+        }
+        ("call", _) => {
+            let reply = session.execute(query("currentUser")).await;
+            reply.map_or_else(|error| code(&error), |reply| reply.status.to_string())
+        }
+        ("calls", count) => {
+            let count = count.parse().expect("a number");
+            let outcomes = fixture::finish(fixture::start(session, count, &query("people"))).await;
+            let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
+            failed.map_or_else(|| "200".into(), code)
+        }
+        // Calls until one is served; when told that nothing answers, it waits for the session to say something new.
+        ("served", _) => loop {
+            let mut changes = session.changes();
+            match session.execute(query("currentUser")).await {
+                Ok(reply) => break reply.status.to_string(),
+                Err(error) => match error.code() {
+                    Code::Unreachable => drop(changes.changed().await),
+                    Code::TimedOut => {}
+                    _ => break code(&error),
+                },
+            }
+        },
+        ("sign_out", _) => format!("{:?}", session.sign_out().await.phase),
+        ("phase", _) => phase(&session.status()),
+        ("storage", _) => storage(&session.status()),
+        ("until", wanted) => {
+            let mut changes = session.changes();
+            let reached = changes
+                .wait_for(|status| [phase(status), storage(status)].contains(&wanted.to_owned()));
+            phase(&reached.await.expect("the session lives"))
+        }
+        ("ending", _) => {
+            let ending = session.status().ending;
+            ending.map_or("none".into(), |ending| format!("{:?}", ending.reason))
+        }
+        ("noted", what) => fixture::noted(session, what).to_string(),
+        ("changed_vault", _) => watched.changes.load(Ordering::SeqCst).to_string(),
+        (other, _) => panic!("no such command: {other}"),
+    }
+}
+
+fn say(number: u64, answer: &str) {
+    println!("{MARK}{number} {answer}");
+}
+
+fn code(error: &Error) -> String {
+    format!("{:?}", error.code())
+}
+
+fn phase(status: &Status) -> String {
+    format!("{:?}", status.phase)
+}
+
+fn storage(status: &Status) -> String {
+    match status.storage {
+        Storage::Saved => "Saved".into(),
+        Storage::NotSaved(reason) => format!("{reason:?}"),
+    }
+}
+
+/// Where a process can stand still during a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    ReadBegins,
+    ReadEnds,
+    MarkBegins,
+    MarkEnds,
+    /// The request is being made; nothing of it is on the wire.
+    ExchangeBegins,
+    /// The last byte of the answer has arrived; nothing has been made of it.
+    AnswerRead,
+    SaveBegins,
+    SaveEnds,
+}
+
+impl Step {
+    const ALL: [Self; 8] = [
+        Self::ReadBegins,
+        Self::ReadEnds,
+        Self::MarkBegins,
+        Self::MarkEnds,
+        Self::ExchangeBegins,
+        Self::AnswerRead,
+        Self::SaveBegins,
+        Self::SaveEnds,
+    ];
+
+    fn called(name: &str) -> Self {
+        let named = |step: &Self| format!("{step:?}") == name;
+        Self::ALL.into_iter().find(named).expect("a step's name")
+    }
+}
+
+/// What a process lets its test see and steer.
+#[derive(Default)]
+struct Watched {
+    /// The step at which to stand still, and the number of the command that wants to know.
+    halt: Mutex<Option<(Step, u64)>>,
+    let_go: Condvar,
+    /// The vault fails whatever would change it.
+    fails: AtomicBool,
+    /// How often the session has asked the vault to change something.
+    changes: AtomicU64,
+}
+
+impl Watched {
+    fn halt(&self, step: Step, number: u64) {
+        *self.halt.lock().unwrap_or_else(PoisonError::into_inner) = Some((step, number));
+    }
+
+    fn go_on(&self) {
+        *self.halt.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.let_go.notify_all();
+    }
+
+    fn reach(&self, step: Step) {
+        let halt = self.halt.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((wanted, number)) = *halt
+            && wanted == step
+        {
+            say(number, "halted");
+            let _halt = self.let_go.wait_while(halt, |halt| halt.is_some());
+        }
+    }
+
+    fn change(&self) -> Result<(), VaultError> {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(VaultError::Failed);
+        }
+        Ok(())
+    }
+}
+
+struct WatchedVault {
+    vault: Arc<dyn Vault>,
+    watched: Arc<Watched>,
+}
+
+impl Vault for WatchedVault {
+    fn read(&self, account: &str) -> Result<Option<SecretString>, VaultError> {
+        self.watched.reach(Step::ReadBegins);
+        let read = self.vault.read(account);
+        self.watched.reach(Step::ReadEnds);
+        read
+    }
+
+    fn write(&self, account: &str, text: &SecretString) -> Result<(), VaultError> {
+        let record: serde_json::Value =
+            serde_json::from_str(text.expose_secret()).expect("the session writes JSON");
+        let (begins, ends) = if record["renewing_at"].is_null() {
+            (Step::SaveBegins, Step::SaveEnds)
+        } else {
+            (Step::MarkBegins, Step::MarkEnds)
+        };
+        self.watched.reach(begins);
+        let written = self
+            .watched
+            .change()
+            .and_then(|()| self.vault.write(account, text));
+        self.watched.reach(ends);
+        written
+    }
+
+    fn remove(&self, account: &str) -> Result<(), VaultError> {
+        self.watched.change()?;
+        self.vault.remove(account)
+    }
+}
+
+struct WatchedProtocol {
+    protocol: Twenty,
+    watched: Arc<Watched>,
+}
+
+impl Protocol for WatchedProtocol {
+    fn renewal(&self, refresh: &SecretString, dialect: Dialect) -> Request {
+        self.watched.reach(Step::ExchangeBegins);
+        self.protocol.renewal(refresh, dialect)
+    }
+
+    fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading {
+        self.watched.reach(Step::AnswerRead);
+        self.protocol.read_renewal(answer, dialect)
+    }
+
+    fn name(&self) -> &'static str {
+        self.protocol.name()
+    }
+
+    fn endpoints(&self) -> &'static [Endpoint] {
+        self.protocol.endpoints()
+    }
+
+    fn grace(&self) -> Option<Duration> {
+        self.protocol.grace()
+    }
+
+    fn check<'a>(&'a self, wire: &'a Wire) -> BoxFuture<'a, Result<(), Error>> {
+        self.protocol.check(wire)
+    }
+
+    fn sign_in<'a>(
+        &'a self,
+        wire: &'a Wire,
+        person: &'a Person,
+    ) -> BoxFuture<'a, Result<Issued, Error>> {
+        self.protocol.sign_in(wire, person)
+    }
+
+    fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
+        self.protocol.dialects(last)
+    }
+
+    fn refuses(&self, status: u16, envelope: &Envelope) -> bool {
+        self.protocol.refuses(status, envelope)
+    }
+
+    fn subject(&self, tokens: &Tokens) -> Option<String> {
+        self.protocol.subject(tokens)
+    }
+
+    fn revocation(&self, refresh: &SecretString, dialect: Dialect) -> Option<Request> {
+        self.protocol.revocation(refresh, dialect)
+    }
+}
+
+/// A file in place of the keyring, replaced by rename.
+pub(crate) struct FileVault(PathBuf);
+
+impl FileVault {
+    pub(crate) fn in_folder(folder: &std::path::Path) -> Self {
+        Self(folder.join("vault"))
+    }
+}
+
+impl Vault for FileVault {
+    fn read(&self, _account: &str) -> Result<Option<SecretString>, VaultError> {
+        match std::fs::read_to_string(&self.0) {
+            Ok(text) => Ok(Some(text.into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(_) => Err(VaultError::Failed),
+        }
+    }
+
+    fn write(&self, _account: &str, text: &SecretString) -> Result<(), VaultError> {
+        let new = self.0.with_extension(format!("{}.new", std::process::id()));
+        std::fs::write(&new, text.expose_secret()).map_err(|_| VaultError::Failed)?;
+        std::fs::rename(&new, &self.0).map_err(|_| VaultError::Failed)
+    }
+
+    fn remove(&self, _account: &str) -> Result<(), VaultError> {
+        match std::fs::remove_file(&self.0) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(VaultError::Failed),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A vault that does not do it, or does it late, in real processes (scenarios 44, 45, 47, 54).
+
+use serde_json::json;
+
+use crate::computer::{Computer, noted_by_all};
+use crate::moments::halt_at;
+
+/// A vault that stands still is given up after these times, in ms; the rest is as people have it.
+const VAULT: u64 = 300;
+
+async fn computer() -> Computer {
+    Computer::with_settings(
+        json!({ "limits": { "vaultReadMs": VAULT, "vaultWriteMs": VAULT, "lockMs": 500 } }),
+    )
+    .await
+}
+
+/// One rotates the token and cannot save the new one: the stored one is spent, and nobody else may send it.
+#[tokio::test]
+async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent_token() {
+    let computer = computer().await;
+    computer.server.grace(None);
+    let mut processes = computer.processes(2).await;
+    let spent = computer.stored().await.expect("saved")["refresh"].clone();
+    computer.server.expire_access_tokens();
+    let call = halt_at(&mut processes[0], "AnswerRead").await;
+    let _ = processes[0].tell("vault fails");
+    let _ = processes[0].tell("go_on");
+    assert_eq!(processes[0].answer(call).await, "200", "goes on in memory");
+    assert_eq!(processes[0].ask("storage").await, "KeyringFailed");
+
+    assert_eq!(processes[1].ask("call").await, "Unreachable");
+    assert_eq!(processes[1].ask("call").await, "Unreachable");
+    assert!(computer.is_locked());
+    assert_eq!(processes[0].ask("call").await, "200");
+
+    let _ = processes[0].tell("vault works");
+    // Saved by itself, and then taken over.
+    processes[0].ask("until Saved").await;
+    assert_eq!(processes[1].ask("served").await, "200");
+    assert_eq!(
+        computer.refresh_tokens_sent(),
+        [spent.as_str().expect("text")]
+    );
+    assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
+    assert_eq!(processes[1].ask("changed_vault").await, "0");
+}
+
+#[tokio::test]
+async fn a_vault_that_stands_still_delays_neither_status_nor_calls_nor_the_exit() {
+    for step in ["ReadBegins", "MarkBegins", "SaveBegins"] {
+        let computer = computer().await;
+        let mut process = computer.processes(1).await.remove(0);
+        computer.server.expire_access_tokens();
+        let call = halt_at(&mut process, step).await;
+
+        assert_eq!(process.ask("phase").await, "Renewing", "{step}");
+        assert_eq!(process.answer(call).await, "200", "{step}");
+        assert_eq!(process.ask("call").await, "200", "{step}");
+        assert_eq!(process.ask("phase").await, "SignedIn", "{step}");
+        assert_eq!(process.ask("storage").await, "KeyringSlow", "{step}");
+
+        assert_eq!(process.ask("quit").await, "NotSaved(KeyringSlow)", "{step}");
+        assert!(process.ends().await.success(), "{step}");
+        // What was received is lost with it; the next start recovers in the grace time.
+        let mut restarted = computer.process();
+        assert_eq!(restarted.ask("call").await, "200", "{step}");
+        assert_eq!(restarted.ask("noted ended").await, "0", "{step}");
+    }
+}
+
+/// 1. The save of the second generation stands still, and its limit passes.
+/// 2. A third generation is received; its save waits behind the first.
+/// 3. The first save comes back: it overwrites nothing newer.
+#[tokio::test]
+async fn a_save_that_comes_back_late_overwrites_nothing_newer() {
+    let computer = computer().await;
+    computer.server.grace(None);
+    let mut processes = computer.processes(2).await;
+    computer.server.expire_access_tokens();
+    let call = halt_at(&mut processes[0], "SaveBegins").await;
+    assert_eq!(processes[0].answer(call).await, "200");
+    computer.server.expire_access_tokens();
+    assert_eq!(processes[0].ask("call").await, "200");
+    assert_eq!(computer.server.counts().exchanged, 2);
+
+    // The lock outlives the limit: the write is still under way.
+    assert!(computer.is_locked());
+    assert_eq!(processes[1].ask("call").await, "Unreachable");
+
+    let _ = processes[0].tell("go_on");
+    processes[0].ask("until Saved").await;
+    assert_eq!(processes[1].ask("served").await, "200");
+    let stored = computer.stored().await.expect("saved");
+    assert_eq!(stored["generation"], 3);
+    let mut sent = computer.refresh_tokens_sent();
+    assert_eq!(sent.len(), 2);
+    sent.dedup();
+    assert_eq!(sent.len(), 2, "a spent token was sent");
+    assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
+}
+
+#[tokio::test]
+async fn a_save_that_comes_back_after_the_sign_out_resurrects_nothing() {
+    let computer = computer().await;
+    let mut process = computer.processes(1).await.remove(0);
+    computer.server.expire_access_tokens();
+    let call = halt_at(&mut process, "SaveBegins").await;
+    assert_eq!(process.answer(call).await, "200");
+    assert_eq!(process.ask("sign_out").await, "SignedOut");
+
+    // Its save comes back when nobody knows of it any more, just before it quits.
+    let _ = process.tell("go_on");
+    assert_eq!(process.ask("quit").await, "Kept");
+    assert!(process.ends().await.success());
+
+    assert_eq!(computer.stored().await, None);
+    let mut restarted = computer.process();
+    assert_eq!(restarted.ask("phase").await, "SignedOut");
+}
