@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use demo_server::{Counter, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
 
+use crate::application::Application;
 use crate::person::{open_panels, sign_in, sign_in_at};
 use crate::{home, start};
 
@@ -65,19 +66,10 @@ async fn the_last_window_closes_at_once_on_a_session_that_is_saved() {
 #[tokio::test]
 async fn quitting_during_a_renewal_stores_what_is_received_within_the_limit() {
     let home = home("quit-renewing").await;
-    let server = DemoServer::start(Options::default())
-        .await
-        .expect("a server of its own");
+    let server = own_server().await;
     let demo = server.switches();
     let app = start(&home).await;
-    let window = app.window().await;
-    sign_in_at(&window, &server.origin(), DEMO_EMAIL, DEMO_PASSWORD).await;
-    open_panels(&window).await;
-    demo.expire_access_tokens().await.expect("expired");
-    demo.reset_counts();
-    demo.hold_renewals(true);
-    window.click("panels-reload").await;
-    demo.wait_for(Counter::RenewalsSent, 1).await;
+    renew_at_a_gate(&app, &server).await;
 
     app.begin_to_quit();
     app.logs("closing the sessions").await;
@@ -100,11 +92,35 @@ async fn quitting_during_a_renewal_stores_what_is_received_within_the_limit() {
 #[tokio::test]
 async fn quitting_during_a_renewal_that_hangs_takes_no_longer_than_its_limit() {
     let home = home("quit-hanging").await;
-    let server = DemoServer::start(Options::default())
-        .await
-        .expect("a server of its own");
-    let demo = server.switches();
+    let server = own_server().await;
     let app = start(&home).await;
+    renew_at_a_gate(&app, &server).await;
+
+    let begun = Instant::now();
+    app.begin_to_quit();
+    app.has_quit().await;
+    assert!(begun.elapsed() < QUITS_WITHIN, "{:?}", begun.elapsed());
+
+    // The server never acted on it, so the stored credentials are still good.
+    server.switches().hold_renewals(false);
+    let app = start(&home).await;
+    let window = app.window().await;
+    window.says("record-count", "1,000").await;
+    window
+        .has("session-indicator", "data-phase", "signed_in")
+        .await;
+    assert_eq!(window.logouts().await, 0);
+}
+
+/// A server that outlives the application.
+async fn own_server() -> DemoServer {
+    let server = DemoServer::start(Options::default()).await;
+    server.expect("a server of its own")
+}
+
+/// Signs in, and lets a renewal begin that the server does not answer yet.
+async fn renew_at_a_gate(app: &Application<'_>, server: &DemoServer) {
+    let demo = server.switches();
     let window = app.window().await;
     sign_in_at(&window, &server.origin(), DEMO_EMAIL, DEMO_PASSWORD).await;
     open_panels(&window).await;
@@ -113,19 +129,4 @@ async fn quitting_during_a_renewal_that_hangs_takes_no_longer_than_its_limit() {
     demo.hold_renewals(true);
     window.click("panels-reload").await;
     demo.wait_for(Counter::RenewalsSent, 1).await;
-
-    let begun = Instant::now();
-    app.begin_to_quit();
-    app.has_quit().await;
-    assert!(begun.elapsed() < QUITS_WITHIN, "{:?}", begun.elapsed());
-
-    // The server never acted on it, so the stored credentials are still good.
-    demo.hold_renewals(false);
-    let app = start(&home).await;
-    let window = app.window().await;
-    window.says("record-count", "1,000").await;
-    window
-        .has("session-indicator", "data-phase", "signed_in")
-        .await;
-    assert_eq!(window.logouts().await, 0);
 }
