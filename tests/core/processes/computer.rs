@@ -98,6 +98,13 @@ impl Computer {
         Some(serde_json::from_str(text.expose_secret()).expect("never half a record"))
     }
 
+    /// What the processes tell each other; never half, whoever died over it.
+    pub(crate) fn state_file(&self) -> Value {
+        let file = format!("{DEFAULT_ACCOUNT}.state.json");
+        let text = std::fs::read(self.folder.path().join(file)).expect("signed in");
+        serde_json::from_slice(&text).expect("never half a state file")
+    }
+
     /// Puts a record there, as another process would.
     pub(crate) fn store(&self, record: &Value) {
         let text = record.to_string().into();

@@ -233,6 +233,8 @@ impl Moment {
         assert_eq!(stored["session"], before["session"]);
         let generation = if found == Stored::New { 2 } else { 1 };
         assert_eq!(stored["generation"], generation, "{}", self.name);
+        let file = computer.state_file();
+        assert_eq!(file["stamp"]["session"], before["session"], "{}", self.name);
     }
 }
 
