@@ -13,6 +13,7 @@ mod one_renewal;
 mod outages;
 mod replay;
 mod requests;
+mod retry_after;
 mod sharing;
 mod sign_in;
 mod sign_out;

@@ -123,6 +123,32 @@ async fn a_refusal_of_the_old_generation_during_the_renewal_joins_it() {
     assert_eq!(machine.server.counts().renewals, 1);
 }
 
+/// The longest that a renewal ahead of expiry waits is three quarters of the lifetime: then it is due, whatever was drawn.
+#[tokio::test]
+async fn a_renewal_ahead_of_expiry_and_a_refusal_in_the_same_instant_are_one_renewal() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let gate = Gate::new();
+    machine.server.on_renewal(Fault::hold(&gate));
+    machine.server.expire_access_tokens();
+    machine.clock.advance(30 * MINUTE * 3 / 4);
+
+    let calls = start(&session, 10, &query("people"));
+    machine
+        .server
+        .wait_for(|counts| counts.calls_refused == 10)
+        .await;
+    machine.clock.quiet().await;
+    gate.open();
+
+    for outcome in finish(calls).await {
+        assert_eq!(outcome.expect("replayed").status, 200);
+    }
+    machine.clock.quiet().await;
+    let counts = machine.server.counts();
+    assert_eq!((counts.renewals, counts.exchanged), (1, 1));
+}
+
 #[tokio::test]
 async fn ten_thousand_waiters_share_one_renewal_and_every_one_settles() {
     let machine = Machine::start().await;

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use graphql_session::renewal::{Event, FileView, Now, Rules, State, VaultView, View, step};
-use graphql_session::testing::{Fault, Machine, query};
-use graphql_session::{Clock as _, Code, EndingReason, Id, Phase, Stamp};
+use graphql_session::testing::{Fault, Gate, Machine, query};
+use graphql_session::{Clock as _, Code, EndingReason, Id, Phase, Session, Stamp};
 use jiff::SignedDuration;
+use serde_json::json;
 
-use crate::fixture::{MINUTE, SECOND, code, expired, reach, serve, served, start_one};
+use crate::fixture::{
+    MINUTE, SECOND, code, expired, finish, reach, serve, served, start, start_one,
+};
 
 /// A session looks at its files twice a second; nothing in these tests needs that.
 const STRIDE: Duration = Duration::from_secs(10);
@@ -120,6 +123,48 @@ async fn an_application_in_use_renews_between_the_last_third_and_quarter_and_no_
     renewed_at.sort_unstable();
     renewed_at.dedup();
     assert!(renewed_at.len() >= 4, "they march in step: {renewed_at:?}");
+}
+
+/// Each renewal is held at the server while more calls are made: none of them waits for it.
+#[tokio::test]
+async fn in_thirty_expiries_under_constant_load_no_call_waits_for_a_renewal_or_is_refused() {
+    let machine = Machine::start().await;
+    machine.server.access_tokens_last(5 * MINUTE);
+    let session = served(&machine).await;
+    for renewal in 1..=30 {
+        let gate = Gate::new();
+        machine.server.on_renewal(Fault::hold(&gate));
+        while machine.server.counts().renewals < renewal {
+            machine.clock.pass_in_strides(STRIDE, STRIDE).await;
+            load(&machine, &session).await;
+        }
+        load(&machine, &session).await;
+        assert_eq!(machine.server.counts().exchanged, renewal - 1, "not held");
+        gate.open();
+        machine.clock.quiet().await;
+    }
+
+    let journal = session.journal();
+    let renewals = journal.iter().filter(|entry| entry.what == "renewal");
+    let renewals: Vec<_> = renewals.map(|entry| &entry.facts).collect();
+    assert_eq!(renewals.len(), 30);
+    for facts in renewals {
+        assert_eq!(
+            (&facts["why"], &facts["waiters"]),
+            (&json!("ahead"), &json!(0))
+        );
+        assert_eq!(facts["outcome"], "renewed");
+    }
+    assert_eq!(machine.server.counts().calls_refused, 0);
+}
+
+/// Four calls at once, served without a step of the clock.
+async fn load(machine: &Machine, session: &Session) {
+    let before = machine.clock.awake();
+    for outcome in finish(start(session, 4, &query("people"))).await {
+        assert_eq!(outcome.expect("served").status, 200);
+    }
+    assert_eq!(machine.clock.awake(), before, "a call waited");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! What each answer to a renewal proves: one test per row of the table in `verdict.rs`, through the whole path. A row
-//! is named by its first cell; what is expected is what its other cells say.
+//! is named by its first cell; what is expected is what its other cells say. Retry-After is in `retry_after.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +12,10 @@ use graphql_session::{
     Answer, BoxFuture, Code, DEFAULT_ACCOUNT, EndingReason, Error, Person, Phase, Protocol,
     Session, Tokens, Twenty, Wire,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::fixture::{MINUTE, SECOND, code, expired, reach, serve, served, start_one};
+use crate::fixture::{code, expired, reach, serve, start_one};
 
 const VERDICT: &str = include_str!("../../src-tauri/core/src/verdict.rs");
 const DOCUMENT: &str = include_str!("../../docs/faults.md");
@@ -577,79 +577,4 @@ async fn a_protocol_that_panics_over_an_answer_costs_one_attempt() {
     serve(&session).await;
     machine.server.expire_access_tokens();
     row.check(&machine, &session, row.what).await;
-}
-
-// ── Retry-After ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/// What the first attempt was asked to wait, in ms.
-fn asked_for(session: &Session) -> Value {
-    answers(session)[0].1["retryAfterMs"].clone()
-}
-
-#[tokio::test]
-async fn a_retry_after_that_is_wrong_or_has_passed_asks_for_nothing() {
-    for value in [
-        "soon",
-        "-5",
-        "1.5",
-        "12 s",
-        "",
-        "0",
-        "Mon, 05 Jan 2026 08:00:00 GMT",
-        "Mon, 45 Jan 2026 09:02:00 GMT",
-    ] {
-        let machine = Machine::start().await;
-        let session = expired(&machine).await;
-        machine.server.on_renewal(Fault::retry_after(503, value));
-        row("HTTP 408, 425, 429, 503 in other words")
-            .check(&machine, &session, value)
-            .await;
-        assert_eq!(asked_for(&session), Value::Null, "{value:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_retry_after_of_hours_is_capped_at_ten_minutes() {
-    for value in ["86400", "Tue, 06 Jan 2026 09:00:00 GMT"] {
-        let machine = Machine::start().await;
-        let session = expired(&machine).await;
-        machine.server.on_renewal(Fault::retry_after(429, value));
-        let call = session.execute(query("people"));
-        let error = machine.clock.run_until(call).await.expect_err("told when");
-        assert_eq!(error.retry_after_hint(), Some(10 * MINUTE), "{value}");
-        assert_eq!(asked_for(&session), 600_000, "{value}");
-
-        machine.clock.pass(10 * MINUTE + SECOND).await;
-        assert_eq!(machine.server.counts().renewals, 2, "{value}");
-    }
-}
-
-/// Either clock may be wrong; with a Date header or, on a proxy's own answer, without one.
-#[tokio::test]
-async fn a_retry_after_date_is_judged_by_the_servers_clock() {
-    for hours in [-24, 1] {
-        for has_date in [true, false] {
-            let machine = Machine::start().await;
-            machine
-                .server
-                .clock_is_off_by(SignedDuration::from_hours(hours));
-            let session = served(&machine).await;
-            machine.server.expire_access_tokens();
-            machine.server.sends_date(has_date);
-            let two_minutes_later = match hours {
-                -24 => "Sun, 04 Jan 2026 09:02:00 GMT",
-                _ => "Mon, 05 Jan 2026 10:02:00 GMT",
-            };
-            let fault = Fault::retry_after(503, two_minutes_later);
-            machine.server.on_renewal(fault);
-            let call = session.execute(query("people"));
-            assert_eq!(code(machine.clock.run_until(call).await), Code::Unreachable);
-
-            let asked = asked_for(&session).as_u64().expect("a pause");
-            assert!(
-                (118_000..=120_000).contains(&asked),
-                "{asked} ms at {hours} h, Date header: {has_date}"
-            );
-        }
-    }
 }

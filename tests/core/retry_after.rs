@@ -1,0 +1,85 @@
+//! The pause that a server asks for: in seconds, or as a date by its own clock.
+
+use graphql_session::testing::{Fault, Machine, query};
+use graphql_session::{Clock as _, Code, Session};
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use crate::fixture::{MINUTE, SECOND, code, expired, serve, served};
+
+/// What the first attempt was asked to wait, in ms.
+fn asked_for(session: &Session) -> Value {
+    let journal = session.journal();
+    let answered = journal.iter().find(|entry| entry.what == "answered");
+    let facts = &answered.expect("an attempt").facts;
+    facts.get("retryAfterMs").cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_retry_after_that_is_wrong_or_has_passed_asks_for_nothing() {
+    for value in [
+        "soon",
+        "-5",
+        "1.5",
+        "12 s",
+        "",
+        "0",
+        "Mon, 05 Jan 2026 08:00:00 GMT",
+        "Mon, 45 Jan 2026 09:02:00 GMT",
+    ] {
+        let machine = Machine::start().await;
+        let session = expired(&machine).await;
+        machine.server.on_renewal(Fault::retry_after(503, value));
+        let began = machine.clock.awake();
+        machine.clock.run_until(serve(&session)).await;
+        let took = machine.clock.awake() - began;
+        assert!(took <= SECOND, "{value:?}: {took:?}");
+        assert_eq!(asked_for(&session), Value::Null, "{value:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_after_of_hours_is_capped_at_ten_minutes() {
+    for value in ["86400", "Tue, 06 Jan 2026 09:00:00 GMT"] {
+        let machine = Machine::start().await;
+        let session = expired(&machine).await;
+        machine.server.on_renewal(Fault::retry_after(429, value));
+        let call = session.execute(query("people"));
+        let error = machine.clock.run_until(call).await.expect_err("told when");
+        assert_eq!(error.retry_after_hint(), Some(10 * MINUTE), "{value}");
+        assert_eq!(asked_for(&session), 600_000, "{value}");
+
+        machine.clock.pass(10 * MINUTE + SECOND).await;
+        assert_eq!(machine.server.counts().renewals, 2, "{value}");
+    }
+}
+
+/// Either clock may be wrong; with a Date header or, on a proxy's own answer, without one.
+#[tokio::test]
+async fn a_retry_after_date_is_judged_by_the_servers_clock() {
+    for hours in [-24, 1] {
+        for has_date in [true, false] {
+            let machine = Machine::start().await;
+            machine
+                .server
+                .clock_is_off_by(SignedDuration::from_hours(hours));
+            let session = served(&machine).await;
+            machine.server.expire_access_tokens();
+            machine.server.sends_date(has_date);
+            let two_minutes_later = match hours {
+                -24 => "Sun, 04 Jan 2026 09:02:00 GMT",
+                _ => "Mon, 05 Jan 2026 10:02:00 GMT",
+            };
+            let fault = Fault::retry_after(503, two_minutes_later);
+            machine.server.on_renewal(fault);
+            let call = session.execute(query("people"));
+            assert_eq!(code(machine.clock.run_until(call).await), Code::Unreachable);
+
+            let asked = asked_for(&session).as_u64().expect("a pause");
+            assert!(
+                (118_000..=120_000).contains(&asked),
+                "{asked} ms at {hours} h, Date header: {has_date}"
+            );
+        }
+    }
+}
