@@ -1,35 +1,82 @@
-//! The manual in `lib.rs` names the test that guards each invariant. Each must exist.
+//! The manual in `lib.rs` names the test that guards each invariant, and `docs/faults.md` the one for each fault. Each
+//! must exist.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const MANUAL: &str = include_str!("../../src-tauri/core/src/lib.rs");
+const FAULTS: &str = include_str!("../../docs/faults.md");
 
 /// I1 to I12.
 const INVARIANTS: usize = 12;
 
+/// The head of every table of faults.
+const HEAD: &str = "| case | what happens | guarded by |";
+
+/// Fewer rows than this, and the document was not read to its end.
+const FAULTS_AT_LEAST: usize = 80;
+
 #[test]
 fn every_invariant_names_tests_that_exist() {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests");
     let rows: Vec<_> = MANUAL
         .lines()
         .filter(|line| line.starts_with("//! | I"))
         .collect();
     assert_eq!(rows.len(), INVARIANTS);
-    for row in rows {
-        let guards: Vec<_> = row
-            .split('`')
-            .filter(|text| text.contains("::") && text.contains('/'))
-            .collect();
-        assert!(!guards.is_empty(), "no test guards this: {row}");
-        for guard in guards {
-            let (file, test) = guard.split_once("::").expect("folder/file::test");
-            let source = fs::read_to_string(tests.join(file).with_extension("rs"))
-                .unwrap_or_else(|_| panic!("there is no file for {guard}"));
-            assert!(
-                source.contains(&format!("fn {test}(")),
-                "there is no test {guard}"
-            );
+    rows.into_iter().for_each(assert_guarded);
+}
+
+#[test]
+fn every_fault_names_tests_that_exist() {
+    let mut rows = 0;
+    let mut lines = FAULTS.lines();
+    while lines.by_ref().any(|line| line == HEAD) {
+        for row in lines
+            .by_ref()
+            .skip(1)
+            .take_while(|row| row.starts_with('|'))
+        {
+            assert_eq!(row.matches(" | ").count(), 2, "not three cells: {row}");
+            assert_guarded(row);
+            rows += 1;
         }
     }
+    assert!(rows >= FAULTS_AT_LEAST, "only {rows} rows were found");
+}
+
+/// The row names at least one test, and each exists: as `folder/file::test` below `tests`, or by its path from the top.
+fn assert_guarded(row: &str) {
+    let guards: Vec<_> = row
+        .split('`')
+        .filter(|text| text.contains("::") && !text.starts_with(' '))
+        .collect();
+    assert!(!guards.is_empty(), "no test guards this: {row}");
+    for guard in guards {
+        let (file, test) = guard.split_once("::").expect("file::test");
+        let source = fs::read_to_string(path_of(file))
+            .unwrap_or_else(|_| panic!("there is no file for {guard}"));
+        assert!(has_test(&source, test), "there is no test {guard}");
+    }
+}
+
+fn path_of(file: &str) -> PathBuf {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if file.contains('.') {
+        top.join(file)
+    } else {
+        top.join("tests").join(file).with_extension("rs")
+    }
+}
+
+/// A function with an attribute that makes it a test, or a test of the pages by its sentence.
+fn has_test(source: &str, name: &str) -> bool {
+    let mut after_attribute = false;
+    source.lines().any(|line| {
+        let line = line.trim();
+        let is_named = line.contains(&format!("fn {name}(")) && after_attribute
+            || line.starts_with(&format!("it({name:?}"));
+        after_attribute = line.starts_with("#[") && line.contains("test")
+            || after_attribute && line.starts_with("#[");
+        is_named
+    })
 }
