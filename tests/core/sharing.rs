@@ -231,6 +231,41 @@ async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent
     assert_eq!(machine.server.counts().renewals, 1);
     assert_eq!(first.status().endings + second.status().endings, 0);
 }
+
+/// The other has renewed and saved. With the keyring locked, this one knows it from the state file alone.
+#[tokio::test]
+async fn while_the_keyring_hides_newer_credentials_the_spent_token_is_not_sent() {
+    let machine = Machine::start().await;
+    machine.server.grace(None);
+    let (first, second) = two(&machine).await;
+    machine.server.expire_access_tokens();
+    serve(&first).await;
+    machine.vault.fail_all(VaultError::Locked);
+
+    let outcome = machine
+        .clock
+        .run_until(second.execute(query("people")))
+        .await;
+    assert_eq!(code(outcome), Code::Unreachable);
+    assert_eq!(
+        second.status().unreachable,
+        Some(Unreachable::HeldByOtherProcess)
+    );
+    machine.clock.pass(5 * MINUTE).await;
+    assert_eq!(
+        machine.server.counts().renewals,
+        1,
+        "the spent token was sent"
+    );
+
+    machine.vault.work_again();
+    reach(&machine, &second, Phase::SignedIn).await;
+    serve(&second).await;
+    serve(&first).await;
+    assert_eq!(machine.server.counts().renewals, 1);
+    assert_eq!(first.status().endings + second.status().endings, 0);
+}
+
 #[tokio::test]
 async fn one_outage_is_one_series_of_attempts_and_not_one_per_process() {
     async fn attempts(processes: usize) -> u64 {

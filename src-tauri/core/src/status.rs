@@ -159,6 +159,7 @@ pub enum EndingReason {
 pub enum Unreachable {
     /// The server, or the network on the way.
     Server,
-    /// Another process of this application renews, and does not finish.
+    /// Another process of this application renews, and does not finish; or it has renewed, and the keyring does not
+    /// show what it stored.
     HeldByOtherProcess,
 }

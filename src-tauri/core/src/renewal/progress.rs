@@ -113,24 +113,35 @@ impl Turn<'_> {
         if let Some(ambiguous) = confirming {
             return self.confirm(ambiguous);
         }
-        self.work_off(view.files);
+        self.work_off(view);
     }
 
     /// Nothing newer is stored: do what the agenda says.
-    pub(super) fn work_off(&mut self, files: FileView) {
+    pub(super) fn work_off(&mut self, view: View) {
         if let Some(stamp) = self.state.agenda.sign_in {
             self.save(stamp, 0);
         } else if let Some(session) = self.state.agenda.remove {
             self.state.flight = Flight::Removing;
             self.actions.push(Action::Remove(session));
         } else if let (Some(held), Some(_)) = (self.state.held, self.state.agenda.renew) {
-            self.consider_renewing(held, files);
+            if view.hides_newer_than(&held) {
+                return self.wait_for_vault();
+            }
+            self.consider_renewing(held, view.files);
         } else if let Some(held) = self.state.held.filter(|_| self.is_unsaved()) {
             self.save(held, 0);
         } else {
             self.state.agenda.renew = None;
             self.finish();
         }
+    }
+
+    /// Another process has renewed, and the vault does not show what it stored. The held refresh token is spent: it is
+    /// not sent, and the vault is read again later.
+    fn wait_for_vault(&mut self) {
+        let due = self.pause_for(None);
+        self.tell_unreachable(due, Unreachable::HeldByOtherProcess);
+        self.pause(due, false);
     }
 
     pub(super) fn save(&mut self, received: Stamp, tries: u32) {
