@@ -130,9 +130,8 @@ impl Turn<'_> {
     fn reached(&mut self) {
         let was_away = self.state.unreachable.take().is_some();
         self.state.probe = None;
-        let is_overdue = self.state.ahead_at.is_some_and(|at| at <= self.now.awake);
-        if was_away && is_overdue {
-            // The outage held the early renewal up, and a whole fleet's with it.
+        if was_away {
+            // The outage held up the early renewals of a whole fleet. Those that were not due yet make room for them.
             let held = self.state.held;
             self.state.ahead_at = held.and_then(|held| pace::ahead_again(&held, self.now));
         }

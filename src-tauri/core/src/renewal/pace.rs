@@ -8,13 +8,13 @@ use crate::credentials::Stamp;
 const BACKOFF_BASE: u64 = 1_000;
 
 /// Longest pause between two probes of a server that is away, in ms. With this, the probes of a fleet stay below the
-/// calls of the same people: one call in 20 s, and a call that is served ends the probing at once.
-pub(super) const PROBE_PAUSE: u64 = 60_000;
+/// calls of the same people, one in 20 s. Twice as long, and people whose token expired unnoticed would wait too long.
+pub(super) const PROBE_PAUSE: u64 = 45_000;
 
-/// An early renewal that did not come about is tried again in the last fifth of what is left of the token's life. As a
-/// share, and not as a span, it keeps a fleet as spread as its tokens' ends are, whenever the server comes back; a
-/// larger share would move more of the work to the moment of the recovery.
-const AHEAD_AGAIN_SHARE: u64 = 5;
+/// After an outage, early renewals come in the last quarter of what is left of each token's life. As a share, and not
+/// as a span, it keeps a fleet as spread as its tokens' ends are, whenever the server comes back: 1.15 times as dense.
+/// Half of what is left would be 1.4 times.
+const AHEAD_AGAIN_SHARE: u64 = 4;
 
 /// With less than this left, in ms, the next try is at the end of the token's life: one more before it gains nothing.
 const AHEAD_AGAIN_UNTIL: u64 = 10_000;
@@ -47,8 +47,8 @@ pub(super) fn ahead(stamp: &Stamp, now: Now) -> Option<u64> {
     Some(now.awake + left(stamp, now)?.saturating_sub(before_expiry))
 }
 
-/// When to try the early renewal again, in awake ms, if it failed or an outage held it up. Nothing needs it while the
-/// token works: it waits for nearly all of that time, and no client makes more than a few tries in it.
+/// When to try the early renewal after it failed, or after an outage, in awake ms. Nothing needs it while the token
+/// works: it waits for most of that time, and no client makes more than a few tries in it.
 pub(super) fn ahead_again(stamp: &Stamp, now: Now) -> Option<u64> {
     let left = left(stamp, now)?;
     let before_expiry = if left < AHEAD_AGAIN_UNTIL {
@@ -233,10 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn the_next_early_renewal_comes_in_the_last_fifth_of_what_is_left_and_never_after_expiry() {
+    fn the_next_early_renewal_comes_in_the_last_quarter_of_what_is_left_and_never_after_expiry() {
         for (left, random, pause) in [
             (500_000, 0, 500_000),
-            (500_000, u64::MAX, 400_000),
+            (500_000, u64::MAX, 375_000),
             (AHEAD_AGAIN_UNTIL - 1, u64::MAX, 9_999),
             (0, u64::MAX, 0),
         ] {
