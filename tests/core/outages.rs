@@ -326,8 +326,8 @@ async fn calls_keep_using_a_working_access_token_while_the_early_renewal_fails()
     assert_eq!(machine.server.counts().exchanged, 1);
 }
 
-/// Of 30 min, the first early renewal comes after 20 to 22.5 min, and leaves 7.5 to 10 min. The last fifth of those
-/// begins after 28 min.
+/// Of 30 min, the first early renewal comes after 20 to 22.5 min, and leaves 7.5 to 10 min. The last quarter of those
+/// begins after 27.5 min at the earliest.
 #[tokio::test]
 async fn after_a_failed_early_renewal_neither_served_calls_nor_try_now_bring_the_next_one_forward()
 {
@@ -477,7 +477,7 @@ async fn a_server_that_is_away_while_the_token_works_is_said_probed_for_and_foun
     assert_eq!(session.status().phase, Phase::Unreachable);
 
     machine.server.start_again();
-    machine.clock.pass(61 * SECOND).await;
+    machine.clock.pass(46 * SECOND).await;
     assert_eq!(
         session.status().phase,
         Phase::SignedIn,
@@ -485,6 +485,22 @@ async fn a_server_that_is_away_while_the_token_works_is_said_probed_for_and_foun
     );
     serve(&session).await;
     assert_eq!(machine.server.counts().renewals, 0);
+}
+
+#[tokio::test]
+async fn a_gateway_that_answers_calls_in_the_servers_place_means_that_the_server_is_away() {
+    for status in [502, 503, 504] {
+        let machine = Machine::start().await;
+        let session = served(&machine).await;
+        machine.server.on_call(Fault::html(status));
+
+        let reply = session.execute(query("people")).await.expect("handed on");
+
+        assert_eq!(reply.status, status);
+        let told = reach(&machine, &session, Phase::Unreachable).await;
+        assert_eq!(told.unreachable, Some(Unreachable::Server));
+        assert_eq!(machine.server.counts().renewals, 0);
+    }
 }
 
 #[tokio::test]

@@ -332,7 +332,9 @@ impl Session {
             }
             let reply = self.receive(response, call, &held).await?;
             if !verdict::refused(&*shared.config.protocol, reply.status, &reply.body) {
-                if shared.wants_served.load(Ordering::Relaxed) {
+                if verdict::is_gateways(reply.status, &reply.body) {
+                    self.tell(Message::Lost(held.stamp.credentials));
+                } else if shared.wants_served.load(Ordering::Relaxed) {
                     self.tell(Message::Served(held.stamp.credentials));
                 }
                 return Ok(reply);

@@ -129,6 +129,11 @@ pub(crate) fn refused(protocol: &dyn Protocol, status: u16, body: &[u8]) -> bool
     }
 }
 
+/// Whether something in front of the server answered a call because the server is away.
+pub(crate) fn is_gateways(status: u16, body: &[u8]) -> bool {
+    matches!(status, 502..=504) && Envelope::read(body).is_none()
+}
+
 fn fate_by_status(answer: &Answer) -> TokenFate {
     match answer.status {
         408 | 425 | 429 | 503 => TokenFate::NotUsed,
