@@ -139,7 +139,7 @@ impl Turn<'_> {
     /// Another process has renewed, and the vault does not show what it stored. The held refresh token is spent: it is
     /// not sent, and the vault is read again later.
     fn wait_for_vault(&mut self) {
-        let due = self.pause_for(None);
+        let due = self.pause_for_vault_or_lock();
         self.tell_unreachable(due, Unreachable::HeldByOtherProcess);
         self.pause(due, false);
     }
