@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use graphql_session::testing::query;
 use graphql_session::{Code, LockedReason, NotSaved, Phase, Storage};
+use serde_json::json;
 
+use crate::computer::Computer;
 use crate::desktop::{Bus, HOME, KeyringDaemon, home};
 use crate::fixture::{code, serve};
 use crate::{open, server, sign_in};
@@ -121,6 +123,36 @@ async fn role_never_unlocked() {
     assert_eq!(session.status().phase, Phase::Locked);
     assert!(session.status().locked.is_some());
     assert_eq!(code(session.execute(query("people")).await), Code::Locked);
+}
+
+#[test]
+fn an_entry_that_was_deleted_or_damaged_by_hand_is_a_clear_state_and_a_new_sign_in_mends_it() {
+    Bus::run("start::role_entry_changed_by_hand", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_entry_changed_by_hand() {
+    let Some(_) = home() else { return };
+    let _service = KeyringDaemon::start();
+    let computer = Computer::with_keyring(json!({})).await;
+    let signing_in = format!("sign_in {}", computer.server.address());
+    drop(computer.processes(1).await);
+    for damage in [
+        None,
+        Some(json!("no record")),
+        Some(json!({ "version": 99 })),
+    ] {
+        computer.store(damage).await;
+
+        let mut process = computer.process();
+        assert_eq!(process.ask("phase").await, "Locked");
+        assert_eq!(process.ask("call").await, "Locked");
+        assert_eq!(process.ask("noted ended").await, "0");
+        assert_eq!(process.ask(&signing_in).await, "ok");
+        assert_eq!(process.ask("quit").await, "Kept");
+        let mut restarted = computer.process();
+        assert_eq!(restarted.ask("call").await, "200");
+    }
 }
 
 #[test]

@@ -18,6 +18,18 @@ use crate::role::{APPLICATION, FOLDER, FileVault, KEYRING, MARK, NAME, SETTINGS}
 /// How long one answer of a process may take, in real time.
 pub(crate) const ANSWER: Duration = Duration::from_secs(20);
 
+/// Longer limits than people have, in ms, where a test names none: a process that stands still on a busy machine must not
+/// go on by itself before the test has seen it.
+fn patient(named: Value) -> Value {
+    let mut limits = json!({
+        "attemptMs": 20_000, "vaultReadMs": 20_000, "vaultWriteMs": 20_000, "callMs": 100_000, "quitMs": 15_000,
+    });
+    for (key, value) in named.as_object().expect("limits by name") {
+        limits[key] = value.clone();
+    }
+    limits
+}
+
 /// A server, and a folder and a vault for the processes.
 pub(crate) struct Computer {
     pub(crate) server: FaultServer,
@@ -28,37 +40,33 @@ pub(crate) struct Computer {
 }
 
 impl Computer {
-    /// With a file in place of the keyring, and the limits that people have.
+    /// With a file in place of the keyring, and [`patient`] limits.
     pub(crate) async fn start() -> Self {
-        Self::with_settings(json!({})).await
+        Self::with_limits(json!({})).await
     }
 
-    /// The same with other settings.
-    pub(crate) async fn with_settings(settings: Value) -> Self {
+    /// The same, with these limits in place of the patient ones.
+    pub(crate) async fn with_limits(limits: Value) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self {
             server: FaultServer::start(Arc::new(SystemClock::new())).await,
             vault: Arc::new(FileVault::in_folder(folder.path())),
             folder,
             has_keyring: false,
-            settings,
+            settings: json!({ "limits": patient(limits) }),
         }
     }
 
     /// With the keyring service of the bus that the test runs on, without an entry from an earlier computer.
-    pub(crate) async fn with_keyring(settings: Value) -> Self {
+    pub(crate) async fn with_keyring(limits: Value) -> Self {
         let vault = Arc::new(Keyring::new(format!("{APPLICATION}-debug")));
-        let clearing = vault.clone();
-        let cleared = tokio::task::spawn_blocking(move || clearing.remove(DEFAULT_ACCOUNT));
-        cleared
-            .await
-            .expect("no panic")
-            .expect("the keyring is open");
-        Self {
+        let computer = Self {
             vault,
             has_keyring: true,
-            ..Self::with_settings(settings).await
-        }
+            ..Self::with_limits(limits).await
+        };
+        computer.store(None).await;
+        computer
     }
 
     /// Starts a process.
@@ -105,12 +113,15 @@ impl Computer {
         serde_json::from_slice(&text).expect("never half a state file")
     }
 
-    /// Puts a record there, as another process would.
-    pub(crate) fn store(&self, record: &Value) {
-        let text = record.to_string().into();
-        self.vault
-            .write(DEFAULT_ACCOUNT, &text)
-            .expect("a file can be written");
+    /// Puts a record there, or takes it away, as another process or a person would.
+    pub(crate) async fn store(&self, record: Option<Value>) {
+        let vault = self.vault.clone();
+        let storing = tokio::task::spawn_blocking(move || match record {
+            Some(record) => vault.write(DEFAULT_ACCOUNT, &record.to_string().into()),
+            None => vault.remove(DEFAULT_ACCOUNT),
+        });
+        let stored = storing.await.expect("no panic");
+        stored.expect("the vault can be changed");
     }
 
     /// Whether a process holds the account's lock.

@@ -9,27 +9,28 @@ use crate::computer::{Computer, Process, noted_by_all};
 use crate::moments::{MOMENTS, Moment};
 
 /// Short limits, so that seconds are many of them. In ms.
-const ATTEMPT: u64 = 400;
-const WAITING: u64 = 800;
-const LOCK: u64 = 400;
-const VAULT: u64 = 250;
-const CALL: u64 = 2_000;
+const ATTEMPT: u64 = 1_000;
+const WAITING: u64 = 2_000;
+const LOCK: u64 = 500;
+const VAULT: u64 = 500;
+const CALL: u64 = LOCK + WAITING + 2 * VAULT;
 
-/// Frozen for this long: three times the longest limit (a whole call), six waiters' budgets, fifteen attempts or waits
-/// for the lock, and 24 limits of the vault.
+/// Frozen for this long: three times the longest limit (a whole call), five waiters' budgets, ten attempts, and 21
+/// waits for the lock or limits of the vault.
 const FROZEN: Duration = Duration::from_millis(3 * CALL);
 
-/// Frozen for this long where every moment has its turn: once the longest limit, five attempts or waits for the lock.
+/// Frozen for this long where every moment has its turn: once the longest limit, three attempts, seven waits for the
+/// lock.
 const FROZEN_SHORTLY: Duration = Duration::from_millis(CALL);
 
 /// Between two calls of a process that looks at a frozen one, so that this machine has time for others.
 const PACE: Duration = Duration::from_millis(20);
 
 fn short_limits() -> Value {
-    json!({ "limits": {
+    json!({
         "attemptMs": ATTEMPT, "waitingMs": WAITING, "lockMs": LOCK, "callMs": CALL,
         "vaultReadMs": VAULT, "vaultWriteMs": VAULT,
-    } })
+    })
 }
 
 /// Two processes: one to freeze, and one to look at.
@@ -41,7 +42,7 @@ async fn two(computer: &Computer) -> (Process, Process) {
 
 #[tokio::test]
 async fn while_the_process_that_renews_is_frozen_the_others_use_a_token_that_still_works() {
-    let computer = Computer::with_settings(short_limits()).await;
+    let computer = Computer::with_limits(short_limits()).await;
     let (mut frozen, mut other) = two(&computer).await;
     computer.server.on_call(Fault::access_refused());
     computer.server.on_every_renewal(Fault::Stall);
@@ -51,6 +52,7 @@ async fn while_the_process_that_renews_is_frozen_the_others_use_a_token_that_sti
         .wait_for(|counts| counts.renewals == 1)
         .await;
     frozen.freeze();
+    assert!(computer.is_locked());
 
     let since = Instant::now();
     while since.elapsed() < FROZEN {
@@ -58,7 +60,7 @@ async fn while_the_process_that_renews_is_frozen_the_others_use_a_token_that_sti
         assert_eq!(other.ask("phase").await, "SignedIn");
         tokio::time::sleep(PACE).await;
     }
-    assert_eq!(computer.server.counts().renewals, 1, "without the lock");
+    assert_eq!(other.ask("noted attempt_sent").await, "0");
 
     computer.server.behave();
     frozen.thaw();
@@ -69,7 +71,7 @@ async fn while_the_process_that_renews_is_frozen_the_others_use_a_token_that_sti
 
 #[tokio::test]
 async fn while_the_process_that_renews_is_frozen_the_others_fail_typed_and_in_time() {
-    let computer = Computer::with_settings(short_limits()).await;
+    let computer = Computer::with_limits(short_limits()).await;
     let (mut frozen, mut other) = two(&computer).await;
     computer.server.expire_access_tokens();
     computer.server.on_every_renewal(Fault::Stall);
@@ -79,9 +81,10 @@ async fn while_the_process_that_renews_is_frozen_the_others_fail_typed_and_in_ti
         .wait_for(|counts| counts.renewals == 1)
         .await;
     frozen.freeze();
+    assert!(computer.is_locked());
 
     fails_typed(&mut other, FROZEN).await;
-    assert_eq!(computer.server.counts().renewals, 1, "without the lock");
+    assert_eq!(other.ask("noted attempt_sent").await, "0");
 
     computer.server.behave();
     frozen.thaw();
@@ -99,16 +102,16 @@ async fn frozen_at_any_moment_of_its_renewal_a_process_keeps_the_others_out_and_
 }
 
 async fn frozen_at(moment: &'static Moment) {
-    let computer = Computer::with_settings(short_limits()).await;
+    let computer = Computer::with_limits(short_limits()).await;
     let (mut frozen, mut other) = two(&computer).await;
     computer.server.expire_access_tokens();
     let call = moment.reach(&computer, &mut frozen).await;
-    let sent = computer.server.counts().renewals;
     frozen.freeze();
+    assert!(computer.is_locked());
 
     fails_typed(&mut other, FROZEN_SHORTLY).await;
-    let counts = computer.server.counts();
-    assert_eq!(counts.renewals, sent, "without the lock: {}", moment.name);
+    let attempts = other.ask("noted attempt_sent").await;
+    assert_eq!(attempts, "0", "without the lock: {}", moment.name);
 
     computer.server.behave();
     let _ = frozen.tell("vault works");

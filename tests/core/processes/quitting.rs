@@ -44,7 +44,7 @@ async fn a_process_that_quits_during_a_renewal_stores_what_it_receives_and_ends(
 async fn a_process_that_quits_while_nothing_answers_says_so_and_ends_within_its_limit() {
     // The server before and after it has acted, and a vault that stands still with the mark and with the save.
     for stop in [None, Some("MarkBegins"), Some("SaveBegins")] {
-        let computer = Computer::with_settings(json!({ "limits": { "quitMs": QUIT } })).await;
+        let computer = Computer::with_limits(json!({ "quitMs": QUIT })).await;
         let mut process = computer.processes(1).await.remove(0);
         computer.server.expire_access_tokens();
         match stop {

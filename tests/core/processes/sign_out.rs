@@ -82,3 +82,24 @@ async fn a_process_that_learns_of_a_sign_out_late_leaves_the_entry_of_the_new_se
     assert_eq!(computer.stored().await, stored);
     assert_eq!(computer.server.counts().sign_ins, 2);
 }
+
+/// Its entry is still in the vault, and dead.
+#[tokio::test]
+async fn a_process_killed_during_a_sign_out_leaves_a_session_that_stays_dead() {
+    let computer = Computer::start().await;
+    let mut process = computer.processes(1).await.remove(0);
+    let halted = process.tell("halt ReadBegins");
+    assert_eq!(process.ask("sign_out").await, "SignedOut");
+    assert_eq!(process.answer(halted).await, "halted");
+    process.kill();
+    assert!(computer.stored().await.is_some());
+    let sent = computer.server.counts().calls;
+
+    let mut restarted = computer.process();
+
+    assert_eq!(restarted.ask("phase").await, "SignedOut");
+    assert_eq!(restarted.ask("call").await, "SignedOut");
+    assert_eq!(restarted.ask("quit").await, "Kept");
+    assert_eq!(computer.stored().await, None, "removed at the next start");
+    assert_eq!(computer.server.counts().calls, sent);
+}

@@ -1,10 +1,15 @@
 //! What becomes of a session whose process was killed at some [`Moment`].
 
+use std::time::{Duration, Instant};
+
 use graphql_session::testing::Counts;
 use serde_json::Value;
 
 use crate::computer::{Computer, Process};
 use crate::moments::Moment;
+
+/// Far below every limit that the one who waits could have sat out: an attempt 20 s, the lock 30 s.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// Who comes after the process that was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +46,10 @@ pub(crate) async fn die(computer: &Computer, moment: &Moment, survivor: Survivor
     }
     computer.server.behave();
     dying.kill();
+    let since = Instant::now();
     let answer = waiting.answer(call).await;
+    let took = since.elapsed();
+    assert!(took < AT_ONCE, "{}: after {took:?}", moment.name);
     assert!(["200", "SignedOut"].contains(&&*answer), "{answer}");
     waiting
 }

@@ -108,7 +108,7 @@ async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_leav
     newer["access"] = json!(issued.access);
     newer["refresh"] = json!(issued.refresh);
     newer["renewing_at"] = Value::Null;
-    computer.store(&newer);
+    computer.store(Some(newer.clone())).await;
 
     gate.open();
 
