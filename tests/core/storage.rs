@@ -308,6 +308,34 @@ async fn a_write_that_returns_long_after_its_limit_resurrects_nothing_that_was_s
     assert_eq!(session.status().phase, Phase::SignedOut);
 }
 
+/// The sign-out has given its own removal up by the time the late write lands.
+#[tokio::test]
+async fn a_write_that_returns_after_the_sign_outs_own_limit_leaves_no_entry_behind() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    let gate = Gate::new();
+    machine.server.on_renewal(Fault::hold(&gate));
+    let call = start_one(&session, query("people"));
+    machine.server.wait_for(|counts| counts.renewals == 1).await;
+    machine.vault.hold(VaultCall::Write);
+    gate.open();
+    machine.vault.wait_until_held(1).await;
+    let mut changes = session.changes();
+    let slow = Storage::NotSaved(NotSaved::KeyringSlow);
+    let given_up = changes.wait_for(|status| status.storage == slow);
+    let status = machine.clock.run_until(given_up).await;
+    drop(status.expect("the session lives"));
+    assert!(finish(vec![call]).await.remove(0).is_ok());
+
+    session.sign_out().await;
+    machine.clock.pass(MINUTE).await;
+    assert_eq!(noted(&session, "removed"), 1, "given up");
+    machine.vault.release(VaultCall::Write);
+    machine.clock.quiet().await;
+
+    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
+}
+
 #[tokio::test]
 async fn a_write_that_returns_long_after_its_limit_overwrites_nothing_newer() {
     let machine = Machine::start().await;

@@ -138,6 +138,15 @@ impl Computer {
         }
     }
 
+    /// Waits until nobody does.
+    pub(crate) async fn until_unlocked(&self) {
+        let until = Instant::now() + ANSWER;
+        while self.is_locked() {
+            assert!(Instant::now() < until, "the lock is kept for ever");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// The refresh tokens that were sent to be exchanged, in their order.
     pub(crate) fn refresh_tokens_sent(&self) -> Vec<String> {
         let token = |seen: &Seen| {

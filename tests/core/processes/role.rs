@@ -131,6 +131,7 @@ async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
                 },
             }
         },
+        ("close", _) => format!("{:?}", session.close().await),
         ("sign_out", _) => format!("{:?}", session.sign_out().await.phase),
         ("phase", _) => phase(&session.status()),
         ("storage", _) => storage(&session.status()),

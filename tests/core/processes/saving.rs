@@ -109,11 +109,12 @@ async fn a_save_that_comes_back_after_the_sign_out_resurrects_nothing() {
     assert_eq!(process.answer(call).await, "200");
     assert_eq!(process.ask("sign_out").await, "SignedOut");
 
-    // Its save comes back when nobody knows of it any more, just before it quits.
-    let _ = process.tell("go_on");
-    assert_eq!(process.ask("quit").await, "Kept");
-    assert!(process.ends().await.success());
+    // The removal is given up like the save; the lock is not.
+    assert_eq!(process.ask("close").await, "Kept");
+    assert!(computer.is_locked(), "while a write is under way");
 
+    let _ = process.tell("go_on");
+    computer.until_unlocked().await;
     assert_eq!(computer.stored().await, None);
     let mut restarted = computer.process();
     assert_eq!(restarted.ask("phase").await, "SignedOut");

@@ -24,7 +24,13 @@ impl Driver {
             Action::ReleaseLock => {
                 if let Some(guard) = self.lock.take() {
                     // A write that outlived its limit may still be under way: the lock outlives it.
-                    self.shared.keeper.after_outstanding(move || drop(guard));
+                    let shared = self.shared.clone();
+                    self.shared.keeper.let_go(guard, move |text| {
+                        let found = Credentials::from_text(text, shared.config.protocol.name());
+                        found.is_some_and(|(found, _)| {
+                            shared.files.ending_of(found.stamp.session).is_some()
+                        })
+                    });
                 }
             }
             Action::Reread => {

@@ -3,7 +3,7 @@
 //! A keyring call can block for minutes: a locked keyring with its prompt open does. On a thread of the blocking pool
 //! that would keep the process from exiting, so the thread is our own and detached. A time limit ends the waiting, not
 //! the call: the caller is told [`VaultError::Slow`], and the account's lock is handed to the thread, which lets go of
-//! it only after every outstanding write has returned ([`Keeper::after_outstanding`]).
+//! it only after every outstanding write has returned ([`Keeper::let_go`]).
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,15 +15,22 @@ use tokio::sync::oneshot;
 
 use super::{Vault, VaultError};
 use crate::clock::Clock;
+use crate::lock::LockGuard;
 
 type ReadReply = oneshot::Sender<Result<Option<SecretString>, VaultError>>;
 type WriteReply = oneshot::Sender<Result<(), VaultError>>;
+
+/// Whether a stored text belongs to a session that is over.
+type IsDead = Box<dyn Fn(&SecretString) -> bool + Send>;
 
 enum Job {
     Read(ReadReply),
     /// `None` removes the entry: a sign-out is a value like any other, so that it can overtake a waiting write.
     Write(Option<SecretString>, WriteReply),
-    Then(Box<dyn FnOnce() + Send>),
+    LetGo {
+        lock: LockGuard,
+        is_dead: IsDead,
+    },
 }
 
 #[derive(Default)]
@@ -85,15 +92,21 @@ impl Keeper {
         self.within(limit, answer).await
     }
 
-    /// Runs `then` after everything that is outstanding now: on the thread, or at once where nothing is.
-    pub(crate) fn after_outstanding(&self, then: impl FnOnce() + Send + 'static) {
+    /// Lets go of the lock: at once where nothing is outstanding, else on the thread, after everything that is. What a
+    /// late write left is looked at first: nobody else removes the entry of a session that ended meanwhile.
+    pub(crate) fn let_go(
+        &self,
+        lock: LockGuard,
+        is_dead: impl Fn(&SecretString) -> bool + Send + 'static,
+    ) {
         let queue = self.shared.queue();
         let idle = queue.jobs.is_empty() && !queue.running;
         drop(queue);
         if idle {
-            then();
+            drop(lock);
         } else {
-            self.enqueue(Job::Then(Box::new(then)));
+            let is_dead = Box::new(is_dead);
+            self.enqueue(Job::LetGo { lock, is_dead });
         }
     }
 
@@ -104,7 +117,7 @@ impl Keeper {
         if let Job::Write(text, reply) = job {
             let waiting = queue.jobs.iter_mut().find_map(|job| match job {
                 Job::Write(text, reply) => Some((text, reply)),
-                Job::Read(_) | Job::Then(_) => None,
+                Job::Read(_) | Job::LetGo { .. } => None,
             });
             match waiting {
                 Some(slot) => {
@@ -146,6 +159,8 @@ fn work(shared: &Shared, vault: &dyn Vault, account: &str) {
     fn guarded<T>(call: impl FnOnce() -> Result<T, VaultError>) -> Result<T, VaultError> {
         catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(VaultError::Failed))
     }
+    // Something was written that nobody waited for any more.
+    let mut wrote_late = false;
     loop {
         let mut queue = shared.queue();
         let job = loop {
@@ -179,9 +194,18 @@ fn work(shared: &Shared, vault: &dyn Vault, account: &str) {
                 });
                 // Before the reply: whoever hears it may let go of the lock at once.
                 shared.queue().running = false;
-                let _ = reply.send(written);
+                let is_late = reply.send(written).is_err();
+                wrote_late |= is_late && text.is_some() && written.is_ok();
             }
-            Job::Then(then) => then(),
+            Job::LetGo { lock, is_dead } => {
+                if std::mem::take(&mut wrote_late) {
+                    let _ = guarded(|| match vault.read(account)? {
+                        Some(text) if is_dead(&text) => vault.remove(account),
+                        _ => Ok(()),
+                    });
+                }
+                drop(lock);
+            }
         }
         shared.queue().running = false;
     }
