@@ -141,6 +141,12 @@ async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
                 .wait_for(|status| [phase(status), storage(status)].contains(&wanted.to_owned()));
             phase(&reached.await.expect("the session lives"))
         }
+        ("until_noted", what) => {
+            let mut changes = session.changes();
+            let noted = changes.wait_for(|_| fixture::noted(session, what) > 0);
+            drop(noted.await.expect("the session lives"));
+            "noted".into()
+        }
         ("ending", _) => {
             let ending = session.status().ending;
             ending.map_or("none".into(), |ending| format!("{:?}", ending.reason))

@@ -75,8 +75,12 @@ async fn a_process_that_learns_of_a_sign_out_late_leaves_the_entry_of_the_new_se
     assert!(stored.is_some());
 
     processes[1].thaw();
-    assert_eq!(processes[1].ask("until SignedIn").await, "SignedIn");
-    assert_eq!(processes[1].ask("served").await, "200");
+    assert_eq!(processes[1].ask("until_noted adopted").await, "noted");
+    assert_eq!(processes[1].ask("call").await, "200");
+
+    // It has looked whether there is something to remove.
+    assert_eq!(processes[1].ask("close").await, "Kept");
+    assert_eq!(processes[1].ask("noted removed").await, "1");
 
     assert_eq!(processes[1].ask("changed_vault").await, "0");
     assert_eq!(computer.stored().await, stored);
