@@ -144,9 +144,9 @@ pub struct Limits {
     pub attempt: Duration,
     /// How long a waiter waits for a renewal, counted from holding the lock. Default 25 s: two attempts and a pause.
     pub waiting: Duration,
-    /// Longest pause between two attempts while somebody needs a renewal. Default 30 s: with it, 99 of 100 people whose
-    /// token expired during an outage are served within 30 s of its end. Half of it doubles what they do to the server
-    /// at that moment (see `docs/fleet.md`). At most 10 min.
+    /// Longest pause between two attempts while somebody needs a renewal; probes of a server that is away are up to half
+    /// as long again apart. Default 30 s: with it, 99 of 100 people whose token expired during an outage are served
+    /// within 30 s of its end. Shorter pauses cost the server more at that moment (`docs/fleet.md`). At most 10 min.
     pub pause: Duration,
     /// How long to try for the lock that another process holds. Default 30 s: longer than that process's own attempts.
     pub lock: Duration,

@@ -28,7 +28,7 @@ mod perform;
 mod progress;
 
 use outcome::{locked_reason, not_saved};
-use pace::{Backoff, LostAnswer, PROBE_PAUSE, RefusalBucket};
+use pace::{Backoff, LostAnswer, RefusalBucket};
 
 /// How long to wait before an ambiguous rejection is asked for once more, in ms: an outage that hides behind one is
 /// mostly shorter (a database's failover takes seconds).

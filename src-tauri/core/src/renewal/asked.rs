@@ -122,7 +122,8 @@ impl Turn<'_> {
     }
 
     fn probe_later(&mut self, mut backoff: Backoff) {
-        let pause = backoff.next(self.now.random, PROBE_PAUSE);
+        let longest = pace::longest_probe_pause(self.rules.longest_pause);
+        let pause = backoff.next(self.now.random, longest);
         let due = Some(self.now.awake + pause);
         self.state.probe = Some(Probe { due, backoff });
     }

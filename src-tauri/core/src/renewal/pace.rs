@@ -7,10 +7,6 @@ use crate::credentials::Stamp;
 /// First step of the backoff, in ms.
 const BACKOFF_BASE: u64 = 1_000;
 
-/// Longest pause between two probes of a server that is away, in ms. With this, the probes of a fleet stay below the
-/// calls of the same people, one in 20 s. Twice as long, and people whose token expired unnoticed would wait too long.
-pub(super) const PROBE_PAUSE: u64 = 45_000;
-
 /// After an outage, early renewals come in the last quarter of what is left of each token's life. As a share, and not
 /// as a span, it keeps a fleet as spread as its tokens' ends are, whenever the server comes back: 1.15 times as dense.
 /// Half of what is left would be 1.4 times.
@@ -62,6 +58,13 @@ pub(super) fn ahead_again(stamp: &Stamp, now: Now) -> Option<u64> {
 /// What is left of the access token's life, in ms, while it works.
 fn left(stamp: &Stamp, now: Now) -> Option<u64> {
     u64::try_from(stamp.access_until? - now.server).ok()
+}
+
+/// Longest pause between two probes of a server that is away, in ms, by the longest pause of those who need a renewal:
+/// half as long again. With 45 s, the probes of a fleet stay below the calls of the same people, one in 20 s. With 60 s,
+/// one in a hundred of those whose token expired meanwhile would wait longer than 30 s.
+pub(super) fn longest_probe_pause(longest: u64) -> u64 {
+    longest + longest / 2
 }
 
 /// Exponential backoff with full jitter: after an outage, clients come back spread out and not in step.
