@@ -22,8 +22,9 @@ pub struct Ledger {
     entries: Vec<Entry>,
     pairs: Vec<Pair>,
     sessions: Vec<Arc<str>>,
-    /// The pair of each token text. Not shown by anything.
+    /// Where each token text stands in `texts`.
     numbers: Numbers,
+    texts: Vec<Text>,
     /// Where the attempts stand that are under way.
     under_way: Vec<usize>,
 }
@@ -75,6 +76,8 @@ pub struct Attempt {
     pub outcome: AttemptOutcome,
     /// What became of its answer.
     pub answer: AnswerFate,
+    /// When the server was done with it: the answer written, or the connection given up.
+    pub over_at: Option<Timestamp>,
 }
 
 /// A token that had been exchanged before.
@@ -132,7 +135,7 @@ pub enum Revocation {
 pub enum AnswerFate {
     /// Not sent yet.
     UnderWay,
-    /// Written whole. Whether anybody read it, only [`Pair::shown_at`] can tell.
+    /// Written whole. Whether anybody read it, only [`Ledger::newer_shown`] can tell.
     Written,
     /// Cut off, or replaced by something else.
     Lost,
@@ -145,10 +148,26 @@ pub struct Pair {
     pub session: SessionNumber,
     /// The pair that it was exchanged for; `None` from a sign-in.
     pub from: Option<PairNumber>,
+    /// Only its access token was handed out; the refresh token of [`from`](Self::from) stays good.
+    pub access_only: bool,
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// When the client first showed that it has it: a request came with one of its tokens.
-    pub shown_at: Option<Timestamp>,
+}
+
+/// One token text. Access tokens of one second can be the same text, as a real server's are.
+#[derive(Clone, Debug, Default)]
+struct Text {
+    pairs: Vec<PairNumber>,
+    /// When a request first came with it, and how many of the pairs there were then.
+    shown: Option<(Timestamp, usize)>,
+}
+
+impl Text {
+    /// The pairs of which the client had one before `at`.
+    fn shown_before(&self, at: Timestamp) -> Option<&[PairNumber]> {
+        let (shown_at, count) = self.shown?;
+        (shown_at < at).then(|| &self.pairs[..count])
+    }
 }
 
 /// Why the server rejected a session, where that is in order.
@@ -180,10 +199,10 @@ impl Ledger {
         self.pairs.get(number.checked_sub(1)?)
     }
 
-    /// The number of the pair that this token text belongs to. Access tokens of one second can have the same text: the
-    /// earliest pair is meant then.
+    /// The number of the pair that this token text belongs to; of several, the earliest.
     pub fn number_of(&self, token: &str) -> Option<PairNumber> {
-        self.numbers.0.get(token).copied()
+        let text = self.numbers.0.get(token)?;
+        self.texts[*text].pairs.first().copied()
     }
 
     /// The account's sessions, oldest first, each with the time of its sign-in.
@@ -223,15 +242,18 @@ impl Ledger {
         })
     }
 
-    /// The newest pair descending from `pair` that the client had shown before `at`.
+    /// A pair descending from `pair` that the client had shown before `at`, by a request with one of its tokens: it
+    /// held a newer refresh token. Where one text belongs to several pairs, all of them must be newer.
     pub fn newer_shown(&self, pair: PairNumber, at: Timestamp) -> Option<PairNumber> {
-        let was_shown = |number: PairNumber| {
-            let shown_at = self.pair(number).and_then(|pair| pair.shown_at);
-            shown_at.is_some_and(|shown_at| shown_at < at)
+        let is_newer = |number: &PairNumber| {
+            let access_only = self.pair(*number).is_some_and(|it| it.access_only);
+            *number != pair && !access_only && self.descends(*number, pair)
         };
-        (pair + 1..=self.pairs.len())
-            .rev()
-            .find(|number| self.descends(*number, pair) && was_shown(*number))
+        let mut shown = self.texts.iter().rev();
+        shown.find_map(|text| {
+            let pairs = text.shown_before(at)?;
+            pairs.last().copied().filter(|_| pairs.iter().all(is_newer))
+        })
     }
 
     /// Why this rejection is in order; `None` where it is not a rejection, or nothing explains it.
@@ -335,12 +357,16 @@ impl Ledger {
         self.pairs.push(Pair {
             session,
             from,
+            access_only: false,
             issued_at: at,
-            shown_at: None,
         });
         let number = self.pairs.len();
         for text in texts {
-            self.numbers.0.entry(text.into()).or_insert(number);
+            let at = *self.numbers.0.entry(text.into()).or_insert_with(|| {
+                self.texts.push(Text::default());
+                self.texts.len() - 1
+            });
+            self.texts[at].pairs.push(number);
         }
         if from.is_none() {
             self.about(number, at, Fact::SignedIn(number));
@@ -350,9 +376,9 @@ impl Ledger {
 
     /// A request came with this token.
     pub(super) fn shown(&mut self, token: &str, at: Timestamp) {
-        let number = self.number_of(token).and_then(|it| it.checked_sub(1));
-        if let Some(pair) = number.and_then(|number| self.pairs.get_mut(number)) {
-            pair.shown_at.get_or_insert(at);
+        if let Some(text) = self.numbers.0.get(token) {
+            let text = &mut self.texts[*text];
+            text.shown.get_or_insert((at, text.pairs.len()));
         }
     }
 
@@ -380,23 +406,31 @@ impl Ledger {
                 beside,
                 outcome: AttemptOutcome::Untouched,
                 answer: AnswerFate::UnderWay,
+                over_at: None,
             }),
         });
         self.entries.len() - 1
     }
 
-    /// What became of an attempt's answer.
-    pub(super) fn answered(&mut self, at: usize, fate: AnswerFate) {
-        self.under_way.retain(|it| *it != at);
-        if let Some(attempt) = self.attempt_mut(at) {
+    /// What becomes of an attempt's answer.
+    pub(super) fn answered(&mut self, attempt: usize, at: Timestamp, fate: AnswerFate) {
+        self.under_way.retain(|it| *it != attempt);
+        if let Some(attempt) = self.attempt_mut(attempt) {
             attempt.answer = fate;
+            attempt.over_at = Some(at);
         }
     }
 
     /// An attempt is over; whatever was not answered by now never is.
-    pub(super) fn over(&mut self, at: usize) {
-        if self.under_way.contains(&at) {
-            self.answered(at, AnswerFate::Lost);
+    pub(super) fn over(&mut self, attempt: usize, at: Timestamp) {
+        if self.under_way.contains(&attempt) {
+            self.answered(attempt, at, AnswerFate::Lost);
+        }
+    }
+
+    pub(super) fn hands_out_access_only(&mut self, number: PairNumber) {
+        if let Some(pair) = self.pairs.get_mut(number.saturating_sub(1)) {
+            pair.access_only = true;
         }
     }
 
@@ -427,9 +461,9 @@ impl Ledger {
     }
 }
 
-/// Token texts by pair; its Debug shows none.
+/// The token texts themselves; its Debug shows none.
 #[derive(Clone, Default)]
-struct Numbers(HashMap<Arc<str>, PairNumber>);
+struct Numbers(HashMap<Arc<str>, usize>);
 
 impl fmt::Debug for Numbers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -50,8 +50,9 @@ struct OneRenewal {
 
 impl Drop for OneRenewal {
     fn drop(&mut self) {
+        let at = self.server.now();
         let mut inside = self.server.inside();
-        inside.records.ledger.over(self.attempt);
+        inside.records.ledger.over(self.attempt, at);
         inside.renewals_now -= 1;
     }
 }
@@ -148,8 +149,9 @@ impl Asking<'_> {
     /// For the ledger: what became of the server's own answer.
     fn answered(&self, fate: AnswerFate) {
         if let Some(one) = &self.one {
+            let at = self.server.now();
             let ledger = &mut self.server.inside().records.ledger;
-            ledger.answered(one.attempt, fate);
+            ledger.answered(one.attempt, at, fate);
         }
     }
 

@@ -384,6 +384,7 @@ impl Records {
         let pair = self.pair(&email, now, Some(from));
         let number = self.ledger.number_of(&pair.refresh).unwrap_or_default();
         let outcome = if keeps {
+            self.ledger.hands_out_access_only(number);
             AttemptOutcome::Kept(number)
         } else {
             AttemptOutcome::Exchanged(number)
