@@ -41,6 +41,11 @@ const KEEP_LOCK_UP_TO: u64 = 250;
 const SAVE_AGAIN_AFTER: u64 = 1_000;
 const SAVE_AGAIN_AT_MOST: u64 = 30_000;
 
+/// How often the entry of a session that is over is removed again, in ms: like a save at first, and then rarely, because
+/// nobody waits for it and each try may open a prompt.
+const REMOVE_AGAIN_AFTER: u64 = 1_000;
+const REMOVE_AGAIN_AT_MOST: u64 = 600_000;
+
 /// How far the wall clock must outrun awake time between two events to count as a sleep, in ms. A clock that is set
 /// by hand looks the same; both effects (read again, count a lost answer as past its grace) are harmless then.
 const SLEEP_JUMP: i64 = 10_000;
@@ -106,6 +111,8 @@ pub struct State {
     /// everybody after an outage would be the next one.
     probe: Option<Probe>,
     agenda: Agenda,
+    /// An entry that could not be removed.
+    leftover: Option<Leftover>,
     /// The last moment at which waiters are told, in awake ms.
     budget_until: Option<u64>,
     /// When this round of renewal began, in wall ms: a failure that another process noted after it counts as ours.
@@ -137,6 +144,16 @@ struct Probe {
     /// When the next probe is due, in awake ms; none while one is under way.
     due: Option<u64>,
     backoff: Backoff,
+}
+
+/// The entry of a session that is over, which the vault would not remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Leftover {
+    session: Id,
+    /// Tries before.
+    tries: u32,
+    /// When to try again, in awake ms.
+    due: u64,
 }
 
 /// What is still to be done with the lock, in this order.
@@ -279,7 +296,7 @@ pub enum Event {
     Exchanged(Exchange),
     /// `Action::Save` is done.
     Saved(Result<(), SaveFailure>),
-    /// `Action::Remove` is done, or failed: the ended list keeps the entry dead.
+    /// `Action::Remove` is done, or failed: the ended list keeps the entry dead, and it is removed later.
     Removed(Result<(), VaultError>),
     /// Time passed; see [`State::next_wake`].
     Tick,
@@ -466,6 +483,7 @@ impl Default for State {
             unreachable: None,
             probe: None,
             agenda: Agenda::default(),
+            leftover: None,
             budget_until: None,
             round_began: 0,
             lost_answer: None,
@@ -500,7 +518,14 @@ impl State {
         let can_go_ahead = self.flight == Flight::Idle && self.unreachable.is_none();
         let ahead = self.ahead_at.filter(|_| can_go_ahead);
         let probe = self.probe.and_then(|probe| probe.due);
-        [due, budget, end, ahead, probe].into_iter().flatten().min()
+        let leftover = self
+            .leftover
+            .filter(|_| self.flight == Flight::Idle)
+            .map(|left| left.due);
+        [due, budget, end, ahead, probe, leftover]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// When the next attempt is due, in awake ms.

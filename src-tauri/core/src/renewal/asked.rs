@@ -185,6 +185,7 @@ impl Turn<'_> {
         }
         self.forget_renewal();
         // The entry is overwritten, not removed.
+        self.state.leftover = None;
         self.state.agenda = Agenda {
             sign_in: Some(stamp),
             ..Agenda::default()

@@ -333,7 +333,18 @@ impl Turn<'_> {
 
     pub(super) fn removed(&mut self, result: Result<(), VaultError>) {
         self.note(Note::Removed(result.is_ok()));
-        self.state.agenda.remove = None;
+        let session = self.state.agenda.remove.take();
+        let before = self.state.leftover.take();
+        self.state.leftover = session.filter(|_| result.is_err()).map(|session| {
+            let same = before.filter(|before| before.session == session);
+            let tries = same.map_or(0, |before| before.tries + 1);
+            let pause = REMOVE_AGAIN_AT_MOST.min(REMOVE_AGAIN_AFTER << tries.min(10));
+            Leftover {
+                session,
+                tries,
+                due: self.now.awake + pause,
+            }
+        });
         self.finish();
     }
 
@@ -369,6 +380,10 @@ impl Turn<'_> {
                 Some(held) => self.save(held, tries),
                 None => self.finish(),
             },
+            Flight::Idle if self.state.leftover.is_some_and(|left| left.due <= awake) => {
+                self.state.agenda.remove = self.state.leftover.map(|left| left.session);
+                self.proceed();
+            }
             // While the server is known to be away, an early renewal would only fail; see `reached`.
             Flight::Idle
                 if self.state.ahead_at.is_some_and(|at| at <= awake)
