@@ -159,7 +159,9 @@ impl Turn<'_> {
                 .last_failure
                 .filter(|failure| failure.credentials == held.credentials);
             if let Some(failure) = failure {
-                let just_tried = failure.at > self.state.round_began;
+                // One from the future was noted before the clock was set back, and says nothing about when.
+                let since = self.state.round_began + 1;
+                let just_tried = (since..=self.now.wall).contains(&failure.at);
                 let is_pausing = self.shares_pause(held, failure.next_at) && !self.state.insists;
                 if just_tried || is_pausing {
                     return self.share_failure(failure);
