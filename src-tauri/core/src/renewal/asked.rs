@@ -181,6 +181,9 @@ impl Turn<'_> {
             self.actions.push(ended);
         }
         if let Some(overtaken) = self.state.agenda.sign_in {
+            // Its save may be under way: what lands of it is dead.
+            let ended = Action::AppendEnded(overtaken.session, EndingReason::SignedOut);
+            self.actions.push(ended);
             self.actions.push(Action::Drop(overtaken.credentials));
         }
         self.forget_renewal();
