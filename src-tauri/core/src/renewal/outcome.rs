@@ -212,6 +212,9 @@ impl Turn<'_> {
             _ => LockedReason::KeyringLockedOrCleared,
         };
         self.state.standing = Standing::Locked(reason);
+        if let Some(file) = view.files.state.filter(|file| file.ended.is_none()) {
+            self.state.hidden = Some(file.stamp.session);
+        }
     }
 
     /// This flight is done; what else is on the agenda comes next, with the lock still held.

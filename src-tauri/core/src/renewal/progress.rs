@@ -104,16 +104,29 @@ impl Turn<'_> {
                     return self.adopt(stamp, unfinished);
                 }
             }
-        } else if let Standing::Locked(_) = self.state.standing {
+        } else if self.is_hidden(&view) {
             self.still_locked(view);
         }
         if let VaultView::DeadEntry(session) = view.vault {
             self.state.agenda.remove = Some(session);
         }
         if let Some(ambiguous) = confirming {
+            if self.is_spent(&view) {
+                return self.wait_for_vault();
+            }
             return self.confirm(ambiguous);
         }
         self.work_off(view);
+    }
+
+    /// Whether a session is stored, here for nobody to see: the one that was hidden at the start, or one that another
+    /// process has begun since.
+    fn is_hidden(&self, view: &View) -> bool {
+        let file = view.files.state;
+        let is_stored = file.is_some_and(|file| file.saved && file.ended.is_none());
+        let has_none = self.state.held.is_none() && self.state.agenda.sign_in.is_none();
+        matches!(self.state.standing, Standing::Locked(_))
+            || is_stored && has_none && !matches!(view.vault, VaultView::DeadEntry(_))
     }
 
     /// Nothing newer is stored: do what the agenda says.
@@ -123,10 +136,9 @@ impl Turn<'_> {
         } else if let Some(session) = self.state.agenda.remove {
             self.state.flight = Flight::Removing;
             self.actions.push(Action::Remove(session));
+        } else if self.wants_to_use_held() && self.is_spent(&view) {
+            self.wait_for_vault();
         } else if let (Some(held), Some(_)) = (self.state.held, self.state.agenda.renew) {
-            if view.hides_newer_than(&held) {
-                return self.wait_for_vault();
-            }
             self.consider_renewing(held, view.files);
         } else if let Some(held) = self.state.held.filter(|_| self.is_unsaved()) {
             self.save(held, 0);
@@ -136,8 +148,20 @@ impl Turn<'_> {
         }
     }
 
-    /// Another process has renewed, and the vault does not show what it stored. The held refresh token is spent: it is
-    /// not sent, and the vault is read again later.
+    /// Whether what the agenda asks for would send the held refresh token, or store it.
+    fn wants_to_use_held(&self) -> bool {
+        self.state.agenda.renew.is_some() || self.is_unsaved()
+    }
+
+    /// Whether another process has renewed, and the vault does not show what it stored. The held refresh token is spent
+    /// then: it is neither sent, nor written over the newer one, nor is its rejection believed.
+    fn is_spent(&self, view: &View) -> bool {
+        self.state
+            .held
+            .is_some_and(|held| view.hides_newer_than(&held))
+    }
+
+    /// The vault is read again later.
     fn wait_for_vault(&mut self) {
         let due = self.pause_for_vault_or_lock();
         self.tell_unreachable(due, Unreachable::HeldByOtherProcess);
