@@ -96,7 +96,13 @@ impl Turn<'_> {
                         self.state.lost_answer = unfinished.map(LostAnswer::at);
                     }
                 }
-                Some(ours) if !stamp.supersedes(&ours) => {}
+                Some(ours) if !stamp.supersedes(&ours) => {
+                    if self.state.agenda.sign_in.is_some() && ours.session != stamp.session {
+                        // Begun by a process of which this one has not heard yet, and about to be overwritten.
+                        let ended = Action::AppendEnded(stamp.session, EndingReason::SignedOut);
+                        self.actions.push(ended);
+                    }
+                }
                 _ => {
                     if self.state.agenda.sign_in.take().is_some() {
                         self.actions.push(Action::SignInDone);
