@@ -2,6 +2,7 @@
 //! link. Real processes, the real keyring and the log capture have their own.
 
 mod config;
+mod counterexamples;
 mod decisions;
 mod endings;
 mod fixture;

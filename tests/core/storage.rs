@@ -404,6 +404,7 @@ async fn a_vault_that_panics_is_a_vault_that_failed() {
     serve(&session).await;
 
     assert_eq!(session.status().phase, Phase::SignedIn);
+    machine.clock.pass(2 * SECOND).await;
     assert_eq!(session.status().storage, Storage::Saved);
 }
 

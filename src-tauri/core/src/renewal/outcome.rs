@@ -347,15 +347,6 @@ impl View {
             });
         (!left_alone).then_some(begun)
     }
-
-    /// Whether newer credentials than these were saved, and the vault does not show them just now.
-    pub(super) fn hides_newer_than(&self, held: &Stamp) -> bool {
-        let is_newer = self
-            .files
-            .state
-            .is_some_and(|file| file.saved && file.ended.is_none() && file.stamp.supersedes(held));
-        is_newer && !matches!(self.vault, VaultView::Entry { .. })
-    }
 }
 
 pub(super) fn not_saved(error: VaultError) -> NotSaved {

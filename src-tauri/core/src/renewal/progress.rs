@@ -86,7 +86,11 @@ impl Turn<'_> {
         };
         self.state.flight = Flight::Idle;
         self.state.agenda.look = std::mem::take(&mut self.state.agenda.look_again);
-        if let VaultView::Entry { stamp, .. } = view.vault {
+        // Signed out while this was being read: the view is older than that (I5).
+        let is_late = |stamp: Stamp| self.state.agenda.remove == Some(stamp.session);
+        if let VaultView::Entry { stamp, .. } = view.vault
+            && !is_late(stamp)
+        {
             let unfinished = view.unfinished_exchange(self.state.marked_at);
             let newest = self.state.agenda.sign_in.or(self.state.held);
             match newest {
@@ -145,7 +149,7 @@ impl Turn<'_> {
         } else if self.wants_to_use_held() && self.is_spent(&view) {
             self.wait_for_vault();
         } else if let (Some(held), Some(_)) = (self.state.held, self.state.agenda.renew) {
-            self.consider_renewing(held, view.files);
+            self.consider_renewing(held, view);
         } else if let Some(held) = self.state.held.filter(|_| self.is_unsaved()) {
             self.save(held, 0);
         } else {
@@ -159,12 +163,22 @@ impl Turn<'_> {
         self.state.agenda.renew.is_some() || self.is_unsaved()
     }
 
-    /// Whether another process has renewed, and the vault does not show what it stored. The held refresh token is spent
-    /// then: it is neither sent, nor written over the newer one, nor is its rejection believed.
+    /// Whether another process has renewed, and the vault does not show just now what it stored. The held refresh token
+    /// is spent then: it is neither sent, nor written over the newer one, nor is its rejection believed.
     fn is_spent(&self, view: &View) -> bool {
-        self.state
-            .held
-            .is_some_and(|held| view.hides_newer_than(&held))
+        let standing = view.files.state.filter(|file| file.ended.is_none());
+        let is_older = standing
+            .zip(self.state.held)
+            .is_some_and(|(file, held)| file.stamp.supersedes(&held));
+        let may_hide = match view.vault {
+            VaultView::Entry { .. } | VaultView::DeadEntry(_) => false,
+            // Only what was stored before can come back from there.
+            VaultView::Unavailable(VaultError::Missing) | VaultView::Empty | VaultView::Damaged => {
+                standing.is_some_and(|file| file.saved)
+            }
+            VaultView::Unavailable(_) => true,
+        };
+        is_older && may_hide
     }
 
     /// The vault is read again later.
@@ -179,8 +193,9 @@ impl Turn<'_> {
         self.actions.push(Action::Save(received));
     }
 
-    pub(super) fn consider_renewing(&mut self, held: Stamp, files: FileView) {
-        if let Some(file) = files
+    pub(super) fn consider_renewing(&mut self, held: Stamp, view: View) {
+        if let Some(file) = view
+            .files
             .state
             .filter(|file| file.stamp.credentials == held.credentials)
         {
@@ -210,6 +225,10 @@ impl Turn<'_> {
         }
         self.state.insists = false;
         self.state.flight = Flight::Marking;
+        if let VaultView::Unavailable(error) = view.vault {
+            // What could not be read may be newer, and is not written over.
+            return self.marked(Err(error));
+        }
         self.state.marked_at = Some(self.now.wall);
         self.actions.push(Action::Mark { at: self.now.wall });
     }
@@ -271,6 +290,8 @@ impl Turn<'_> {
         let ours = self.current_of_flight();
         if let Exchange::Renewed(received) = exchange {
             if ours.is_some_and(|held| held.session == received.session) {
+                // Before the save: whoever cannot read the vault after a crash must know that the old ones are spent.
+                self.write_state(received.credentials, false, None);
                 self.save(received, 0);
             } else {
                 // Signed out, or signed in anew, while it was on the wire (I5).
