@@ -96,6 +96,31 @@ async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_l
 }
 
 #[tokio::test]
+async fn a_process_with_a_locked_keyring_learns_that_another_ended_the_session_it_waits_for() {
+    let machine = Machine::start().await;
+    let first = served(&machine).await;
+    machine.vault.fail(VaultCall::Read, VaultError::Locked);
+    let second = machine.session(DEFAULT_ACCOUNT).await;
+    assert_eq!(second.status().phase, Phase::Locked);
+    machine.vault.work_again();
+    machine.server.revoke_sessions();
+    machine.server.expire_access_tokens();
+
+    let outcome = first.execute(query("people")).await;
+    assert_eq!(code(outcome), Code::SignedOut);
+    machine.clock.pass(2 * SECOND).await;
+
+    let status = second.status();
+    let reason = status.ending.map(|ending| ending.reason);
+    assert_eq!(
+        (status.phase, reason),
+        (Phase::Ended, Some(EndingReason::Rejected))
+    );
+    assert_eq!(second.retry_now().await.phase, Phase::Ended);
+    assert_eq!(code(second.execute(query("people")).await), Code::SignedOut);
+}
+
+#[tokio::test]
 async fn one_signs_out_and_the_other_learns_it_within_two_seconds_and_sends_nothing_more() {
     let machine = Machine::start().await;
     let (first, second) = two(&machine).await;

@@ -230,6 +230,9 @@ impl Turn<'_> {
         if let Some(reason) = files.ended {
             return self.follow_ending(reason);
         }
+        if self.hidden_is_over(files) {
+            return;
+        }
         let is_newer = files.state.is_some_and(|file| {
             file.ended.is_none()
                 && file.saved

@@ -205,7 +205,24 @@ impl Turn<'_> {
         self.proceed();
     }
 
+    /// The stored session that the vault does not show is over: another process ended it. Whether it did.
+    pub(super) fn hidden_is_over(&mut self, files: FileView) -> bool {
+        let ended = files.state.and_then(|file| file.ended);
+        let (Standing::Locked(_), Some((reason, at))) = (self.state.standing, ended) else {
+            return false;
+        };
+        self.state.hidden = None;
+        self.state.standing = match reason {
+            EndingReason::SignedOut => Standing::SignedOut,
+            _ => Standing::Ended { reason, at },
+        };
+        true
+    }
+
     pub(super) fn still_locked(&mut self, view: View) {
+        if self.hidden_is_over(view.files) {
+            return;
+        }
         let reason = match view.vault {
             VaultView::Unavailable(error) => locked_reason(error),
             VaultView::Damaged => LockedReason::KeyringFailed,
