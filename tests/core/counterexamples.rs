@@ -9,6 +9,7 @@ use graphql_session::{EndingReason, Id, Stamp, VaultError};
 const RULES: Rules = Rules {
     waiting: 25_000,
     grace: 60_000,
+    longest_pause: 30_000,
     end_after: None,
 };
 
