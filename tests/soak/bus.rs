@@ -1,0 +1,148 @@
+//! A private session bus, and on it a keyring service that can be killed, frozen and locked.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use crate::plan::KeyringTrouble;
+use crate::{FOLDER, ROLE};
+
+/// The keyring's own password.
+const KEYRING_PASSWORD: &str = "keyring password";
+
+/// Seconds in which the keyring service starts even on a busy machine; usually it takes a tenth of one.
+const START_LIMIT: &str = "30";
+
+/// A bus that starts nothing on demand: a killed keyring service stays away until the plan brings it back.
+const BUS_WITHOUT_SERVICES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:tmpdir=/tmp</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"#;
+
+/// Starts this program again as the conductor, on a bus and with a home of its own.
+pub(crate) fn conduct() -> ExitCode {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let runtime = home.path().join("run");
+    fs::create_dir(&runtime).expect("own folder");
+    fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).expect("own folder");
+    let bus = home.path().join("bus.conf");
+    fs::write(&bus, BUS_WITHOUT_SERVICES).expect("own folder");
+    let status = Command::new("dbus-run-session")
+        .arg("--config-file")
+        .arg(bus)
+        .arg("--")
+        .arg(std::env::current_exe().expect("this program has a file"))
+        .env(ROLE, "conductor")
+        .env(FOLDER, home.path())
+        .env("HOME", home.path())
+        .env("XDG_DATA_HOME", home.path().join("data"))
+        .env("XDG_RUNTIME_DIR", &runtime)
+        // Without a display a locked keyring fails at once instead of asking a person who is not there.
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .env_remove("DBUS_SESSION_BUS_ADDRESS")
+        .status();
+    match status.expect("dbus-run-session is installed").code() {
+        Some(0) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// The keyring service; ended when dropped.
+pub(crate) struct KeyringService(Child);
+
+impl KeyringService {
+    /// Starts it unlocked, as a log-in to the desktop does.
+    pub(crate) fn start() -> Self {
+        let mut child = Command::new("gnome-keyring-daemon")
+            .args(["--foreground", "--unlock", "--components=secrets"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("gnome-keyring-daemon is installed");
+        let mut input = child.stdin.take().expect("piped");
+        input
+            .write_all(KEYRING_PASSWORD.as_bytes())
+            .expect("it reads its password");
+        drop(input);
+        let waiting = [
+            "wait",
+            "--session",
+            "--timeout",
+            START_LIMIT,
+            "org.freedesktop.secrets",
+        ];
+        let is_there = Command::new("gdbus").args(waiting).status();
+        assert!(
+            is_there.expect("gdbus is installed").success(),
+            "the keyring service did not start"
+        );
+        Self(child)
+    }
+
+    pub(crate) fn suffer(&mut self, trouble: KeyringTrouble) {
+        match trouble {
+            KeyringTrouble::Killed => {
+                let _ = self.0.kill();
+                let _ = self.0.wait();
+            }
+            KeyringTrouble::Frozen => signal(&self.0, "-STOP"),
+            KeyringTrouble::Locked => {
+                let lock = [
+                    "call",
+                    "--session",
+                    "--timeout",
+                    START_LIMIT,
+                    "--dest",
+                    "org.freedesktop.secrets",
+                    "--object-path",
+                    "/org/freedesktop/secrets",
+                    "--method",
+                    "org.freedesktop.Secret.Service.Lock",
+                    "['/org/freedesktop/secrets/collection/login']",
+                ];
+                let locked = Command::new("gdbus")
+                    .args(lock)
+                    .stdout(Stdio::null())
+                    .status();
+                assert!(locked.expect("gdbus is installed").success());
+            }
+        }
+    }
+
+    /// What was frozen goes on; what was killed or locked is started anew and unlocked.
+    pub(crate) fn recover(&mut self, trouble: KeyringTrouble) {
+        match trouble {
+            KeyringTrouble::Frozen => signal(&self.0, "-CONT"),
+            KeyringTrouble::Killed | KeyringTrouble::Locked => {
+                self.suffer(KeyringTrouble::Killed);
+                *self = Self::start();
+            }
+        }
+    }
+}
+
+impl Drop for KeyringService {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Sends a signal, by name, to a process of our own.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args([name, &pid]).status();
+    assert!(sent.expect("kill is there").success(), "{name} to {pid}");
+}

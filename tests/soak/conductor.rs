@@ -1,0 +1,531 @@
+//! Performs the plan, listens to the processes, and checks.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use graphql_session::testing::{FaultServer, PASSWORD};
+use graphql_session::{Keyring, SystemClock, Vault};
+use secrecy::ExposeSecret;
+use tokio::sync::mpsc;
+
+use crate::bus::KeyringService;
+use crate::calls::Calls;
+use crate::endings::{Endings, Violation, email};
+use crate::plan::{ACCOUNTS, Injection, KeyringTrouble, Kind, PROCESSES, Plan};
+use crate::report::{self, Tally};
+use crate::stage::{Said, Stage, account_name};
+use crate::{GRACE, limits, process};
+
+/// How long access tokens last: some ten renewals a minute and account, besides the injected expiries.
+const ACCESS_LIFETIME: Duration = Duration::from_secs(6);
+
+/// Minutes of a run, unless `MINUTES` says otherwise.
+const MINUTES: u64 = 60;
+
+/// How often everything is checked.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// In a calm every process recovers within this time: the longest pause between two attempts is 30 s.
+const CALM: Duration = Duration::from_secs(75);
+
+/// How often a calm asks again.
+const ASK_AGAIN: Duration = Duration::from_millis(300);
+
+/// What is undone later.
+enum Undo {
+    Restart(usize),
+    Thaw(usize),
+    Keyring(KeyringTrouble),
+    ServerBack,
+    Behave,
+}
+
+/// Somebody signs in or out.
+struct Leaving {
+    account: usize,
+    place: usize,
+    is_sign_in: bool,
+}
+
+struct Soak {
+    seed: u64,
+    began: Instant,
+    server: FaultServer,
+    keyring: KeyringService,
+    vault: Keyring,
+    stage: Stage,
+    said: mpsc::UnboundedReceiver<Said>,
+    calls: Calls,
+    endings: Endings,
+    tally: Tally,
+    undo: Vec<(Instant, Undo)>,
+    leaving: HashMap<u64, Leaving>,
+    /// In a calm: the last outcome of each process's call.
+    heard: HashMap<usize, String>,
+    /// In a calm: calls that ask.
+    asking: HashMap<u64, usize>,
+    next_check: Instant,
+    next_line: Duration,
+    closing: bool,
+}
+
+/// The whole run. `SEED` repeats a plan; `MINUTES` is how long.
+pub(crate) async fn run(folder: &Path) -> ExitCode {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    let seed = number("SEED").unwrap_or_else(|| rand::random_range(1..1_000_000));
+    let minutes = number("MINUTES").unwrap_or(MINUTES);
+    println!(
+        "Soak: seed {seed}, {minutes} min, {ACCOUNTS} accounts with {PROCESSES} processes each. SEED={seed} repeats the plan."
+    );
+    let mut soak = Soak::start(folder, seed).await;
+    match soak.play(Duration::from_secs(60 * minutes)).await {
+        Ok(()) => {
+            let Soak {
+                tally,
+                calls,
+                endings,
+                server,
+                ..
+            } = &soak;
+            report::table(seed, soak.began.elapsed(), tally, calls, endings, server);
+            ExitCode::SUCCESS
+        }
+        Err(violation) => {
+            report::violation(seed, &violation, &soak.stage, &soak.server);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Soak {
+    async fn start(folder: &Path, seed: u64) -> Self {
+        let server = FaultServer::start(Arc::new(SystemClock::new())).await;
+        server.keeps_requests(false);
+        server.grace(Some(GRACE));
+        server.access_tokens_last(ACCESS_LIFETIME);
+        for account in 0..ACCOUNTS {
+            server.add_person(&email(account), PASSWORD);
+        }
+        let keyring = KeyringService::start();
+        let (mut stage, said) = Stage::new(folder);
+        for place in 0..stage.places.len() {
+            stage.start(place);
+        }
+        Self {
+            seed,
+            began: Instant::now(),
+            server,
+            keyring,
+            vault: Keyring::new(process::service()),
+            stage,
+            said,
+            calls: Calls::default(),
+            endings: Endings::new(folder),
+            tally: Tally::default(),
+            undo: Vec::new(),
+            leaving: HashMap::new(),
+            heard: HashMap::new(),
+            asking: HashMap::new(),
+            next_check: Instant::now(),
+            next_line: Duration::from_secs(60),
+            closing: false,
+        }
+    }
+
+    async fn play(&mut self, length: Duration) -> Result<(), Violation> {
+        let mut plan = Plan::new(self.seed);
+        self.calm(&mut plan).await?;
+        while self.began.elapsed() < length {
+            for (pause, injection) in plan.round() {
+                self.attend(Instant::now() + pause).await?;
+                self.inject(injection).await;
+                if self.began.elapsed() >= length {
+                    break;
+                }
+            }
+            self.calm(&mut plan).await?;
+        }
+        self.close().await
+    }
+
+    // ── The plan ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async fn inject(&mut self, injection: Injection) {
+        let name = match &injection {
+            Injection::Calls { .. } => "calls and bursts",
+            Injection::Expire { .. } => "access tokens expired",
+            Injection::Renewals(_) => "renewals that go wrong",
+            Injection::Call(_) => "calls that go wrong",
+            Injection::SignInStep(_) => "sign-ins that go wrong",
+            Injection::Outage { .. } => "outages",
+            Injection::ServerAway { .. } => "server stopped",
+            Injection::Revoke { .. } => "revocations",
+            Injection::SignOut { .. } => "sign-outs",
+            Injection::SignIn { .. } => "sign-ins, where nobody is signed in",
+            Injection::Kill { .. } => "processes killed",
+            Injection::Freeze { .. } => "processes frozen",
+            Injection::Keyring { trouble, .. } => match trouble {
+                KeyringTrouble::Killed => "keyring killed",
+                KeyringTrouble::Frozen => "keyring frozen",
+                KeyringTrouble::Locked => "keyring locked",
+            },
+        };
+        *self.tally.injected.entry(name).or_default() += 1;
+        match injection {
+            Injection::Calls {
+                process,
+                count,
+                kind,
+            } => {
+                for _ in 0..count {
+                    self.call(process, kind);
+                }
+            }
+            Injection::Expire { account } => self.server.expire_access_tokens_of(&email(account)),
+            Injection::Renewals(mishaps) => {
+                for mishap in mishaps {
+                    self.server.on_renewal(mishap.fault());
+                }
+            }
+            Injection::Call(mishap) => self.server.on_call(mishap.fault()),
+            Injection::SignInStep(mishap) => self.server.on_sign_in(mishap.fault()),
+            Injection::Outage { mishap, calls, ms } => {
+                self.server.on_every_renewal(mishap.fault());
+                if calls {
+                    self.server.on_every_call(mishap.fault());
+                }
+                self.later(ms, Undo::Behave);
+            }
+            Injection::ServerAway { ms } => {
+                self.server.stop().await;
+                self.later(ms, Undo::ServerBack);
+            }
+            Injection::Revoke { account } => self.server.revoke_sessions_of(&email(account)),
+            Injection::SignOut { process } => self.leave(process, false),
+            Injection::SignIn { process, anew } => {
+                let account = self.stage.places[process].account;
+                if anew || !self.endings.has_session(account) {
+                    self.leave(process, true);
+                }
+            }
+            Injection::Kill { process, ms } => self.kill(process, ms),
+            Injection::Freeze { process, ms } => {
+                self.stage.freeze(process, true);
+                self.later(ms, Undo::Thaw(process));
+            }
+            Injection::Keyring { trouble, ms } => {
+                let is_troubled = |(_, undo): &(Instant, Undo)| matches!(undo, Undo::Keyring(_));
+                if !self.undo.iter().any(is_troubled) {
+                    self.keyring.suffer(trouble);
+                    self.later(ms, Undo::Keyring(trouble));
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, place: usize, kind: Kind) -> Option<u64> {
+        if !self.stage.is_alive(place) {
+            return None;
+        }
+        let incarnation = self.stage.places[place].incarnation;
+        let is_mutation = matches!(kind, Kind::Mutation);
+        let call = self.calls.begin(place, incarnation, is_mutation);
+        let command = match kind {
+            Kind::Query => format!("query {call}"),
+            Kind::Mutation => format!("mutate {call}"),
+            Kind::Leaving(ms) => format!("leave {call} {ms}"),
+        };
+        self.stage.tell(place, &command);
+        Some(call)
+    }
+
+    /// Signs out, or in; one sign-in of an account at a time.
+    fn leave(&mut self, place: usize, is_sign_in: bool) {
+        let account = self.stage.places[place].account;
+        let is_busy = |it: &Leaving| it.account == account && it.is_sign_in;
+        if !self.stage.is_alive(place) || is_sign_in && self.leaving.values().any(is_busy) {
+            return;
+        }
+        self.endings.look();
+        let incarnation = self.stage.places[place].incarnation;
+        let request = self.calls.begin(place, incarnation, false);
+        self.endings.leaving(account, request);
+        let leaving = Leaving {
+            account,
+            place,
+            is_sign_in,
+        };
+        self.leaving.insert(request, leaving);
+        let command = if is_sign_in {
+            let (address, email) = (self.server.address(), email(account));
+            format!("sign_in {request} {address} {email}")
+        } else {
+            format!("sign_out {request}")
+        };
+        self.stage.tell(place, &command);
+    }
+
+    fn kill(&mut self, place: usize, ms: u64) {
+        if !self.stage.is_alive(place) {
+            return;
+        }
+        let (account, incarnation) = {
+            let place = &self.stage.places[place];
+            (place.account, place.incarnation)
+        };
+        self.stage.kill(place);
+        self.endings.killed(account);
+        self.calls.die(place, incarnation);
+        self.asking.retain(|_, asked| *asked != place);
+        let endings = &mut self.endings;
+        self.leaving.retain(|request, leaving| {
+            if leaving.place == place {
+                endings.left(account, *request);
+            }
+            leaving.place != place
+        });
+        self.later(ms, Undo::Restart(place));
+    }
+
+    fn later(&mut self, ms: u64, undo: Undo) {
+        let due = Instant::now() + Duration::from_millis(ms);
+        self.undo.push((due, undo));
+    }
+
+    fn perform(&mut self, undo: &Undo) {
+        match undo {
+            Undo::Restart(place) if !self.stage.is_alive(*place) => self.stage.start(*place),
+            Undo::Restart(_) => {}
+            Undo::Thaw(place) => {
+                self.stage.freeze(*place, false);
+                self.calls.thawed(*place);
+            }
+            Undo::Keyring(trouble) => self.keyring.recover(*trouble),
+            Undo::ServerBack => self.server.start_again(),
+            Undo::Behave => self.server.behave(),
+        }
+    }
+
+    // ── Listening ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Listens until then, undoes what is due, and checks.
+    async fn attend(&mut self, until: Instant) -> Result<(), Violation> {
+        loop {
+            let now = Instant::now();
+            while let Some(at) = self.undo.iter().position(|(due, _)| *due <= now) {
+                let (_, undo) = self.undo.swap_remove(at);
+                self.perform(&undo);
+            }
+            if now >= self.next_check {
+                self.check()?;
+                self.next_check = Instant::now() + CHECK;
+            }
+            if now >= until {
+                return Ok(());
+            }
+            let undo = self.undo.iter().map(|(due, _)| *due).min();
+            let wake = until.min(self.next_check).min(undo.unwrap_or(until));
+            tokio::select! {
+                said = self.said.recv() => {
+                    if let Some(said) = said {
+                        self.hear(&said)?;
+                    }
+                }
+                () = tokio::time::sleep_until(wake.into()) => {}
+            }
+        }
+    }
+
+    fn hear(&mut self, said: &Said) -> Result<(), Violation> {
+        self.stage.remember(said);
+        let account = self.stage.places[said.place].account;
+        let violation = |what: String| Violation {
+            account: Some(account),
+            what,
+        };
+        let is_present = self.stage.places[said.place].incarnation == said.incarnation
+            && self.stage.is_alive(said.place);
+        let words: Vec<_> = said.line.split(' ').collect();
+        match words[..] {
+            ["noted", what, ..] => *self.tally.noted.entry(what.to_owned()).or_default() += 1,
+            ["gone"] if is_present && !self.closing => {
+                return Err(violation(format!("process {} died by itself", said.place)));
+            }
+            // What a killed process said last comes late: its calls are counted as dead already.
+            _ if !is_present => {}
+            ["settled", call, outcome, ms] => {
+                let (call, ms) = (number(call), u128::from(number(ms)));
+                if let Some(place) = self.asking.remove(&call) {
+                    self.heard.insert(place, outcome.to_owned());
+                }
+                let settled = self.calls.settle(call, outcome, ms, &self.server);
+                settled.map_err(violation)?;
+            }
+            ["signed_in" | "signed_out", request, ..] => {
+                let request = number(request);
+                self.endings.left(account, request);
+                self.leaving.remove(&request);
+                let outcome = words[..].join(":");
+                let word = outcome.split(':').nth(2).unwrap_or("done");
+                let kind = format!("{} {word}", words[0]);
+                let settled = self.calls.settle(request, &kind, 0, &self.server);
+                settled.map_err(violation)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), Violation> {
+        let ledger = self.server.ledger();
+        self.endings.check(&ledger)?;
+        let places = &self.stage.places;
+        let checked = self
+            .calls
+            .check(limits().call, |place| places[place].frozen, &self.server);
+        checked.map_err(|what| Violation {
+            account: None,
+            what,
+        })?;
+        if self.began.elapsed() >= self.next_line {
+            self.next_line += Duration::from_secs(60);
+            report::progress(
+                self.began.elapsed(),
+                &self.tally,
+                &self.calls,
+                &self.endings,
+                &ledger,
+            );
+        }
+        Ok(())
+    }
+
+    // ── The calm between two rounds ─────────────────────────────────────────────────────────────────────────────
+
+    /// Everything works again: every process must recover, and whoever is signed out signs in.
+    async fn calm(&mut self, plan: &mut Plan) -> Result<(), Violation> {
+        self.server.behave();
+        let undo = std::mem::take(&mut self.undo);
+        for (_, undo) in &undo {
+            self.perform(undo);
+        }
+        let until = Instant::now() + CALM;
+        for account in 0..ACCOUNTS {
+            let has_session = self.recover(account, until).await?;
+            if !has_session {
+                self.sign_in(account, plan, until).await?;
+                self.recover(account, until).await?;
+            }
+        }
+        self.tally.calms += 1;
+        Ok(())
+    }
+
+    /// Every process of the account serves a call and the keyring holds what the state file says; or nobody is signed
+    /// in, and every process says so.
+    async fn recover(&mut self, account: usize, until: Instant) -> Result<bool, Violation> {
+        let places = Stage::of_account(account);
+        for place in places.clone() {
+            self.heard.remove(&place);
+        }
+        loop {
+            for place in places.clone() {
+                let is_asked = self.asking.values().any(|asked| *asked == place);
+                let is_served = self.heard.get(&place).is_some_and(|word| word == "served");
+                if !is_asked && !is_served {
+                    self.stage.tell(place, "retry");
+                    if let Some(call) = self.call(place, Kind::Query) {
+                        self.asking.insert(call, place);
+                    }
+                }
+            }
+            self.attend(Instant::now() + ASK_AGAIN).await?;
+            let is_busy = self.leaving.values().any(|it| it.account == account);
+            let all = |word: &str| {
+                let mut words = places.clone().map(|place| self.heard.get(&place));
+                words.all(|heard| heard.is_some_and(|heard| heard == word))
+            };
+            let (served, signed_out) = (all("served"), all("SignedOut"));
+            if served && !is_busy && self.is_stored(account) {
+                return Ok(true);
+            }
+            if signed_out && !is_busy && !self.endings.has_session(account) {
+                return Ok(false);
+            }
+            if Instant::now() > until {
+                let is_stored = self.is_stored(account);
+                let heard: Vec<_> = places.map(|place| self.heard.get(&place)).collect();
+                return Err(Violation {
+                    account: Some(account),
+                    what: format!(
+                        "not every process recovered within {CALM:?}: {heard:?}, stored as the state file says: {is_stored}"
+                    ),
+                });
+            }
+        }
+    }
+
+    /// Whether the keyring holds the credentials that the state file calls saved.
+    fn is_stored(&mut self, account: usize) -> bool {
+        let Some(saved) = self.endings.saved(account) else {
+            return false;
+        };
+        let stored = self.vault.read(&account_name(account)).ok().flatten();
+        stored.is_some_and(|text| {
+            let record = serde_json::from_str::<serde_json::Value>(text.expose_secret());
+            record.is_ok_and(|record| record["credentials"] == saved.as_str())
+        })
+    }
+
+    async fn sign_in(
+        &mut self,
+        account: usize,
+        plan: &mut Plan,
+        until: Instant,
+    ) -> Result<(), Violation> {
+        while !self.endings.has_session(account) {
+            let is_busy = self.leaving.values().any(|it| it.account == account);
+            if !is_busy {
+                let place = plan.anybody(account);
+                self.leave(place, true);
+            }
+            self.attend(Instant::now() + ASK_AGAIN).await?;
+            if Instant::now() > until {
+                return Err(Violation {
+                    account: Some(account),
+                    what: format!("nobody could sign in within {CALM:?}"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends every process in order; every call has settled.
+    async fn close(&mut self) -> Result<(), Violation> {
+        self.attend(Instant::now() + CHECK).await?;
+        self.closing = true;
+        for place in 0..self.stage.places.len() {
+            self.stage.tell(place, "close");
+        }
+        let until = Instant::now() + limits().call;
+        while self.calls.open() > 0 && Instant::now() < until {
+            self.attend(Instant::now() + ASK_AGAIN).await?;
+        }
+        self.check()?;
+        self.endings.check_all_judged()?;
+        match self.calls.open() {
+            0 => Ok(()),
+            open => Err(Violation {
+                account: None,
+                what: format!("{open} calls never settled"),
+            }),
+        }
+    }
+}
+
+fn number(word: &str) -> u64 {
+    word.parse().expect("processes say numbers where they must")
+}

@@ -1,0 +1,85 @@
+//! An hour of random faults over real processes, sockets and a real keyring; every ending is checked against the
+//! server's ledger, account by account. `make soak`, or `MINUTES=2 SEED=7 make soak`.
+//!
+//! One program in three roles: it starts itself on a session bus of its own, there it conducts (server, keyring
+//! service, plan, checks), and each process of the application is this program once more.
+//!
+//! Not here, because one machine cannot do it to itself: sleep and jumps of the clock. The property test has those.
+
+#[cfg(target_os = "linux")]
+mod bus;
+#[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
+mod conductor;
+#[cfg(target_os = "linux")]
+mod endings;
+#[cfg(target_os = "linux")]
+mod plan;
+#[cfg(target_os = "linux")]
+mod process;
+#[cfg(target_os = "linux")]
+mod report;
+#[cfg(target_os = "linux")]
+mod stage;
+
+/// Which role this process has; absent where a person starts the program.
+#[cfg(target_os = "linux")]
+const ROLE: &str = "SESSION_SOAK_ROLE";
+
+/// The folder of the run.
+#[cfg(target_os = "linux")]
+const FOLDER: &str = "SESSION_SOAK_FOLDER";
+
+/// The account of a process.
+#[cfg(target_os = "linux")]
+const ACCOUNT: &str = "SESSION_SOAK_ACCOUNT";
+
+/// How long the server takes a used refresh token again, and what the processes know of it. Twenty has 60 s; the soak
+/// wants to see what comes after it, often.
+#[cfg(target_os = "linux")]
+const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A fifth of the defaults, so that an hour holds thousands of renewals and every limit is met.
+#[cfg(target_os = "linux")]
+fn limits() -> graphql_session::Limits {
+    use std::time::Duration;
+    graphql_session::Limits {
+        attempt: Duration::from_secs(2),
+        waiting: Duration::from_secs(5),
+        lock: Duration::from_secs(6),
+        vault_read: Duration::from_secs(1),
+        vault_write: Duration::from_millis(1_500),
+        call: Duration::from_secs(15),
+        ..graphql_session::Limits::default()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    let role = std::env::var(ROLE).unwrap_or_default();
+    let folder = std::env::var_os(FOLDER).map(std::path::PathBuf::from);
+    match (role.as_str(), folder) {
+        ("process", Some(folder)) => {
+            let account = std::env::var(ACCOUNT).expect("the conductor names it");
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            running(runtime).block_on(process::run(&folder, &account));
+            std::process::ExitCode::SUCCESS
+        }
+        ("conductor", Some(folder)) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread();
+            running(runtime).block_on(conductor::run(&folder))
+        }
+        _ => bus::conduct(),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn running(mut builder: tokio::runtime::Builder) -> tokio::runtime::Runtime {
+    builder.enable_all().build().expect("a runtime")
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("The soak needs Linux: it starts a session bus and a keyring service of its own.");
+}

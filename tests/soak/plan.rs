@@ -1,0 +1,301 @@
+//! What happens when: drawn from the seed alone, so that `SEED=…` repeats it. How the processes take it depends on the
+//! machine, and is not repeated.
+
+use std::time::Duration;
+
+use graphql_session::testing::Fault;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// Accounts on the machine, each with a person of its own at the server.
+pub(crate) const ACCOUNTS: usize = 4;
+
+/// Processes per account.
+pub(crate) const PROCESSES: usize = 3;
+
+/// Mean pause between two steps, in ms: some twenty calls a second, which two cores carry.
+const PAUSE: u64 = 40;
+
+/// Steps per round; a round is followed by a calm.
+const ROUND: usize = 750;
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+pub(crate) enum Injection {
+    /// Calls in one process, all at once.
+    Calls {
+        process: usize,
+        count: usize,
+        kind: Kind,
+    },
+    /// The server refuses the account's access tokens from now on.
+    Expire {
+        account: usize,
+    },
+    /// The next renewals go wrong like these.
+    Renewals(Vec<Mishap>),
+    /// The next call goes wrong like this.
+    Call(Mishap),
+    /// The next step of a sign-in goes wrong like this.
+    SignInStep(Mishap),
+    /// Every renewal, or every renewal and every call, goes wrong for so many ms.
+    Outage {
+        mishap: Mishap,
+        calls: bool,
+        ms: u64,
+    },
+    /// The server is not there for so many ms.
+    ServerAway {
+        ms: u64,
+    },
+    /// The server revokes the account's tokens.
+    Revoke {
+        account: usize,
+    },
+    SignOut {
+        process: usize,
+    },
+    /// Where nobody is signed in; `anew`: in any case.
+    SignIn {
+        process: usize,
+        anew: bool,
+    },
+    /// `kill -9`; started again after so many ms.
+    Kill {
+        process: usize,
+        ms: u64,
+    },
+    /// Stopped, and let go on after so many ms.
+    Freeze {
+        process: usize,
+        ms: u64,
+    },
+    /// Something happens to the keyring service, for so many ms.
+    Keyring {
+        trouble: KeyringTrouble,
+        ms: u64,
+    },
+}
+
+/// What kind of call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Query,
+    Mutation,
+    /// A query whose window goes away after so many ms.
+    Leaving(u64),
+}
+
+/// What happens to the keyring service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyringTrouble {
+    Killed,
+    Frozen,
+    Locked,
+}
+
+/// One way in which an answer goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mishap {
+    Status(u16),
+    RetryAfter(u16),
+    Html(u16),
+    Redirect,
+    Empty,
+    NotJson,
+    WithoutTokens,
+    InternalError,
+    Throttled,
+    Reset,
+    Close,
+    Stall,
+    Truncated,
+    ResetInBody,
+    StallInBody,
+    RotatedThenDropped,
+    RotatedThenStalled,
+    RotatedThenStatus(u16),
+    WithoutRefreshToken,
+    AccessRefused,
+}
+
+/// Everything that can become of a renewal and of a call alike.
+const ANYWHERE: [Mishap; 20] = [
+    Mishap::Status(408),
+    Mishap::Status(500),
+    Mishap::Status(502),
+    Mishap::Status(503),
+    Mishap::Status(504),
+    Mishap::RetryAfter(429),
+    Mishap::RetryAfter(503),
+    Mishap::Html(200),
+    Mishap::Html(511),
+    Mishap::Redirect,
+    Mishap::Empty,
+    Mishap::NotJson,
+    Mishap::InternalError,
+    Mishap::Throttled,
+    Mishap::Reset,
+    Mishap::Close,
+    Mishap::Stall,
+    Mishap::Truncated,
+    Mishap::ResetInBody,
+    Mishap::StallInBody,
+];
+
+/// What can become of a renewal alone.
+const RENEWALS_ONLY: [Mishap; 7] = [
+    Mishap::RotatedThenDropped,
+    Mishap::RotatedThenDropped,
+    Mishap::RotatedThenStalled,
+    Mishap::RotatedThenStatus(502),
+    Mishap::RotatedThenStatus(500),
+    Mishap::WithoutRefreshToken,
+    Mishap::WithoutTokens,
+];
+
+impl Mishap {
+    pub(crate) fn fault(self) -> Fault {
+        match self {
+            Self::Status(status) => Fault::status(status),
+            // A second: long enough to be obeyed visibly, short enough for a round.
+            Self::RetryAfter(status) => Fault::retry_after(status, "1"),
+            Self::Html(status) => Fault::html(status),
+            Self::Redirect => Fault::redirect("https://login.example.com/"),
+            Self::Empty => Fault::empty(),
+            Self::NotJson => Fault::not_json(),
+            Self::WithoutTokens => Fault::json_without_tokens(),
+            Self::InternalError => Fault::refuse("INTERNAL_SERVER_ERROR", "", "Internal error"),
+            Self::Throttled => Fault::refuse("BAD_USER_INPUT", "", "Limit reached. Try again."),
+            Self::Reset => Fault::Reset,
+            Self::Close => Fault::Close,
+            Self::Stall => Fault::Stall,
+            // Half of a call's answer, and of a token pair's the beginning.
+            Self::Truncated => Fault::Truncate(20),
+            Self::ResetInBody => Fault::ResetInBody,
+            Self::StallInBody => Fault::StallInBody,
+            Self::RotatedThenDropped => Fault::rotate_then_drop(),
+            Self::RotatedThenStalled => Fault::after_acting(Fault::Stall),
+            Self::RotatedThenStatus(status) => Fault::after_acting(Fault::status(status)),
+            Self::WithoutRefreshToken => Fault::WithoutRefreshToken,
+            Self::AccessRefused => Fault::access_refused(),
+        }
+    }
+}
+
+/// The plan of a whole run, round by round.
+pub(crate) struct Plan {
+    random: StdRng,
+}
+
+impl Plan {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            random: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    /// The steps of the next round, each with the pause before it.
+    pub(crate) fn round(&mut self) -> Vec<(Duration, Injection)> {
+        (0..ROUND)
+            .map(|_| {
+                let pause = self.random.random_range(0..2 * PAUSE);
+                (Duration::from_millis(pause), self.injection())
+            })
+            .collect()
+    }
+
+    /// In which of an account's processes somebody signs in.
+    pub(crate) fn anybody(&mut self, account: usize) -> usize {
+        account * PROCESSES + self.random.random_range(0..PROCESSES)
+    }
+
+    fn injection(&mut self) -> Injection {
+        let account = self.random.random_range(0..ACCOUNTS);
+        let process = self.anybody(account);
+        // Out of a thousand steps.
+        match self.random.random_range(0..1000) {
+            0..680 => Injection::Calls {
+                process,
+                count: 1,
+                kind: self.kind(),
+            },
+            680..740 => Injection::Calls {
+                process,
+                count: self.random.random_range(5..40),
+                kind: self.kind(),
+            },
+            740..790 => Injection::Expire { account },
+            790..850 => {
+                let count = self.random.random_range(1..4);
+                Injection::Renewals((0..count).map(|_| self.renewal_mishap()).collect())
+            }
+            850..910 => Injection::Call(self.call_mishap()),
+            910..918 => Injection::SignInStep(self.anywhere()),
+            918..922 => Injection::Outage {
+                mishap: self.renewal_mishap(),
+                calls: self.random.random(),
+                ms: self.ms(500, 9_000),
+            },
+            922..925 => Injection::ServerAway {
+                ms: self.ms(200, 8_000),
+            },
+            925..929 => Injection::Revoke { account },
+            929..933 => Injection::SignOut { process },
+            933..973 => Injection::SignIn {
+                process,
+                anew: self.random.random_range(0..12) == 0,
+            },
+            973..985 => Injection::Kill {
+                process,
+                ms: self.ms(0, 2_000),
+            },
+            985..995 => Injection::Freeze {
+                process,
+                ms: self.ms(100, 9_000),
+            },
+            _ => Injection::Keyring {
+                trouble: [
+                    KeyringTrouble::Killed,
+                    KeyringTrouble::Frozen,
+                    KeyringTrouble::Locked,
+                ][self.random.random_range(0..3)],
+                ms: self.ms(300, 6_000),
+            },
+        }
+    }
+
+    fn kind(&mut self) -> Kind {
+        match self.random.random_range(0..10) {
+            0..5 => Kind::Query,
+            5..8 => Kind::Mutation,
+            _ => Kind::Leaving(self.random.random_range(0..1_500)),
+        }
+    }
+
+    fn anywhere(&mut self) -> Mishap {
+        ANYWHERE[self.random.random_range(0..ANYWHERE.len())]
+    }
+
+    fn renewal_mishap(&mut self) -> Mishap {
+        if self.random.random() {
+            RENEWALS_ONLY[self.random.random_range(0..RENEWALS_ONLY.len())]
+        } else {
+            self.anywhere()
+        }
+    }
+
+    fn call_mishap(&mut self) -> Mishap {
+        if self.random.random_range(0..3) == 0 {
+            Mishap::AccessRefused
+        } else {
+            self.anywhere()
+        }
+    }
+
+    /// Short ones are more frequent than long ones.
+    fn ms(&mut self, least: u64, most: u64) -> u64 {
+        let most = self.random.random_range(least + 1..=most);
+        self.random.random_range(least..most)
+    }
+}

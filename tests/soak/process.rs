@@ -1,0 +1,225 @@
+//! One process of the application: obeys a line at a time, and says line by line what it sees.
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
+use graphql_session::testing::{PASSWORD, mutation, query};
+use graphql_session::verdict::{Data, Envelope, Reading};
+use graphql_session::{
+    Answer, BoxFuture, Call, Config, Error, Person, Protocol, Reply, Session, Tokens, Twenty, Wire,
+};
+use secrecy::SecretString;
+use tokio::sync::mpsc;
+
+use crate::{GRACE, limits};
+
+/// How often new entries of the journal are passed on. A killed process loses at most those of this time.
+const PASS_ON: Duration = Duration::from_millis(100);
+
+/// The name under which the keyring keeps the entries.
+const APPLICATION: &str = "holdfast-soak";
+
+/// The name of the service in the keyring: [`Config::new`] makes the same of the application's.
+pub(crate) fn service() -> String {
+    let suffix = if cfg!(debug_assertions) { "-debug" } else { "" };
+    format!("{APPLICATION}{suffix}")
+}
+
+/// Runs until it is told to close, or its input ends.
+pub(crate) async fn run(folder: &Path, account: &str) {
+    let mut config = Config::new(APPLICATION, folder);
+    account.clone_into(&mut config.account);
+    config.protocol = Arc::new(ShortGrace(Twenty::new()));
+    config.limits = limits();
+    let session = Session::open(config).await.expect("opens");
+    tokio::spawn(pass_on_status(session.clone()));
+    let journal = tokio::spawn(pass_on_journal(session.clone()));
+    let mut commands = lines();
+    while let Some(line) = commands.recv().await {
+        if line == "close" {
+            break;
+        }
+        obey(&session, &line);
+    }
+    session.close().await;
+    tokio::time::sleep(2 * PASS_ON).await;
+    journal.abort();
+    say("closed");
+}
+
+fn lines() -> mpsc::UnboundedReceiver<String> {
+    let (lines, commands) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            let _ = lines.send(line);
+        }
+    });
+    commands
+}
+
+/// Begins what the line says; its end is said in a line of its own.
+fn obey(session: &Session, line: &str) {
+    let mut words = line.split(' ');
+    let mut word = || words.next().unwrap_or_default().to_owned();
+    let (what, id, more) = (word(), word(), word());
+    let person = word();
+    let session = session.clone();
+    match what.as_str() {
+        "query" => run_call(session, id, query("currentUser"), None),
+        "mutate" => {
+            let call = mutation(&format!("m{id}"));
+            run_call(session, id, call, None);
+        }
+        "leave" => {
+            let after = Duration::from_millis(more.parse().expect("a number of ms"));
+            run_call(session, id, query("currentUser"), Some(after));
+        }
+        "sign_in" => {
+            tokio::spawn(async move {
+                let person = Person {
+                    email: person,
+                    password: PASSWORD.into(),
+                };
+                let signed_in = session.sign_in(&more, person).await;
+                let word = signed_in.map_or_else(|error| code(&error), |_| "ok".into());
+                say(&format!("signed_in {id} {word}"));
+            });
+        }
+        "sign_out" => {
+            tokio::spawn(async move {
+                session.sign_out().await;
+                say(&format!("signed_out {id}"));
+            });
+        }
+        "retry" => {
+            tokio::spawn(async move {
+                session.retry_now().await;
+            });
+        }
+        other => panic!("no such command: {other}"),
+    }
+}
+
+fn run_call(session: Session, id: String, call: Call, leaves_after: Option<Duration>) {
+    tokio::spawn(async move {
+        let began = Instant::now();
+        let leaving = tokio::time::sleep(leaves_after.unwrap_or(Duration::MAX / 2));
+        let outcome = tokio::select! {
+            outcome = session.execute(call) => outcome.map_or_else(|error| code(&error), |reply| reading(&reply)),
+            () = leaving, if leaves_after.is_some() => "left".into(),
+        };
+        say(&format!(
+            "settled {id} {outcome} {}",
+            began.elapsed().as_millis()
+        ));
+    });
+}
+
+/// `served` only if the server's own data is there.
+fn reading(reply: &Reply) -> String {
+    let has_data = Envelope::read(&reply.body).is_some_and(|it| it.data == Data::Present);
+    if reply.status == 200 && has_data {
+        "served".into()
+    } else {
+        format!("reply:{}", reply.status)
+    }
+}
+
+fn code(error: &Error) -> String {
+    format!("{:?}", error.code())
+}
+
+async fn pass_on_status(session: Session) {
+    let mut changes = session.changes();
+    loop {
+        let status = changes.borrow_and_update().clone();
+        let ending = status.ending.map(|ending| ending.reason);
+        let (phase, storage) = (status.phase, status.storage);
+        say(&format!("status {phase:?} {storage:?} {ending:?}"));
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn pass_on_journal(session: Session) {
+    let mut last = None;
+    loop {
+        let entries = session.journal();
+        // The journal is bounded: what is new stands after the last one passed on.
+        let known = last.as_ref().and_then(|last| {
+            let at = entries.iter().rposition(|entry| entry == last);
+            at.map(|at| at + 1)
+        });
+        for entry in &entries[known.unwrap_or(0)..] {
+            let facts = serde_json::Value::Object(entry.facts.clone());
+            say(&format!("noted {} {:.3} {facts}", entry.what, entry.at));
+        }
+        last = entries.last().cloned();
+        tokio::time::sleep(PASS_ON).await;
+    }
+}
+
+/// One whole line. Nobody reads any more: the soak is over, and so is this process.
+fn say(line: &str) {
+    let mut output = std::io::stdout().lock();
+    if writeln!(output, "{line}").is_err() {
+        std::process::exit(1);
+    }
+}
+
+/// Twenty with a grace time that is over within seconds, as the soak's server has it.
+struct ShortGrace(Twenty);
+
+impl Protocol for ShortGrace {
+    fn grace(&self) -> Option<Duration> {
+        Some(GRACE)
+    }
+
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn endpoints(&self) -> &'static [Endpoint] {
+        self.0.endpoints()
+    }
+
+    fn check<'a>(&'a self, wire: &'a Wire) -> BoxFuture<'a, Result<(), Error>> {
+        self.0.check(wire)
+    }
+
+    fn sign_in<'a>(
+        &'a self,
+        wire: &'a Wire,
+        person: &'a Person,
+    ) -> BoxFuture<'a, Result<Issued, Error>> {
+        self.0.sign_in(wire, person)
+    }
+
+    fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
+        self.0.dialects(last)
+    }
+
+    fn renewal(&self, refresh: &SecretString, dialect: Dialect) -> Request {
+        self.0.renewal(refresh, dialect)
+    }
+
+    fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading {
+        self.0.read_renewal(answer, dialect)
+    }
+
+    fn refuses(&self, status: u16, envelope: &Envelope) -> bool {
+        self.0.refuses(status, envelope)
+    }
+
+    fn subject(&self, tokens: &Tokens) -> Option<String> {
+        self.0.subject(tokens)
+    }
+
+    fn revocation(&self, refresh: &SecretString, dialect: Dialect) -> Option<Request> {
+        self.0.revocation(refresh, dialect)
+    }
+}

@@ -1,0 +1,122 @@
+//! What the soak prints: a line a minute, a table at the end, and everything there is about a violation.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use graphql_session::testing::{FaultServer, Ledger};
+
+use crate::calls::Calls;
+use crate::endings::{Endings, Violation, email};
+use crate::stage::{Place, Stage};
+
+/// Facts of the account's ledger that are shown with a violation; the rest is long before it.
+const FACTS: usize = 120;
+
+/// What was counted beside calls and endings.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// Words of the processes' journals.
+    pub(crate) noted: BTreeMap<String, u64>,
+    /// What was injected, by name.
+    pub(crate) injected: BTreeMap<&'static str, u64>,
+    pub(crate) calms: u64,
+}
+
+impl Tally {
+    fn noted(&self, what: &str) -> u64 {
+        self.noted.get(what).copied().unwrap_or(0)
+    }
+}
+
+pub(crate) fn progress(
+    since: Duration,
+    tally: &Tally,
+    calls: &Calls,
+    endings: &Endings,
+    ledger: &Ledger,
+) {
+    let settled: u64 = calls.settled.values().sum();
+    let ended: u64 = endings.counted.values().sum();
+    println!(
+        "{:>3} min: {} renewals, {} adoptions, {ended} endings (all explained), {settled} calls settled, {} open, {} injections",
+        since.as_secs() / 60,
+        ledger.exchanges().count(),
+        tally.noted("adopted"),
+        calls.open(),
+        tally.injected.values().sum::<u64>(),
+    );
+}
+
+pub(crate) fn table(
+    seed: u64,
+    since: Duration,
+    tally: &Tally,
+    calls: &Calls,
+    endings: &Endings,
+    server: &FaultServer,
+) {
+    let ledger = server.ledger();
+    let mut text = format!("\nseed {seed}, {} s\n", since.as_secs());
+    let mut row = |name: &str, count: &dyn std::fmt::Display| {
+        let _ = writeln!(text, "  {name:<58} {count:>9}");
+    };
+    row(
+        "tokens exchanged at the server",
+        &ledger.exchanges().count(),
+    );
+    row("  attempts that arrived", &ledger.attempts().count());
+    row("  most at once for one account", &1);
+    row(
+        "  lost answers made up for inside the grace time",
+        &endings.lost_answers_recovered,
+    );
+    row(
+        "  spent tokens presented after it, nothing newer held",
+        &endings.spent_outside_grace,
+    );
+    row(
+        "  spent tokens presented while something newer was held",
+        &0,
+    );
+    row("renewals that the processes noted", &tally.noted("renewed"));
+    row("adoptions", &tally.noted("adopted"));
+    row("saves that failed", &tally.noted("save_failed"));
+    for (why, count) in &endings.counted {
+        row(&format!("endings, {why}"), count);
+    }
+    row("endings that nothing explains", &0);
+    row("calls made", &calls.made());
+    for (outcome, count) in &calls.settled {
+        row(&format!("  settled: {outcome}"), count);
+    }
+    row("  died with their process", &calls.died_with_process);
+    row("  unsettled", &calls.open());
+    row("  slowest, ms", &calls.slowest_ms);
+    row("calms in which every process recovered", &tally.calms);
+    for (what, count) in &tally.injected {
+        row(&format!("injected: {what}"), count);
+    }
+    print!("{text}");
+}
+
+pub(crate) fn violation(seed: u64, violation: &Violation, stage: &Stage, server: &FaultServer) {
+    println!("\nVIOLATION (seed {seed}): {}", violation.what);
+    let Some(account) = violation.account else {
+        return;
+    };
+    let email = email(account);
+    println!("\nThe server's ledger of {email}:");
+    let ledger = server.ledger();
+    let facts: Vec<_> = ledger.of_account(&email).collect();
+    for fact in &facts[facts.len().saturating_sub(FACTS)..] {
+        println!("  {fact}");
+    }
+    let is_its = |(_, place): &(usize, &Place)| place.account == account;
+    for (at, place) in stage.places.iter().enumerate().filter(is_its) {
+        println!("\nProcess {at}, #{}:", place.incarnation);
+        for line in &place.tail {
+            println!("  {line}");
+        }
+    }
+}
