@@ -1,8 +1,10 @@
 //! A private session bus, and on it a keyring service that can be killed, frozen and locked.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use crate::plan::KeyringTrouble;
@@ -121,15 +123,34 @@ impl KeyringService {
         }
     }
 
-    /// What was frozen goes on; what was killed or locked is started anew and unlocked.
+    /// What was frozen goes on; what was locked is unlocked; what was killed is started anew.
     pub(crate) fn recover(&mut self, trouble: KeyringTrouble) {
         match trouble {
             KeyringTrouble::Frozen => signal(&self.0, "-CONT"),
-            KeyringTrouble::Killed | KeyringTrouble::Locked => {
-                self.suffer(KeyringTrouble::Killed);
-                *self = Self::start();
-            }
+            KeyringTrouble::Locked => unlock().expect("the service takes its password"),
+            KeyringTrouble::Killed => *self = Self::start(),
         }
+    }
+}
+
+/// Unlocks the running service as a log-in does, over its control socket: a byte for the credentials, then the length of
+/// the packet, the operation, and the password with its length. There is no program for it.
+fn unlock() -> std::io::Result<()> {
+    const UNLOCK: u32 = 1;
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").unwrap_or_default();
+    let mut socket = UnixStream::connect(PathBuf::from(runtime).join("keyring/control"))?;
+    let password = KEYRING_PASSWORD.as_bytes();
+    let length = |bytes: usize| u32::try_from(bytes).expect("short").to_be_bytes();
+    socket.write_all(&[0])?;
+    socket.write_all(&length(12 + password.len()))?;
+    socket.write_all(&UNLOCK.to_be_bytes())?;
+    socket.write_all(&length(password.len()))?;
+    socket.write_all(password)?;
+    let mut answer = [0; 8];
+    socket.read_exact(&mut answer)?;
+    match answer[4..] {
+        [0, 0, 0, 0] => Ok(()),
+        _ => Err(std::io::Error::other("not unlocked")),
     }
 }
 

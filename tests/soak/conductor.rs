@@ -412,8 +412,8 @@ impl Soak {
         for (_, undo) in &undo {
             self.perform(undo);
         }
-        let until = Instant::now() + CALM;
         for account in 0..ACCOUNTS {
+            let until = Instant::now() + CALM;
             let has_session = self.recover(account, until).await?;
             if !has_session {
                 self.sign_in(account, plan, until).await?;
