@@ -1,11 +1,11 @@
 //! The pause that a server asks for: in seconds, or as a date by its own clock.
 
-use graphql_session::testing::{Fault, Machine, query};
+use graphql_session::testing::{Fault, query};
 use graphql_session::{Clock as _, Code, Session};
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use crate::fixture::{MINUTE, SECOND, code, expired, serve, served};
+use crate::fixture::{MINUTE, SECOND, code, expired, patient_machine, serve, served};
 
 /// What the first attempt was asked to wait, in ms.
 fn asked_for(session: &Session) -> Value {
@@ -27,7 +27,7 @@ async fn a_retry_after_that_is_wrong_or_has_passed_asks_for_nothing() {
         "Mon, 05 Jan 2026 08:00:00 GMT",
         "Mon, 45 Jan 2026 09:02:00 GMT",
     ] {
-        let machine = Machine::start().await;
+        let machine = patient_machine().await;
         let session = expired(&machine).await;
         machine.server.on_renewal(Fault::retry_after(503, value));
         let began = machine.clock.awake();
@@ -41,7 +41,7 @@ async fn a_retry_after_that_is_wrong_or_has_passed_asks_for_nothing() {
 #[tokio::test]
 async fn a_retry_after_of_hours_is_capped_at_ten_minutes() {
     for value in ["86400", "Tue, 06 Jan 2026 09:00:00 GMT"] {
-        let machine = Machine::start().await;
+        let machine = patient_machine().await;
         let session = expired(&machine).await;
         machine.server.on_renewal(Fault::retry_after(429, value));
         let call = session.execute(query("people"));
@@ -59,7 +59,7 @@ async fn a_retry_after_of_hours_is_capped_at_ten_minutes() {
 async fn a_retry_after_date_is_judged_by_the_servers_clock() {
     for hours in [-24, 1] {
         for has_date in [true, false] {
-            let machine = Machine::start().await;
+            let machine = patient_machine().await;
             machine
                 .server
                 .clock_is_off_by(SignedDuration::from_hours(hours));

@@ -15,7 +15,7 @@ use graphql_session::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::fixture::{code, expired, reach, serve, start_one};
+use crate::fixture::{code, expired, patient_machine, reach, serve, start_one};
 
 const VERDICT: &str = include_str!("../../src-tauri/core/src/verdict.rs");
 const DOCUMENT: &str = include_str!("../../docs/faults.md");
@@ -96,7 +96,7 @@ impl Row {
     async fn holds_for(&self, faults: impl IntoIterator<Item = Fault>) {
         for fault in faults {
             let case = format!("{}: {fault:?}", self.what);
-            let machine = Machine::start().await;
+            let machine = patient_machine().await;
             let session = expired(&machine).await;
             machine.server.on_renewal(fault);
             self.check(&machine, &session, &case).await;
@@ -191,7 +191,7 @@ async fn new_tokens_replace_the_old_ones_whatever_the_http_status() {
     let row = row("new tokens, with any HTTP status");
     assert_eq!(row.token, "replaced");
     for status in [200, 201, 401, 500, 503] {
-        let machine = Machine::start().await;
+        let machine = patient_machine().await;
         let session = expired(&machine).await;
         let fault = tokens_with_status(&machine, status);
         machine.server.on_renewal(fault);
@@ -209,7 +209,7 @@ async fn new_tokens_replace_the_old_ones_whatever_the_http_status() {
 async fn new_tokens_without_a_refresh_token_keep_the_old_one() {
     let row = row("new tokens without a refresh token");
     assert_eq!(row.token, "kept");
-    let machine = Machine::start().await;
+    let machine = patient_machine().await;
     let session = expired(&machine).await;
     machine.server.on_renewal(Fault::WithoutRefreshToken);
     row.check(&machine, &session, row.what).await;
@@ -226,7 +226,7 @@ async fn a_final_error_ends_the_session_once_it_is_confirmed() {
     assert_eq!(row.token, "dead, once confirmed");
     for status in [200, 400, 401, 403, 500, 503] {
         for code in ["UNAUTHENTICATED", "FORBIDDEN", "BAD_USER_INPUT"] {
-            let machine = Machine::start().await;
+            let machine = patient_machine().await;
             let session = expired(&machine).await;
             let fault = Fault::refuse_with_status(status, code, "", "Not this one");
             machine.server.on_renewal(fault);
@@ -251,7 +251,7 @@ async fn a_final_error_that_is_also_given_by_mistake_is_asked_for_once_more() {
         "a final error that this server also gives by mistake: at Twenty \"User Workspace not found\"",
     );
     assert_eq!(row.token, "in doubt");
-    let machine = Machine::start().await;
+    let machine = patient_machine().await;
     let session = expired(&machine).await;
     machine.server.remove_member(EMAIL);
     let call = start_one(&session, query("people"));
@@ -289,7 +289,7 @@ async fn a_schema_error_in_every_dialect_is_one_attempt_that_leaves_the_token_un
     let row = row(
         "a schema error in every dialect; the next dialect is asked at once, within the attempt",
     );
-    let machine = Machine::start().await;
+    let machine = patient_machine().await;
     let session = expired(&machine).await;
     for _ in 0..Twenty::new().dialects(None).len() {
         let message = "Cannot query field \"renewToken\" on type \"Mutation\".";
@@ -435,7 +435,7 @@ async fn assert_not_sent(row: Row, machine: &Machine, address: &str) {
 
 #[tokio::test]
 async fn without_a_name_nothing_was_sent() {
-    let machine = Machine::start().await;
+    let machine = patient_machine().await;
     assert_not_sent(
         row("no such name"),
         &machine,
@@ -446,7 +446,7 @@ async fn without_a_name_nothing_was_sent() {
 
 #[tokio::test]
 async fn without_a_connection_nothing_was_sent() {
-    let machine = Machine::start().await;
+    let machine = patient_machine().await;
     machine.server.stop().await;
     let address = machine.server.address();
     assert_not_sent(row("no connection"), &machine, &address).await;
@@ -454,7 +454,7 @@ async fn without_a_connection_nothing_was_sent() {
 
 #[tokio::test]
 async fn without_trusted_tls_nothing_was_sent() {
-    let machine = Machine::start().await;
+    let machine = patient_machine().await;
     let address = machine.server.address().replace("http:", "https:");
     assert_not_sent(row("no trusted TLS"), &machine, &address).await;
 }
@@ -469,7 +469,7 @@ async fn a_connection_that_breaks_before_an_answer_may_have_used_the_token() {
 #[tokio::test]
 async fn an_attempt_that_stalls_ends_at_its_limit_and_may_have_used_the_token() {
     let row = row("no answer within the limit of an attempt");
-    let machine = Machine::start().await;
+    let machine = patient_machine().await;
     let session = expired(&machine).await;
     machine.server.on_renewal(Fault::Stall);
     row.check(&machine, &session, row.what).await;
@@ -566,7 +566,7 @@ impl Protocol for Panicking {
 #[tokio::test]
 async fn a_protocol_that_panics_over_an_answer_costs_one_attempt() {
     let row = row("anything at all, where the protocol's own code panics over it");
-    let machine = Machine::start().await;
+    let machine = patient_machine().await;
     let mut config = machine.config(DEFAULT_ACCOUNT);
     config.protocol = Arc::new(Panicking {
         twenty: Twenty::new(),
