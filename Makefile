@@ -17,7 +17,7 @@ soak: ## an hour of random faults over real processes and a real keyring; MINUTE
 fmt: ## format the Rust sources
 	cargo fmt --all
 
-bench: ## what a call through the session costs, and 10,000 waiters on one renewal
+bench: ## what a call through the session costs, 10,000 waiters on one renewal, and whether 30 renewals are felt
 	cargo bench --locked -p graphql-session
 
 clean: ## remove everything that was built or installed here
