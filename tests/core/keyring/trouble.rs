@@ -267,7 +267,7 @@ fn killed_at_every_moment_of_a_renewal_the_real_keyring_holds_old_or_new_and_the
 async fn role_killed_at_every_moment() {
     let Some(_) = home() else { return };
     let _service = KeyringDaemon::start();
-    for moment in &MOMENTS {
+    for moment in MOMENTS {
         let computer = Computer::with_keyring(json!({})).await;
         let mut survivor = die(&computer, moment, Survivor::Restarted).await;
         recovers(&computer, moment, &mut survivor).await;
@@ -284,7 +284,7 @@ fn killed_at_every_moment_at_a_server_without_grace_it_recovers_from_the_real_ke
 async fn role_killed_without_grace() {
     let Some(_) = home() else { return };
     let _service = KeyringDaemon::start();
-    for moment in &MOMENTS {
+    for moment in MOMENTS {
         let computer = Computer::with_keyring(json!({})).await;
         computer.server.grace(None);
         let mut survivor = die(&computer, moment, Survivor::Restarted).await;

@@ -6,7 +6,7 @@ use crate::survival::{Survivor, die, ends_once, recovers};
 
 #[tokio::test]
 async fn killed_at_every_moment_of_a_renewal_the_next_start_recovers_within_the_grace_time() {
-    for moment in &MOMENTS {
+    for moment in MOMENTS {
         let computer = Computer::start().await;
         let mut survivor = die(&computer, moment, Survivor::Restarted).await;
         recovers(&computer, moment, &mut survivor).await;
@@ -15,7 +15,7 @@ async fn killed_at_every_moment_of_a_renewal_the_next_start_recovers_within_the_
 
 #[tokio::test]
 async fn killed_at_every_moment_of_a_renewal_at_a_server_without_grace_it_recovers_or_ends_once() {
-    for moment in &MOMENTS {
+    for moment in MOMENTS {
         let computer = Computer::start().await;
         computer.server.grace(None);
         let mut survivor = die(&computer, moment, Survivor::Restarted).await;
@@ -30,7 +30,7 @@ async fn killed_at_every_moment_of_a_renewal_at_a_server_without_grace_it_recove
 #[tokio::test]
 async fn when_the_process_that_renews_is_killed_at_any_moment_the_one_that_waits_proceeds_at_once()
 {
-    for moment in &MOMENTS {
+    for moment in MOMENTS {
         let computer = Computer::start().await;
         let mut survivor = die(&computer, moment, Survivor::Waiting).await;
         recovers(&computer, moment, &mut survivor).await;
@@ -39,7 +39,7 @@ async fn when_the_process_that_renews_is_killed_at_any_moment_the_one_that_waits
 
 #[tokio::test]
 async fn at_a_server_without_grace_the_one_that_waits_proceeds_or_ends_the_session_once() {
-    for moment in &MOMENTS {
+    for moment in MOMENTS {
         let computer = Computer::start().await;
         computer.server.grace(None);
         let mut survivor = die(&computer, moment, Survivor::Waiting).await;

@@ -41,6 +41,7 @@ enum Stop {
     Server(fn() -> Fault),
     /// It runs into its limit for the size of a file, as on a full disk: the system kills it while it writes the new
     /// state file beside the old one.
+    #[cfg(target_os = "linux")]
     HalfStateFile,
     /// The vault fails, and the process keeps the lock.
     CannotSave,
@@ -51,7 +52,7 @@ enum Stop {
 }
 
 /// In their order.
-pub(crate) const MOMENTS: [Moment; 15] = [
+pub(crate) const MOMENTS: &[Moment] = &[
     Moment {
         name: "the lock is taken",
         stop: Stop::Halt("ReadBegins"),
@@ -136,6 +137,7 @@ pub(crate) const MOMENTS: [Moment; 15] = [
         is_rotated: true,
         is_locked: true,
     },
+    #[cfg(target_os = "linux")]
     Moment {
         name: "the new state file is half written beside the old one",
         stop: Stop::HalfStateFile,
@@ -180,6 +182,7 @@ impl Moment {
                     .await;
                 call
             }
+            #[cfg(target_os = "linux")]
             Stop::HalfStateFile => {
                 let call = halt_at(process, "SaveEnds").await;
                 process.limit_files();
