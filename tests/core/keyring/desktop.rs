@@ -15,7 +15,7 @@ use crate::computer;
 pub(crate) const HOME: &str = "SESSION_TEST_HOME";
 
 /// How long one scenario may take, in real time.
-const SCENARIO: Duration = Duration::from_secs(60);
+const SCENARIO: Duration = Duration::from_secs(240);
 
 /// The keyring's own password.
 const KEYRING_PASSWORD: &str = "keyring password";

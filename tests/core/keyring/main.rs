@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use graphql_session::testing::FaultServer;
 use graphql_session::{Config, Session, SystemClock};
@@ -30,7 +31,12 @@ mod trouble;
 
 /// The application with the real keyring, as it starts.
 async fn open(home: &Path) -> Session {
-    let config = Config::new("holdfast-test", home.join("state"));
+    let mut config = Config::new("holdfast-test", home.join("state"));
+    // A keyring that works is not to look slow on a busy machine.
+    config.limits.vault_read = Duration::from_secs(20);
+    config.limits.vault_write = Duration::from_secs(20);
+    config.limits.call = Duration::from_secs(100);
+    config.limits.quit = Duration::from_secs(20);
     Session::open(config).await.expect("opens")
 }
 

@@ -96,7 +96,7 @@ async fn role_locked() {
     let mut changes = session.changes();
     session.retry_now().await;
     let unlocked = changes.wait_for(|status| status.phase == Phase::SignedIn);
-    let unlocked = tokio::time::timeout(Duration::from_secs(20), unlocked).await;
+    let unlocked = tokio::time::timeout(Duration::from_secs(60), unlocked).await;
     unlocked.expect("in time").expect("signed in again");
     serve(&session).await;
     assert_eq!(server.counts().sign_ins, 1);

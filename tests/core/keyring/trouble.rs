@@ -14,7 +14,7 @@ use crate::survival::{Survivor, die, ends_once, recovers};
 use crate::{open, server, sign_in};
 
 /// Limits of a keyring that may freeze, in ms: a frozen one is slow, a working one on a busy machine is not.
-const VAULT: u64 = 1_000;
+const VAULT: u64 = 2_000;
 
 /// How long something may take that happens by itself: the pause between two tries to save, and a busy machine.
 const BY_ITSELF: Duration = Duration::from_secs(40);

@@ -9,18 +9,17 @@ use crate::computer::{Computer, Process, noted_by_all};
 use crate::moments::{MOMENTS, Moment};
 
 /// Short limits, so that seconds are many of them. In ms.
-const ATTEMPT: u64 = 1_000;
-const WAITING: u64 = 2_000;
+const ATTEMPT: u64 = 3_000;
+const WAITING: u64 = 3_000;
 const LOCK: u64 = 500;
 const VAULT: u64 = 500;
 const CALL: u64 = LOCK + WAITING + 2 * VAULT;
 
-/// Frozen for this long: three times the longest limit (a whole call), five waiters' budgets, ten attempts, and 21
-/// waits for the lock or limits of the vault.
+/// Frozen for this long: three times the longest limit (a whole call), four attempts or waiters' budgets, and 27 waits
+/// for the lock or limits of the vault.
 const FROZEN: Duration = Duration::from_millis(3 * CALL);
 
-/// Frozen for this long where every moment has its turn: once the longest limit, three attempts, seven waits for the
-/// lock.
+/// Frozen for this long where every moment has its turn: once the longest limit, and nine waits for the lock.
 const FROZEN_SHORTLY: Duration = Duration::from_millis(CALL);
 
 /// Between two calls of a process that looks at a frozen one, so that this machine has time for others.
