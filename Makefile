@@ -1,6 +1,6 @@
 # Every task of the project. `make run`, `make test` and `make soak` also install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fmt bench clean
+.PHONY: help run test soak fmt bench fleet clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 16
@@ -18,7 +18,10 @@ fmt: ## format the Rust sources
 	cargo fmt --all
 
 bench: ## what a call through the session costs, 10,000 waiters on one renewal, and whether 30 renewals are felt
-	cargo bench --locked -p graphql-session
+	cargo bench --locked -p graphql-session --bench session --bench expiries
+
+fleet: ## a million clients and an outage, on virtual time; writes docs/fleet.md and its plots
+	cargo bench --locked -p graphql-session --bench fleet
 
 clean: ## remove everything that was built or installed here
 	cargo clean

@@ -1,0 +1,490 @@
+//! A million clients of one server on virtual time. Each is a real [`State`] that the real [`step`] moves on; around it
+//! are a vault, a lock and a network that answer at once or not at all, and a person who makes calls.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use graphql_session::renewal::{
+    Action, Event, Exchange, FailureSeen, FileState, FileView, Now, Outcome, Rules, State,
+    VaultView, View, Why, step,
+};
+use graphql_session::verdict::TokenFate;
+use graphql_session::{Id, Stamp};
+
+use crate::counts::Counts;
+use crate::random::Random;
+
+/// One second, in ms.
+pub(crate) const SECOND: u64 = 1_000;
+
+/// Lifetime of an access token, in ms: Twenty's default of 30 min.
+pub(crate) const LIFETIME: u64 = 1_800 * SECOND;
+
+/// From a request to its answer, or to the refusal of the connection, in ms.
+pub(crate) const ROUND_TRIP: u64 = 50;
+
+/// Between two bursts of calls of a person at work, on average, in ms.
+pub(crate) const BETWEEN_CALLS: u64 = 20 * SECOND;
+
+/// A token this close to its end counts as expired for a call, in ms: as in `session.rs`.
+const EXPIRY_MARGIN: i64 = 1_000;
+
+/// What is simulated.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) clients: u32,
+    /// How many of them are in use.
+    pub(crate) active: u32,
+    /// How many of the others come back at a random moment of the ten minutes after the outage.
+    pub(crate) returning: u32,
+    pub(crate) outage: Outage,
+    /// The outage, in ms from the start.
+    pub(crate) away: (u64, u64),
+    /// The end, in ms from the start.
+    pub(crate) until: u64,
+    pub(crate) policy: Policy,
+    /// Longest pause of those who need a renewal, in ms.
+    pub(crate) longest_pause: u64,
+    /// All signed in within this long before the start, in ms; without, their tokens' ages are those of a steady state.
+    pub(crate) signed_in_within: Option<u64>,
+}
+
+/// What clients see of a server that is away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outage {
+    /// Connections are refused.
+    Refused,
+    /// Something in front takes every request, and no answer comes. What is behind it sees none of them.
+    AnswersLost,
+    /// Calls are served; renewals get HTTP 503.
+    RenewalsOnly,
+}
+
+/// What clients do about it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Policy {
+    Ours,
+    /// The same with every random draw in the middle of its range.
+    NoJitter,
+    /// A client whose renewal fails is signed out; its person signs in with the next action after the outage.
+    LogOut,
+}
+
+/// What a client waits for, in the order of time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Wake,
+    Exchanged { answered: bool },
+    Probed { answered: bool },
+    CallEnds { answered: bool },
+    SignedIn,
+    PersonActs,
+}
+
+struct Client {
+    state: State,
+    file: Option<FileState>,
+    /// When an exchange of the stored credentials was begun, in wall ms.
+    mark: Option<i64>,
+    wake_at: u64,
+    /// When the person asked for what has not been served yet.
+    wants_since: Option<u64>,
+    in_use: bool,
+    signed_out: bool,
+    /// The token had expired when the server came back, and there is no newer one yet.
+    was_expired: bool,
+    returned: bool,
+}
+
+/// The whole fleet, and what its server counted.
+pub(crate) struct Simulation {
+    plan: Plan,
+    rules: Rules,
+    clients: Vec<Client>,
+    /// Until when a call that is served tells each client nothing. Most calls are such, and this fits the cache.
+    quiet_until: Vec<u64>,
+    queue: BinaryHeap<Reverse<(u64, u32, Due)>>,
+    random: Random,
+    ids: u128,
+    now: u64,
+    counts: Counts,
+}
+
+impl Simulation {
+    /// Runs a plan to its end.
+    pub(crate) fn run(plan: Plan) -> Counts {
+        let mut simulation = Self {
+            plan,
+            rules: Rules {
+                waiting: 25 * SECOND,
+                grace: 60 * SECOND,
+                longest_pause: plan.longest_pause,
+                end_after: None,
+            },
+            clients: Vec::with_capacity(plan.clients as usize),
+            quiet_until: vec![0; plan.clients as usize],
+            queue: BinaryHeap::new(),
+            random: Random::new(1),
+            ids: 0,
+            now: 0,
+            counts: Counts::new(plan.until / SECOND),
+        };
+        for client in 0..plan.clients {
+            simulation.open(client);
+        }
+        simulation.go_on();
+        simulation.counts
+    }
+
+    fn go_on(&mut self) {
+        let mut server_is_back = false;
+        while let Some(Reverse((at, client, due))) = self.queue.pop() {
+            if at >= self.plan.until {
+                break;
+            }
+            if at >= self.plan.away.1 && !std::mem::replace(&mut server_is_back, true) {
+                self.note_who_needs_a_renewal();
+            }
+            self.now = at;
+            self.happen(client, due);
+        }
+    }
+
+    /// A client with a token of some age, and, if it is in use, with its person's first call ahead.
+    fn open(&mut self, number: u32) {
+        let is_active = number < self.plan.active;
+        let is_returning =
+            (self.plan.active..self.plan.active + self.plan.returning).contains(&number);
+        self.clients.push(Client {
+            state: State::default(),
+            file: None,
+            mark: None,
+            wake_at: u64::MAX,
+            wants_since: None,
+            in_use: is_active,
+            signed_out: false,
+            was_expired: false,
+            returned: is_returning,
+        });
+        // A steady state is one in which no renewal is overdue: ages that the policy would have ended are drawn again.
+        loop {
+            let age = self
+                .random
+                .below(self.plan.signed_in_within.unwrap_or(LIFETIME));
+            let stamp = self.new_stamp(1, age);
+            let client = &mut self.clients[number as usize];
+            client.state = State::default();
+            let nothing = View {
+                files: FileView::default(),
+                vault: VaultView::Empty,
+            };
+            self.tell(number, Event::Opened(nothing));
+            self.tell(number, Event::SignedIn(stamp));
+            let is_overdue = self.clients[number as usize]
+                .state
+                .next_wake(&self.rules)
+                .is_none_or(|at| at == 0);
+            if !is_overdue {
+                break;
+            }
+        }
+        if is_active {
+            let first = self.random.exponential(BETWEEN_CALLS);
+            self.later(first, number, Due::PersonActs);
+        } else if is_returning {
+            let after = self.random.below(600 * SECOND);
+            self.later(self.plan.away.1 + after, number, Due::PersonActs);
+        }
+        // Nobody uses the others. Their ticks would only look again a minute later, and are left out.
+    }
+
+    /// When the server comes back, tokens of some people have expired.
+    fn note_who_needs_a_renewal(&mut self) {
+        self.now = self.plan.away.1;
+        let server_now = wall(self.now) + EXPIRY_MARGIN;
+        for client in &mut self.clients {
+            client.was_expired = client
+                .state
+                .held
+                .is_some_and(|held| held.has_expired(server_now))
+                && (client.in_use || client.returned);
+        }
+    }
+
+    fn happen(&mut self, client: u32, due: Due) {
+        let index = client as usize;
+        match due {
+            Due::Wake => {
+                if self.clients[index].wake_at != self.now {
+                    return;
+                }
+                self.clients[index].wake_at = u64::MAX;
+                self.tell(client, Event::Tick);
+            }
+            Due::Exchanged { answered } => self.exchanged(client, answered),
+            Due::Probed { answered } => self.tell(client, Event::Probed(answered)),
+            Due::CallEnds { answered } => self.call_ends(client, answered),
+            Due::SignedIn => {
+                self.clients[index].signed_out = false;
+                let stamp = self.new_stamp(1, 0);
+                self.tell(client, Event::SignedIn(stamp));
+                self.send(client);
+            }
+            Due::PersonActs => {
+                let next = self.now + self.random.exponential(BETWEEN_CALLS);
+                self.later(next, client, Due::PersonActs);
+                if self.now < self.quiet_until[index] && self.is_up() {
+                    return self.counts.call(self.now);
+                }
+                let acting = &mut self.clients[index];
+                acting.in_use = true;
+                acting.wants_since.get_or_insert(self.now);
+                if !acting.signed_out {
+                    self.send(client);
+                } else if self.is_up() {
+                    self.counts.sign_in(self.now);
+                    self.later(self.now + ROUND_TRIP, client, Due::SignedIn);
+                }
+            }
+        }
+    }
+
+    /// A call, as `session.rs` makes it.
+    fn send(&mut self, client: u32) {
+        let Some(held) = self.clients[client as usize].state.held else {
+            return;
+        };
+        if held.has_expired(wall(self.now) + EXPIRY_MARGIN) {
+            let needed = Event::Needed {
+                waiter: 1,
+                seen: held,
+                why: Why::Expired,
+            };
+            return self.tell(client, needed);
+        }
+        self.counts.call(self.now);
+        let answered = self.is_up() || self.plan.outage == Outage::RenewalsOnly;
+        self.later(self.now + ROUND_TRIP, client, Due::CallEnds { answered });
+    }
+
+    fn call_ends(&mut self, client: u32, answered: bool) {
+        let ending = &mut self.clients[client as usize];
+        let Some(held) = ending.state.held else {
+            return;
+        };
+        if !answered && self.plan.policy == Policy::LogOut {
+            // Such a client learns nothing from a call that got no answer.
+            return;
+        }
+        if !answered {
+            return self.tell(client, Event::Lost(held.credentials));
+        }
+        if let Some(since) = ending.wants_since.take()
+            && self.now >= self.plan.away.1
+        {
+            let waited = self.now - since.max(self.plan.away.1);
+            if std::mem::take(&mut ending.returned) {
+                self.counts.returned_waits.push(waited);
+            } else if std::mem::take(&mut ending.was_expired) {
+                self.counts.waits.push(waited);
+            }
+        }
+        if ending.state.wants_served() {
+            self.tell(client, Event::Served(held.credentials));
+        }
+        self.settle(client);
+    }
+
+    fn exchanged(&mut self, client: u32, answered: bool) {
+        let Some(held) = self.clients[client as usize].state.held else {
+            return;
+        };
+        let exchange = if answered {
+            let renewed = self.new_stamp(held.generation + 1, 0);
+            Exchange::Renewed(Stamp {
+                session: held.session,
+                begun_at: held.begun_at,
+                ..renewed
+            })
+        } else {
+            let token = match self.plan.outage {
+                Outage::Refused => TokenFate::NotSent,
+                Outage::AnswersLost => TokenFate::MaybeUsed,
+                Outage::RenewalsOnly => TokenFate::NotUsed,
+            };
+            Exchange::Inconclusive {
+                token,
+                retry_after: None,
+            }
+        };
+        self.tell(client, Event::Exchanged(exchange));
+        if !answered && self.plan.policy == Policy::LogOut {
+            self.clients[client as usize].signed_out = true;
+            self.tell(client, Event::SignedOut);
+        }
+    }
+
+    /// Lets the client decide, and does what it asks for. Lock, vault and files answer at once.
+    fn tell(&mut self, number: u32, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let now = self.moment(number);
+            let client = &mut self.clients[number as usize];
+            let was_away = client.state.unreachable.is_some();
+            let state = std::mem::take(&mut client.state);
+            let (state, actions) = step(state, event, now, &self.rules);
+            client.state = state;
+            let is_back = was_away && client.state.unreachable.is_none();
+            for action in actions {
+                self.perform(number, action, &mut events);
+            }
+            let client = &self.clients[number as usize];
+            if is_back && client.wants_since.is_some() && client.state.waiters.is_empty() {
+                // The screens ask again once the status is back.
+                self.send(number);
+            }
+        }
+        self.settle(number);
+    }
+
+    fn perform(&mut self, number: u32, action: Action, events: &mut VecDeque<Event>) {
+        let up = self.is_up();
+        let client = &mut self.clients[number as usize];
+        match action {
+            Action::TakeLock { .. } => events.push_back(Event::LockTaken),
+            Action::Reread => {
+                let vault = client.state.held.map_or(VaultView::Empty, |stamp| {
+                    let renewing_at = client.mark;
+                    VaultView::Entry { stamp, renewing_at }
+                });
+                let files = FileView {
+                    ended: None,
+                    state: client.file,
+                };
+                events.push_back(Event::Reread(View { files, vault }));
+            }
+            Action::Mark { at } => {
+                client.mark = Some(at);
+                events.push_back(Event::Marked(Ok(())));
+            }
+            Action::Save(_) => {
+                client.mark = None;
+                events.push_back(Event::Saved(Ok(())));
+            }
+            Action::Remove(_) => {
+                client.mark = None;
+                events.push_back(Event::Removed(Ok(())));
+            }
+            Action::Exchange => {
+                let has_expired = client
+                    .state
+                    .held
+                    .is_some_and(|held| held.has_expired(wall(self.now) + EXPIRY_MARGIN));
+                let in_a_hurry = client.was_expired || (!up && has_expired);
+                self.counts.renewal(self.now, in_a_hurry);
+                let at = self.now + ROUND_TRIP;
+                self.later(at, number, Due::Exchanged { answered: up });
+            }
+            Action::Probe => {
+                let answered = up || self.plan.outage == Outage::RenewalsOnly;
+                self.counts.probe(self.now);
+                self.later(self.now + ROUND_TRIP, number, Due::Probed { answered });
+            }
+            Action::WriteState {
+                saved,
+                not_before,
+                failure,
+                ..
+            } => {
+                let at = wall(self.now);
+                client.file = client.state.held.map(|stamp| FileState {
+                    stamp,
+                    ended: None,
+                    saved,
+                    not_before,
+                    last_failure: failure.map(|(token, next_at)| FailureSeen {
+                        credentials: stamp.credentials,
+                        at,
+                        token,
+                        next_at,
+                    }),
+                });
+            }
+            Action::WriteEnded(_) => client.file = None,
+            Action::Settle(_, Outcome::Renewed) => self.send(number),
+            Action::Settle(..)
+            | Action::ReleaseLock
+            | Action::Use(_)
+            | Action::Forget
+            | Action::Drop(_)
+            | Action::RevokeHeld
+            | Action::AppendEnded(..)
+            | Action::SignInDone
+            | Action::Note(_) => {}
+        }
+    }
+
+    /// To be called after every change of a client.
+    fn settle(&mut self, number: u32) {
+        let client = &self.clients[number as usize];
+        let expects = client.wants_since.is_some() || client.state.wants_served();
+        let until = client.state.held.and_then(|held| held.access_until);
+        self.quiet_until[number as usize] = until
+            .filter(|_| client.in_use && !expects)
+            .map_or(0, |until| u64::try_from(until - EXPIRY_MARGIN).unwrap_or(0));
+        let wake = self.clients[number as usize].state.next_wake(&self.rules);
+        let wake = wake.map_or(u64::MAX, |at| at.max(self.now));
+        let client = &mut self.clients[number as usize];
+        if client.in_use && client.wake_at != wake {
+            client.wake_at = wake;
+            if wake < self.plan.until {
+                self.later(wake, number, Due::Wake);
+            }
+        }
+    }
+
+    fn later(&mut self, at: u64, client: u32, due: Due) {
+        self.queue.push(Reverse((at, client, due)));
+    }
+
+    fn is_up(&self) -> bool {
+        !(self.plan.away.0..self.plan.away.1).contains(&self.now)
+    }
+
+    fn moment(&mut self, client: u32) -> Now {
+        Now {
+            awake: self.now,
+            wall: wall(self.now),
+            server: wall(self.now),
+            random: match self.plan.policy {
+                Policy::NoJitter => u64::MAX / 2,
+                Policy::Ours | Policy::LogOut => self.random.bits(),
+            },
+            in_use: self.clients[client as usize].in_use,
+        }
+    }
+
+    /// Credentials of a session of its own, issued `age` ms ago.
+    fn new_stamp(&mut self, generation: u64, age: u64) -> Stamp {
+        self.ids += 2;
+        let issued_at = wall(self.now) - wall(age);
+        Stamp {
+            session: Id::of(self.ids),
+            begun_at: issued_at,
+            generation,
+            credentials: Id::of(self.ids + 1),
+            access_until: Some(issued_at + wall(LIFETIME)),
+            issued_at,
+        }
+    }
+}
+
+/// All clocks are right, and begin with the simulation.
+fn wall(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+/// What one client takes, in bytes.
+pub(crate) const fn bytes_per_client() -> usize {
+    size_of::<Client>()
+}
