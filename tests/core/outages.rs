@@ -389,7 +389,7 @@ async fn a_token_that_expired_while_the_server_was_away_is_renewed_by_the_first_
     machine.server.start_again();
 
     let before = machine.clock.awake();
-    serve(&session).await;
+    machine.clock.run_until(serve(&session)).await;
 
     assert_eq!(machine.clock.awake(), before, "the call waited");
     assert_eq!(machine.server.counts().renewals, 1);
@@ -407,7 +407,7 @@ async fn a_refused_call_does_not_sit_out_the_pause_of_an_early_renewal_of_any_pr
     machine.server.expire_access_tokens();
 
     let before = machine.clock.awake();
-    serve(&other).await;
+    machine.clock.run_until(serve(&other)).await;
 
     assert_eq!(machine.clock.awake(), before, "the call waited");
     assert_eq!(machine.server.counts().renewals, 2);
@@ -433,7 +433,7 @@ async fn calls_every_20_s(machine: &Machine, session: &Session, time: Duration) 
     for _ in 0..time.as_secs() / 20 {
         machine.clock.pass_in_strides(20 * SECOND, 5 * SECOND).await;
         let before = machine.clock.awake();
-        serve(session).await;
+        machine.clock.run_until(serve(session)).await;
         assert_eq!(machine.clock.awake(), before, "a call waited");
     }
 }
