@@ -112,9 +112,9 @@ pub(crate) enum Mishap {
     Truncated,
     ResetInBody,
     StallInBody,
-    RotatedThenDropped,
-    RotatedThenStalled,
-    RotatedThenStatus(u16),
+    ActedThenDropped,
+    ActedThenStalled,
+    ActedThenStatus(u16),
     WithoutRefreshToken,
     AccessRefused,
 }
@@ -145,11 +145,11 @@ const ANYWHERE: [Mishap; 20] = [
 
 /// What can become of a renewal alone.
 const RENEWALS_ONLY: [Mishap; 7] = [
-    Mishap::RotatedThenDropped,
-    Mishap::RotatedThenDropped,
-    Mishap::RotatedThenStalled,
-    Mishap::RotatedThenStatus(502),
-    Mishap::RotatedThenStatus(500),
+    Mishap::ActedThenDropped,
+    Mishap::ActedThenDropped,
+    Mishap::ActedThenStalled,
+    Mishap::ActedThenStatus(502),
+    Mishap::ActedThenStatus(500),
     Mishap::WithoutRefreshToken,
     Mishap::WithoutTokens,
 ];
@@ -174,9 +174,9 @@ impl Mishap {
             Self::Truncated => Fault::Truncate(20),
             Self::ResetInBody => Fault::ResetInBody,
             Self::StallInBody => Fault::StallInBody,
-            Self::RotatedThenDropped => Fault::rotate_then_drop(),
-            Self::RotatedThenStalled => Fault::after_acting(Fault::Stall),
-            Self::RotatedThenStatus(status) => Fault::after_acting(Fault::status(status)),
+            Self::ActedThenDropped => Fault::rotate_then_drop(),
+            Self::ActedThenStalled => Fault::after_acting(Fault::Stall),
+            Self::ActedThenStatus(status) => Fault::after_acting(Fault::status(status)),
             Self::WithoutRefreshToken => Fault::WithoutRefreshToken,
             Self::AccessRefused => Fault::access_refused(),
         }
@@ -286,10 +286,11 @@ impl Plan {
     }
 
     fn call_mishap(&mut self) -> Mishap {
-        if self.random.random_range(0..3) == 0 {
-            Mishap::AccessRefused
-        } else {
-            self.anywhere()
+        match self.random.random_range(0..10) {
+            0..3 => Mishap::AccessRefused,
+            // The effect is there, and the answer is not.
+            3..5 => Mishap::ActedThenDropped,
+            _ => self.anywhere(),
         }
     }
 
