@@ -180,22 +180,23 @@ async fn a_chunked_reply_that_breaks_off_is_no_reply() {
 /// Nothing announces its length, so that it can be noticed on the way only. The server is there, and says too much.
 #[tokio::test]
 async fn the_reply_limit_of_a_chunked_answer_is_enforced_while_reading() {
-    let machine = Machine::start().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
-    config.limits.reply_bytes = 1_000;
-    let session = Session::open(config).await.expect("opens");
-    machine.sign_in(&session).await;
-    machine
-        .server
-        .answer("people", format!("{{\"data\":\"{}\"}}", "x".repeat(2_000)));
+    // Many chunks, and one that is too long by itself.
+    for (limit, length) in [(1_000, 2_000), (50, 60)] {
+        let machine = Machine::start().await;
+        let mut config = machine.config(DEFAULT_ACCOUNT);
+        config.limits.reply_bytes = limit;
+        let session = Session::open(config).await.expect("opens");
+        machine.sign_in(&session).await;
+        machine.server.answer("people", "x".repeat(length));
 
-    for fault in [Fault::Chunked, Fault::EndlessChunks] {
-        machine.server.on_call(fault);
-        let call = session.execute(query("people"));
-        let outcome = machine.clock.run_until(call).await;
-        assert_eq!(code(outcome), Code::TooLarge);
-        machine.clock.quiet().await;
-        assert_eq!(session.status().phase, Phase::SignedIn);
+        for fault in [Fault::Chunked, Fault::EndlessChunks] {
+            machine.server.on_call(fault);
+            let call = session.execute(query("people"));
+            let outcome = machine.clock.run_until(call).await;
+            assert_eq!(code(outcome), Code::TooLarge);
+            machine.clock.quiet().await;
+            assert_eq!(session.status().phase, Phase::SignedIn);
+        }
     }
 }
 
