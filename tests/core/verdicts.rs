@@ -230,7 +230,8 @@ async fn a_final_error_ends_the_session_once_it_is_confirmed() {
             let session = expired(&machine).await;
             let fault = Fault::refuse_with_status(status, code, "", "Not this one");
             machine.server.on_renewal(fault);
-            let outcome = session.execute(query("people")).await;
+            let call = session.execute(query("people"));
+            let outcome = machine.clock.run_until(call).await;
             assert_eq!(self::code(outcome), Code::SignedOut, "{status} {code}");
             row.check_attempt(&session, code);
             let reason = session.status().ending.map(|ending| ending.reason);
