@@ -5,7 +5,9 @@ use std::time::Duration;
 use graphql_session::testing::{EMAIL, Fault, Machine, query};
 use graphql_session::{Code, DEFAULT_ACCOUNT, EndingReason, Phase, Session};
 
-use crate::fixture::{MINUTE, SECOND, code, expired, finish, noted, reach, serve, served, start};
+use crate::fixture::{
+    MINUTE, SECOND, code, expired, finish, noted, reach, removed, serve, served, start,
+};
 
 /// Five calls meet one rejected renewal; everything that follows is checked.
 async fn assert_ends_once(machine: &Machine, session: &Session, case: &str) {
@@ -24,8 +26,7 @@ async fn assert_ends_once(machine: &Machine, session: &Session, case: &str) {
     assert_eq!(counts.renewals, 1, "{case}: asked more than once");
     assert_eq!(counts.served, 1, "{case}: a call was replayed");
     assert!(counts.calls <= 1 + 5, "{case}: a call was replayed");
-    machine.clock.quiet().await;
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None, "{case}");
+    removed(machine).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use graphql_session::testing::{Fault, Machine, query};
 use graphql_session::{Code, DEFAULT_ACCOUNT, EndingReason, Phase};
 
-use crate::fixture::{MINUTE, SECOND, code, expired, noted, reach, serve, start_one};
+use crate::fixture::{MINUTE, SECOND, code, expired, noted, reach, removed, serve, start_one};
 
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_at_once_and_the_session_recovers_in_the_grace_time() {
@@ -86,8 +86,7 @@ async fn after_the_grace_time_exactly_one_more_attempt_is_rejected_and_ends_the_
     let reason = status.ending.map(|ending| ending.reason);
     assert_eq!(reason, Some(EndingReason::LostAnswer));
     assert_eq!(machine.server.counts().renewals_refused, 1);
-    machine.clock.quiet().await;
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
+    removed(&machine).await;
 }
 
 #[tokio::test]

@@ -95,6 +95,66 @@ async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_l
     );
 }
 
+/// The state file names newer credentials, and the keyring does not show them: those held are spent, and writing them
+/// down would destroy the newer ones.
+#[tokio::test]
+async fn a_process_that_cannot_read_the_newer_credentials_neither_sends_nor_stores_its_spent_ones()
+{
+    let machine = Machine::start().await;
+    let (first, second) = two(&machine).await;
+    machine.server.expire_access_tokens();
+    serve(&first).await;
+    let stored = machine.vault.stored(DEFAULT_ACCOUNT);
+    machine.vault.fail(VaultCall::Read, VaultError::Slow);
+
+    let outcome = machine
+        .clock
+        .run_until(second.execute(query("people")))
+        .await;
+
+    assert_eq!(code(outcome), Code::Unreachable);
+    let ledger = machine.server.ledger();
+    assert_eq!(ledger.attempts().count(), 1, "the first process's own");
+    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), stored);
+
+    machine.vault.work_again();
+    reach(&machine, &second, Phase::SignedIn).await;
+    serve(&second).await;
+    assert_eq!(noted(&second, "adopted"), 1);
+    assert_eq!(machine.server.counts().renewals, 1);
+}
+
+/// The same after a rejection: the vault does not answer, and the state file no longer names what was rejected.
+#[tokio::test]
+async fn a_rejection_is_not_believed_while_the_vault_is_silent_and_the_state_file_names_newer_ones()
+{
+    let machine = Machine::start().await;
+    let (first, second) = two(&machine).await;
+    machine.server.expire_access_tokens();
+    let gate = Gate::new();
+    let fault = Fault::refuse("FORBIDDEN", "FORBIDDEN_EXCEPTION", "Suspicious activity.");
+    machine.server.on_renewal(Fault::hold_then(&gate, fault));
+    let call = start_one(&second, query("people"));
+    machine.server.wait_for(|counts| counts.renewals == 1).await;
+    // As a process would leave it that lost its lock to a file system without locks.
+    let state = machine
+        .folder()
+        .join(format!("{DEFAULT_ACCOUNT}.state.json"));
+    let text = std::fs::read_to_string(&state).expect("a state file");
+    let mut newer: Value = serde_json::from_str(&text).expect("JSON");
+    newer["stamp"]["generation"] = json!(2);
+    newer["stamp"]["credentials"] = json!("000000000000000000000000000000ff");
+    std::fs::write(&state, newer.to_string()).expect("own folder");
+    machine.vault.fail(VaultCall::Read, VaultError::Slow);
+    gate.open();
+
+    let outcome = machine.clock.run_until(call).await.expect("no panic");
+
+    assert_eq!(code(outcome), Code::Unreachable);
+    assert_eq!(second.status().endings, 0);
+    drop(first);
+}
+
 #[tokio::test]
 async fn a_process_with_a_locked_keyring_learns_that_another_ended_the_session_it_waits_for() {
     let machine = Machine::start().await;
@@ -118,6 +178,23 @@ async fn a_process_with_a_locked_keyring_learns_that_another_ended_the_session_i
     );
     assert_eq!(second.retry_now().await.phase, Phase::Ended);
     assert_eq!(code(second.execute(query("people")).await), Code::SignedOut);
+}
+
+#[tokio::test]
+async fn a_sign_in_elsewhere_that_the_keyring_does_not_show_is_locked_and_not_signed_out() {
+    let machine = Machine::start().await;
+    let first = machine.session(DEFAULT_ACCOUNT).await;
+    let second = machine.session(DEFAULT_ACCOUNT).await;
+    assert_eq!(second.status().phase, Phase::SignedOut);
+    machine.sign_in(&first).await;
+    machine.vault.fail(VaultCall::Read, VaultError::Slow);
+    machine.clock.pass(2 * SECOND).await;
+    assert_eq!(second.status().phase, Phase::Locked);
+
+    machine.vault.work_again();
+    second.retry_now().await;
+    reach(&machine, &second, Phase::SignedIn).await;
+    serve(&second).await;
 }
 
 #[tokio::test]

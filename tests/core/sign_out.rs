@@ -4,7 +4,7 @@ use graphql_session::testing::{Fault, Gate, Machine, VaultCall, query};
 use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, VaultError};
 use serde_json::json;
 
-use crate::fixture::{MINUTE, code, expired, finish, noted, serve, served, start};
+use crate::fixture::{MINUTE, code, expired, finish, noted, removed, serve, served, start};
 
 #[tokio::test]
 async fn a_sign_out_is_at_once_here_and_soon_at_the_server_and_lasts_over_a_restart() {
@@ -24,8 +24,7 @@ async fn a_sign_out_is_at_once_here_and_soon_at_the_server_and_lasts_over_a_rest
         .await;
     let seen = machine.server.seen_asking_for("signOut").remove(0);
     assert_eq!(seen.header("authorization"), None);
-    machine.clock.quiet().await;
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
+    removed(&machine).await;
     drop(session);
     let session = machine.session(DEFAULT_ACCOUNT).await;
     assert_eq!(session.status().phase, Phase::SignedOut);
@@ -135,8 +134,7 @@ async fn a_sign_out_with_a_locked_keyring_stays_signed_out_when_it_is_unlocked()
 
     let session = machine.session(DEFAULT_ACCOUNT).await;
     assert_eq!(session.status().phase, Phase::SignedOut);
-    machine.clock.quiet().await;
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
+    removed(&machine).await;
 }
 
 #[tokio::test]
