@@ -84,6 +84,21 @@
 //! Request headers that a call may carry: `content-type`, `accept`, `accept-language`, `apollo-require-preflight`,
 //! and those that begin with `x-` (not `x-forwarded`), `graphql-` or `apollographql-`.
 //!
+//! # What is proven, and how
+//!
+//! `tests/core/search` runs [`renewal::step`] itself, not a description of it, under a model checker: two processes,
+//! three callers, and at most one each of a sign-out, a crash with its restart, a lost answer (the server rotated, or
+//! not), a keyring call that fails, and a keyring write that lands after its limit, at every boundary between two
+//! actions that another process, a caller or a crash can notice. I1 to I9 are checked in every state; where nothing
+//! moves on by itself, every call has settled, the lock is free, and both processes hold what is stored.
+//! In each `make test` every three of the five faults are searched together in all orders, and each alone with a caller
+//! that leaves and a wait that outlasts a timer. All five at once is the ignored test beside them.
+//!
+//! Not covered: the shell that performs the actions, which the model repeats cut into its parts (files are read and
+//! replaced whole, the keyring carries out requests in their order); a second sign-in; renewals ahead of expiry; sleep,
+//! clocks that disagree, and times other than "now", "at the next timer" and "past the grace time"; endless loops that
+//! come back to the same state. What it has found is told in `tests/core/counterexamples.rs`.
+//!
 //! # Limits
 //!
 //! Every number is a named constant or a setting, with its unit, default and reason: [`Limits`] for deadlines and

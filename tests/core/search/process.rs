@@ -1,0 +1,726 @@
+//! One process: its decisions, what they made it do, and how far each slow action has got. This is the shell
+//! (`renewal/perform.rs`, `vault/keeper.rs`) cut at every boundary that another process, a caller or a crash can see.
+
+use graphql_session::renewal::{
+    Action, Event, Exchange, FailureSeen, FileState, Flight, Now, Outcome, Rules, SaveFailure,
+    State, VaultView, View, WaiterId, step,
+};
+use graphql_session::verdict::TokenFate;
+use graphql_session::{EndingReason, Stamp, VaultError};
+
+use crate::server::{Answer, GRACE};
+use crate::world::{Record, World, Wrong};
+
+pub(crate) const RULES: Rules = Rules {
+    waiting: 25_000,
+    grace: GRACE,
+    end_after: None,
+};
+
+/// The random bits of every decision. They only draw pauses, and how long a pause is decides nothing but whether the
+/// lock is released for it: this one is long enough.
+const RANDOM: u64 = 700;
+
+/// How the keyring fails. The decisions tell its errors apart only to name them.
+const FAILURE: VaultError = VaultError::Locked;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Life {
+    #[default]
+    Dead,
+    Opening,
+    Running,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Process {
+    life: Life,
+    pub(crate) state: State,
+    /// Decided, and not performed yet. The first is always one that somebody else can notice.
+    pub(crate) queue: Vec<Todo>,
+    pub(crate) work: Option<Work>,
+    /// A write that has outlived its limit: `None` inside removes the entry.
+    pub(crate) outstanding: Option<Option<Record>>,
+    /// The write that waits behind it, given up as well. One slot: the newest wins.
+    slot: Option<Option<Record>>,
+    /// The lock is released once nothing is outstanding.
+    releases: bool,
+    /// What calls use.
+    pub(crate) current: Option<Stamp>,
+    /// It ended the session itself, or read of the ending.
+    knows_the_end: bool,
+}
+
+/// An [`Action`] with the credentials that its ids name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Todo {
+    Begin(Work),
+    Use(Stamp),
+    Forget,
+    Settle(Vec<WaiterId>, Outcome),
+    ReleaseLock,
+    AppendEnded(EndingReason),
+    Revoke,
+    WriteState(FileState),
+    WriteEnded(EndingReason),
+}
+
+/// A slow action, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a search clones it millions of times, and a box would cost each time"
+)]
+pub(crate) enum Work {
+    Lock {
+        patient: bool,
+    },
+    /// Also at the start, then without a lock.
+    Look {
+        held: Option<Stamp>,
+        reading: Reading,
+    },
+    Mark {
+        at: i64,
+        /// What calls used when it began.
+        record: Option<Record>,
+    },
+    Exchange {
+        from: Option<Stamp>,
+        answer: Option<Answer>,
+    },
+    Save {
+        stamp: Stamp,
+        saving: Saving,
+    },
+    /// Reads, compares and removes, under the lock: one part.
+    Remove,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Reading {
+    Vault,
+    Files(Result<Option<Record>, VaultError>),
+    Done(View),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Saving {
+    /// With the first look at the ended list: an ending between the two is found by the second one, as if it had come
+    /// after the write.
+    Write,
+    LookAgain(Result<(), VaultError>),
+    Undo(EndingReason),
+    Done(Result<(), SaveFailure>),
+}
+
+/// How the next part of a slow action goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    Fine,
+    /// The keyring fails.
+    Fails,
+    /// The write outlives its limit.
+    Late,
+    /// Its limit passes while a late write is still under way.
+    GivenUp,
+    /// The lock is not to be had in time.
+    NotTaken,
+    /// The answer is lost.
+    Lost,
+    /// A revocation that was on its way arrives first.
+    Revoked,
+}
+
+impl Process {
+    pub(crate) fn is_running(&self) -> bool {
+        self.life == Life::Running
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.life == Life::Dead
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<u64> {
+        self.is_running()
+            .then(|| self.state.next_wake(&RULES))
+            .flatten()
+    }
+
+    pub(crate) fn is_on_the_wire(&self) -> bool {
+        matches!(self.work, Some(Work::Exchange { .. }))
+    }
+}
+
+impl World {
+    /// One decision of a process. Its actions wait in the queue.
+    pub(crate) fn decide(&mut self, process: usize, event: Event) {
+        let now = self.moment();
+        let before = std::mem::take(&mut self.processes[process].state);
+        let (after, actions) = step(before.clone(), event.clone(), now, &RULES);
+        self.judge(&before, &event, &after, &actions);
+        let learns = match &event {
+            Event::FilesChanged(files) => files.ended.is_some(),
+            Event::Reread(view) => view.files.ended.is_some(),
+            _ => false,
+        };
+        self.processes[process].state = after;
+        self.processes[process].knows_the_end |= learns;
+        let mut settled = Vec::new();
+        for action in actions {
+            match self.todo(process, action) {
+                // Whoever is woken must find the new status.
+                Some(todo @ Todo::Settle(..)) => settled.push(todo),
+                Some(todo) => self.processes[process].queue.push(todo),
+                None => {}
+            }
+        }
+        self.processes[process].queue.extend(settled);
+        self.perform_unseen(process);
+    }
+
+    fn moment(&self) -> Now {
+        Now {
+            awake: self.now,
+            wall: self.wall(),
+            server: self.wall(),
+            random: RANDOM,
+            in_use: true,
+        }
+    }
+
+    /// Whether the process would decide anything at this event.
+    pub(crate) fn would_change(&self, process: usize, event: Event) -> bool {
+        let before = &self.processes[process].state;
+        let moment = self.moment();
+        // A tick that has nothing to do leaves only its time behind.
+        let (same, _) = step(
+            before.clone(),
+            Event::WaiterLeft(WaiterId::MAX),
+            moment,
+            &RULES,
+        );
+        let (after, actions) = step(before.clone(), event, moment, &RULES);
+        after != same || !actions.is_empty()
+    }
+
+    /// What one decision must not do.
+    fn judge(&mut self, before: &State, event: &Event, after: &State, actions: &[Action]) {
+        match event {
+            Event::Exchanged(Exchange::Renewed(received)) => {
+                let is_ours = before
+                    .held
+                    .is_some_and(|held| held.session == received.session);
+                let is_saved = matches!(after.flight, Flight::Saving { received: saved, .. } if saved == *received);
+                if is_ours && !is_saved {
+                    self.wrong = Some(Wrong::AnswerDropped);
+                }
+            }
+            Event::Needed { seen, .. } => {
+                let is_older = before.held.is_some_and(|held| held.supersedes(seen));
+                if is_older && after.flight != before.flight {
+                    self.wrong = Some(Wrong::RenewedWithoutNeed);
+                }
+            }
+            _ => {}
+        }
+        let fails_some = actions.iter().any(|action| {
+            matches!(action, Action::Settle(told, Outcome::Unreachable { .. })
+                if told.iter().any(|waiter| before.waiters.contains(waiter)))
+        });
+        if fails_some && !after.waiters.is_empty() {
+            self.wrong = Some(Wrong::FailedOneByOne);
+        }
+    }
+
+    /// What the shell has to do for an action. Journal, probes and drops leave nothing behind that matters here; what
+    /// a dropped token's revocation does is done by the sign-out's.
+    fn todo(&self, process: usize, action: Action) -> Option<Todo> {
+        let own = &self.processes[process];
+        let begin = |work| Some(Todo::Begin(work));
+        match action {
+            Action::TakeLock { patient } => begin(Work::Lock { patient }),
+            Action::Reread => begin(Work::Look {
+                held: own.state.held,
+                reading: Reading::Vault,
+            }),
+            Action::Mark { at } => begin(Work::Mark { at, record: None }),
+            Action::Exchange => begin(Work::Exchange {
+                from: None,
+                answer: None,
+            }),
+            Action::Save(stamp) => begin(Work::Save {
+                stamp,
+                saving: Saving::Write,
+            }),
+            Action::Remove(_) => begin(Work::Remove),
+            Action::ReleaseLock => Some(Todo::ReleaseLock),
+            Action::Use(id) => own
+                .state
+                .held
+                .filter(|held| held.credentials == id)
+                .map(Todo::Use),
+            Action::Forget => Some(Todo::Forget),
+            Action::RevokeHeld => Some(Todo::Revoke),
+            Action::AppendEnded(_, reason) => Some(Todo::AppendEnded(reason)),
+            Action::WriteState {
+                of,
+                saved,
+                not_before,
+                failure,
+            } => {
+                let received = match own.state.flight {
+                    Flight::Saving { received, .. } => Some(received),
+                    _ => None,
+                };
+                let mut known = own.state.held.into_iter().chain(received);
+                let held = known.find(|stamp| stamp.credentials == of);
+                held.map(|stamp| {
+                    Todo::WriteState(FileState {
+                        stamp,
+                        ended: None,
+                        saved,
+                        not_before,
+                        last_failure: failure.map(|(token, next_at)| FailureSeen {
+                            credentials: of,
+                            at: self.wall(),
+                            token,
+                            next_at,
+                        }),
+                    })
+                })
+            }
+            Action::WriteEnded(reason) => Some(Todo::WriteEnded(reason)),
+            Action::Settle(waiters, outcome) => Some(Todo::Settle(waiters, outcome)),
+            Action::Probe | Action::Drop(_) | Action::SignInDone | Action::Note(_) => None,
+        }
+    }
+
+    /// Performs the next action, and those after it that nobody else can notice: whether a crash or another process
+    /// comes before or after these is all the same.
+    pub(crate) fn perform_next(&mut self, process: usize) {
+        let todo = self.processes[process].queue.remove(0);
+        self.perform(process, todo);
+        self.perform_unseen(process);
+    }
+
+    fn perform_unseen(&mut self, process: usize) {
+        while let Some(
+            Todo::Begin(_)
+            | Todo::Use(_)
+            | Todo::Forget
+            | Todo::Settle(..)
+            | Todo::Revoke
+            | Todo::ReleaseLock,
+        ) = self.processes[process].queue.first()
+        {
+            let todo = self.processes[process].queue.remove(0);
+            self.perform(process, todo);
+        }
+    }
+
+    fn perform(&mut self, process: usize, todo: Todo) {
+        match todo {
+            Todo::Begin(work) => self.begin(process, work),
+            Todo::Use(stamp) => self.begin_to_use(process, stamp),
+            Todo::Forget => self.processes[process].current = None,
+            Todo::Settle(waiters, outcome) => {
+                for waiter in waiters {
+                    self.tell(process, waiter, outcome);
+                }
+            }
+            Todo::Revoke => self.server.is_being_revoked = true,
+            Todo::ReleaseLock => {
+                if self.processes[process].outstanding.is_some() {
+                    self.processes[process].releases = true;
+                } else {
+                    self.lock = None;
+                }
+            }
+            Todo::AppendEnded(reason) => {
+                if !self.is_proven(reason) {
+                    self.wrong = Some(Wrong::EndedWithoutProof);
+                }
+                self.ended.get_or_insert(reason);
+                self.processes[process].knows_the_end = true;
+            }
+            Todo::WriteState(file) => {
+                self.file = Some(file);
+            }
+            Todo::WriteEnded(reason) => {
+                if let Some(stamp) = self.processes[process].current {
+                    self.file = Some(FileState {
+                        stamp,
+                        ended: Some((reason, self.wall())),
+                        saved: false,
+                        not_before: None,
+                        last_failure: None,
+                    });
+                }
+            }
+        }
+    }
+
+    fn begin_to_use(&mut self, process: usize, stamp: Stamp) {
+        let is_stored = self
+            .vault
+            .is_some_and(|stored| !stamp.supersedes(&stored.stamp));
+        let own = &mut self.processes[process];
+        if !is_stored && self.ended.is_none() && !own.says_unsaved() {
+            self.wrong = Some(Wrong::UsedUnsaved);
+        }
+        if self.ended.is_some() && own.knows_the_end {
+            self.wrong = Some(Wrong::UsedAfterItsEnd);
+        }
+        if own.current.is_some_and(|used| used.supersedes(&stamp)) {
+            self.wrong = Some(Wrong::WentBack);
+        }
+        own.current = Some(stamp);
+    }
+
+    /// A sign-out ends a session if there was one; a rejection only if the server takes neither what is stored nor
+    /// what any process has.
+    fn is_proven(&self, reason: EndingReason) -> bool {
+        match reason {
+            EndingReason::SignedOut => !self.left.sign_out,
+            EndingReason::Rejected | EndingReason::LostAnswer => {
+                let stored = self.vault.map(|stored| stored.stamp);
+                let held = self.processes.iter().filter_map(|own| own.current);
+                let mut any = stored.into_iter().chain(held);
+                self.ended.is_some() || !any.any(|stamp| self.server.takes(stamp, self.now))
+            }
+            EndingReason::UnreachableTooLong => false,
+        }
+    }
+
+    fn begin(&mut self, process: usize, mut work: Work) {
+        let current = self.processes[process].current;
+        let needs_lock = match &mut work {
+            Work::Lock { .. } | Work::Look { .. } => false,
+            Work::Mark { at, record } => {
+                *record = current.map(|stamp| Record {
+                    stamp,
+                    renewing_at: Some(*at),
+                });
+                true
+            }
+            Work::Exchange { from, .. } => {
+                *from = current;
+                self.judge_exchange(current);
+                true
+            }
+            Work::Save { .. } | Work::Remove => true,
+        };
+        if needs_lock && self.lock != Some(process) {
+            self.wrong = Some(Wrong::UsedWithoutLock);
+        }
+        let own = &mut self.processes[process];
+        if own.work.replace(work).is_some() {
+            self.wrong = Some(Wrong::TwoUnderWay);
+        }
+    }
+
+    fn judge_exchange(&mut self, from: Option<Stamp>) {
+        let Some(from) = from else {
+            return;
+        };
+        if from.generation > 1 {
+            self.wrong = Some(Wrong::RenewedWithoutNeed);
+        }
+        let stored = self.vault.map(|stored| stored.stamp);
+        let held = self.processes.iter().filter_map(|own| own.current);
+        if stored
+            .into_iter()
+            .chain(held)
+            .any(|newer| newer.supersedes(&from))
+            && self.server.is_spent(from, self.now)
+        {
+            self.wrong = Some(Wrong::ExchangedSpent);
+        }
+    }
+
+    /// Starts a process: it reads the stored session before it does anything else.
+    pub(crate) fn start(&mut self, process: usize) {
+        self.processes[process].life = Life::Opening;
+        self.processes[process].work = Some(Work::Look {
+            held: None,
+            reading: Reading::Vault,
+        });
+    }
+
+    /// How what is under way in the process may go on.
+    pub(crate) fn advances(&self, process: usize, moves: &mut Vec<crate::world::Move>) {
+        let own = &self.processes[process];
+        let Some(work) = &own.work else {
+            return;
+        };
+        // The last part reports to the process's task, which must be there to take it.
+        let is_ready = own.life == Life::Opening || self.is_ready(process);
+        let mut may = |how| moves.push(crate::world::Move::Advance(process, how));
+        let mut uses_vault = |is_write: bool| {
+            if own.outstanding.is_some() {
+                if self.left.given_up > 0 {
+                    may(How::GivenUp);
+                }
+                return;
+            }
+            may(How::Fine);
+            if self.left.failure {
+                may(How::Fails);
+            }
+            if is_write && self.left.late_write {
+                may(How::Late);
+            }
+        };
+        match work {
+            Work::Look { reading, .. } => match reading {
+                Reading::Vault => uses_vault(false),
+                Reading::Files(_) => may(How::Fine),
+                Reading::Done(_) if is_ready => may(How::Fine),
+                Reading::Done(_) => {}
+            },
+            Work::Save { saving, .. } => match saving {
+                Saving::LookAgain(_) => may(How::Fine),
+                Saving::Write if self.ended.is_some() => may(How::Fine),
+                Saving::Write | Saving::Undo(_) => uses_vault(true),
+                Saving::Done(_) if is_ready => may(How::Fine),
+                Saving::Done(_) => {}
+            },
+            Work::Exchange { answer: None, from } => {
+                if from.is_some() || is_ready {
+                    may(How::Fine);
+                }
+                if from.is_some() && self.server.is_being_revoked && !self.server.is_revoked {
+                    may(How::Revoked);
+                }
+                if is_ready && self.left.lost_answer && from.is_some() {
+                    may(How::Lost);
+                }
+            }
+            _ if !is_ready => {}
+            Work::Lock { patient } => {
+                if self.lock.is_none() {
+                    may(How::Fine);
+                } else if !patient || self.left.delay {
+                    may(How::NotTaken);
+                }
+            }
+            Work::Mark { record: None, .. } => may(How::Fine),
+            Work::Mark { .. } => uses_vault(true),
+            Work::Remove => uses_vault(true),
+            Work::Exchange { .. } => {
+                may(How::Fine);
+                if self.left.lost_answer {
+                    may(How::Lost);
+                }
+            }
+        }
+    }
+
+    /// What is under way gets one part further.
+    pub(crate) fn advance(&mut self, process: usize, how: How) {
+        let Some(work) = self.processes[process].work.take() else {
+            return;
+        };
+        let (next, event) = match work {
+            Work::Lock { patient } => (None, Some(self.take_lock(process, patient, how))),
+            Work::Look { held, reading } => self.look(process, held, reading, how),
+            Work::Mark { record: None, .. } => (None, Some(Event::Marked(Err(VaultError::Failed)))),
+            Work::Mark { record, .. } => {
+                let written = self.write_with(process, record, how);
+                (None, Some(Event::Marked(written)))
+            }
+            Work::Exchange { from, answer } => self.exchange(from, answer, how),
+            Work::Save { stamp, saving } => self.save(process, stamp, saving, how),
+            Work::Remove => (
+                None,
+                Some(Event::Removed(self.write_with(process, None, how))),
+            ),
+        };
+        self.processes[process].work = next;
+        if let Some(event) = event {
+            self.processes[process].life = Life::Running;
+            self.decide(process, event);
+        }
+    }
+
+    /// The lock is held from the moment at which the process hears of it. Held a little earlier, it would only keep the
+    /// other from doing what it may also do later.
+    fn take_lock(&mut self, process: usize, patient: bool, how: How) -> Event {
+        if how == How::NotTaken {
+            self.left.delay &= !patient;
+            return Event::LockNotTaken;
+        }
+        self.lock = Some(process);
+        Event::LockTaken
+    }
+
+    fn look(
+        &mut self,
+        process: usize,
+        held: Option<Stamp>,
+        reading: Reading,
+        how: How,
+    ) -> (Option<Work>, Option<Event>) {
+        let is_opening = self.processes[process].life == Life::Opening;
+        let reading = match reading {
+            Reading::Vault if is_opening => Reading::Files(self.read_with(how)),
+            // Under the lock nobody else writes the vault: it may as well be read now.
+            Reading::Vault | Reading::Files(_) => {
+                let read = match reading {
+                    Reading::Files(read) => read,
+                    _ => self.read_with(how),
+                };
+                let vault = match read {
+                    Err(error) => VaultView::Unavailable(error),
+                    Ok(None) => VaultView::Empty,
+                    Ok(Some(record)) if self.ended.is_some() => {
+                        VaultView::DeadEntry(record.stamp.session)
+                    }
+                    Ok(Some(Record { stamp, renewing_at })) => {
+                        VaultView::Entry { stamp, renewing_at }
+                    }
+                };
+                let files = self.files(held);
+                let view = View { files, vault };
+                if is_opening {
+                    // The task is not running yet: nothing can come in between.
+                    return (None, Some(Event::Opened(view)));
+                }
+                Reading::Done(view)
+            }
+            Reading::Done(view) => return (None, Some(Event::Reread(view))),
+        };
+        (Some(Work::Look { held, reading }), None)
+    }
+
+    fn exchange(
+        &mut self,
+        from: Option<Stamp>,
+        answer: Option<Answer>,
+        how: How,
+    ) -> (Option<Work>, Option<Event>) {
+        let inconclusive = |token| Exchange::Inconclusive {
+            token,
+            retry_after: None,
+        };
+        let Some(sent) = from else {
+            return (
+                None,
+                Some(Event::Exchanged(inconclusive(TokenFate::NotSent))),
+            );
+        };
+        if how == How::Lost {
+            self.left.lost_answer = false;
+            return (
+                None,
+                Some(Event::Exchanged(inconclusive(TokenFate::MaybeUsed))),
+            );
+        }
+        let exchange = match answer {
+            None => {
+                self.server.is_revoked |= how == How::Revoked;
+                let answer = Some(self.server.exchange(sent, self.now));
+                return (Some(Work::Exchange { from, answer }), None);
+            }
+            Some(Answer::Renewed(received)) => Exchange::Renewed(received),
+            Some(Answer::Rejected) => Exchange::Rejected { ambiguous: false },
+        };
+        (None, Some(Event::Exchanged(exchange)))
+    }
+
+    fn save(
+        &mut self,
+        process: usize,
+        stamp: Stamp,
+        saving: Saving,
+        how: How,
+    ) -> (Option<Work>, Option<Event>) {
+        let record = Record {
+            stamp,
+            renewing_at: None,
+        };
+        let saving = match saving {
+            Saving::Write => match self.ended {
+                Some(reason) => Saving::Done(Err(SaveFailure::Ended(reason))),
+                None => Saving::LookAgain(self.write_with(process, Some(record), how)),
+            },
+            Saving::LookAgain(written) => match self.ended {
+                Some(reason) => Saving::Undo(reason),
+                None => Saving::Done(written.map_err(SaveFailure::Vault)),
+            },
+            Saving::Undo(reason) => {
+                let _ = self.write_with(process, None, how);
+                Saving::Done(Err(SaveFailure::Ended(reason)))
+            }
+            Saving::Done(result) => return (None, Some(Event::Saved(result))),
+        };
+        (Some(Work::Save { stamp, saving }), None)
+    }
+
+    fn read_with(&mut self, how: How) -> Result<Option<Record>, VaultError> {
+        match how {
+            How::Fails => {
+                self.left.failure = false;
+                Err(FAILURE)
+            }
+            How::GivenUp => {
+                self.left.given_up -= 1;
+                Err(VaultError::Slow)
+            }
+            _ => Ok(self.vault),
+        }
+    }
+
+    /// A write by the process's one vault thread. One that waits behind a late write and is not given up happens once
+    /// that has landed. (In `keeper.rs` it replaces a given-up one that still waits, at once; here that one may land
+    /// first, which the newer one then overwrites: one state more, under the same lock.)
+    fn write_with(
+        &mut self,
+        process: usize,
+        record: Option<Record>,
+        how: How,
+    ) -> Result<(), VaultError> {
+        let own = &mut self.processes[process];
+        match how {
+            How::Fails => {
+                self.left.failure = false;
+                Err(FAILURE)
+            }
+            How::Late => {
+                self.left.late_write = false;
+                own.outstanding = Some(record);
+                Err(VaultError::Slow)
+            }
+            How::GivenUp => {
+                self.left.given_up -= 1;
+                own.slot = Some(record);
+                Err(VaultError::Slow)
+            }
+            _ => {
+                self.write(record);
+                Ok(())
+            }
+        }
+    }
+
+    /// A late write takes effect; what waited behind it is next, and at last the lock is let go.
+    pub(crate) fn land(&mut self, process: usize) {
+        let own = &mut self.processes[process];
+        let landed = own.outstanding.take();
+        own.outstanding = own.slot.take();
+        let releases = own.outstanding.is_none() && std::mem::take(&mut own.releases);
+        if let Some(record) = landed {
+            self.write(record);
+        }
+        if releases {
+            self.lock = None;
+        }
+    }
+}
+
+impl Process {
+    pub(crate) fn says_unsaved(&self) -> bool {
+        matches!(self.state.storage, graphql_session::Storage::NotSaved(_))
+    }
+}

@@ -1,0 +1,488 @@
+//! The world around the decisions: two processes of one machine with their callers, the files, the vault, the server,
+//! and everything that may happen next.
+//!
+//! One session throughout: a second sign-in is not searched here. The clock stands still except where a move says
+//! otherwise, so that only few moments exist; no fault is bound to one of them.
+
+use graphql_session::renewal::{Event, FileState, FileView, Flight, Outcome, Standing, Why};
+use graphql_session::{EndingReason, Id, Stamp};
+
+use crate::process::{How, Process, Work};
+use crate::server::Server;
+
+/// The one session.
+pub(crate) const SESSION: u128 = 1;
+
+/// When the search begins, in wall ms. Any moment will do that is later than the longest pause.
+pub(crate) const BEGIN: i64 = 1_000_000;
+
+/// A silence that is longer than the grace time and every budget, in ms: after it, everything that can be over is.
+const LONG_SILENCE: u64 = 100_000;
+
+/// How often one write or read may be given up because a late write is still under way: once for the late write
+/// itself, once for what waits behind it. Whatever waits longer meets the same state with a later clock.
+const GIVEN_UP_BEHIND_A_LATE_WRITE: u8 = 1;
+
+/// The callers, by the process in which they call: two share a renewal, one races with it. The first and the last have
+/// sent their calls when the search begins, and are refused at any later moment; the one between calls at any moment,
+/// also after its process was started again, and knows whether its credentials have expired.
+const CALLS_IN: [usize; 3] = [0, 0, 1];
+
+/// What each fault may still do. All of them are spent or not in any combination and order: this is the product that
+/// the search covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Left {
+    /// A person signs out, in either process.
+    pub(crate) sign_out: bool,
+    /// A process dies, and is started again at any later moment.
+    pub(crate) crash: bool,
+    /// An exchange gets no answer, whether or not the server rotated.
+    pub(crate) lost_answer: bool,
+    /// One call to the keyring fails.
+    pub(crate) failure: bool,
+    /// One write to the keyring outlives its limit, and lands at any later moment.
+    pub(crate) late_write: bool,
+    /// See [`GIVEN_UP_BEHIND_A_LATE_WRITE`].
+    pub(crate) given_up: u8,
+    /// Something under way takes longer than the next timer, or than the wait for the lock.
+    pub(crate) delay: bool,
+    /// See [`LONG_SILENCE`].
+    pub(crate) long_silence: bool,
+    /// One caller goes away while it waits.
+    pub(crate) leaving: bool,
+}
+
+impl Left {
+    /// Nothing goes wrong.
+    pub(crate) const NOTHING: Self = Self {
+        sign_out: false,
+        crash: false,
+        lost_answer: false,
+        failure: false,
+        late_write: false,
+        given_up: GIVEN_UP_BEHIND_A_LATE_WRITE,
+        delay: false,
+        long_silence: true,
+        leaving: false,
+    };
+}
+
+/// What one call is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Caller {
+    /// Not made yet.
+    Idle,
+    /// On the wire, with the first credentials.
+    Sent,
+    /// Waits for the renewal.
+    Waiting,
+    /// Has its outcome, or died with its process. Who is told of newer credentials goes on with them at once: later,
+    /// they could only be newer still, or gone. It is served then, which the decisions only hear of where credentials
+    /// have yet to prove themselves: these always do.
+    Settled,
+}
+
+/// What is in the vault: credentials, and the mark of an exchange that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Record {
+    pub(crate) stamp: Stamp,
+    pub(crate) renewing_at: Option<i64>,
+}
+
+/// A transition that must not be; the property that is named by it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Wrong {
+    /// I1.
+    UsedWithoutLock,
+    /// I1: two slow actions of one process.
+    TwoUnderWay,
+    /// I2.
+    AnswerDropped,
+    /// I3.
+    UsedUnsaved,
+    /// I4.
+    RenewedWithoutNeed,
+    /// I5.
+    UsedAfterItsEnd,
+    /// I5: what calls use became older.
+    WentBack,
+    /// I5.
+    OverwroteNewer,
+    /// I6.
+    EndedWithoutProof,
+    /// I8.
+    ToldTwice,
+    /// I8: told of a failure, and not all of them.
+    FailedOneByOne,
+    /// I9.
+    ReplayedWithTheSame,
+    /// The spent token.
+    ExchangedSpent,
+}
+
+/// Everything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    /// Ms since the search began. Awake time, wall clock and the server's clock move together.
+    pub(crate) now: u64,
+    pub(crate) processes: [Process; 2],
+    pub(crate) callers: [Caller; 3],
+    /// Who holds the account's lock.
+    pub(crate) lock: Option<usize>,
+    pub(crate) vault: Option<Record>,
+    pub(crate) file: Option<FileState>,
+    /// The ended list, as far as the one session is on it.
+    pub(crate) ended: Option<EndingReason>,
+    pub(crate) server: Server,
+    pub(crate) left: Left,
+    pub(crate) wrong: Option<Wrong>,
+}
+
+/// One thing that happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Move {
+    /// The caller reads the current credentials, and sends or waits.
+    Call(usize),
+    /// The caller's request is refused.
+    Refuse(usize),
+    /// The caller goes away.
+    Leave(usize),
+    /// The process performs the next action that somebody else could notice.
+    Perform(usize),
+    /// What is under way in the process gets one step further.
+    Advance(usize, How),
+    /// The process's late write lands.
+    Land(usize),
+    /// The process looks at the files, which have changed.
+    Look(usize),
+    /// The process's timer is due.
+    Tick(usize),
+    /// The person signs out in this process.
+    SignOut(usize),
+    /// The person has unlocked the keyring, and says so in this process.
+    Unlocked(usize),
+    /// The process dies; what it was writing lands, or does not.
+    Crash(usize, bool),
+    /// The process is started again.
+    Start(usize),
+    /// Time passes until the next timer.
+    Pass,
+    /// Time passes until after the grace time.
+    LongSilence,
+}
+
+impl World {
+    /// Two processes that have opened the same stored session; its access token has just expired.
+    pub(crate) fn new(left: Left) -> Self {
+        let stamp = stamp(1, 1);
+        let mut world = Self {
+            now: 0,
+            processes: [Process::default(), Process::default()],
+            callers: [Caller::Sent, Caller::Idle, Caller::Sent],
+            lock: None,
+            vault: Some(Record {
+                stamp,
+                renewing_at: None,
+            }),
+            file: Some(FileState {
+                stamp,
+                ended: None,
+                saved: true,
+                not_before: None,
+                last_failure: None,
+            }),
+            ended: None,
+            server: Server::new(),
+            left,
+            wrong: None,
+        };
+        for process in 0..2 {
+            world.play(Move::Start(process));
+            world.play(Move::Advance(process, How::Fine));
+            world.play(Move::Advance(process, How::Fine));
+            world.decide(process, Event::Served(stamp.credentials));
+        }
+        world
+    }
+
+    /// Everything that may happen next.
+    pub(crate) fn moves(&self, moves: &mut Vec<Move>) {
+        if let Some(caller) = self.refused_late() {
+            moves.push(Move::Refuse(caller));
+            return;
+        }
+        for process in 0..2 {
+            self.moves_of(process, moves);
+        }
+        for (caller, doing) in self.callers.iter().enumerate() {
+            let process = CALLS_IN[caller];
+            if !self.processes[process].is_running() {
+                continue;
+            }
+            if !self.is_ready(process) {
+                continue;
+            }
+            match doing {
+                Caller::Idle => moves.push(Move::Call(caller)),
+                Caller::Sent => moves.push(Move::Refuse(caller)),
+                Caller::Waiting if self.left.leaving => moves.push(Move::Leave(caller)),
+                Caller::Waiting | Caller::Settled => {}
+            }
+        }
+        if self.next_wake().is_some_and(|wake| wake > self.now)
+            && (self.left.delay || self.is_quiet())
+        {
+            moves.push(Move::Pass);
+        }
+        if self.left.long_silence && self.may_repeat_an_exchange() {
+            moves.push(Move::LongSilence);
+        }
+    }
+
+    /// A caller whose refusal comes too late to matter: its process holds newer credentials, or none any more, and never
+    /// goes back. It is told at once, now as at any later moment, and nothing else depends on when.
+    fn refused_late(&self) -> Option<usize> {
+        (0..self.callers.len()).find(|caller| {
+            let own = &self.processes[CALLS_IN[*caller]];
+            let is_late = own.state.held.is_none_or(|held| held.generation > 1);
+            self.callers[*caller] == Caller::Sent && is_late && self.is_ready(CALLS_IN[*caller])
+        })
+    }
+
+    fn moves_of(&self, process: usize, moves: &mut Vec<Move>) {
+        let own = &self.processes[process];
+        if own.outstanding.is_some() {
+            moves.push(Move::Land(process));
+        }
+        if !own.is_running() {
+            if own.is_dead() {
+                moves.push(Move::Start(process));
+            } else {
+                self.advances(process, moves);
+            }
+            return;
+        }
+        if self.left.crash {
+            moves.push(Move::Crash(process, false));
+            if own.outstanding.is_some() {
+                moves.push(Move::Crash(process, true));
+            }
+        }
+        if !own.queue.is_empty() {
+            moves.push(Move::Perform(process));
+        }
+        self.advances(process, moves);
+        if own.queue.is_empty() && self.is_tick_due(process) {
+            moves.push(Move::Tick(process));
+        }
+        if !self.is_ready(process) {
+            return;
+        }
+        if self.look_matters(process) {
+            moves.push(Move::Look(process));
+        }
+        let is_locked = matches!(own.state.standing, Standing::Locked(_));
+        if self.left.sign_out && (own.state.held.is_some() || is_locked) {
+            moves.push(Move::SignOut(process));
+        }
+        if is_locked && own.state.flight == Flight::Idle {
+            moves.push(Move::Unlocked(process));
+        }
+    }
+
+    /// What `next` makes of the world.
+    pub(crate) fn play(&mut self, next: Move) {
+        match next {
+            Move::Call(caller) => self.call(caller),
+            Move::Refuse(caller) => self.need(caller, stamp(1, 1), Why::Refused),
+            Move::Leave(caller) => {
+                self.left.leaving = false;
+                self.callers[caller] = Caller::Settled;
+                self.decide(CALLS_IN[caller], Event::WaiterLeft(caller as u64));
+            }
+            Move::Perform(process) => self.perform_next(process),
+            Move::Advance(process, how) => self.advance(process, how),
+            Move::Land(process) => self.land(process),
+            Move::Look(process) => {
+                let files = self.files(self.processes[process].state.held);
+                self.decide(process, Event::FilesChanged(files));
+            }
+            Move::Tick(process) => self.decide(process, Event::Tick),
+            Move::SignOut(process) => {
+                self.left.sign_out = false;
+                self.decide(process, Event::SignedOut);
+            }
+            Move::Unlocked(process) => self.decide(process, Event::RetryNow),
+            Move::Crash(process, lands) => self.crash(process, lands),
+            Move::Start(process) => self.start(process),
+            Move::Pass => {
+                self.left.delay &= self.is_quiet();
+                self.now = self.next_wake().unwrap_or(self.now);
+            }
+            Move::LongSilence => {
+                self.left.long_silence = false;
+                self.now += LONG_SILENCE;
+            }
+        }
+    }
+
+    /// Reads the current credentials; served where these are new.
+    fn call(&mut self, caller: usize) {
+        match self.processes[CALLS_IN[caller]].current {
+            Some(held) if !Server::serves(held) => self.need(caller, held, Why::Expired),
+            _ => self.callers[caller] = Caller::Settled,
+        }
+    }
+
+    fn need(&mut self, caller: usize, seen: Stamp, why: Why) {
+        self.callers[caller] = Caller::Waiting;
+        let waiter = caller as u64;
+        self.decide(CALLS_IN[caller], Event::Needed { waiter, seen, why });
+    }
+
+    /// A waiter is told.
+    pub(crate) fn tell(&mut self, process: usize, waiter: u64, outcome: Outcome) {
+        let doing = usize::try_from(waiter)
+            .ok()
+            .filter(|caller| CALLS_IN.get(*caller) == Some(&process))
+            .and_then(|caller| self.callers.get_mut(caller));
+        if doing.is_none_or(|doing| std::mem::replace(doing, Caller::Settled) != Caller::Waiting) {
+            self.wrong = Some(Wrong::ToldTwice);
+        }
+        // As `Session::run` does: the replay is sent with what is current then, if there is something.
+        let current = self.processes[process].current;
+        if outcome == Outcome::Renewed && current.is_some_and(|current| !Server::serves(current)) {
+            self.wrong = Some(Wrong::ReplayedWithTheSame);
+        }
+    }
+
+    /// Everything that lives in the process is gone; the system lets go of its lock. A request to the keyring that was
+    /// on its way is carried out before anything that another process asks for later, or never.
+    fn crash(&mut self, process: usize, lands: bool) {
+        self.left.crash = false;
+        if lands && let Some(write) = self.processes[process].outstanding {
+            self.write(write);
+        }
+        self.processes[process] = Process::default();
+        if self.lock == Some(process) {
+            self.lock = None;
+        }
+        for (caller, doing) in self.callers.iter_mut().enumerate() {
+            if CALLS_IN[caller] == process && *doing != Caller::Idle {
+                *doing = Caller::Settled;
+            }
+        }
+    }
+
+    /// What the files say to a process that holds `held`. The two files are read in one go: the list only grows, so
+    /// reading it later than the state file is as if both had been read then, or the state file is stale, which the
+    /// next look makes up for.
+    pub(crate) fn files(&self, held: Option<Stamp>) -> FileView {
+        let ended_at = self.ended.map(|reason| (reason, self.wall()));
+        FileView {
+            ended: held.and(self.ended),
+            state: self.file.map(|file| FileState {
+                ended: file.ended.or(ended_at),
+                ..file
+            }),
+        }
+    }
+
+    /// Whether a look at the files would change anything. A process looks whenever they have changed since; here it may
+    /// also look at other times, which are more orders and not fewer. A look that changes nothing is none.
+    fn look_matters(&self, process: usize) -> bool {
+        let state = &self.processes[process].state;
+        let files = self.files(state.held);
+        let is_newer = files
+            .state
+            .zip(state.held)
+            .is_none_or(|(file, held)| file.stamp.supersedes(&held));
+        (files.ended.is_some() || is_newer)
+            && self.would_change(process, Event::FilesChanged(files))
+    }
+
+    /// Whether nothing but a timer moves anything on.
+    fn is_quiet(&self) -> bool {
+        self.processes.iter().all(|own| {
+            let waits_for_lock = self.lock.is_some() && matches!(own.work, Some(Work::Lock { .. }));
+            own.is_running()
+                && (own.work.is_none() || waits_for_lock)
+                && own.queue.is_empty()
+                && own.outstanding.is_none()
+        })
+    }
+
+    /// Whether an exchange may be sent a second time: before, a silence is only a delay. (A silence before a crash is
+    /// to the server the same as one after it.)
+    fn may_repeat_an_exchange(&self) -> bool {
+        let is_used = |stamp| self.server.has_used(stamp);
+        (!self.left.lost_answer || !self.left.crash)
+            && (self.vault.is_some_and(|stored| is_used(stored.stamp))
+                || self
+                    .processes
+                    .iter()
+                    .any(|own| own.current.is_some_and(is_used)))
+    }
+
+    /// A write to the vault takes effect.
+    pub(crate) fn write(&mut self, record: Option<Record>) {
+        if let (Some(stored), Some(record)) = (self.vault, record)
+            && self.ended.is_none()
+            && stored.stamp.supersedes(&record.stamp)
+        {
+            self.wrong = Some(Wrong::OverwroteNewer);
+        }
+        self.vault = record;
+    }
+
+    pub(crate) fn wall(&self) -> i64 {
+        BEGIN + i64::try_from(self.now).unwrap_or(i64::MAX)
+    }
+
+    /// When the next timer of any process is due.
+    fn next_wake(&self) -> Option<u64> {
+        let wakes = self.processes.iter().filter_map(Process::next_wake);
+        wakes.min()
+    }
+
+    pub(crate) fn is_tick_due(&self, process: usize) -> bool {
+        self.processes[process]
+            .next_wake()
+            .is_some_and(|wake| wake <= self.now)
+    }
+
+    /// Whether the process can take an event: its task performs all actions of one decision before the next, and looks
+    /// at its timer first.
+    pub(crate) fn is_ready(&self, process: usize) -> bool {
+        let own = &self.processes[process];
+        own.is_running() && own.queue.is_empty() && !self.is_tick_due(process)
+    }
+
+    /// Whether nothing can happen any more.
+    pub(crate) fn is_over(&self) -> bool {
+        let is_busy =
+            |own: &Process| own.work.is_some() || !own.queue.is_empty() || !own.is_running();
+        if self.lock.is_none() && self.processes.iter().any(is_busy) {
+            return false;
+        }
+        let mut moves = Vec::new();
+        self.moves(&mut moves);
+        // Neither a sign-out nor a death is owed to anybody.
+        moves
+            .iter()
+            .all(|next| matches!(next, Move::SignOut(_) | Move::Crash(..) | Move::LongSilence))
+    }
+}
+
+/// The credentials with this number. Only the first have expired; whether and when the others do changes nothing
+/// before they are refused.
+pub(crate) fn stamp(number: u128, generation: u64) -> Stamp {
+    Stamp {
+        session: Id::of(SESSION),
+        begun_at: 0,
+        generation,
+        credentials: Id::of(number),
+        access_until: None,
+        issued_at: 0,
+    }
+}
