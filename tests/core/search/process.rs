@@ -14,6 +14,7 @@ use crate::world::{Record, World, Wrong};
 pub(crate) const RULES: Rules = Rules {
     waiting: 25_000,
     grace: GRACE,
+    longest_pause: 30_000,
     end_after: None,
 };
 
