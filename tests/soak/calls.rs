@@ -118,16 +118,16 @@ impl Calls {
         limit: Duration,
         is_frozen: impl Fn(usize) -> bool,
         server: &FaultServer,
-    ) -> Result<(), String> {
+    ) -> Result<(), (Option<usize>, String)> {
         let late = self
             .open
             .iter()
             .find(|(_, open)| !is_frozen(open.place) && open.since.elapsed() > limit + LATE);
         if let Some((call, open)) = late {
-            return Err(format!(
-                "call {call} of process {} did not settle within its {limit:?}",
-                open.place
-            ));
+            let place = open.place;
+            let what =
+                format!("call {call} of process {place} did not settle within its {limit:?}");
+            return Err((Some(place), what));
         }
         let now = Instant::now();
         let (due, later) = std::mem::take(&mut self.to_look_at)
@@ -136,7 +136,7 @@ impl Calls {
         self.to_look_at = later;
         let due: Vec<(u64, Instant)> = due;
         match due.iter().find(|(call, _)| effects(*call, server) > 1) {
-            Some((call, _)) => Err(format!("mutation {call} ran more than once")),
+            Some((call, _)) => Err((None, format!("mutation {call} ran more than once"))),
             None => Ok(()),
         }
     }

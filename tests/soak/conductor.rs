@@ -386,8 +386,8 @@ impl Soak {
         let checked = self
             .calls
             .check(limits().call, |place| places[place].frozen, &self.server);
-        checked.map_err(|what| Violation {
-            account: None,
+        checked.map_err(|(place, what)| Violation {
+            account: place.map(|place| places[place].account),
             what,
         })?;
         if self.began.elapsed() >= self.next_line {
