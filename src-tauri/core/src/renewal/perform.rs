@@ -212,6 +212,11 @@ impl Driver {
 
     fn write_ended(&self, reason: EndingReason) {
         if let Some(credentials) = self.shared.current.load_full() {
+            let file = self.shared.files.state();
+            if file.is_some_and(|file| file.stamp.supersedes(&credentials.stamp)) {
+                // Another process has signed in since; the ended list says the rest.
+                return;
+            }
             let at = self.shared.wall_ms();
             let file = StateFile::new(
                 &self.shared.config.account,
