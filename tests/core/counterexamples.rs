@@ -131,6 +131,25 @@ fn newer_credentials_that_the_vault_does_not_show_keep_the_spent_ones_from_being
     }
 }
 
+/// The entry is that of an older session, which is over.
+#[test]
+fn a_dead_entry_that_cannot_be_removed_does_not_keep_a_renewal_from_its_turn() {
+    let dead = Id::of(9);
+    let view = View {
+        files: files(1, true),
+        vault: VaultView::DeadEntry(dead),
+    };
+    let mut process = Process::rereading();
+    process.hears(Event::Reread(view));
+    assert_eq!(process.actions, [Action::Remove(dead)]);
+
+    process.hears(Event::Removed(Err(VaultError::Locked)));
+    assert!(process.does(|action| *action == Action::Reread));
+    process.hears(Event::Reread(view));
+
+    assert!(process.does(|action| matches!(action, Action::Mark { .. })));
+}
+
 #[test]
 fn a_rejection_is_not_believed_while_the_vault_hides_newer_credentials() {
     let mut process = Process::rereading();

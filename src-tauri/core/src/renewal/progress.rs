@@ -117,7 +117,9 @@ impl Turn<'_> {
         } else if self.is_hidden(&view) {
             self.still_locked(view);
         }
-        if let VaultView::DeadEntry(session) = view.vault {
+        if let VaultView::DeadEntry(session) = view.vault
+            && !self.has_just_failed_to_remove(session)
+        {
             self.state.agenda.remove = Some(session);
         }
         if let Some(ambiguous) = confirming {
@@ -127,6 +129,12 @@ impl Turn<'_> {
             return self.confirm(ambiguous);
         }
         self.work_off(view);
+    }
+
+    /// Tried again without a pause, it would keep everything else from its turn.
+    fn has_just_failed_to_remove(&self, session: Id) -> bool {
+        let left = self.state.leftover;
+        left.is_some_and(|left| left.session == session && left.due > self.now.awake)
     }
 
     /// Whether a session is stored, here for nobody to see: the one that was hidden at the start, or one that another
