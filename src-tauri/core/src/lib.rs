@@ -79,7 +79,8 @@
 //!
 //! Which calls are replayed: a query may be. A mutation may be when it was refused as a whole (no `data`, or `data:
 //! null`, or a plain HTTP 401). With partial data it is handed over as it is. After a lost reply a mutation never is,
-//! and a query only if no byte of a reply had arrived. What cannot be told counts as a mutation ([`OperationKind`]).
+//! and a query once, only if no byte of a reply had arrived: most often the server had closed an idle connection. Such a
+//! query may still be refused and replayed. What cannot be told counts as a mutation ([`OperationKind`]).
 //!
 //! Request headers that a call may carry: `content-type`, `accept`, `accept-language`, `apollo-require-preflight`,
 //! and those that begin with `x-` (not `x-forwarded`), `graphql-` or `apollographql-`.
@@ -95,9 +96,10 @@
 //! that leaves and a wait that outlasts a timer. All five at once is the ignored test beside them.
 //!
 //! Not covered: the shell that performs the actions, which the model repeats cut into its parts (files are read and
-//! replaced whole, the keyring carries out requests in their order); a second sign-in; renewals ahead of expiry; sleep,
-//! clocks that disagree, and times other than "now", "at the next timer" and "past the grace time"; endless loops that
-//! come back to the same state. What it has found is told in `tests/core/counterexamples.rs`.
+//! replaced whole, the keyring carries out requests in their order); a second sign-in; renewals ahead of expiry;
+//! ambiguous rejections, Retry-After and `end_after`; sleep, clocks that disagree, and times other than "now", "at the
+//! next timer" and "past the grace time"; endless loops that come back to the same state. What it has found is told in
+//! `tests/core/counterexamples.rs`.
 //!
 //! # Limits
 //!

@@ -1,4 +1,4 @@
-//! The decisions, searched: every order in which two processes, three callers and one each of the faults can meet,
+//! The decisions, searched: every order in which two processes, three callers and any three of the five faults can meet,
 //! around the very [`step`](graphql_session::renewal::step) that the session runs.
 
 mod process;

@@ -28,8 +28,7 @@ const GIVEN_UP_BEHIND_A_LATE_WRITE: u8 = 1;
 /// also after its process was started again, and knows whether its credentials have expired.
 const CALLS_IN: [usize; 3] = [0, 0, 1];
 
-/// What each fault may still do. All of them are spent or not in any combination and order: this is the product that
-/// the search covers.
+/// What each fault may still do. Those that a search allows come or stay away, in any combination and order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Left {
     /// A person signs out, in either process.
