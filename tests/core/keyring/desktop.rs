@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
+use zbus::{Message, MessageStream};
+
 use crate::computer;
 
 /// Where a scenario finds its home; absent in an ordinary test run.
@@ -174,6 +177,34 @@ impl Drop for KeyringDaemon {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// The dialog that asks for the keyring's password, and that nobody answers.
+pub(crate) struct UnansweredPrompt(MessageStream);
+
+impl UnansweredPrompt {
+    /// Stands in for the desktop's own dialog from now on.
+    pub(crate) async fn expected() -> Self {
+        let bus = zbus::Connection::session().await.expect("a bus");
+        let calls = MessageStream::from(&bus);
+        let named = bus.request_name("org.gnome.keyring.SystemPrompter").await;
+        named.expect("this desktop has no other");
+        Self(calls)
+    }
+
+    /// Waits until the service has opened it.
+    pub(crate) async fn opened(&mut self) {
+        let is_opening = |message: &Message| {
+            let member = message.header().member().map(ToString::to_string);
+            member.as_deref() == Some("BeginPrompting")
+        };
+        while let Some(message) = self.0.next().await {
+            if message.is_ok_and(|message| is_opening(&message)) {
+                return;
+            }
+        }
+        panic!("the bus is gone");
     }
 }
 

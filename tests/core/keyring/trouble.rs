@@ -7,7 +7,7 @@ use graphql_session::{Closed, Config, NotSaved, Phase, Session, Storage};
 use serde_json::json;
 
 use crate::computer::{Computer, noted_by_all};
-use crate::desktop::{Bus, KeyringDaemon, home};
+use crate::desktop::{Bus, KeyringDaemon, UnansweredPrompt, home};
 use crate::fixture::serve;
 use crate::moments::{MOMENTS, halt_at};
 use crate::survival::{Survivor, die, ends_once, recovers};
@@ -222,6 +222,42 @@ async fn role_missed_renewal() {
     service.thaw();
     assert_eq!(processes[1].ask("served").await, "200");
     assert_eq!(computer.refresh_tokens_sent().len(), 1);
+    assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
+}
+
+#[test]
+fn a_locked_keyring_whose_service_dies_during_a_save_frees_the_lock_and_has_the_session_when_it_is_back()
+ {
+    Bus::run("trouble::role_dies_while_locked", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_dies_while_locked() {
+    let Some(_) = home() else { return };
+    let service = KeyringDaemon::start();
+    let computer = computer_with_short_limits().await;
+    let mut processes = computer.processes(2).await;
+    let mut prompt = UnansweredPrompt::expected().await;
+    computer.server.expire_access_tokens();
+    let call = halt_at(&mut processes[0], "AnswerRead").await;
+    service.lock();
+    let _ = processes[0].tell("go_on");
+
+    // Nobody is left who could say that the prompt is done.
+    prompt.opened().await;
+    drop(service);
+    assert_eq!(processes[0].answer(call).await, "200");
+    processes[0].ask("until KeyringMissing").await;
+
+    let _service = KeyringDaemon::start();
+    processes[0].ask("until Saved").await;
+    computer.until_unlocked().await;
+    let stored = computer.stored().await.expect("an entry");
+    assert_eq!(stored["generation"], json!(2));
+    assert_eq!(processes[1].ask("call").await, "200", "adopted");
+    computer.server.expire_access_tokens();
+    assert_eq!(processes[1].ask("call").await, "200", "renewed");
+    assert_eq!(processes[1].ask("storage").await, "Saved");
     assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
 }
 

@@ -1,5 +1,8 @@
 //! The OS keyring: Secret Service on Linux, the keychain on macOS, the credential manager on Windows.
 
+#[cfg(target_os = "linux")]
+mod linux;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyring_core::{CredentialStore, Entry, Error as StoreError};
@@ -113,7 +116,7 @@ impl std::fmt::Debug for Keyring {
 
 #[cfg(target_os = "linux")]
 fn open_store() -> Result<Arc<CredentialStore>, StoreError> {
-    Ok(zbus_secret_service_keyring_store::Store::new()?)
+    linux::open()
 }
 
 #[cfg(target_os = "macos")]

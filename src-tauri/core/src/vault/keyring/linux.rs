@@ -1,0 +1,193 @@
+//! The Secret Service of the Linux desktops, on a connection that is closed when its service goes away.
+//!
+//! A locked keyring opens a prompt, and `secret-service` then waits for the signal that it is done: without a limit,
+//! because people take their time. When the service dies meanwhile, nobody sends that signal, and the wait would never
+//! end. So the bus is asked, before the first call, to tell when the service's name loses its owner, and the
+//! connection is closed then. That fails whatever waits on it, and it makes sure that nothing that began at the old
+//! service goes on at the next one: a removal whose wait were only abandoned would still remove, once the next
+//! service says "done" of another prompt that happens to have the same path.
+//!
+//! The keyring project's own store does not give its connection away. This one finds and writes the same entries.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use keyring_core::api::{Credential, CredentialApi, CredentialStoreApi};
+use keyring_core::{CredentialStore, Entry, Error as StoreError};
+use secret_service::blocking::{Item, SecretService};
+use secret_service::{EncryptionType, Error};
+use zbus::blocking::Connection;
+use zbus::blocking::fdo::DBusProxy;
+
+/// The service's name on the bus.
+const SERVICE: &str = "org.freedesktop.secrets";
+
+/// What a secret is, to other programs.
+const CONTENT_TYPE: &str = "application/octet-stream";
+
+/// Opens a session with the keyring service.
+pub(super) fn open() -> Result<Arc<CredentialStore>, StoreError> {
+    let connection = WatchedConnection::open()?;
+    let secrets = SecretService::connect_with_existing(EncryptionType::Dh, connection.0.clone())
+        .map_err(store_error)?;
+    Ok(Arc::new(Store(Arc::new(Opened {
+        secrets,
+        _connection: connection,
+    }))))
+}
+
+/// A connection to the session bus that is closed when the service goes away, or when this is dropped.
+struct WatchedConnection(Connection);
+
+impl WatchedConnection {
+    fn open() -> Result<Self, StoreError> {
+        let connection = Self(Connection::session().map_err(platform_failure)?);
+        let watched = connection.0.clone();
+        let mut changes = DBusProxy::new(&watched)
+            .and_then(|bus| bus.receive_name_owner_changed_with_args(&[(0, SERVICE)]))
+            .map_err(platform_failure)?;
+        // It ends with the connection: there is one for each open store.
+        std::thread::Builder::new()
+            .name("keyring-watch".into())
+            .spawn(move || {
+                let is_loss = |change: zbus::fdo::NameOwnerChanged| {
+                    change.args().is_ok_and(|args| args.old_owner.is_some())
+                };
+                if changes.any(is_loss) {
+                    tracing::debug!(target: "graphql_session", "keyring service has gone");
+                    let _ = watched.close();
+                }
+            })
+            .map_err(platform_failure)?;
+        Ok(connection)
+    }
+}
+
+impl Drop for WatchedConnection {
+    fn drop(&mut self) {
+        let _ = self.0.clone().close();
+    }
+}
+
+struct Opened {
+    secrets: SecretService<'static>,
+    _connection: WatchedConnection,
+}
+
+struct Store(Arc<Opened>);
+
+impl CredentialStoreApi for Store {
+    fn vendor(&self) -> String {
+        env!("CARGO_PKG_NAME").into()
+    }
+
+    fn id(&self) -> String {
+        SERVICE.into()
+    }
+
+    fn build(
+        &self,
+        application: &str,
+        account: &str,
+        _: Option<&HashMap<&str, &str>>,
+    ) -> Result<Entry, StoreError> {
+        Ok(Entry::new_with_credential(Arc::new(StoredItem {
+            store: self.0.clone(),
+            application: application.into(),
+            account: account.into(),
+        })))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// The one item of an application and an account, whether or not it is there.
+struct StoredItem {
+    store: Arc<Opened>,
+    application: String,
+    account: String,
+}
+
+impl StoredItem {
+    fn attributes(&self) -> HashMap<&str, &str> {
+        HashMap::from([
+            ("service", self.application.as_str()),
+            ("username", self.account.as_str()),
+        ])
+    }
+
+    /// Finds it and unlocks it, which may wait for the person.
+    fn find(&self) -> Result<Item<'_>, StoreError> {
+        let secrets = &self.store.secrets;
+        let found = secrets
+            .search_items(self.attributes())
+            .map_err(store_error)?;
+        if !found.locked.is_empty() {
+            let locked: Vec<_> = found.locked.iter().collect();
+            secrets.unlock_all(&locked).map_err(store_error)?;
+        }
+        let mut items = found.unlocked.into_iter().chain(found.locked);
+        match (items.next(), items.next()) {
+            (None, _) => Err(StoreError::NoEntry),
+            (Some(item), None) => Ok(item),
+            (Some(_), Some(_)) => Err(StoreError::Ambiguous(Vec::new())),
+        }
+    }
+
+    /// Makes it, in the collection that the person has chosen for this.
+    fn create(&self, secret: &[u8]) -> Result<(), Error> {
+        let collection = self.store.secrets.get_default_collection()?;
+        if collection.is_locked()? {
+            collection.unlock()?;
+        }
+        let label = format!("keyring:{}@{}", self.account, self.application);
+        collection.create_item(&label, self.attributes(), secret, true, CONTENT_TYPE)?;
+        Ok(())
+    }
+}
+
+impl CredentialApi for StoredItem {
+    fn set_secret(&self, secret: &[u8]) -> Result<(), StoreError> {
+        match self.find() {
+            Ok(item) => item.set_secret(secret, CONTENT_TYPE).map_err(store_error),
+            Err(StoreError::NoEntry) => self.create(secret).map_err(store_error),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn get_secret(&self) -> Result<Vec<u8>, StoreError> {
+        self.find()?.get_secret().map_err(store_error)
+    }
+
+    fn delete_credential(&self) -> Result<(), StoreError> {
+        self.find()?.delete().map_err(store_error)
+    }
+
+    fn get_credential(&self) -> Result<Option<Arc<Credential>>, StoreError> {
+        self.find().map(|_| None)
+    }
+
+    fn get_specifiers(&self) -> Option<(String, String)> {
+        Some((self.application.clone(), self.account.clone()))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn store_error(error: Error) -> StoreError {
+    match error {
+        Error::Locked | Error::NoResult | Error::Prompt => {
+            StoreError::NoStorageAccess(Box::new(error))
+        }
+        _ => platform_failure(error),
+    }
+}
+
+fn platform_failure(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::PlatformFailure(Box::new(error))
+}
