@@ -34,6 +34,6 @@ pub use machine::{Machine, call, mutation, query};
 pub use server::{
     AccessField, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, Counts, EMAIL, Entry,
     Explanation, Fact, Fault, FaultServer, Gate, IssuedPair, Ledger, PASSWORD, Pair, PairNumber,
-    Rejection, Revocation, Seen, SessionNumber, Spent,
+    Rejection, Revocation, Seen, SessionNumber, Spent, Words,
 };
 pub use vault::{ScriptedVault, VaultCall};

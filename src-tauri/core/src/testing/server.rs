@@ -26,7 +26,7 @@ mod twenty;
 pub use fault::{Fault, Gate};
 pub use ledger::{
     AnswerFate, Attempt, AttemptOutcome, Entry, Explanation, Fact, Ledger, Pair, PairNumber,
-    Rejection, Revocation, SessionNumber, Spent,
+    Rejection, Revocation, SessionNumber, Spent, Words,
 };
 pub use twenty::{AccessField, AuthenticationOn, IssuedPair};
 
@@ -67,6 +67,7 @@ struct Inside {
     seen: Vec<Seen>,
     keeps_requests: bool,
     renewals_now: u64,
+    calls_now: u64,
     clock_is_off_by: SignedDuration,
     sends_date: bool,
     listening: Listening,
@@ -209,6 +210,7 @@ impl FaultServer {
                     seen: Vec::new(),
                     keeps_requests: true,
                     renewals_now: 0,
+                    calls_now: 0,
                     clock_is_off_by: SignedDuration::ZERO,
                     sends_date: true,
                     listening: Listening::No(socket),
@@ -443,6 +445,11 @@ impl FaultServer {
         self.inside().records.ledger.clone()
     }
 
+    /// Asks the ledger itself, without a copy.
+    pub fn ask_ledger<T>(&self, ask: impl FnOnce(&Ledger) -> T) -> T {
+        ask(&self.inside().records.ledger)
+    }
+
     /// How often this mutation ran.
     pub fn effects_of(&self, field: &str) -> u64 {
         self.shared.counts.borrow().effects_of(field)
@@ -456,6 +463,26 @@ impl FaultServer {
     /// Every request so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.inside().seen.clone()
+    }
+
+    /// The requests from the one numbered `first`, counted from 0.
+    pub fn seen_from(&self, first: usize) -> Vec<Seen> {
+        self.inside().seen.get(first..).unwrap_or_default().to_vec()
+    }
+
+    /// How many requests have arrived so far.
+    pub fn seen_so_far(&self) -> usize {
+        self.inside().seen.len()
+    }
+
+    /// How many renewals are under way just now: held, stalled, or being answered.
+    pub fn renewals_under_way(&self) -> u64 {
+        self.inside().renewals_now
+    }
+
+    /// How many calls are under way just now.
+    pub fn calls_under_way(&self) -> u64 {
+        self.inside().calls_now
     }
 
     /// Every request so far that asks for this field.

@@ -27,6 +27,8 @@ pub struct Ledger {
     texts: Vec<Text>,
     /// Where the attempts stand that are under way.
     under_way: Vec<usize>,
+    /// How the attempts were rejected whose rejection a test scripted, by where they stand.
+    words: HashMap<usize, Words>,
 }
 
 /// One fact.
@@ -154,6 +156,15 @@ pub struct Pair {
     pub issued_at: Timestamp,
 }
 
+/// The words of a rejection that a test scripted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// `extensions.code`.
+    pub code: String,
+    /// `message`.
+    pub message: String,
+}
+
 /// One token text. Access tokens of one second can be the same text, as a real server's are.
 #[derive(Clone, Debug, Default)]
 struct Text {
@@ -199,10 +210,20 @@ impl Ledger {
         self.pairs.get(number.checked_sub(1)?)
     }
 
+    /// How many pairs there are; the newest has this number.
+    pub fn pairs(&self) -> PairNumber {
+        self.pairs.len()
+    }
+
     /// The number of the pair that this token text belongs to; of several, the earliest.
     pub fn number_of(&self, token: &str) -> Option<PairNumber> {
-        let text = self.numbers.0.get(token)?;
-        self.texts[*text].pairs.first().copied()
+        self.numbers_of(token).first().copied()
+    }
+
+    /// The numbers of all pairs that this token text belongs to, the earliest first.
+    pub fn numbers_of(&self, token: &str) -> &[PairNumber] {
+        let text = self.numbers.0.get(token);
+        text.map_or(&[], |text| &self.texts[*text].pairs)
     }
 
     /// The account's sessions, oldest first, each with the time of its sign-in.
@@ -232,6 +253,20 @@ impl Ledger {
     pub fn rejections(&self) -> impl Iterator<Item = (&Entry, &Attempt)> {
         self.attempts()
             .filter(|(_, attempt)| matches!(attempt.outcome, AttemptOutcome::Rejected(_)))
+    }
+
+    /// Every rejection: of which pair, why, and in which words if a test scripted it.
+    pub fn rejections_in_words(
+        &self,
+    ) -> impl Iterator<Item = (Option<PairNumber>, Rejection, Option<&Words>)> {
+        let entries = self.entries.iter().enumerate();
+        entries.filter_map(|(at, entry)| match &entry.fact {
+            Fact::Attempt(attempt) => match attempt.outcome {
+                AttemptOutcome::Rejected(why) => Some((attempt.pair, why, self.words.get(&at))),
+                _ => None,
+            },
+            _ => None,
+        })
     }
 
     /// The attempts with a token that had been exchanged so long before that its grace time was over.
@@ -432,6 +467,14 @@ impl Ledger {
         if let Some(pair) = self.pairs.get_mut(number.saturating_sub(1)) {
             pair.access_only = true;
         }
+    }
+
+    /// A test rejects an attempt in these words.
+    pub(super) fn scripted(&mut self, attempt: usize, words: Words) {
+        if let Some(attempt) = self.attempt_mut(attempt) {
+            attempt.outcome = AttemptOutcome::Rejected(Rejection::Scripted);
+        }
+        self.words.insert(attempt, words);
     }
 
     pub(super) fn attempt_mut(&mut self, at: usize) -> Option<&mut Attempt> {

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 use super::fault::Fault;
 use super::http::{BodyEnds, Connection, Incoming, LAST_CHUNK, Outgoing, chunks};
-use super::ledger::{AnswerFate, AttemptOutcome, Rejection};
+use super::ledger::{AnswerFate, Words};
 use super::question::{Asked, Question};
 use super::twenty::{self, Peculiarity, Taken};
 use super::{FaultServer, Kind, Seen};
@@ -57,6 +57,15 @@ impl Drop for OneRenewal {
     }
 }
 
+/// A call that is under way; counted off, however it ends.
+struct OneCall(FaultServer);
+
+impl Drop for OneCall {
+    fn drop(&mut self) {
+        self.0.inside().calls_now -= 1;
+    }
+}
+
 /// One request, from its fault to the last byte. Gives the connection back where it can be used again.
 async fn answer(
     server: &FaultServer,
@@ -72,6 +81,7 @@ async fn answer(
         Asked::ClientConfig | Asked::SignOut | Asked::Unknown => Kind::Other,
     };
     let (fault, attempt) = arrive(server, &request, &question, kind);
+    let _call = (kind == Kind::Call).then(|| OneCall(server.clone()));
     let asking = Asking {
         server,
         question,
@@ -113,7 +123,10 @@ fn arrive(
             inside.renewals_now += 1;
             inside.renewals.draw()
         }
-        Kind::Call => inside.calls.draw(),
+        Kind::Call => {
+            inside.calls_now += 1;
+            inside.calls.draw()
+        }
         Kind::SignIn => inside.sign_ins.draw(),
         Kind::Other => None,
     };
@@ -256,10 +269,12 @@ async fn respond_in_place(
         } => {
             if let Some(one) = &asking.one {
                 server.count(|counts| counts.renewals_refused += 1);
+                let words = Words {
+                    code: code.clone(),
+                    message: message.clone(),
+                };
                 let ledger = &mut server.inside().records.ledger;
-                if let Some(attempt) = ledger.attempt_mut(one.attempt) {
-                    attempt.outcome = AttemptOutcome::Rejected(Rejection::Scripted);
-                }
+                ledger.scripted(one.attempt, words);
             }
             let mut answer = Outgoing::json(twenty::error(&code, &sub_code, &message));
             answer.status = status;
