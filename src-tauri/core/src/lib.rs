@@ -101,6 +101,15 @@
 //! next timer" and "past the grace time"; endless loops that come back to the same state. What it has found is told in
 //! `tests/core/counterexamples.rs`.
 //!
+//! `tests/core/random` plays the whole core, shell and all, and checks I1 to I10 after every step: real sessions in up to
+//! three processes, two accounts, real sockets, files and locks, on virtual time. What happens: calls and their callers
+//! leaving, expiries, every fault of server and keyring, answers held and let go in another order, revocations, sign-ins
+//! and sign-outs, sleeps, clocks that are set, entries edited by hand, processes that quit, die and start. It shows that
+//! there is no counterexample among the orders that were tried, and proves nothing about the others. At the end of each
+//! case everything is healed, and the session that survived must work again with one call. `make test` plays 5,000 steps
+//! from a fixed seed, `make random` 100,000 from another one each time; cases that once failed are tests of their own in
+//! `random/kept.rs`.
+//!
 //! # Limits
 //!
 //! Every number is a named constant or a setting, with its unit, default and reason: [`Limits`] for deadlines and

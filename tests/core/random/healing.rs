@@ -1,0 +1,184 @@
+//! The end of each case: everything works again, and so does the session.
+
+use std::time::Duration;
+
+use graphql_session::testing::call;
+use graphql_session::{Code, Error, Phase, Reply, Status};
+
+use super::model::{PROCESSES, Span, Step};
+use super::world::World;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Longer than any pause: Retry-After is capped at ten minutes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(660);
+
+/// Longer than any call takes.
+const LONGEST_CALL: Duration = Duration::from_secs(76);
+
+impl World {
+    /// Heals everything, and checks that the surviving session works with one call, that no lock is left and no call
+    /// unsettled, and that a person can sign in anew.
+    pub(crate) fn finish(&mut self) {
+        let waits = Step::Pass(Span::Minutes);
+        self.heal();
+        if self.processes.iter().all(Option::is_none) {
+            self.play(Step::Opens { process: 0 });
+        }
+        self.unlock();
+        self.pass(LONGEST_PAUSE, &waits);
+        assert!(self.asked.is_empty(), "a call is never settled (I10)");
+        assert!(self.entering.is_empty(), "a sign-in never ends (I10)");
+        for account in 0..self.accounts.len() {
+            self.check_that_the_stored_session_works(account);
+            self.check_that_signing_in_works(account);
+        }
+    }
+
+    /// What a person does who sees "your keyring is locked", once it is not.
+    fn unlock(&mut self) {
+        for process in 0..PROCESSES {
+            for account in 0..self.accounts.len() {
+                if self.processes[process].is_some() {
+                    self.play(Step::TryNow { process, account });
+                }
+            }
+        }
+    }
+
+    fn check_that_the_stored_session_works(&mut self, account: usize) {
+        assert!(
+            self.lock_is_free(account),
+            "the lock is kept, and nothing is wrong any more (I10)"
+        );
+        if self.a_dead_entry_is_stored(account) {
+            // Whoever ended that session died before it could remove the entry: the next start does.
+            assert!(
+                self.has_lost_a_process || self.accounts[account].is_touched,
+                "the entry of a session that has ended is still there (I5)"
+            );
+            self.restart();
+            assert!(
+                !self.a_dead_entry_is_stored(account),
+                "a start leaves the entry of a session that has ended (I5)"
+            );
+        }
+        let stored = self.keyring.stored(&self.accounts[account].name);
+        for (process, status) in self.statuses(account) {
+            let is_in = matches!(status.phase, Phase::SignedIn | Phase::Unreachable);
+            // A later sign-in that died unsaved is gone, and who had heard of it only has nobody to follow.
+            let excused = self.accounts[account].is_touched || self.accounts[account].lost_unsaved;
+            let fits = stored.is_some() == is_in || excused;
+            assert!(
+                fits,
+                "process {process} is {:?}, and {} stored",
+                status.phase,
+                if stored.is_some() {
+                    "a session is"
+                } else {
+                    "none is"
+                }
+            );
+        }
+        // Its access token has expired meanwhile: one call needs a renewal, or says that the session is over.
+        self.play(Step::AccessExpires { account });
+        let is_touched = self.accounts[account].is_touched;
+        for (process, before) in self.statuses(account) {
+            let outcome = self.one_call(process, account);
+            let after = self.status(process, account);
+            let is_fine = match &outcome {
+                Ok(reply) => reply.status == 200,
+                Err(error) => match error.code() {
+                    Code::SignedOut => {
+                        is_touched || matches!(after.phase, Phase::SignedOut | Phase::Ended)
+                    }
+                    Code::Locked => after.phase == Phase::Locked,
+                    _ => false,
+                },
+            };
+            assert!(
+                is_fine,
+                "everything works again, and process {process} ({:?}) answers {outcome:?}",
+                before.phase
+            );
+        }
+        self.pass(SECOND, &Step::Pass(Span::Moment));
+        let phases: Vec<_> = self
+            .statuses(account)
+            .iter()
+            .map(|(_, status)| status.phase)
+            .collect();
+        let agree = |one: &Phase| (*one == Phase::SignedIn) == (phases[0] == Phase::SignedIn);
+        assert!(
+            phases.iter().all(agree)
+                || self.accounts[account].is_touched
+                || self.accounts[account].lost_unsaved,
+            "the processes disagree for ever: {phases:?} (I12)"
+        );
+    }
+
+    fn a_dead_entry_is_stored(&self, account: usize) -> bool {
+        let account = &self.accounts[account];
+        let stored = self.keyring.stored(&account.name);
+        stored.is_some_and(|stored| account.has_ended(&stored.session))
+    }
+
+    /// Ends one process, and starts it again.
+    fn restart(&mut self) {
+        let running = (0..PROCESSES).find(|at| self.processes[*at].is_some());
+        let process = running.expect("one runs");
+        self.play(Step::Quits { process });
+        self.play(Step::Opens { process });
+    }
+
+    fn check_that_signing_in_works(&mut self, account: usize) {
+        let (process, _) = self.statuses(account)[0];
+        self.play(Step::SignIn { process, account });
+        self.pass(SECOND, &Step::Pass(Span::Moment));
+        assert!(self.entering.is_empty(), "signing in never ends (I10)");
+        for (process, status) in self.statuses(account) {
+            assert_eq!(
+                status.phase,
+                Phase::SignedIn,
+                "process {process} after a new sign-in"
+            );
+            let outcome = self.one_call(process, account);
+            assert!(
+                outcome.as_ref().is_ok_and(|reply| reply.status == 200),
+                "process {process} after a new sign-in: {outcome:?}"
+            );
+        }
+    }
+
+    fn one_call(&mut self, process: usize, account: usize) -> Result<Reply, Error> {
+        let session = self.session(process, account);
+        let mut one = call("graphql", "query", "people");
+        one.headers = vec![("x-call".into(), "0".into())];
+        let (_, outcome) = self
+            .running(process)
+            .own
+            .run(async move { session.execute(one).await });
+        self.rest();
+        self.check(&Step::Pass(Span::Moment));
+        if outcome.get().is_none() {
+            self.pass(LONGEST_CALL, &Step::Pass(Span::Call));
+        }
+        outcome.get().expect("a call settles (I10)").clone()
+    }
+
+    fn statuses(&self, account: usize) -> Vec<(usize, Status)> {
+        (0..PROCESSES)
+            .filter(|at| self.processes[*at].is_some())
+            .map(|at| (at, self.status(at, account)))
+            .collect()
+    }
+
+    fn status(&self, process: usize, account: usize) -> Status {
+        self.session(process, account).status()
+    }
+
+    fn session(&self, process: usize, account: usize) -> graphql_session::Session {
+        let seat = &self.running(process).seats[account];
+        seat.session().expect("a session opens").clone()
+    }
+}

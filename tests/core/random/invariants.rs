@@ -1,0 +1,279 @@
+//! I1 to I10, held against what server, keyring, files and statuses show after each step: what is checked, and the
+//! checks of keyring, endings, statuses and files. Those of requests and calls are in [`requests`](super::requests).
+//!
+//! Nothing here knows how the core decides. A check that fails names its invariant.
+
+use std::collections::BTreeSet;
+
+use graphql_session::{EndingReason, Phase, Storage};
+use serde_json::Value;
+
+use super::model::Step;
+use super::records::{Account, Ended, LEARNT_AFTER, Refusal};
+use super::world::{END_AFTER, World};
+
+impl World {
+    /// Everything that can be said at any moment of rest.
+    pub(crate) fn check(&mut self, step: &Step) {
+        for at in 0..self.accounts.len() {
+            self.check_writes(at);
+            self.check_endings(at, step);
+            self.check_requests(at, step);
+            self.check_statuses(at);
+            self.check_files(at);
+        }
+        self.check_calls();
+        self.check_that_nobody_is_forgotten();
+        self.check_sign_ins();
+    }
+
+    /// I2: nothing but an answer, a limit, or the end of the process or the server ends a renewal.
+    pub(crate) fn check_that_nobody_cancelled_a_renewal(&self, step: &Step, before: &[u64]) {
+        let may_end = matches!(
+            step,
+            Step::Pass(_)
+                | Step::LetGo { .. }
+                | Step::ServerStops { .. }
+                | Step::Dies { .. }
+                | Step::Quits { .. }
+        );
+        if may_end {
+            return;
+        }
+        for (after, before) in self.renewals_under_way().iter().zip(before) {
+            assert!(after >= before, "a renewal was cancelled (I2)");
+        }
+    }
+
+    // ── The keyring ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn check_writes(&mut self, at: usize) {
+        let account = &mut self.accounts[at];
+        // From the oldest one that was not at its end at the last look.
+        let first = account.writes_read;
+        let mut new = self.keyring.writes_from(first);
+        let open = new.iter().position(|write| write.ended.is_none());
+        account.writes_read = first + open.unwrap_or(new.len());
+        new.retain(|write| write.account == account.name);
+        for write in &new {
+            account.learn(write);
+        }
+        self.read_ended_list(at);
+        let account = &mut self.accounts[at];
+        for write in new {
+            let (Some((Ok(()), _)), Some(old)) = (&write.ended, &write.replaced) else {
+                continue;
+            };
+            if account.is_touched || account.has_ended(&old.session) {
+                continue;
+            }
+            match &write.record {
+                Some(new) => assert!(
+                    !old.is_newer_than(new),
+                    "an older record overwrites a newer one: generation {} over {} (I5)",
+                    new.generation,
+                    old.generation
+                ),
+                None => panic!("the entry of a session that has not ended is removed (I6)"),
+            }
+        }
+        let text = self.keyring.scripted.stored(&account.name);
+        if let Some(text) = text
+            && account.backups.last() != Some(&text)
+            && !account.backups.contains(&text)
+        {
+            account.backups.push(text);
+        }
+    }
+
+    // ── The endings ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn read_ended_list(&mut self, at: usize) {
+        let text = std::fs::read_to_string(self.path(at, "ended")).unwrap_or_default();
+        let seen_at = self.awake;
+        let account = &mut self.accounts[at];
+        for line in text.lines().skip(account.ended.len()) {
+            let (session, reason) = line.split_once(' ').expect("a session and a reason");
+            let reason = serde_json::from_value(reason.into()).expect("a reason");
+            account.ended.push(Ended {
+                session: session.to_owned(),
+                reason,
+                family: account.family_of_session(session),
+                seen_at,
+            });
+        }
+        for at in 0..account.ended.len() {
+            if account.ended[at].family.is_none() {
+                account.ended[at].family = account.family_of_session(&account.ended[at].session);
+            }
+        }
+    }
+
+    fn check_endings(&mut self, at: usize, step: &Step) {
+        let account = &self.accounts[at];
+        let checked = account.endings_checked;
+        for ended in &account.ended[checked..] {
+            let also: Vec<_> = account
+                .ended
+                .iter()
+                .filter(|other| other.session == ended.session)
+                // These are noted without the lock: two processes may come to it in the same moment.
+                .filter(|other| {
+                    !matches!(
+                        other.reason,
+                        EndingReason::SignedOut | EndingReason::UnreachableTooLong
+                    )
+                })
+                .collect();
+            assert!(also.len() <= 1, "a session ends twice: {also:?} (I6)");
+            match ended.reason {
+                EndingReason::SignedOut => {
+                    let asked = matches!(step, Step::SignIn { .. } | Step::SignOut { .. });
+                    let enters = self.entering.iter().any(|one| one.account == at);
+                    assert!(asked || enters, "signed out, and nobody asked for it (I6)");
+                }
+                EndingReason::Rejected | EndingReason::LostAnswer => {
+                    self.check_rejection(account, ended);
+                }
+                EndingReason::UnreachableTooLong => {
+                    let allows = self.setting.end_after
+                        && self.processes.iter().flatten().any(|process| {
+                            let last = process.seats[at].memory.last_success;
+                            self.awake >= last + END_AFTER
+                        });
+                    assert!(allows, "ended for being unreachable, too early (I6)");
+                }
+            }
+        }
+        let new = account.ended.len() - checked;
+        self.accounts[at].endings_checked += new;
+        self.count("endings", new as u64);
+    }
+
+    /// I6 and I7: the server said so, of this session's token, and nothing newer lay in the keyring.
+    fn check_rejection(&self, account: &Account, ended: &Ended) {
+        let is_its = |refusal: &Refusal| {
+            let family = refusal.pair.and_then(|pair| account.family_of_pair(pair));
+            ended.family.is_none() || family == ended.family
+        };
+        let mut refusals = account.refusals();
+        refusals.retain(is_its);
+        let is_final = refusals.iter().any(Refusal::is_final);
+        let ambiguous = refusals.iter().filter(|refusal| refusal.is_ambiguous());
+        assert!(
+            is_final || ambiguous.count() >= 2,
+            "ended as {:?}, and the server never said so (I6, I7)",
+            ended.reason
+        );
+        let refused = refusals.last().and_then(|refusal| refusal.pair);
+        let (Some(refused), Some(stored)) = (refused, &account.stored_before) else {
+            return;
+        };
+        let is_newer =
+            stored.session == ended.session && account.pair_of(&stored.refresh) != Some(refused);
+        let refused_generation = account.generation_of_pair(refused);
+        assert!(
+            !(self.keyring_works
+                && is_newer
+                && refused_generation.is_some_and(|refused| stored.generation > refused)),
+            "ended by the rejection of an older token than the stored one (I6)"
+        );
+    }
+
+    // ── The statuses ────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn check_statuses(&mut self, at: usize) {
+        let awake = self.awake;
+        let Self {
+            accounts,
+            processes,
+            tally,
+            ..
+        } = self;
+        let account = &accounts[at];
+        for process in processes.iter_mut().flatten() {
+            let seat = &mut process.seats[at];
+            let Some(session) = seat.session() else {
+                continue;
+            };
+            let (status, journal) = (session.status(), session.journal());
+            let memory = &mut seat.memory;
+            assert!(
+                status.revision >= memory.revision,
+                "the revision goes backwards (I12)"
+            );
+            memory.revision = status.revision;
+            memory.said_unsaved = matches!(status.storage, Storage::NotSaved(_));
+            for entry in journal.iter().skip(memory.journal_read) {
+                match entry.what {
+                    "renewed" | "adopted" | "opened" => memory.last_success = awake,
+                    _ => {}
+                }
+                if entry.what == "adopted" {
+                    *tally.entry("adoptions").or_default() += 1;
+                }
+            }
+            memory.journal_read = journal.len();
+            let is_in = matches!(
+                status.phase,
+                Phase::SignedIn | Phase::Renewing | Phase::Unreachable
+            );
+            if let Some(since) = memory.signed_in_at.filter(|_| !is_in) {
+                let explained = account
+                    .ended
+                    .iter()
+                    .any(|ended| ended.seen_at + LEARNT_AFTER >= since);
+                assert!(
+                    explained,
+                    "no longer signed in, but {:?}, and no session has ended (I6, I7)",
+                    status.phase
+                );
+            }
+            memory.signed_in_at = is_in.then_some(awake);
+            let endings = account
+                .ended
+                .iter()
+                .filter(|ended| ended.reason != EndingReason::SignedOut);
+            let sessions: BTreeSet<_> = endings.clone().map(|ended| &ended.session).collect();
+            assert!(
+                status.endings <= sessions.len() as u64,
+                "more endings are told than there were (I6)"
+            );
+            if let Some(ending) = &status.ending {
+                let known = endings.clone().any(|ended| ended.reason == ending.reason);
+                assert!(known, "the status tells an ending that never was (I6)");
+            }
+        }
+    }
+
+    // ── The files ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// I3: what the state file calls saved is in the keyring.
+    fn check_files(&self, at: usize) {
+        let account = &self.accounts[at];
+        let file = std::fs::read(self.path(at, "state.json")).unwrap_or_default();
+        let Ok(file) = serde_json::from_slice::<Value>(&file) else {
+            return;
+        };
+        let session = file["stamp"]["session"].as_str().unwrap_or_default();
+        let generation = file["stamp"]["generation"].as_u64();
+        let is_saved = file["standing"] == "signed_in" && !file["saved_at"].is_null();
+        if !is_saved || account.is_touched || account.has_ended(session) {
+            return;
+        }
+        let begun_at = file["stamp"]["begun_at"].as_i64().unwrap_or_default();
+        let Some(stored) = self.keyring.stored(&account.name) else {
+            panic!("the state file says saved, and the keyring is empty (I3)");
+        };
+        let holds = if stored.session == session {
+            Some(stored.generation) >= generation
+        } else {
+            stored.begun_at > begun_at
+        };
+        assert!(
+            holds,
+            "the state file says that generation {generation:?} is saved, the keyring holds {} (I3)",
+            stored.generation
+        );
+    }
+}

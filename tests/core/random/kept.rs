@@ -1,0 +1,201 @@
+//! Cases that once failed, as they were printed: shrunk lists of steps, each with what it showed.
+
+use graphql_session::VaultError::Locked;
+use graphql_session::testing::VaultCall::Write;
+
+use super::model::KeyringTrouble::{Fails, Slow};
+use super::model::Setting;
+use super::model::Span::{Lifetime, Moment, Seconds};
+use super::model::Step::*;
+use super::replay;
+
+const ORDINARY: Setting = Setting {
+    accounts: 1,
+    grace: true,
+    end_after: false,
+    hands: false,
+    clocks: false,
+};
+
+/// A failed attempt that was noted by the clock of before counted as "just tried", and its pause lasted for hours.
+#[test]
+fn the_case_that_set_the_clock_back_after_a_failed_attempt() {
+    let setting = Setting {
+        clocks: true,
+        ..ORDINARY
+    };
+    replay(
+        setting,
+        &[
+            Sleep { hours: 1 },
+            ServerStops { account: 0 },
+            call(0),
+            ClockSet { hours: -2 },
+        ],
+    );
+}
+
+/// The other process had renewed and saved, and its spent token was exchanged because the vault did not answer.
+#[test]
+fn the_case_that_exchanged_a_spent_token_while_the_keyring_was_locked() {
+    let setting = Setting {
+        grace: false,
+        ..ORDINARY
+    };
+    replay(
+        setting,
+        &[
+            Opens { process: 2 },
+            Pass(Lifetime),
+            Opens { process: 1 },
+            call(2),
+            Keyring(Fails(Locked)),
+            call(0),
+        ],
+    );
+}
+
+/// A sign-out with a locked keyring tried to remove the entry once, and never again.
+#[test]
+fn the_case_that_left_the_entry_of_a_session_that_ended_behind_a_locked_keyring() {
+    replay(
+        ORDINARY,
+        &[
+            Keyring(Fails(Locked)),
+            SignOut {
+                process: 0,
+                account: 0,
+            },
+            Pass(Moment),
+        ],
+    );
+}
+
+/// The first sign-in was given up for the second one while it was being saved. In half of the runs it was then adopted
+/// as the newer one, and its entry removed: which of two sign-ins of one instant is newer is drawn.
+#[test]
+fn the_case_that_took_over_a_sign_in_that_had_been_overtaken() {
+    let sign_in = SignIn {
+        process: 2,
+        account: 0,
+    };
+    for _ in 0..6 {
+        replay(
+            ORDINARY,
+            &[
+                Opens { process: 2 },
+                Keyring(Slow(Write)),
+                sign_in,
+                sign_in,
+                KeyringHeals,
+            ],
+        );
+    }
+}
+
+/// The other process looked at the keyring while it was locked, and showed "signed out" from then on.
+#[test]
+fn the_case_that_never_saw_the_sign_in_of_another_process_behind_a_locked_keyring() {
+    replay(
+        ORDINARY,
+        &[
+            Opens { process: 2 },
+            SignOut {
+                process: 2,
+                account: 0,
+            },
+            SignIn {
+                process: 0,
+                account: 0,
+            },
+            Keyring(Fails(Locked)),
+            Pass(Seconds),
+        ],
+    );
+}
+
+/// The second process had not heard of the first one's sign-in, and overwrote it. After its sign-out the first one went
+/// on with a session that was stored nowhere.
+#[test]
+fn the_case_that_signed_in_over_the_sign_in_of_another_process() {
+    let account = 0;
+    replay(
+        ORDINARY,
+        &[
+            Opens { process: 1 },
+            SignIn {
+                process: 0,
+                account,
+            },
+            SignIn {
+                process: 1,
+                account,
+            },
+            SignOut {
+                process: 1,
+                account,
+            },
+        ],
+    );
+}
+
+/// The sign-out of a process that had not heard of the new session yet overwrote its state file.
+#[test]
+fn the_case_that_signed_out_over_the_sign_in_of_another_process() {
+    let account = 0;
+    replay(
+        ORDINARY,
+        &[
+            Opens { process: 1 },
+            Opens { process: 2 },
+            SignOut {
+                process: 1,
+                account,
+            },
+            SignIn {
+                process: 2,
+                account,
+            },
+            SignOut {
+                process: 0,
+                account,
+            },
+        ],
+    );
+}
+
+/// Staged, for chance hardly finds it: a process that was started on a restored older entry exchanges its spent token,
+/// and while the server refuses it the newer entry is put back.
+#[test]
+fn the_case_that_must_adopt_the_newer_entry_instead_of_believing_the_rejection() {
+    let account = 0;
+    let setting = Setting {
+        grace: false,
+        hands: true,
+        ..ORDINARY
+    };
+    replay(
+        setting,
+        &[
+            AccessExpires { account },
+            call(0),
+            EntryRestored { account, age: 2 },
+            Opens { process: 1 },
+            HoldRenewal { account },
+            call(1),
+            EntryRestored { account, age: 1 },
+            LetGo { which: 0 },
+        ],
+    );
+}
+
+fn call(process: usize) -> super::Step {
+    Call {
+        process,
+        account: 0,
+        mutation: false,
+        metadata: false,
+        many: 1,
+        hurried: false,
+    }
+}

@@ -1,0 +1,247 @@
+//! The machine's keyring as each process reaches it, with a record of every write.
+//!
+//! The [`ScriptedVault`] behind it fails on demand. What is added: calls that hang, and what becomes of them when their
+//! process dies.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use graphql_session::testing::{FaultServer, ManualClock, ScriptedVault, VaultCall};
+use graphql_session::{Clock, Vault, VaultError};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+/// What of a stored record the checks look at.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) session: String,
+    pub(crate) begun_at: i64,
+    pub(crate) generation: u64,
+    pub(crate) credentials: String,
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+impl Record {
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// Whether this is the newer of the two. Of two sessions that began in one millisecond neither is.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        if self.session == other.session {
+            self.generation > other.generation
+        } else {
+            self.begun_at > other.begun_at
+        }
+    }
+}
+
+/// One write or removal, from the moment when it reached the keyring.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    pub(crate) account: String,
+    /// Which process, counted over the whole case.
+    pub(crate) process: usize,
+    /// What was written; `None` for a removal.
+    pub(crate) record: Option<Record>,
+    /// What lay there when it took effect.
+    pub(crate) replaced: Option<Record>,
+    /// How many requests the account's server had seen when it began.
+    pub(crate) began_after: usize,
+    /// The process's awake time when it began.
+    pub(crate) began_at: Duration,
+    /// How it ended, and how many requests the server had seen by then.
+    pub(crate) ended: Option<(Result<(), VaultError>, usize)>,
+}
+
+#[derive(Default)]
+struct Inside {
+    slow: HashSet<VaultCall>,
+    writes: Vec<Write>,
+    /// How many calls came, by process and kind.
+    calls: HashMap<(usize, VaultCall), u64>,
+    servers: HashMap<String, FaultServer>,
+}
+
+/// The keyring. Clones are handles on the same one.
+#[derive(Clone)]
+pub(crate) struct RecordingKeyring {
+    pub(crate) scripted: ScriptedVault,
+    inside: Arc<Mutex<Inside>>,
+    changed: Arc<Condvar>,
+}
+
+/// What the keyring knows of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Alive,
+    /// Killed: what it had asked for is done, or is not.
+    Dead {
+        lands: bool,
+    },
+}
+
+/// The way of one process to the keyring.
+#[derive(Clone)]
+pub(crate) struct Way {
+    keyring: RecordingKeyring,
+    process: usize,
+    clock: ManualClock,
+    life: Arc<Mutex<Life>>,
+}
+
+impl RecordingKeyring {
+    pub(crate) fn new(servers: HashMap<String, FaultServer>) -> Self {
+        let inside = Inside {
+            servers,
+            ..Inside::default()
+        };
+        Self {
+            scripted: ScriptedVault::new(),
+            inside: Arc::new(Mutex::new(inside)),
+            changed: Arc::default(),
+        }
+    }
+
+    pub(crate) fn way_of(&self, process: usize, clock: ManualClock) -> Way {
+        Way {
+            keyring: self.clone(),
+            process,
+            clock,
+            life: Arc::new(Mutex::new(Life::Alive)),
+        }
+    }
+
+    /// Calls of this kind hang from now on.
+    pub(crate) fn hang(&self, call: VaultCall) {
+        self.inside().slow.insert(call);
+    }
+
+    /// Nothing hangs or fails any more.
+    pub(crate) fn heal(&self) {
+        self.scripted.work_again();
+        self.inside().slow.clear();
+        self.changed.notify_all();
+    }
+
+    /// The writes from the one numbered `first`.
+    pub(crate) fn writes_from(&self, first: usize) -> Vec<Write> {
+        self.inside().writes[first..].to_vec()
+    }
+
+    /// Asks the record of writes itself, without a copy.
+    pub(crate) fn ask_writes<T>(&self, ask: impl FnOnce(&[Write]) -> T) -> T {
+        ask(&self.inside().writes)
+    }
+
+    /// The writes of which this holds.
+    pub(crate) fn writes_that(&self, hold: impl Fn(&Write) -> bool) -> Vec<Write> {
+        let inside = self.inside();
+        let writes = inside.writes.iter().filter(|write| hold(write));
+        writes.cloned().collect()
+    }
+
+    /// How many calls came so far, by process and kind.
+    pub(crate) fn calls(&self) -> HashMap<(usize, VaultCall), u64> {
+        self.inside().calls.clone()
+    }
+
+    pub(crate) fn stored(&self, account: &str) -> Option<Record> {
+        Record::read(&self.scripted.stored(account)?)
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Way {
+    /// The process dies; whatever of it hangs in the keyring ends now.
+    pub(crate) fn die(&self, lands: bool) {
+        // Under the keyring's lock, or a call that is about to wait would miss it.
+        let _inside = self.keyring.inside();
+        *self.life.lock().unwrap_or_else(PoisonError::into_inner) = Life::Dead { lands };
+        self.keyring.changed.notify_all();
+    }
+
+    fn life(&self) -> Life {
+        *self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while calls of this kind hang.
+    fn arrive(&self, call: VaultCall) -> Result<(), VaultError> {
+        if self.life() != Life::Alive {
+            return Err(VaultError::Failed);
+        }
+        let mut inside = self.keyring.inside();
+        *inside.calls.entry((self.process, call)).or_default() += 1;
+        let changed = &self.keyring.changed;
+        let hangs = |inside: &mut Inside| inside.slow.contains(&call) && self.life() == Life::Alive;
+        drop(
+            changed
+                .wait_while(inside, hangs)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        match self.life() {
+            Life::Dead { lands: false } => Err(VaultError::Failed),
+            Life::Alive | Life::Dead { lands: true } => Ok(()),
+        }
+    }
+
+    fn begin(&self, account: &str, record: Option<Record>) -> usize {
+        let mut inside = self.keyring.inside();
+        let began_after = inside.servers[account].seen_so_far();
+        inside.writes.push(Write {
+            account: account.to_owned(),
+            process: self.process,
+            record,
+            replaced: None,
+            began_after,
+            began_at: self.clock.awake(),
+            ended: None,
+        });
+        inside.writes.len() - 1
+    }
+
+    fn end(
+        &self,
+        account: &str,
+        number: usize,
+        replaced: Option<Record>,
+        result: Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        let mut inside = self.keyring.inside();
+        let seen = inside.servers[account].seen_so_far();
+        inside.writes[number].replaced = replaced;
+        inside.writes[number].ended = Some((result, seen));
+        result
+    }
+}
+
+impl Vault for Way {
+    fn read(&self, account: &str) -> Result<Option<SecretString>, VaultError> {
+        self.arrive(VaultCall::Read)?;
+        self.keyring.scripted.read(account)
+    }
+
+    fn write(&self, account: &str, text: &SecretString) -> Result<(), VaultError> {
+        let number = self.begin(account, Record::read(text.expose_secret()));
+        let arrived = self.arrive(VaultCall::Write);
+        let replaced = self.keyring.stored(account);
+        // Noted before it is done: a scripted panic leaves it as failed.
+        let _ = self.end(account, number, None, Err(VaultError::Failed));
+        let result = arrived.and_then(|()| self.keyring.scripted.write(account, text));
+        self.end(account, number, replaced, result)
+    }
+
+    fn remove(&self, account: &str) -> Result<(), VaultError> {
+        let number = self.begin(account, None);
+        let arrived = self.arrive(VaultCall::Remove);
+        let replaced = self.keyring.stored(account);
+        let _ = self.end(account, number, None, Err(VaultError::Failed));
+        let result = arrived.and_then(|()| self.keyring.scripted.remove(account));
+        self.end(account, number, replaced, result)
+    }
+}

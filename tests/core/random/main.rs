@@ -1,0 +1,111 @@
+//! The whole core at random: real sessions in up to three processes, a server that breaks, a keyring that fails, time
+//! that passes, jumps and stands still. After every step everything comes to rest, and I1 to I10 are checked.
+//!
+//! `cargo test --test random` plays [`STEPS`] steps from a fixed seed; `make random` plays 100,000 from another one each
+//! time. `RANDOM_STEPS` and `RANDOM_SEED` set both. A failing case is shrunk and printed as a list of steps; it is kept
+//! in `kept.rs`, as a test with the name of what it showed.
+
+mod faults;
+mod healing;
+mod invariants;
+mod kept;
+mod keyring;
+mod model;
+mod process;
+mod records;
+mod requests;
+mod rest;
+mod time;
+mod under_way;
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use model::{Happenings, Model, Setting, Step};
+use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
+use world::World;
+
+/// Steps in all, unless `RANDOM_STEPS` says otherwise.
+const STEPS: u32 = 5_000;
+
+/// The seed, unless `RANDOM_SEED` says otherwise: fixed, so that a change is judged by what it changes.
+const SEED: u64 = 77;
+
+/// Steps of one case: enough for a few lives of a session, few enough to be read after shrinking.
+const STEPS_PER_CASE: u32 = 50;
+
+/// What all cases together have seen.
+static TALLY: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
+
+struct Machine;
+
+impl StateMachineTest for Machine {
+    type SystemUnderTest = World;
+    type Reference = Happenings;
+
+    fn init_test(model: &Model) -> World {
+        World::start(model)
+    }
+
+    fn apply(mut world: World, _: &Model, step: Step) -> World {
+        world.play(step);
+        world
+    }
+
+    fn teardown(mut world: World, _: Model) {
+        world.finish();
+        let mut tally = TALLY.lock().expect("no panic while counting");
+        for (what, more) in &world.tally {
+            *tally.entry(what).or_default() += more;
+        }
+    }
+}
+
+#[test]
+fn any_order_of_calls_faults_sign_ins_sleeps_and_deaths_keeps_the_invariants() {
+    let steps = from_environment("RANDOM_STEPS").map_or(STEPS, |steps| steps as u32);
+    let seed = from_environment("RANDOM_SEED").unwrap_or(SEED);
+    let config = Config {
+        cases: steps.div_ceil(STEPS_PER_CASE),
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        max_shrink_time: 120_000,
+        ..Config::default()
+    };
+    println!("{steps} steps from seed {seed}");
+    let per_case = STEPS_PER_CASE as usize;
+    let cases = Happenings::sequential_strategy(per_case..=per_case);
+    let played = TestRunner::new(config.clone()).run(&cases, |(model, steps, seen)| {
+        Machine::test_sequential(config.clone(), model, steps, seen);
+        Ok(())
+    });
+    println!("{:?}", TALLY.lock().expect("no panic while counting"));
+    match played {
+        Ok(()) => {}
+        Err(TestError::Fail(why, (model, steps, _))) => {
+            let steps: Vec<_> = steps.iter().map(|step| format!("    {step:?},")).collect();
+            panic!(
+                "{why}\nwith RANDOM_SEED={seed}, and shrunk:\n{:?}\n{}",
+                model.setting,
+                steps.join("\n")
+            );
+        }
+        Err(aborted) => panic!("{aborted}"),
+    }
+}
+
+/// Plays a case that is kept.
+pub(crate) fn replay(setting: Setting, steps: &[Step]) {
+    let model = Model::new(setting);
+    let mut world = World::start(&model);
+    for step in steps {
+        world.play(*step);
+    }
+    world.finish();
+}
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}

@@ -1,0 +1,574 @@
+//! The reference model: what can happen next, given what has happened so far.
+//!
+//! It knows the world only as far as steps change it (which processes run, which servers are away, how many answers
+//! are held), so that every list of steps that is left after shrinking still makes sense. What the sessions do is not
+//! predicted here: the [checks](super::invariants) hold it against what server, keyring and files recorded.
+
+use graphql_session::VaultError;
+use graphql_session::testing::VaultCall;
+use proptest::prelude::*;
+use proptest_state_machine::ReferenceStateMachine;
+
+/// Processes that can run at once.
+pub(crate) const PROCESSES: usize = 3;
+
+/// What stays the same during one case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// Accounts of each process, each at a server of its own.
+    pub(crate) accounts: usize,
+    /// Whether the servers take a used refresh token again for a minute.
+    pub(crate) grace: bool,
+    /// Whether ten minutes without a server end a session.
+    pub(crate) end_after: bool,
+    /// Whether a person edits the keyring by hand.
+    pub(crate) hands: bool,
+    /// Whether the local clock is set.
+    pub(crate) clocks: bool,
+}
+
+/// One thing that happens. Its Debug form is the Rust that says it, for cases that are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A window calls, `many` times at once.
+    Call {
+        process: usize,
+        account: usize,
+        mutation: bool,
+        metadata: bool,
+        many: usize,
+        hurried: bool,
+    },
+    /// One of the open calls is given up by its caller.
+    CallerLeaves {
+        which: usize,
+    },
+    /// The server refuses every access token from now on; nobody has been told.
+    AccessExpires {
+        account: usize,
+    },
+    Pass(Span),
+    /// The machine sleeps for so many hours.
+    Sleep {
+        hours: i64,
+    },
+    /// The local clock is set, forward or back, by so many hours.
+    ClockSet {
+        hours: i64,
+    },
+    RenewalsGoWrong {
+        account: usize,
+        how: Trouble,
+        times: usize,
+    },
+    CallsGoWrong {
+        account: usize,
+        how: CallTrouble,
+        times: usize,
+    },
+    HoldRenewal {
+        account: usize,
+    },
+    HoldCall {
+        account: usize,
+    },
+    /// One of the held answers is let go, not always the oldest.
+    LetGo {
+        which: usize,
+    },
+    ServerBehaves {
+        account: usize,
+    },
+    ServerStops {
+        account: usize,
+    },
+    ServerReturns {
+        account: usize,
+    },
+    /// The person's sessions are revoked at the server.
+    Revoked {
+        account: usize,
+    },
+    /// The server's database was reset: it knows no refresh token.
+    Forgotten {
+        account: usize,
+    },
+    /// All refresh tokens issued so far run out.
+    RefreshExpires {
+        account: usize,
+    },
+    SignIn {
+        process: usize,
+        account: usize,
+    },
+    SignOut {
+        process: usize,
+        account: usize,
+    },
+    TryNow {
+        process: usize,
+        account: usize,
+    },
+    Opens {
+        process: usize,
+    },
+    /// The process is killed. A keyring call that is under way still `lands`, or does not.
+    Dies {
+        process: usize,
+        lands: bool,
+    },
+    Quits {
+        process: usize,
+    },
+    Keyring(KeyringTrouble),
+    KeyringHeals,
+    EntryDeleted {
+        account: usize,
+    },
+    EntryDamaged {
+        account: usize,
+    },
+    /// An older entry, or the newest of all, is put back by hand.
+    EntryRestored {
+        account: usize,
+        age: usize,
+    },
+}
+
+/// How much time passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Span {
+    Moment,
+    Seconds,
+    /// Longer than one attempt.
+    Attempt,
+    /// Longer than the wait for the lock.
+    LockWait,
+    /// Longer than the grace time.
+    Grace,
+    /// Longer than any call.
+    Call,
+    Minutes,
+    /// Longer than an access token lasts.
+    Lifetime,
+    /// To the next attempt that a status names.
+    NextAttempt,
+}
+
+/// How a renewal goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    Status(u16),
+    RetryAfter(u32),
+    Page(u16),
+    Redirect,
+    Empty,
+    NotJson,
+    WithoutTokens,
+    Truncated,
+    StallsInBody,
+    BreaksInBody,
+    Stalls,
+    Breaks,
+    Closes,
+    /// Exchanged, and then the answer goes wrong.
+    ActsThenBreaks,
+    ActsThenStalls,
+    ActsThenStatus(u16),
+    InternalError,
+    Throttled,
+    /// An answer that is final at times and a mistake at others.
+    NoMember,
+    /// A final refusal.
+    Rejected,
+    KeepsRefreshToken,
+    OtherPersonsTokens,
+}
+
+/// How a call goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallTrouble {
+    Status(u16),
+    Page(u16),
+    /// Refused as if its access token had expired.
+    Refused,
+    /// Part of the data, and a refusal of the rest.
+    PartlyRefused,
+    Stalls,
+    Breaks,
+    Closes,
+    StallsInBody,
+    BreaksInBody,
+    ActsThenBreaks,
+    ActsThenStalls,
+}
+
+/// How the keyring goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyringTrouble {
+    /// Every call fails.
+    Fails(VaultError),
+    /// Every call of this kind fails.
+    Only(VaultCall, VaultError),
+    /// The next call of this kind fails.
+    Once(VaultCall),
+    /// Calls of this kind do not return.
+    Slow(VaultCall),
+    /// The next write panics, as an adopter's vault may.
+    Panics,
+}
+
+/// What the model knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub(crate) setting: Setting,
+    pub(crate) running: [bool; PROCESSES],
+    server_is_away: Vec<bool>,
+    /// Answers that may be held.
+    held: usize,
+    /// Calls that may be open.
+    open_calls: usize,
+    keyring_works: bool,
+    /// Something has happened that ends a session: most people sign in again.
+    may_be_signed_out: bool,
+}
+
+impl Step {
+    /// The account that it names.
+    fn account(&self) -> Option<usize> {
+        match *self {
+            Self::Call { account, .. }
+            | Self::AccessExpires { account }
+            | Self::RenewalsGoWrong { account, .. }
+            | Self::CallsGoWrong { account, .. }
+            | Self::HoldRenewal { account }
+            | Self::HoldCall { account }
+            | Self::ServerBehaves { account }
+            | Self::ServerStops { account }
+            | Self::ServerReturns { account }
+            | Self::Revoked { account }
+            | Self::Forgotten { account }
+            | Self::RefreshExpires { account }
+            | Self::SignIn { account, .. }
+            | Self::SignOut { account, .. }
+            | Self::TryNow { account, .. }
+            | Self::EntryDeleted { account }
+            | Self::EntryDamaged { account }
+            | Self::EntryRestored { account, .. } => Some(account),
+            Self::CallerLeaves { .. }
+            | Self::Pass(_)
+            | Self::Sleep { .. }
+            | Self::ClockSet { .. }
+            | Self::LetGo { .. }
+            | Self::Opens { .. }
+            | Self::Dies { .. }
+            | Self::Quits { .. }
+            | Self::Keyring(_)
+            | Self::KeyringHeals => None,
+        }
+    }
+}
+
+/// A case's list of steps.
+pub(crate) struct Happenings;
+
+impl Model {
+    pub(crate) fn new(setting: Setting) -> Self {
+        Self {
+            setting,
+            running: [true, false, false],
+            server_is_away: vec![false; setting.accounts],
+            held: 0,
+            open_calls: 0,
+            keyring_works: true,
+            may_be_signed_out: false,
+        }
+    }
+}
+
+impl ReferenceStateMachine for Happenings {
+    type State = Model;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<Model> {
+        let one_or_two = prop_oneof![3 => Just(1_usize), 1 => Just(2_usize)];
+        let rarely = || prop::bool::weighted(0.25);
+        let mostly = prop::bool::weighted(0.8);
+        (
+            one_or_two,
+            mostly,
+            rarely(),
+            rarely(),
+            prop::bool::weighted(0.4),
+        )
+            .prop_map(|(accounts, grace, end_after, hands, clocks)| {
+                Model::new(Setting {
+                    accounts,
+                    grace,
+                    end_after,
+                    hands,
+                    clocks,
+                })
+            })
+            .boxed()
+    }
+
+    fn transitions(model: &Model) -> BoxedStrategy<Step> {
+        let account = 0..model.setting.accounts;
+        let running: Vec<_> = (0..PROCESSES).filter(|at| model.running[*at]).collect();
+        let stopped: Vec<_> = (0..PROCESSES).filter(|at| !model.running[*at]).collect();
+        let mut choices: Vec<(u32, BoxedStrategy<Step>)> = Vec::new();
+        let mut can = |weight: u32, strategy: BoxedStrategy<Step>| choices.push((weight, strategy));
+
+        can(14, spans().prop_map(Step::Pass).boxed());
+        can(
+            12,
+            account
+                .clone()
+                .prop_map(|account| Step::AccessExpires { account })
+                .boxed(),
+        );
+        can(
+            14,
+            (account.clone(), troubles(), 1_usize..4)
+                .prop_map(|(account, how, times)| Step::RenewalsGoWrong {
+                    account,
+                    how,
+                    times,
+                })
+                .boxed(),
+        );
+        can(
+            9,
+            (account.clone(), call_troubles(), 1_usize..6)
+                .prop_map(|(account, how, times)| Step::CallsGoWrong {
+                    account,
+                    how,
+                    times,
+                })
+                .boxed(),
+        );
+        let of_account = |step: fn(usize) -> Step| account.clone().prop_map(step).boxed();
+        can(6, of_account(|account| Step::HoldRenewal { account }));
+        can(4, of_account(|account| Step::HoldCall { account }));
+        can(2, of_account(|account| Step::ServerBehaves { account }));
+        can(1, of_account(|account| Step::Revoked { account }));
+        can(1, of_account(|account| Step::RefreshExpires { account }));
+        can(1, of_account(|account| Step::Forgotten { account }));
+        can(
+            2,
+            (1_i64..10).prop_map(|hours| Step::Sleep { hours }).boxed(),
+        );
+        for (at, away) in model.server_is_away.iter().enumerate() {
+            if *away {
+                can(4, Just(Step::ServerReturns { account: at }).boxed());
+            } else {
+                can(1, Just(Step::ServerStops { account: at }).boxed());
+            }
+        }
+        if model.held > 0 {
+            can(
+                10,
+                (0_usize..4).prop_map(|which| Step::LetGo { which }).boxed(),
+            );
+        }
+        if model.open_calls > 0 {
+            can(
+                4,
+                (0_usize..8)
+                    .prop_map(|which| Step::CallerLeaves { which })
+                    .boxed(),
+            );
+        }
+        if model.keyring_works {
+            can(5, keyring_troubles().prop_map(Step::Keyring).boxed());
+        } else {
+            can(2, keyring_troubles().prop_map(Step::Keyring).boxed());
+            can(9, Just(Step::KeyringHeals).boxed());
+        }
+        if model.setting.clocks {
+            let hours = prop_oneof![-30_i64..0, 1_i64..30];
+            can(6, hours.prop_map(|hours| Step::ClockSet { hours }).boxed());
+        }
+        if model.setting.hands {
+            can(2, of_account(|account| Step::EntryDeleted { account }));
+            can(1, of_account(|account| Step::EntryDamaged { account }));
+            let restored = (account.clone(), 0_usize..4)
+                .prop_map(|(account, age)| Step::EntryRestored { account, age });
+            can(5, restored.boxed());
+        }
+        if !stopped.is_empty() {
+            let opens = prop::sample::select(stopped).prop_map(|process| Step::Opens { process });
+            can(if running.is_empty() { 40 } else { 7 }, opens.boxed());
+        }
+        if !running.is_empty() {
+            let process = prop::sample::select(running);
+            let calls = (
+                process.clone(),
+                account.clone(),
+                any::<bool>(),
+                any::<bool>(),
+                prop_oneof![4 => Just(1_usize), 2 => 2_usize..4, 1 => Just(8_usize)],
+                prop::bool::weighted(0.15),
+            );
+            let calls = calls.prop_map(|(process, account, mutation, metadata, many, hurried)| {
+                Step::Call {
+                    process,
+                    account,
+                    mutation,
+                    metadata,
+                    many,
+                    hurried,
+                }
+            });
+            can(30, calls.boxed());
+            let of_both = |step: fn((usize, usize)) -> Step| {
+                (process.clone(), account.clone()).prop_map(step).boxed()
+            };
+            let sign_in = of_both(|(process, account)| Step::SignIn { process, account });
+            can(if model.may_be_signed_out { 25 } else { 3 }, sign_in);
+            can(
+                2,
+                of_both(|(process, account)| Step::SignOut { process, account }),
+            );
+            can(
+                3,
+                of_both(|(process, account)| Step::TryNow { process, account }),
+            );
+            let dies = (process.clone(), any::<bool>())
+                .prop_map(|(process, lands)| Step::Dies { process, lands });
+            can(3, dies.boxed());
+            can(
+                1,
+                process.prop_map(|process| Step::Quits { process }).boxed(),
+            );
+        }
+        prop::strategy::Union::new_weighted(choices).boxed()
+    }
+
+    fn preconditions(model: &Model, step: &Step) -> bool {
+        // Shrinking may take an account away.
+        if step
+            .account()
+            .is_some_and(|account| account >= model.setting.accounts)
+        {
+            return false;
+        }
+        match *step {
+            Step::Call { process, .. }
+            | Step::SignIn { process, .. }
+            | Step::SignOut { process, .. }
+            | Step::TryNow { process, .. }
+            | Step::Dies { process, .. }
+            | Step::Quits { process } => model.running[process],
+            Step::Opens { process } => !model.running[process],
+            Step::ServerStops { account } => !model.server_is_away[account],
+            Step::ServerReturns { account } => model.server_is_away[account],
+            Step::LetGo { .. } => model.held > 0,
+            Step::CallerLeaves { .. } => model.open_calls > 0,
+            _ => true,
+        }
+    }
+
+    fn apply(mut model: Model, step: &Step) -> Model {
+        match *step {
+            Step::Call { many, .. } => model.open_calls += many,
+            Step::CallerLeaves { .. } => model.open_calls -= 1,
+            Step::Pass(Span::Call | Span::Minutes | Span::Lifetime) => model.open_calls = 0,
+            Step::HoldRenewal { .. } | Step::HoldCall { .. } => model.held += 1,
+            Step::LetGo { .. } => model.held -= 1,
+            Step::ServerStops { account } => model.server_is_away[account] = true,
+            Step::ServerReturns { account } => model.server_is_away[account] = false,
+            Step::Opens { process } => model.running[process] = true,
+            Step::Dies { process, .. } | Step::Quits { process } => model.running[process] = false,
+            Step::Keyring(_) => model.keyring_works = false,
+            Step::KeyringHeals => model.keyring_works = true,
+            Step::SignIn { .. } => model.may_be_signed_out = false,
+            Step::SignOut { .. }
+            | Step::Revoked { .. }
+            | Step::Forgotten { .. }
+            | Step::RefreshExpires { .. }
+            | Step::RenewalsGoWrong {
+                how: Trouble::Rejected,
+                ..
+            } => model.may_be_signed_out = true,
+            _ => {}
+        }
+        model
+    }
+}
+
+fn spans() -> impl Strategy<Value = Span> + Clone {
+    prop_oneof![
+        4 => Just(Span::Moment),
+        4 => Just(Span::Seconds),
+        3 => Just(Span::Attempt),
+        2 => Just(Span::LockWait),
+        2 => Just(Span::Grace),
+        1 => Just(Span::Call),
+        1 => Just(Span::Minutes),
+        2 => Just(Span::Lifetime),
+        3 => Just(Span::NextAttempt),
+    ]
+}
+
+fn troubles() -> impl Strategy<Value = Trouble> {
+    let status = prop::sample::select(vec![408, 425, 429, 500, 502, 503, 504]);
+    prop_oneof![
+        8 => status.clone().prop_map(Trouble::Status),
+        2 => prop::sample::select(vec![1, 20, 40, 300]).prop_map(Trouble::RetryAfter),
+        1 => prop::sample::select(vec![200, 403, 511]).prop_map(Trouble::Page),
+        1 => Just(Trouble::Redirect),
+        1 => Just(Trouble::Empty),
+        1 => Just(Trouble::NotJson),
+        1 => Just(Trouble::WithoutTokens),
+        1 => Just(Trouble::Truncated),
+        1 => Just(Trouble::StallsInBody),
+        1 => Just(Trouble::BreaksInBody),
+        2 => Just(Trouble::Stalls),
+        1 => Just(Trouble::Breaks),
+        1 => Just(Trouble::Closes),
+        3 => Just(Trouble::ActsThenBreaks),
+        2 => Just(Trouble::ActsThenStalls),
+        1 => status.prop_map(Trouble::ActsThenStatus),
+        1 => Just(Trouble::InternalError),
+        1 => Just(Trouble::Throttled),
+        1 => Just(Trouble::NoMember),
+        1 => Just(Trouble::Rejected),
+        1 => Just(Trouble::KeepsRefreshToken),
+        1 => Just(Trouble::OtherPersonsTokens),
+    ]
+}
+
+fn call_troubles() -> impl Strategy<Value = CallTrouble> {
+    prop_oneof![
+        1 => prop::sample::select(vec![401, 500, 503]).prop_map(CallTrouble::Status),
+        1 => prop::sample::select(vec![200, 302, 403]).prop_map(CallTrouble::Page),
+        8 => Just(CallTrouble::Refused),
+        2 => Just(CallTrouble::PartlyRefused),
+        1 => Just(CallTrouble::Stalls),
+        1 => Just(CallTrouble::Breaks),
+        1 => Just(CallTrouble::Closes),
+        1 => Just(CallTrouble::StallsInBody),
+        1 => Just(CallTrouble::BreaksInBody),
+        2 => Just(CallTrouble::ActsThenBreaks),
+        1 => Just(CallTrouble::ActsThenStalls),
+    ]
+}
+
+fn keyring_troubles() -> impl Strategy<Value = KeyringTrouble> {
+    let error = prop::sample::select(vec![
+        VaultError::Locked,
+        VaultError::Missing,
+        VaultError::Failed,
+    ]);
+    let kind = prop::sample::select(vec![VaultCall::Read, VaultCall::Write, VaultCall::Remove]);
+    prop_oneof![
+        3 => error.clone().prop_map(KeyringTrouble::Fails),
+        2 => (kind.clone(), error).prop_map(|(kind, error)| KeyringTrouble::Only(kind, error)),
+        2 => kind.clone().prop_map(KeyringTrouble::Once),
+        2 => kind.prop_map(KeyringTrouble::Slow),
+        2 => Just(KeyringTrouble::Slow(VaultCall::Write)),
+        1 => Just(KeyringTrouble::Panics),
+    ]
+}

@@ -1,0 +1,236 @@
+//! One process of the machine: a runtime of its own on a thread of its own, so that everything of it can stop at once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use graphql_session::testing::ManualClock;
+use graphql_session::{BoxFuture, Clock, Config, Error, Reply, Session};
+use jiff::Timestamp;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::keyring::Way;
+
+/// What a task of a process has come to, so far.
+pub(crate) type Outcome<T> = Arc<OnceLock<T>>;
+
+/// A runtime on a thread of its own, which ends with everything in it when this is dropped.
+pub(crate) struct Own {
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Own {
+    pub(crate) fn start(name: &str) -> Self {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime starts");
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let _ = runtime.block_on(stopped);
+                // Drops every task where it stands.
+                drop(runtime);
+            })
+            .expect("a thread starts");
+        Self {
+            handle,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Starts a task; its result can be looked at.
+    pub(crate) fn run<T: Send + Sync + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> (JoinHandle<()>, Outcome<T>) {
+        let outcome = Outcome::default();
+        let place = outcome.clone();
+        let task = self.handle.spawn(async move {
+            let _ = place.set(work.await);
+        });
+        (task, outcome)
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A process's view of time: the machine's wall clock, and awake time of its own, so that processes wake one after
+/// the other and a case runs the same each time.
+#[derive(Clone)]
+pub(crate) struct ProcessClock {
+    pub(crate) own: ManualClock,
+    machine: ManualClock,
+    lock_limit: Duration,
+    waiting_for_lock: Arc<AtomicUsize>,
+}
+
+impl Clock for ProcessClock {
+    fn wall(&self) -> Timestamp {
+        self.machine.wall()
+    }
+
+    fn awake(&self) -> Duration {
+        self.own.awake()
+    }
+
+    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+        let sleep = self.own.sleep(pause);
+        if pause != self.lock_limit {
+            return sleep;
+        }
+        // Nothing else sleeps for exactly that long.
+        let waiting = Waiting::begin(self.waiting_for_lock.clone());
+        Box::pin(async move {
+            let _waiting = waiting;
+            sleep.await;
+        })
+    }
+
+    fn random(&self) -> u64 {
+        self.own.random()
+    }
+}
+
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn begin(count: Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A process with a session for each account.
+pub(crate) struct Process {
+    /// Counted over the whole case.
+    pub(crate) number: usize,
+    pub(crate) clock: ManualClock,
+    pub(crate) way: Way,
+    pub(crate) seats: Vec<Seat>,
+    // Last: the sessions go with it.
+    pub(crate) own: Own,
+}
+
+/// A session in its process, and what the checks remember of it.
+pub(crate) struct Seat {
+    session: Outcome<Session>,
+    waiting_for_lock: Arc<AtomicUsize>,
+    pub(crate) memory: Memory,
+}
+
+/// What was seen of a session at the last look.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) revision: u64,
+    pub(crate) said_unsaved: bool,
+    /// Awake time of the case at the last look, if it was signed in then.
+    pub(crate) signed_in_at: Option<Duration>,
+    /// Awake time of the last success: a call served, a renewal, an adoption, or the start.
+    pub(crate) last_success: Duration,
+    /// Journal entries read.
+    pub(crate) journal_read: usize,
+}
+
+impl Process {
+    /// Starts a process whose sessions have these settings, apart from the clock and the vault.
+    pub(crate) fn start(
+        number: usize,
+        machine: &ManualClock,
+        way: Way,
+        clock: ManualClock,
+        configs: Vec<Config>,
+    ) -> Self {
+        let own = Own::start("process");
+        let seats = configs
+            .into_iter()
+            .map(|mut config| {
+                let waiting_for_lock = Arc::default();
+                config.vault = Arc::new(way.clone());
+                config.clock = Arc::new(ProcessClock {
+                    own: clock.clone(),
+                    machine: machine.clone(),
+                    lock_limit: config.limits.lock,
+                    waiting_for_lock: Arc::clone(&waiting_for_lock),
+                });
+                let (_, session) = {
+                    let opening = async move { Session::open(config).await.expect("opens") };
+                    own.run(opening)
+                };
+                Seat {
+                    session,
+                    waiting_for_lock,
+                    memory: Memory::default(),
+                }
+            })
+            .collect();
+        Self {
+            number,
+            clock,
+            way,
+            seats,
+            own,
+        }
+    }
+}
+
+impl Seat {
+    /// The session, once it is open.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.session.get()
+    }
+
+    pub(crate) fn waits_for_lock(&self) -> bool {
+        self.waiting_for_lock.load(Ordering::SeqCst) > 0
+    }
+}
+
+/// A call that somebody made.
+pub(crate) struct Asked {
+    pub(crate) number: usize,
+    pub(crate) account: usize,
+    /// The process, counted over the whole case.
+    pub(crate) process: usize,
+    pub(crate) field: String,
+    pub(crate) is_mutation: bool,
+    /// The process's awake time by which it must have settled.
+    pub(crate) due: Duration,
+    pub(crate) task: JoinHandle<()>,
+    pub(crate) outcome: Outcome<Result<Reply, Error>>,
+    /// Access tokens that it was sent with, in their order.
+    pub(crate) sent_with: Vec<String>,
+}
+
+/// A sign-in under way.
+pub(crate) struct Entering {
+    pub(crate) account: usize,
+    pub(crate) process: usize,
+    pub(crate) due: Duration,
+    pub(crate) outcome: Outcome<Result<graphql_session::Status, Error>>,
+}

@@ -1,0 +1,197 @@
+//! What server, keyring and files recorded about one account, put together for the checks.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use graphql_session::testing::{FaultServer, Ledger, PairNumber, Rejection, SessionNumber, Words};
+use graphql_session::{EndingReason, Session};
+use jiff::{SignedDuration, Timestamp};
+
+use super::keyring::{Record, Write};
+
+/// Which sign-in a token goes back to.
+pub(crate) type Family = SessionNumber;
+
+/// Every process has learnt of an ending by then: files are looked at twice a second.
+pub(crate) const LEARNT_AFTER: Duration = Duration::from_millis(600);
+
+/// One line of the ended list.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    pub(crate) session: String,
+    pub(crate) reason: EndingReason,
+    pub(crate) family: Option<Family>,
+    /// Awake time of the case when it was first seen.
+    pub(crate) seen_at: Duration,
+}
+
+/// A renewal that the server rejected.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) pair: Option<PairNumber>,
+    why: Rejection,
+    /// If a step scripted it.
+    words: Option<Words>,
+}
+
+impl Refusal {
+    /// The server means it.
+    pub(crate) fn is_final(&self) -> bool {
+        match (self.why, &self.words) {
+            (Rejection::NotMember, _) => false,
+            (Rejection::Scripted, Some(words)) => words.code == "UNAUTHENTICATED",
+            (Rejection::Scripted, None) => false,
+            _ => true,
+        }
+    }
+
+    /// The server may mean it; twice, it does.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        let says_so = |words: &Words| words.message == "User Workspace not found";
+        self.why == Rejection::NotMember || self.words.as_ref().is_some_and(says_so)
+    }
+}
+
+/// One account: its server, and what is known of its sessions.
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) server: FaultServer,
+    /// A person has edited the entry since the last sign-in: what it holds proves nothing.
+    pub(crate) is_touched: bool,
+    /// The server was told to refuse calls that it would have served, or the clock was set.
+    pub(crate) refuses_valid_tokens: bool,
+    /// Every text that lay in the keyring.
+    pub(crate) backups: Vec<String>,
+    pub(crate) ended: Vec<Ended>,
+    pub(crate) endings_checked: usize,
+    pub(crate) requests_read: usize,
+    pub(crate) writes_read: usize,
+    /// What lay in the keyring at the last look.
+    pub(crate) stored_before: Option<Record>,
+    /// Renewals presented so far, by token.
+    pub(crate) presented: HashMap<String, usize>,
+    /// The newest pair that somebody may have been refused with, or that looks expired to a wrong clock.
+    suspect_up_to: PairNumber,
+    generations: HashMap<PairNumber, u64>,
+    sessions: HashMap<String, Family>,
+    /// Sessions that a process which is gone held without being able to save them.
+    pub(crate) lost_unsaved: bool,
+}
+
+impl Account {
+    pub(crate) fn new(name: String, server: FaultServer) -> Self {
+        Self {
+            name,
+            server,
+            is_touched: false,
+            refuses_valid_tokens: false,
+            backups: Vec::new(),
+            ended: Vec::new(),
+            endings_checked: 0,
+            requests_read: 0,
+            writes_read: 0,
+            stored_before: None,
+            presented: HashMap::new(),
+            suspect_up_to: 0,
+            generations: HashMap::new(),
+            sessions: HashMap::new(),
+            lost_unsaved: false,
+        }
+    }
+
+    /// Learns which session goes back to which sign-in, and which generation a pair became.
+    pub(crate) fn learn(&mut self, write: &Write) {
+        let Some(record) = &write.record else { return };
+        let Some(pair) = self.pair_of(&record.refresh) else {
+            return;
+        };
+        if let Some(family) = self.family_of_pair(pair) {
+            self.sessions.insert(record.session.clone(), family);
+        }
+        let generation = self.generations.entry(pair).or_default();
+        *generation = record.generation.max(*generation);
+    }
+
+    pub(crate) fn family_of_session(&self, session: &str) -> Option<Family> {
+        self.sessions.get(session).copied()
+    }
+
+    pub(crate) fn pair_of(&self, token: &str) -> Option<PairNumber> {
+        self.server.ask_ledger(|ledger| ledger.number_of(token))
+    }
+
+    pub(crate) fn family_of_pair(&self, pair: PairNumber) -> Option<Family> {
+        self.server
+            .ask_ledger(|ledger| ledger.pair(pair).map(|pair| pair.session))
+    }
+
+    pub(crate) fn family_of_refresh(&self, token: &str) -> Option<Family> {
+        self.family_of_pair(self.pair_of(token)?)
+    }
+
+    /// The generation that this pair became, if it was ever to be written.
+    pub(crate) fn generation_of_pair(&self, pair: PairNumber) -> Option<u64> {
+        self.generations.get(&pair).copied()
+    }
+
+    /// All sign-ins that an access token may go back to: a server issues the same text twice within a second.
+    pub(crate) fn families_of_access(&self, token: &str) -> Vec<Family> {
+        self.server.ask_ledger(|ledger| {
+            let pairs = ledger.numbers_of(token).iter();
+            let sessions = pairs.filter_map(|pair| ledger.pair(*pair));
+            sessions.map(|pair| pair.session).collect()
+        })
+    }
+
+    /// Every renewal so far that the server rejected.
+    pub(crate) fn refusals(&self) -> Vec<Refusal> {
+        self.server.ask_ledger(|ledger| {
+            let rejections = ledger.rejections_in_words();
+            rejections
+                .map(|(pair, why, words)| Refusal {
+                    pair,
+                    why,
+                    words: words.cloned(),
+                })
+                .collect()
+        })
+    }
+
+    /// Whether anybody had a reason to renew the pair of `refresh`.
+    pub(crate) fn has_reason_to_renew(&self, refresh: &str, now: Timestamp) -> bool {
+        /// Two thirds of the lifetime of an access token, less the noise of clocks.
+        const EARLIEST: SignedDuration = SignedDuration::from_secs(1_200 - 5);
+        let issued = self.server.ask_ledger(|ledger| {
+            let number = ledger.number_of(refresh)?;
+            Some((number, ledger.pair(number)?.issued_at))
+        });
+        issued.is_none_or(|(number, at)| {
+            let is_suspect = self.refuses_valid_tokens || number <= self.suspect_up_to;
+            is_suspect || now.duration_since(at) >= EARLIEST
+        })
+    }
+
+    /// Calls may be refused with every token issued so far.
+    pub(crate) fn suspect_all(&mut self) {
+        self.suspect_up_to = self.server.ask_ledger(Ledger::pairs);
+    }
+
+    pub(crate) fn has_ended(&self, session: &str) -> bool {
+        self.ended.iter().any(|ended| ended.session == session)
+    }
+
+    /// Whether this sign-in's session was on the ended list for everybody to know by then.
+    pub(crate) fn was_known_to_have_ended(&self, family: Family, by: Duration) -> bool {
+        self.ended
+            .iter()
+            .any(|ended| ended.family == Some(family) && ended.seen_at + LEARNT_AFTER <= by)
+    }
+
+    /// A process with this session is gone.
+    pub(crate) fn bury(&mut self, session: &Session) {
+        let status = session.status();
+        if matches!(status.storage, graphql_session::Storage::NotSaved(_)) {
+            self.lost_unsaved = true;
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! The system under test: servers, one machine with its keyring and files, and the processes on it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use graphql_session::testing::{Fault, FaultServer, Gate, ManualClock, call};
+use graphql_session::{Clock, Config};
+use jiff::SignedDuration;
+use tempfile::TempDir;
+
+use super::keyring::RecordingKeyring;
+use super::model::{CallTrouble, KeyringTrouble, Model, PROCESSES, Setting, Step};
+use super::process::{Asked, Entering, Own, Process};
+use super::records::{Account, Family};
+
+/// The watch over threads takes in the whole test process: one world at a time.
+static ONE_WORLD: Mutex<()> = Mutex::new(());
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long the server may stay away where that ends a session.
+pub(crate) const END_AFTER: Duration = Duration::from_secs(600);
+
+/// Deadline of a call that is in a hurry.
+const HURRIED: Duration = Duration::from_secs(5);
+
+/// A sign-in has settled by then: two exchanges, the lock, a read and a write.
+const SIGN_IN_AT_MOST: Duration = Duration::from_secs(10 + 10 + 30 + 2 + 3);
+
+/// Everything.
+pub(crate) struct World {
+    pub(crate) setting: Setting,
+    pub(crate) processes: [Option<Process>; PROCESSES],
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) asked: Vec<Asked>,
+    pub(crate) entering: Vec<Entering>,
+    pub(crate) keyring: RecordingKeyring,
+    pub(crate) keyring_works: bool,
+    pub(crate) has_lost_a_process: bool,
+    /// Awake time since the start of the case.
+    pub(crate) awake: Duration,
+    /// The same at the start of the step.
+    pub(crate) step_began: Duration,
+    pub(crate) server_clock: ManualClock,
+    /// The newest generation that a process used, by process and sign-in of an account: before this step, and by now.
+    pub(crate) used: HashMap<(usize, usize, Family), (u64, u64)>,
+    pub(crate) tally: BTreeMap<&'static str, u64>,
+    pub(crate) machine: ManualClock,
+    gates: Vec<Gate>,
+    calls: usize,
+    started: usize,
+    pub(crate) steps: usize,
+    servers: Own,
+    folder: TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl World {
+    /// One process, signed in to all of its accounts.
+    pub(crate) fn start(model: &Model) -> Self {
+        let alone = ONE_WORLD.lock().unwrap_or_else(PoisonError::into_inner);
+        let setting = model.setting;
+        let servers = Own::start("servers");
+        let server_clock = ManualClock::new();
+        let accounts: Vec<_> = (0..setting.accounts)
+            .map(|at| {
+                let server = servers
+                    .handle()
+                    .block_on(FaultServer::start(std::sync::Arc::new(
+                        server_clock.clone(),
+                    )));
+                if !setting.grace {
+                    server.grace(None);
+                }
+                Account::new(format!("account-{at}"), server)
+            })
+            .collect();
+        let by_name: HashMap<_, _> = accounts
+            .iter()
+            .map(|account| (account.name.clone(), account.server.clone()))
+            .collect();
+        let mut world = Self {
+            setting,
+            processes: [None, None, None],
+            accounts,
+            asked: Vec::new(),
+            entering: Vec::new(),
+            keyring: RecordingKeyring::new(by_name),
+            keyring_works: true,
+            has_lost_a_process: false,
+            awake: Duration::ZERO,
+            step_began: Duration::ZERO,
+            server_clock,
+            used: HashMap::new(),
+            tally: BTreeMap::new(),
+            machine: ManualClock::new(),
+            gates: Vec::new(),
+            calls: 0,
+            started: 0,
+            steps: 0,
+            servers,
+            folder: folder(),
+            _alone: alone,
+        };
+        world.play(Step::Opens { process: 0 });
+        for account in 0..setting.accounts {
+            world.play(Step::SignIn {
+                process: 0,
+                account,
+            });
+        }
+        world
+    }
+
+    /// One step, until everything has come to rest; then everything is checked.
+    pub(crate) fn play(&mut self, step: Step) {
+        self.steps += 1;
+        self.step_began = self.awake;
+        for (before, now) in self.used.values_mut() {
+            *before = *now;
+        }
+        let under_way = self.renewals_under_way();
+        self.happen(step);
+        self.rest();
+        self.check(&step);
+        self.check_that_nobody_cancelled_a_renewal(&step, &under_way);
+    }
+
+    fn happen(&mut self, step: Step) {
+        match step {
+            Step::Call {
+                process,
+                account,
+                mutation,
+                metadata,
+                many,
+                hurried,
+            } => {
+                for _ in 0..many {
+                    self.call(process, account, mutation, metadata, hurried);
+                }
+            }
+            Step::CallerLeaves { which } => {
+                if !self.asked.is_empty() {
+                    let left = self.asked.swap_remove(which % self.asked.len());
+                    left.task.abort();
+                }
+            }
+            Step::AccessExpires { account } => {
+                let account = &mut self.accounts[account];
+                account.server.expire_access_tokens();
+                account.suspect_all();
+            }
+            Step::Pass(span) => self.pass(self.length(span), &step),
+            Step::Sleep { hours } => {
+                self.machine
+                    .jump_wall(HOUR * i32::try_from(hours).unwrap_or(0));
+                self.server_clock
+                    .jump_wall(HOUR * i32::try_from(hours).unwrap_or(0));
+            }
+            Step::ClockSet { hours } => {
+                self.machine
+                    .jump_wall(HOUR * i32::try_from(hours).unwrap_or(0));
+                for account in &mut self.accounts {
+                    account.suspect_all();
+                    account.refuses_valid_tokens = true;
+                }
+            }
+            Step::RenewalsGoWrong {
+                account,
+                how,
+                times,
+            } => {
+                for _ in 0..times {
+                    self.accounts[account].server.on_renewal(how.fault());
+                }
+            }
+            Step::CallsGoWrong {
+                account,
+                how,
+                times,
+            } => {
+                let account = &mut self.accounts[account];
+                if matches!(how, CallTrouble::Refused | CallTrouble::Status(401)) {
+                    account.suspect_all();
+                    account.refuses_valid_tokens = true;
+                }
+                for _ in 0..times {
+                    account.server.on_call(how.fault());
+                }
+            }
+            Step::HoldRenewal { account } => {
+                let gate = Gate::new();
+                self.accounts[account].server.on_renewal(Fault::hold(&gate));
+                self.gates.push(gate);
+            }
+            Step::HoldCall { account } => {
+                let gate = Gate::new();
+                self.accounts[account].server.on_call(Fault::hold(&gate));
+                self.gates.push(gate);
+            }
+            Step::LetGo { which } => {
+                if !self.gates.is_empty() {
+                    let which = which % self.gates.len();
+                    self.gates.remove(which).open();
+                }
+            }
+            Step::ServerBehaves { account } => self.accounts[account].server.behave(),
+            Step::ServerStops { account } => {
+                let server = self.accounts[account].server.clone();
+                self.on_servers(async move { server.stop().await });
+            }
+            Step::ServerReturns { account } => {
+                let server = self.accounts[account].server.clone();
+                self.on_servers(async move { server.start_again() });
+            }
+            Step::Revoked { account } => self.accounts[account].server.revoke_sessions(),
+            Step::Forgotten { account } => self.accounts[account].server.forget_refresh_tokens(),
+            Step::RefreshExpires { account } => {
+                self.accounts[account].server.expire_refresh_tokens();
+            }
+            Step::SignIn { process, account } => self.sign_in(process, account),
+            Step::SignOut { process, account } => self.sign_out(process, account),
+            Step::TryNow { process, account } => {
+                let process = self.running(process);
+                if let Some(session) = process.seats[account].session().cloned() {
+                    process.own.run(async move { session.retry_now().await });
+                }
+            }
+            Step::Opens { process } => self.open(process),
+            Step::Dies { process, lands } => self.kill(process, lands),
+            Step::Quits { process } => self.quit(process, &step),
+            Step::Keyring(trouble) => self.break_keyring(trouble),
+            Step::KeyringHeals => {
+                self.keyring.heal();
+                self.keyring_works = true;
+            }
+            Step::EntryDeleted { account } => {
+                self.accounts[account].is_touched = true;
+                self.keyring.scripted.clear(&self.accounts[account].name);
+            }
+            Step::EntryDamaged { account } => {
+                self.accounts[account].is_touched = true;
+                let name = &self.accounts[account].name;
+                self.keyring.scripted.replace(name, "{\"version\":1");
+            }
+            Step::EntryRestored { account, age } => {
+                let account = &mut self.accounts[account];
+                let newest_first = account.backups.iter().rev().skip(age);
+                if let Some(text) = newest_first.chain(&account.backups).next() {
+                    account.is_touched = true;
+                    self.keyring.scripted.replace(&account.name, text);
+                }
+            }
+        }
+    }
+
+    fn call(
+        &mut self,
+        at: usize,
+        account: usize,
+        is_mutation: bool,
+        metadata: bool,
+        hurried: bool,
+    ) {
+        let process = self.processes[at].as_ref().expect("runs");
+        let Some(session) = process.seats[account].session().cloned() else {
+            return;
+        };
+        self.calls += 1;
+        let number = self.calls;
+        let endpoint = if metadata { "metadata" } else { "graphql" };
+        let kind = if is_mutation { "mutation" } else { "query" };
+        let field = format!("field{number}");
+        let mut asked = call(endpoint, kind, &field);
+        asked.headers = vec![("x-call".into(), number.to_string())];
+        asked.deadline = hurried.then_some(HURRIED);
+        let limit = if hurried { HURRIED } else { 75 * SECOND };
+        let due = process.clock.awake() + limit;
+        let (task, outcome) = process.own.run(async move { session.execute(asked).await });
+        let process = process.number;
+        self.asked.push(Asked {
+            number,
+            account,
+            process,
+            field,
+            is_mutation,
+            due,
+            task,
+            outcome,
+            sent_with: Vec::new(),
+        });
+        self.count("calls", 1);
+    }
+
+    fn sign_in(&mut self, at: usize, account: usize) {
+        let process = self.processes[at].as_ref().expect("runs");
+        let Some(session) = process.seats[account].session().cloned() else {
+            return;
+        };
+        let server = self.accounts[account].server.clone();
+        let due = process.clock.awake() + SIGN_IN_AT_MOST;
+        let (_, outcome) = process
+            .own
+            .run(async move { session.sign_in(&server.address(), server.person()).await });
+        let process = process.number;
+        self.entering.push(Entering {
+            account,
+            process,
+            due,
+            outcome,
+        });
+        self.count("sign-ins", 1);
+    }
+
+    fn sign_out(&mut self, at: usize, account: usize) {
+        let process = self.running(at);
+        let Some(session) = process.seats[account].session().cloned() else {
+            return;
+        };
+        let (_, done) = process.own.run(async move { session.sign_out().await });
+        self.rest();
+        assert!(done.get().is_some(), "a sign-out waits for something (I10)");
+        self.count("sign-outs", 1);
+    }
+
+    fn open(&mut self, at: usize) {
+        self.started += 1;
+        let clock = ManualClock::new();
+        clock.seed(self.started as u64);
+        let way = self.keyring.way_of(self.started, clock.clone());
+        let configs = self
+            .accounts
+            .iter()
+            .map(|account| {
+                let mut config = Config::new("random", self.folder.path());
+                config.account = account.name.clone();
+                config.end_after = self.setting.end_after.then_some(END_AFTER);
+                config
+            })
+            .collect();
+        let process = Process::start(self.started, &self.machine, way, clock, configs);
+        self.processes[at] = Some(process);
+    }
+
+    fn kill(&mut self, at: usize, lands: bool) {
+        let process = self.processes[at].take().expect("runs");
+        self.count("deaths", 1);
+        process.way.die(lands);
+        // What was under way in the keyring ends before anybody else can have the lock.
+        self.wait_for_rest();
+        self.bury(process);
+    }
+
+    fn quit(&mut self, at: usize, step: &Step) {
+        let process = self.running(at);
+        let mut closed = Vec::new();
+        for seat in &process.seats {
+            if let Some(session) = seat.session().cloned() {
+                closed.push(process.own.run(async move { session.close().await }).1);
+            }
+        }
+        self.rest();
+        let limit = 3 * SECOND;
+        if closed.iter().any(|closed| closed.get().is_none()) {
+            self.pass(limit, step);
+        }
+        assert!(
+            closed.iter().all(|closed| closed.get().is_some()),
+            "quitting takes longer than its limit (I10)"
+        );
+        let process = self.processes[at].take().expect("runs");
+        process.way.die(false);
+        self.bury(process);
+    }
+
+    /// What a dead process left behind, for the checks.
+    fn bury(&mut self, process: Process) {
+        self.has_lost_a_process = true;
+        let number = process.number;
+        for (account, seat) in self.accounts.iter_mut().zip(&process.seats) {
+            if let Some(session) = seat.session() {
+                account.bury(session);
+            }
+        }
+        drop(process);
+        self.asked.retain(|asked| asked.process != number);
+        self.entering.retain(|entering| entering.process != number);
+    }
+
+    fn break_keyring(&mut self, trouble: KeyringTrouble) {
+        use graphql_session::VaultError;
+        use graphql_session::testing::VaultCall;
+        self.keyring_works = false;
+        let scripted = &self.keyring.scripted;
+        match trouble {
+            KeyringTrouble::Fails(error) => scripted.fail_all(error),
+            KeyringTrouble::Only(kind, error) => scripted.fail(kind, error),
+            KeyringTrouble::Once(kind) => scripted.fail_next(kind, 1, VaultError::Failed),
+            KeyringTrouble::Slow(kind) => self.keyring.hang(kind),
+            KeyringTrouble::Panics => scripted.panic_next(VaultCall::Write),
+        }
+    }
+
+    // ── Around it ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Everything works again, and whatever is held is let go.
+    pub(crate) fn heal(&mut self) {
+        self.keyring.heal();
+        self.keyring_works = true;
+        for gate in self.gates.drain(..) {
+            gate.open();
+        }
+        for account in 0..self.accounts.len() {
+            let server = self.accounts[account].server.clone();
+            server.behave();
+            self.on_servers(async move { server.start_again() });
+        }
+        self.rest();
+    }
+
+    pub(crate) fn running(&self, at: usize) -> &Process {
+        self.processes[at]
+            .as_ref()
+            .expect("the model knows who runs")
+    }
+
+    pub(crate) fn process_numbered(&self, number: usize) -> Option<&Process> {
+        let mut processes = self.processes.iter().flatten();
+        processes.find(|process| process.number == number)
+    }
+
+    pub(crate) fn renewals_under_way(&self) -> Vec<u64> {
+        let under_way = |account: &Account| account.server.renewals_under_way();
+        self.accounts.iter().map(under_way).collect()
+    }
+
+    pub(crate) fn path(&self, account: usize, extension: &str) -> PathBuf {
+        let name = &self.accounts[account].name;
+        self.folder.path().join(format!("{name}.{extension}"))
+    }
+
+    pub(crate) fn count(&mut self, what: &'static str, more: u64) {
+        *self.tally.entry(what).or_default() += more;
+    }
+
+    fn on_servers(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let (_, done) = self.servers.run(work);
+        self.wait_for_rest();
+        assert!(done.get().is_some(), "the servers do not answer");
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // No thread of this case may be left hanging in the next one.
+        for process in self.processes.iter().flatten() {
+            process.way.die(false);
+        }
+        self.keyring.heal();
+    }
+}
+
+/// In memory where the system has such a place: a renewal writes its files through to the disk several times.
+fn folder() -> TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let made = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir());
+    made.expect("a temporary folder")
+}
