@@ -5,9 +5,11 @@
 
 use std::collections::BTreeSet;
 
+use graphql_session::testing::Explanation;
 use graphql_session::{EndingReason, Phase, Storage};
 use serde_json::Value;
 
+use super::keyring::Record;
 use super::model::Step;
 use super::records::{Account, Ended, LEARNT_AFTER, Refusal};
 use super::world::{END_AFTER, World};
@@ -77,6 +79,19 @@ impl World {
                 None => panic!("the entry of a session that has not ended is removed (I6)"),
             }
         }
+        let stored = self.keyring.stored(&account.name);
+        if let Some(stored) = stored.filter(|_| self.keyring_works && !account.is_touched) {
+            let session = |record: &Record| record.session.clone();
+            let lay_there =
+                account.stored_before.as_ref().map(session) == Some(stored.session.clone());
+            let family = account.family_of_session(&stored.session);
+            let had_ended = family
+                .is_some_and(|family| account.was_known_to_have_ended(family, self.step_began));
+            assert!(
+                lay_there || !had_ended,
+                "credentials of a session that has ended are stored (I5)"
+            );
+        }
         let text = self.keyring.scripted.stored(&account.name);
         if let Some(text) = text
             && account.backups.last() != Some(&text)
@@ -112,7 +127,7 @@ impl World {
     fn check_endings(&mut self, at: usize, step: &Step) {
         let account = &self.accounts[at];
         let checked = account.endings_checked;
-        for ended in &account.ended[checked..] {
+        for (number, ended) in account.ended.iter().enumerate().skip(checked) {
             let also: Vec<_> = account
                 .ended
                 .iter()
@@ -133,7 +148,7 @@ impl World {
                     assert!(asked || enters, "signed out, and nobody asked for it (I6)");
                 }
                 EndingReason::Rejected | EndingReason::LostAnswer => {
-                    self.check_rejection(account, ended);
+                    self.check_rejection(account, ended, number);
                 }
                 EndingReason::UnreachableTooLong => {
                     let allows = self.setting.end_after
@@ -151,12 +166,13 @@ impl World {
     }
 
     /// I6 and I7: the server said so, of this session's token, and nothing newer lay in the keyring.
-    fn check_rejection(&self, account: &Account, ended: &Ended) {
+    fn check_rejection(&self, account: &Account, ended: &Ended, number: usize) {
         let is_its = |refusal: &Refusal| {
             let family = refusal.pair.and_then(|pair| account.family_of_pair(pair));
             ended.family.is_none() || family == ended.family
         };
         let mut refusals = account.refusals();
+        let last = refusals.iter().rposition(is_its);
         refusals.retain(is_its);
         let is_final = refusals.iter().any(Refusal::is_final);
         let ambiguous = refusals.iter().filter(|refusal| refusal.is_ambiguous());
@@ -165,6 +181,14 @@ impl World {
             "ended as {:?}, and the server never said so (I6, I7)",
             ended.reason
         );
+        if let Some(last) = last.filter(|_| self.keyring_works) {
+            let rejections = last as u64 + 1;
+            assert!(
+                self.keyring.was_read(&account.name, rejections, number),
+                "ended by a rejection, and the keyring was not read again (I6)"
+            );
+        }
+        self.check_reason(account, ended);
         let refused = refusals.last().and_then(|refusal| refusal.pair);
         let (Some(refused), Some(stored)) = (refused, &account.stored_before) else {
             return;
@@ -177,6 +201,23 @@ impl World {
                 && is_newer
                 && refused_generation.is_some_and(|refused| stored.generation > refused)),
             "ended by the rejection of an older token than the stored one (I6)"
+        );
+    }
+
+    /// Where the ledger shows that an answer was lost, and nothing kept the session from remembering it, it says so.
+    fn check_reason(&self, account: &Account, ended: &Ended) {
+        let may_have_forgotten =
+            self.keyring_has_failed || account.is_touched || self.setting.clocks;
+        let Some(family) = ended.family.filter(|_| !may_have_forgotten) else {
+            return;
+        };
+        let explained = account
+            .server
+            .ask_ledger(|ledger| ledger.explain_session(family));
+        assert!(
+            ended.reason == EndingReason::LostAnswer || explained != Some(Explanation::LostAnswer),
+            "an answer was lost, and the ending is called {:?} (I6)",
+            ended.reason
         );
     }
 

@@ -3,6 +3,7 @@
 use graphql_session::VaultError::Locked;
 use graphql_session::testing::VaultCall::Write;
 
+use super::beginning::Beginning;
 use super::model::KeyringTrouble::{Fails, Slow};
 use super::model::Setting;
 use super::model::Span::{Lifetime, Moment, Seconds};
@@ -15,6 +16,7 @@ const ORDINARY: Setting = Setting {
     end_after: false,
     hands: false,
     clocks: false,
+    beginning: Beginning::SignedIn,
 };
 
 /// A failed attempt that was noted by the clock of before counted as "just tried", and its pause lasted for hours.

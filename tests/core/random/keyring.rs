@@ -4,6 +4,7 @@
 //! process dies.
 
 use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,10 +57,21 @@ pub(crate) struct Write {
     pub(crate) ended: Option<(Result<(), VaultError>, usize)>,
 }
 
+/// One read, from the moment when it reached the keyring.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    pub(crate) account: String,
+    /// How many renewals the account's server had rejected by then.
+    pub(crate) rejections: u64,
+    /// How many sessions were on the account's ended list.
+    pub(crate) endings: usize,
+}
+
 #[derive(Default)]
 struct Inside {
     slow: HashSet<VaultCall>,
     writes: Vec<Write>,
+    looks: Vec<Look>,
     /// How many calls came, by process and kind.
     calls: HashMap<(usize, VaultCall), u64>,
     servers: HashMap<String, FaultServer>,
@@ -69,6 +81,8 @@ struct Inside {
 #[derive(Clone)]
 pub(crate) struct RecordingKeyring {
     pub(crate) scripted: ScriptedVault,
+    /// Where the sessions keep their files.
+    folder: PathBuf,
     inside: Arc<Mutex<Inside>>,
     changed: Arc<Condvar>,
 }
@@ -93,13 +107,14 @@ pub(crate) struct Way {
 }
 
 impl RecordingKeyring {
-    pub(crate) fn new(servers: HashMap<String, FaultServer>) -> Self {
+    pub(crate) fn new(servers: HashMap<String, FaultServer>, folder: &Path) -> Self {
         let inside = Inside {
             servers,
             ..Inside::default()
         };
         Self {
             scripted: ScriptedVault::new(),
+            folder: folder.to_owned(),
             inside: Arc::new(Mutex::new(inside)),
             changed: Arc::default(),
         }
@@ -141,6 +156,13 @@ impl RecordingKeyring {
         let inside = self.inside();
         let writes = inside.writes.iter().filter(|write| hold(write));
         writes.cloned().collect()
+    }
+
+    /// Whether the keyring was read, or tried, after so many rejections, and when so few sessions had ended.
+    pub(crate) fn was_read(&self, account: &str, rejections: u64, endings: usize) -> bool {
+        self.inside().looks.iter().any(|look| {
+            look.account == account && look.rejections >= rejections && look.endings <= endings
+        })
     }
 
     /// How many calls came so far, by process and kind.
@@ -190,6 +212,18 @@ impl Way {
         }
     }
 
+    fn note_look(&self, account: &str) {
+        let path = self.keyring.folder.join(format!("{account}.ended"));
+        let ended = std::fs::read_to_string(path).unwrap_or_default();
+        let mut inside = self.keyring.inside();
+        let rejections = inside.servers[account].counts().renewals_refused;
+        inside.looks.push(Look {
+            account: account.to_owned(),
+            rejections,
+            endings: ended.lines().count(),
+        });
+    }
+
     fn begin(&self, account: &str, record: Option<Record>) -> usize {
         let mut inside = self.keyring.inside();
         let began_after = inside.servers[account].seen_so_far();
@@ -222,6 +256,7 @@ impl Way {
 
 impl Vault for Way {
     fn read(&self, account: &str) -> Result<Option<SecretString>, VaultError> {
+        self.note_look(account);
         self.arrive(VaultCall::Read)?;
         self.keyring.scripted.read(account)
     }

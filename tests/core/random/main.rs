@@ -5,6 +5,8 @@
 //! time. `RANDOM_STEPS` and `RANDOM_SEED` set both. A failing case is shrunk and printed as a list of steps; it is kept
 //! in `kept.rs`, as a test with the name of what it showed.
 
+mod beginning;
+mod choices;
 mod faults;
 mod healing;
 mod invariants;

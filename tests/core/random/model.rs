@@ -9,6 +9,9 @@ use graphql_session::testing::VaultCall;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
+use super::beginning::{Beginning, beginnings};
+use super::choices::{call_troubles, keyring_troubles, spans, troubles};
+
 /// Processes that can run at once.
 pub(crate) const PROCESSES: usize = 3;
 
@@ -25,6 +28,8 @@ pub(crate) struct Setting {
     pub(crate) hands: bool,
     /// Whether the local clock is set.
     pub(crate) clocks: bool,
+    /// What has happened before the first step.
+    pub(crate) beginning: Beginning,
 }
 
 /// One thing that happens. Its Debug form is the Rust that says it, for cases that are kept.
@@ -69,8 +74,10 @@ pub(crate) enum Step {
     HoldRenewal {
         account: usize,
     },
+    /// The next call's answer is held. Then it comes, or the connection `breaks`.
     HoldCall {
         account: usize,
+        breaks: bool,
     },
     /// One of the held answers is let go, not always the oldest.
     LetGo {
@@ -242,7 +249,7 @@ impl Step {
             | Self::RenewalsGoWrong { account, .. }
             | Self::CallsGoWrong { account, .. }
             | Self::HoldRenewal { account }
-            | Self::HoldCall { account }
+            | Self::HoldCall { account, .. }
             | Self::ServerBehaves { account }
             | Self::ServerStops { account }
             | Self::ServerReturns { account }
@@ -274,7 +281,7 @@ pub(crate) struct Happenings;
 
 impl Model {
     pub(crate) fn new(setting: Setting) -> Self {
-        Self {
+        let start = Self {
             setting,
             running: [true, false, false],
             server_is_away: vec![false; setting.accounts],
@@ -282,7 +289,9 @@ impl Model {
             open_calls: 0,
             keyring_works: true,
             may_be_signed_out: false,
-        }
+        };
+        let before = setting.beginning.steps();
+        before.iter().fold(start, Happenings::apply)
     }
 }
 
@@ -300,14 +309,18 @@ impl ReferenceStateMachine for Happenings {
             rarely(),
             rarely(),
             prop::bool::weighted(0.4),
+            beginnings(),
         )
-            .prop_map(|(accounts, grace, end_after, hands, clocks)| {
+            .prop_map(|(accounts, grace, end_after, hands, clocks, beginning)| {
                 Model::new(Setting {
                     accounts,
-                    grace,
+                    // Inside a grace time the lost answer is got again.
+                    grace: grace && beginning != Beginning::DiedWhileRenewing,
                     end_after,
                     hands,
-                    clocks,
+                    // With a clock that is set nobody knows what came first.
+                    clocks: clocks && beginning != Beginning::DiedWhileRenewing,
+                    beginning,
                 })
             })
             .boxed()
@@ -350,7 +363,9 @@ impl ReferenceStateMachine for Happenings {
         );
         let of_account = |step: fn(usize) -> Step| account.clone().prop_map(step).boxed();
         can(6, of_account(|account| Step::HoldRenewal { account }));
-        can(4, of_account(|account| Step::HoldCall { account }));
+        let holds_call = (account.clone(), prop::bool::weighted(0.3))
+            .prop_map(|(account, breaks)| Step::HoldCall { account, breaks });
+        can(4, holds_call.boxed());
         can(2, of_account(|account| Step::ServerBehaves { account }));
         can(1, of_account(|account| Step::Revoked { account }));
         can(1, of_account(|account| Step::RefreshExpires { account }));
@@ -496,79 +511,4 @@ impl ReferenceStateMachine for Happenings {
         }
         model
     }
-}
-
-fn spans() -> impl Strategy<Value = Span> + Clone {
-    prop_oneof![
-        4 => Just(Span::Moment),
-        4 => Just(Span::Seconds),
-        3 => Just(Span::Attempt),
-        2 => Just(Span::LockWait),
-        2 => Just(Span::Grace),
-        1 => Just(Span::Call),
-        1 => Just(Span::Minutes),
-        2 => Just(Span::Lifetime),
-        3 => Just(Span::NextAttempt),
-    ]
-}
-
-fn troubles() -> impl Strategy<Value = Trouble> {
-    let status = prop::sample::select(vec![408, 425, 429, 500, 502, 503, 504]);
-    prop_oneof![
-        8 => status.clone().prop_map(Trouble::Status),
-        2 => prop::sample::select(vec![1, 20, 40, 300]).prop_map(Trouble::RetryAfter),
-        1 => prop::sample::select(vec![200, 403, 511]).prop_map(Trouble::Page),
-        1 => Just(Trouble::Redirect),
-        1 => Just(Trouble::Empty),
-        1 => Just(Trouble::NotJson),
-        1 => Just(Trouble::WithoutTokens),
-        1 => Just(Trouble::Truncated),
-        1 => Just(Trouble::StallsInBody),
-        1 => Just(Trouble::BreaksInBody),
-        2 => Just(Trouble::Stalls),
-        1 => Just(Trouble::Breaks),
-        1 => Just(Trouble::Closes),
-        3 => Just(Trouble::ActsThenBreaks),
-        2 => Just(Trouble::ActsThenStalls),
-        1 => status.prop_map(Trouble::ActsThenStatus),
-        1 => Just(Trouble::InternalError),
-        1 => Just(Trouble::Throttled),
-        1 => Just(Trouble::NoMember),
-        1 => Just(Trouble::Rejected),
-        1 => Just(Trouble::KeepsRefreshToken),
-        1 => Just(Trouble::OtherPersonsTokens),
-    ]
-}
-
-fn call_troubles() -> impl Strategy<Value = CallTrouble> {
-    prop_oneof![
-        1 => prop::sample::select(vec![401, 500, 503]).prop_map(CallTrouble::Status),
-        1 => prop::sample::select(vec![200, 302, 403]).prop_map(CallTrouble::Page),
-        8 => Just(CallTrouble::Refused),
-        2 => Just(CallTrouble::PartlyRefused),
-        1 => Just(CallTrouble::Stalls),
-        1 => Just(CallTrouble::Breaks),
-        1 => Just(CallTrouble::Closes),
-        1 => Just(CallTrouble::StallsInBody),
-        1 => Just(CallTrouble::BreaksInBody),
-        2 => Just(CallTrouble::ActsThenBreaks),
-        1 => Just(CallTrouble::ActsThenStalls),
-    ]
-}
-
-fn keyring_troubles() -> impl Strategy<Value = KeyringTrouble> {
-    let error = prop::sample::select(vec![
-        VaultError::Locked,
-        VaultError::Missing,
-        VaultError::Failed,
-    ]);
-    let kind = prop::sample::select(vec![VaultCall::Read, VaultCall::Write, VaultCall::Remove]);
-    prop_oneof![
-        3 => error.clone().prop_map(KeyringTrouble::Fails),
-        2 => (kind.clone(), error).prop_map(|(kind, error)| KeyringTrouble::Only(kind, error)),
-        2 => kind.clone().prop_map(KeyringTrouble::Once),
-        2 => kind.prop_map(KeyringTrouble::Slow),
-        2 => Just(KeyringTrouble::Slow(VaultCall::Write)),
-        1 => Just(KeyringTrouble::Panics),
-    ]
 }

@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) entering: Vec<Entering>,
     pub(crate) keyring: RecordingKeyring,
     pub(crate) keyring_works: bool,
+    /// So far in this case.
+    pub(crate) keyring_has_failed: bool,
     pub(crate) has_lost_a_process: bool,
     /// Awake time since the start of the case.
     pub(crate) awake: Duration,
@@ -59,7 +61,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// One process, signed in to all of its accounts.
+    /// One process, signed in to all of its accounts, and what the setting begins with.
     pub(crate) fn start(model: &Model) -> Self {
         let alone = ONE_WORLD.lock().unwrap_or_else(PoisonError::into_inner);
         let setting = model.setting;
@@ -82,14 +84,16 @@ impl World {
             .iter()
             .map(|account| (account.name.clone(), account.server.clone()))
             .collect();
+        let folder = folder();
         let mut world = Self {
             setting,
             processes: [None, None, None],
             accounts,
             asked: Vec::new(),
             entering: Vec::new(),
-            keyring: RecordingKeyring::new(by_name),
+            keyring: RecordingKeyring::new(by_name, folder.path()),
             keyring_works: true,
+            keyring_has_failed: false,
             has_lost_a_process: false,
             awake: Duration::ZERO,
             step_began: Duration::ZERO,
@@ -102,7 +106,7 @@ impl World {
             started: 0,
             steps: 0,
             servers,
-            folder: folder(),
+            folder,
             _alone: alone,
         };
         world.play(Step::Opens { process: 0 });
@@ -111,6 +115,9 @@ impl World {
                 process: 0,
                 account,
             });
+        }
+        for step in setting.beginning.steps() {
+            world.play(step);
         }
         world
     }
@@ -197,9 +204,14 @@ impl World {
                 self.accounts[account].server.on_renewal(Fault::hold(&gate));
                 self.gates.push(gate);
             }
-            Step::HoldCall { account } => {
+            Step::HoldCall { account, breaks } => {
                 let gate = Gate::new();
-                self.accounts[account].server.on_call(Fault::hold(&gate));
+                let fault = if breaks {
+                    Fault::hold_then(&gate, Fault::Reset)
+                } else {
+                    Fault::hold(&gate)
+                };
+                self.accounts[account].server.on_call(fault);
                 self.gates.push(gate);
             }
             Step::LetGo { which } => {
@@ -395,6 +407,7 @@ impl World {
         use graphql_session::VaultError;
         use graphql_session::testing::VaultCall;
         self.keyring_works = false;
+        self.keyring_has_failed = true;
         let scripted = &self.keyring.scripted;
         match trouble {
             KeyringTrouble::Fails(error) => scripted.fail_all(error),
