@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +95,14 @@ pub(crate) struct AccountFiles {
 struct EndedList {
     bytes: u64,
     sessions: Vec<(Id, EndingReason)>,
+}
+
+/// What the files held at one look.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    state: Option<Vec<u8>>,
+    /// The list's length, in bytes: it only grows.
+    ended: u64,
 }
 
 /// The account's lock; dropping it releases it.
@@ -194,13 +202,13 @@ impl AccountFiles {
             .map(|(_, reason)| *reason)
     }
 
-    /// Changes whenever another process may have written: the lengths and times of both files.
-    pub(crate) fn fingerprint(&self) -> (Option<SystemTime>, u64) {
-        let modified = fs::metadata(&self.state)
-            .and_then(|metadata| metadata.modified())
-            .ok();
-        let ended = fs::metadata(&self.ended).map_or(0, |metadata| metadata.len());
-        (modified, ended)
+    /// Changes whenever another process has written something new. The state file's text and not its time: two writes
+    /// within one tick of the file system's clock have the same.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint {
+            state: fs::read(&self.state).ok(),
+            ended: fs::metadata(&self.ended).map_or(0, |metadata| metadata.len()),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::credentials::{Credentials, Id, Stamp};
 use crate::journal::Circumstances;
-use crate::lock::LockGuard;
+use crate::lock::{Fingerprint, LockGuard};
 use crate::shared::{Shared, millis};
 use crate::status::{Ending, Phase, Status};
 
@@ -68,7 +68,7 @@ pub(crate) struct Driver {
     sign_ins: Vec<oneshot::Sender<()>>,
     quitting: Vec<oneshot::Sender<()>>,
     handles_gone: bool,
-    files_seen: (Option<std::time::SystemTime>, u64),
+    files_seen: Fingerprint,
     pub(super) identity: Option<(String, Option<String>)>,
 }
 
