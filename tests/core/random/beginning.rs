@@ -5,7 +5,7 @@ use graphql_session::VaultError;
 use graphql_session::testing::VaultCall;
 use proptest::prelude::*;
 
-use super::model::{KeyringTrouble, Step, Trouble};
+use super::model::{KeyringTrouble, Span, Step, Trouble};
 
 /// What has happened before the first step. Every process and every account is signed in then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(crate) enum Beginning {
     CallOfTheSessionBefore,
     /// A call has been sent with credentials that were renewed since.
     CallOfTheGenerationBefore,
+    /// The process was killed, and has started with a locked keyring.
+    StartedLocked,
     /// The process that renewed was killed, and the answer is lost. It runs again.
     DiedWhileRenewing,
 }
@@ -40,6 +42,7 @@ pub(crate) fn beginnings() -> impl Strategy<Value = Beginning> {
         1 => Just(Beginning::SignedInElsewhere),
         3 => Just(Beginning::CallOfTheSessionBefore),
         3 => Just(Beginning::CallOfTheGenerationBefore),
+        2 => Just(Beginning::StartedLocked),
         2 => Just(Beginning::DiedWhileRenewing),
     ]
 }
@@ -58,6 +61,10 @@ impl Beginning {
             account,
         };
         let locked = KeyringTrouble::Only(VaultCall::Read, VaultError::Locked);
+        let dies = Step::Dies {
+            process: 0,
+            lands: true,
+        };
         let holds_call = |breaks| Step::HoldCall { account, breaks };
         match self {
             Self::SignedIn => vec![],
@@ -66,8 +73,20 @@ impl Beginning {
             Self::BehindALockedKeyring => [&renews[..], &[Step::Keyring(locked)]].concat(),
             Self::SignedOutElsewhere => [&is_renewing[..], &[sign_out]].concat(),
             Self::SignedInElsewhere => [&is_renewing[..], &[sign_out, sign_in(1)]].concat(),
-            Self::CallOfTheSessionBefore => vec![holds_call(true), query(), sign_in(0)],
+            Self::CallOfTheSessionBefore => {
+                // The server issues the same access token twice within a second.
+                vec![
+                    holds_call(true),
+                    query(),
+                    Step::Pass(Span::Seconds),
+                    sign_in(0),
+                ]
+            }
             Self::CallOfTheGenerationBefore => vec![holds_call(false), query(), expires, query()],
+            Self::StartedLocked => {
+                let locked = KeyringTrouble::Fails(VaultError::Locked);
+                vec![Step::Keyring(locked), dies, opens(0)]
+            }
             Self::DiedWhileRenewing => vec![
                 expires,
                 Step::RenewalsGoWrong {
@@ -76,10 +95,7 @@ impl Beginning {
                     times: 1,
                 },
                 query(),
-                Step::Dies {
-                    process: 0,
-                    lands: true,
-                },
+                dies,
                 opens(0),
             ],
         }

@@ -98,8 +98,9 @@ impl World {
             };
             assert!(
                 is_fine,
-                "everything works again, and process {process} ({:?}) answers {outcome:?}",
-                before.phase
+                "everything works again, and process {process} ({:?}) answers {outcome:?}\n{}",
+                before.phase,
+                self.described()
             );
         }
         self.pass(SECOND, &Step::Pass(Span::Moment));

@@ -84,9 +84,11 @@ impl World {
             let session = |record: &Record| record.session.clone();
             let lay_there =
                 account.stored_before.as_ref().map(session) == Some(stored.session.clone());
-            let family = account.family_of_session(&stored.session);
-            let had_ended = family
-                .is_some_and(|family| account.was_known_to_have_ended(family, self.step_began));
+            // Every save looks at the list itself: nobody has to learn of it first.
+            let had_ended = account
+                .ended
+                .iter()
+                .any(|ended| ended.session == stored.session && ended.seen_in < self.steps);
             assert!(
                 lay_there || !had_ended,
                 "credentials of a session that has ended are stored (I5)"
@@ -105,7 +107,7 @@ impl World {
 
     fn read_ended_list(&mut self, at: usize) {
         let text = std::fs::read_to_string(self.path(at, "ended")).unwrap_or_default();
-        let seen_at = self.awake;
+        let (seen_at, seen_in) = (self.awake, self.steps);
         let account = &mut self.accounts[at];
         for line in text.lines().skip(account.ended.len()) {
             let (session, reason) = line.split_once(' ').expect("a session and a reason");
@@ -115,6 +117,7 @@ impl World {
                 reason,
                 family: account.family_of_session(session),
                 seen_at,
+                seen_in,
             });
         }
         for at in 0..account.ended.len() {

@@ -23,6 +23,8 @@ pub(crate) struct Ended {
     pub(crate) family: Option<Family>,
     /// Awake time of the case when it was first seen.
     pub(crate) seen_at: Duration,
+    /// The number of the step.
+    pub(crate) seen_in: usize,
 }
 
 /// A renewal that the server rejected.

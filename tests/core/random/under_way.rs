@@ -31,6 +31,12 @@ impl World {
                 let _ = writeln!(text, "    {more} x {what}");
             }
         }
+        text + &self.described()
+    }
+
+    /// The state of each process.
+    pub(crate) fn described(&self) -> String {
+        let mut text = String::new();
         for process in self.processes.iter().flatten() {
             for (account, seat) in process.seats.iter().enumerate() {
                 let at = self.lock_is_free(account);
