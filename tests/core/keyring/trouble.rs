@@ -1,12 +1,16 @@
 //! The keyring service goes away, freezes and comes back while the application runs (scenarios 40, 41, 44, 45, 47, 48).
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use graphql_session::{Closed, Config, NotSaved, Phase, Session, Storage};
+use graphql_session::{
+    Closed, Config, Keyring, NotSaved, Phase, Session, Storage, Vault, VaultError,
+};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::computer::{Computer, noted_by_all};
+use crate::computer::{ANSWER, Computer, noted_by_all};
 use crate::desktop::{Bus, KeyringDaemon, UnansweredPrompt, home};
 use crate::fixture::serve;
 use crate::moments::{MOMENTS, halt_at};
@@ -259,6 +263,62 @@ async fn role_dies_while_locked() {
     assert_eq!(processes[1].ask("call").await, "200", "renewed");
     assert_eq!(processes[1].ask("storage").await, "Saved");
     assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
+}
+
+#[test]
+fn services_that_die_over_their_prompts_leave_the_entry_as_it_was_and_no_thread_or_socket_behind() {
+    Bus::run("trouble::role_dies_again_and_again", false).succeeds();
+}
+
+#[tokio::test]
+async fn role_dies_again_and_again() {
+    let Some(_) = home() else { return };
+    let mut service = KeyringDaemon::start();
+    let mut prompt = UnansweredPrompt::expected().await;
+    let keyring = Arc::new(Keyring::new("holdfast-test"));
+    let ask = |asked: fn(&Keyring) -> Result<Option<SecretString>, VaultError>| {
+        let keyring = keyring.clone();
+        tokio::task::spawn_blocking(move || asked(&keyring))
+    };
+    let write = |keyring: &Keyring| keyring.write("me", &"kept".into()).map(|()| None);
+    let overwrite = |keyring: &Keyring| keyring.write("me", &"lost".into()).map(|()| None);
+    let remove = |keyring: &Keyring| keyring.remove("me").map(|()| None);
+    let read = |keyring: &Keyring| keyring.read("me");
+    ask(write).await.expect("no panic").expect("written");
+    let open = threads_and_sockets();
+
+    for change in [overwrite, remove, overwrite, remove] {
+        service.lock();
+        let changing = ask(change);
+        prompt.opened().await;
+        drop(service);
+        let changed = tokio::time::timeout(ANSWER, changing).await;
+        let changed = changed.expect("it returns").expect("no panic");
+        assert_eq!(changed.err(), Some(VaultError::Missing));
+
+        service = KeyringDaemon::start();
+        let kept = ask(read).await.expect("no panic").expect("can be read");
+        assert_eq!(kept.expect("an entry").expose_secret(), "kept");
+    }
+    let until = Instant::now() + ANSWER;
+    while threads_and_sockets() != open {
+        assert!(Instant::now() < until, "{:?}", threads_and_sockets());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// How many threads of the keyring's this process has, and how many sockets.
+fn threads_and_sockets() -> (usize, usize) {
+    let listed = |folder| std::fs::read_dir(folder).expect("Linux").flatten();
+    let threads = listed("/proc/self/task").filter(|thread| {
+        let name = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+        name.starts_with("zbus") || name.starts_with("keyring")
+    });
+    let sockets = listed("/proc/self/fd").filter(|file| {
+        let target = std::fs::read_link(file.path()).unwrap_or_default();
+        target.to_string_lossy().starts_with("socket:")
+    });
+    (threads.count(), sockets.count())
 }
 
 #[test]

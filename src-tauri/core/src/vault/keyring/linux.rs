@@ -17,8 +17,10 @@ use keyring_core::api::{Credential, CredentialApi, CredentialStoreApi};
 use keyring_core::{CredentialStore, Entry, Error as StoreError};
 use secret_service::blocking::{Item, SecretService};
 use secret_service::{EncryptionType, Error};
+use tokio::sync::oneshot;
 use zbus::blocking::Connection;
 use zbus::blocking::fdo::DBusProxy;
+use zbus::fdo::NameOwnerChanged;
 
 /// The service's name on the bus.
 const SERVICE: &str = "org.freedesktop.secrets";
@@ -29,7 +31,7 @@ const CONTENT_TYPE: &str = "application/octet-stream";
 /// Opens a session with the keyring service.
 pub(super) fn open() -> Result<Arc<CredentialStore>, StoreError> {
     let connection = WatchedConnection::open()?;
-    let secrets = SecretService::connect_with_existing(EncryptionType::Dh, connection.0.clone())
+    let secrets = SecretService::connect_with_existing(EncryptionType::Dh, connection.bus.clone())
         .map_err(store_error)?;
     Ok(Arc::new(Store(Arc::new(Opened {
         secrets,
@@ -38,25 +40,38 @@ pub(super) fn open() -> Result<Arc<CredentialStore>, StoreError> {
 }
 
 /// A connection to the session bus that is closed when the service goes away, or when this is dropped.
-struct WatchedConnection(Connection);
+struct WatchedConnection {
+    bus: Connection,
+    _in_use: oneshot::Sender<()>,
+}
 
 impl WatchedConnection {
     fn open() -> Result<Self, StoreError> {
-        let connection = Self(Connection::session().map_err(platform_failure)?);
-        let watched = connection.0.clone();
-        let mut changes = DBusProxy::new(&watched)
-            .and_then(|bus| bus.receive_name_owner_changed_with_args(&[(0, SERVICE)]))
+        let bus = Connection::session().map_err(platform_failure)?;
+        // The connection's own thread ends with its last task, and only there is tidied up what a broken wait leaves
+        // behind: without this task the socket of a closed connection would stay open.
+        let (in_use, dropped) = oneshot::channel();
+        let until_dropped = async move { drop(dropped.await) };
+        let executor = bus.inner().executor();
+        executor.spawn(until_dropped, "keyring in use").detach();
+        let connection = Self {
+            bus: bus.clone(),
+            _in_use: in_use,
+        };
+
+        let mut changes = DBusProxy::new(&bus)
+            .and_then(|names| names.receive_name_owner_changed_with_args(&[(0, SERVICE)]))
             .map_err(platform_failure)?;
         // It ends with the connection: there is one for each open store.
         std::thread::Builder::new()
             .name("keyring-watch".into())
             .spawn(move || {
-                let is_loss = |change: zbus::fdo::NameOwnerChanged| {
+                let is_loss = |change: NameOwnerChanged| {
                     change.args().is_ok_and(|args| args.old_owner.is_some())
                 };
                 if changes.any(is_loss) {
                     tracing::debug!(target: "graphql_session", "keyring service has gone");
-                    let _ = watched.close();
+                    let _ = bus.close();
                 }
             })
             .map_err(platform_failure)?;
@@ -66,11 +81,12 @@ impl WatchedConnection {
 
 impl Drop for WatchedConnection {
     fn drop(&mut self) {
-        let _ = self.0.clone().close();
+        let _ = self.bus.clone().close();
     }
 }
 
 struct Opened {
+    /// Dropped before its connection.
     secrets: SecretService<'static>,
     _connection: WatchedConnection,
 }
