@@ -54,6 +54,11 @@ impl World {
         // From the oldest one that was not at its end at the last look.
         let first = account.writes_read;
         let mut new = self.keyring.writes_from(first);
+        let (worked, writes_before) = self.keyring_before;
+        let of_this_step = new
+            .get(writes_before.saturating_sub(first)..)
+            .unwrap_or_default();
+        let of_this_step = of_this_step.to_vec();
         let open = new.iter().position(|write| write.ended.is_none());
         account.writes_read = first + open.unwrap_or(new.len());
         new.retain(|write| write.account == account.name);
@@ -62,6 +67,14 @@ impl World {
         }
         self.read_ended_list(at);
         let account = &mut self.accounts[at];
+        for write in of_this_step.iter().filter(|_| worked && self.keyring_works) {
+            // Every save looks at the list itself: nobody has to learn of it first.
+            let is_dead = |record: &Record| account.had_ended_before(&record.session, self.steps);
+            assert!(
+                write.account != account.name || !write.record.as_ref().is_some_and(is_dead),
+                "credentials of a session that has ended are stored (I5)"
+            );
+        }
         for write in new {
             let (Some((Ok(()), _)), Some(old)) = (&write.ended, &write.replaced) else {
                 continue;
@@ -78,21 +91,6 @@ impl World {
                 ),
                 None => panic!("the entry of a session that has not ended is removed (I6)"),
             }
-        }
-        let stored = self.keyring.stored(&account.name);
-        if let Some(stored) = stored.filter(|_| self.keyring_works && !account.is_touched) {
-            let session = |record: &Record| record.session.clone();
-            let lay_there =
-                account.stored_before.as_ref().map(session) == Some(stored.session.clone());
-            // Every save looks at the list itself: nobody has to learn of it first.
-            let had_ended = account
-                .ended
-                .iter()
-                .any(|ended| ended.session == stored.session && ended.seen_in < self.steps);
-            assert!(
-                lay_there || !had_ended,
-                "credentials of a session that has ended are stored (I5)"
-            );
         }
         let text = self.keyring.scripted.stored(&account.name);
         if let Some(text) = text
@@ -209,8 +207,10 @@ impl World {
 
     /// Where the ledger shows that an answer was lost, and nothing kept the session from remembering it, it says so.
     fn check_reason(&self, account: &Account, ended: &Ended) {
-        let may_have_forgotten =
-            self.keyring_has_failed || account.is_touched || self.setting.clocks;
+        let may_have_forgotten = self.keyring_has_failed
+            || account.is_touched
+            || account.hides_exchanges
+            || self.setting.clocks;
         let Some(family) = ended.family.filter(|_| !may_have_forgotten) else {
             return;
         };

@@ -60,6 +60,8 @@ pub(crate) struct Account {
     pub(crate) server: FaultServer,
     /// A person has edited the entry since the last sign-in: what it holds proves nothing.
     pub(crate) is_touched: bool,
+    /// The server was told to answer a renewal with a status that says nothing about having done it.
+    pub(crate) hides_exchanges: bool,
     /// The server was told to refuse calls that it would have served, or the clock was set.
     pub(crate) refuses_valid_tokens: bool,
     /// Every text that lay in the keyring.
@@ -86,6 +88,7 @@ impl Account {
             name,
             server,
             is_touched: false,
+            hides_exchanges: false,
             refuses_valid_tokens: false,
             backups: Vec::new(),
             ended: Vec::new(),
@@ -180,6 +183,12 @@ impl Account {
 
     pub(crate) fn has_ended(&self, session: &str) -> bool {
         self.ended.iter().any(|ended| ended.session == session)
+    }
+
+    /// Whether it was on the ended list before this step.
+    pub(crate) fn had_ended_before(&self, session: &str, step: usize) -> bool {
+        let mut ended = self.ended.iter();
+        ended.any(|ended| ended.session == session && ended.seen_in < step)
     }
 
     /// Whether this sign-in's session was on the ended list for everybody to know by then.

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use super::keyring::RecordingKeyring;
-use super::model::{CallTrouble, KeyringTrouble, Model, PROCESSES, Setting, Step};
+use super::model::{CallTrouble, KeyringTrouble, Model, PROCESSES, Setting, Step, Trouble};
 use super::process::{Asked, Entering, Own, Process};
 use super::records::{Account, Family};
 
@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) keyring_works: bool,
     /// So far in this case.
     pub(crate) keyring_has_failed: bool,
+    /// Whether it worked when the step began, and how many writes had reached it by then.
+    pub(crate) keyring_before: (bool, usize),
     pub(crate) has_lost_a_process: bool,
     /// Awake time since the start of the case.
     pub(crate) awake: Duration,
@@ -94,6 +96,7 @@ impl World {
             keyring: RecordingKeyring::new(by_name, folder.path()),
             keyring_works: true,
             keyring_has_failed: false,
+            keyring_before: (true, 0),
             has_lost_a_process: false,
             awake: Duration::ZERO,
             step_began: Duration::ZERO,
@@ -126,6 +129,8 @@ impl World {
     pub(crate) fn play(&mut self, step: Step) {
         self.steps += 1;
         self.step_began = self.awake;
+        let writes = self.keyring.ask_writes(<[_]>::len);
+        self.keyring_before = (self.keyring_works, writes);
         for (before, now) in self.used.values_mut() {
             *before = *now;
         }
@@ -181,8 +186,10 @@ impl World {
                 how,
                 times,
             } => {
+                let account = &mut self.accounts[account];
+                account.hides_exchanges |= matches!(how, Trouble::ActsThenStatus(_));
                 for _ in 0..times {
-                    self.accounts[account].server.on_renewal(how.fault());
+                    account.server.on_renewal(how.fault());
                 }
             }
             Step::CallsGoWrong {
