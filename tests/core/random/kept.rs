@@ -13,6 +13,7 @@ use super::replay;
 const ORDINARY: Setting = Setting {
     accounts: 1,
     grace: true,
+    revokes: true,
     end_after: false,
     hands: false,
     clocks: false,

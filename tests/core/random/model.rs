@@ -22,6 +22,8 @@ pub(crate) struct Setting {
     pub(crate) accounts: usize,
     /// Whether the servers take a used refresh token again for a minute.
     pub(crate) grace: bool,
+    /// Whether the servers know `signOut`, and revoke the session then.
+    pub(crate) revokes: bool,
     /// Whether ten minutes without a server end a session.
     pub(crate) end_after: bool,
     /// Whether a person edits the keyring by hand.
@@ -309,20 +311,24 @@ impl ReferenceStateMachine for Happenings {
             rarely(),
             rarely(),
             prop::bool::weighted(0.4),
-            beginnings(),
+            (prop::bool::weighted(0.7), beginnings()),
         )
-            .prop_map(|(accounts, grace, end_after, hands, clocks, beginning)| {
-                Model::new(Setting {
-                    accounts,
-                    // Inside a grace time the lost answer is got again.
-                    grace: grace && beginning != Beginning::DiedWhileRenewing,
-                    end_after,
-                    hands,
-                    // With a clock that is set nobody knows what came first.
-                    clocks: clocks && beginning != Beginning::DiedWhileRenewing,
-                    beginning,
-                })
-            })
+            .prop_map(
+                |(accounts, grace, end_after, hands, clocks, (revokes, beginning))| {
+                    Model::new(Setting {
+                        accounts,
+                        // Inside a grace time the lost answer is got again.
+                        grace: grace && beginning != Beginning::DiedWhileRenewing,
+                        // A renewal that was revoked meanwhile has nothing to save.
+                        revokes: revokes && beginning != Beginning::SignedOutElsewhere,
+                        end_after,
+                        hands,
+                        // With a clock that is set nobody knows what came first.
+                        clocks: clocks && beginning != Beginning::DiedWhileRenewing,
+                        beginning,
+                    })
+                },
+            )
             .boxed()
     }
 

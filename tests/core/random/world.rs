@@ -76,6 +76,7 @@ impl World {
                     .block_on(FaultServer::start(std::sync::Arc::new(
                         server_clock.clone(),
                     )));
+                server.knows_sign_out(setting.revokes);
                 if !setting.grace {
                     server.grace(None);
                 }
