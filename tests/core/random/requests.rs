@@ -108,7 +108,7 @@ impl World {
             self.was_stored_or_said_unsaved(at, &token, process, number),
             "a call uses credentials that are not in the vault yet (I3)"
         );
-        if let ([family], Some(generation)) = (&families[..], self.generation_with(&token)) {
+        if let ([family], Some(generation)) = (&families[..], self.generation_with(at, &token)) {
             let used = self.used.entry((process, at, *family)).or_default();
             assert!(
                 generation >= used.0,
@@ -199,10 +199,13 @@ impl World {
     }
 
     /// The generation with this access token, if it was ever to be written.
-    fn generation_with(&self, access: &str) -> Option<u64> {
+    fn generation_with(&self, at: usize, access: &str) -> Option<u64> {
+        // Two servers may issue the same text.
+        let name = &self.accounts[at].name;
         self.keyring.ask_writes(|writes| {
-            let records = writes.iter().filter_map(|write| write.record.as_ref());
-            records
+            let writes = writes.iter().filter(|write| write.account == *name);
+            writes
+                .filter_map(|write| write.record.as_ref())
                 .filter(|record| record.access == access)
                 .map(|record| record.generation)
                 .max()
