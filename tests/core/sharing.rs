@@ -294,6 +294,28 @@ async fn a_sign_in_after_a_sign_out_is_taken_over_by_a_process_that_was_signed_o
     serve(&second).await;
 }
 
+/// A file system's clock ticks every few milliseconds: two writes can carry the same time.
+#[tokio::test]
+async fn a_sign_in_within_the_same_tick_of_the_file_systems_clock_is_noticed() {
+    let machine = Machine::start().await;
+    let (first, second) = two(&machine).await;
+    first.sign_out().await;
+    machine.clock.pass(2 * SECOND).await;
+    assert_eq!(second.status().phase, Phase::SignedOut);
+    let state = machine
+        .folder()
+        .join(format!("{DEFAULT_ACCOUNT}.state.json"));
+    let tick = std::fs::metadata(&state).and_then(|file| file.modified());
+
+    machine.sign_in(&first).await;
+    let file = std::fs::File::options().append(true).open(&state);
+    let file = file.expect("a state file");
+    file.set_modified(tick.expect("a time"))
+        .expect("a time can be set");
+
+    reach(&machine, &second, Phase::SignedIn).await;
+}
+
 /// One rotates the token and cannot save the new one: the stored one is spent, and nobody else may send it.
 #[tokio::test]
 async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent_token() {
