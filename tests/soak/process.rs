@@ -118,10 +118,14 @@ fn run_call(session: Session, id: String, call: Call, leaves_after: Option<Durat
     });
 }
 
-/// `served` only if the server's own data is there.
+/// How the answer without tokens ends, which the plan also gives to calls.
+const NO_TOKENS: &[u8] = b":null}}";
+
+/// `served` only if the server's own data is there: an answer that was meant for a renewal has data, too, and is null.
 fn reading(reply: &Reply) -> String {
     let has_data = Envelope::read(&reply.body).is_some_and(|it| it.data == Data::Present);
-    if reply.status == 200 && has_data {
+    let is_own = !reply.body.ends_with(NO_TOKENS);
+    if reply.status == 200 && has_data && is_own {
         "served".into()
     } else {
         format!("reply:{}", reply.status)
