@@ -5,31 +5,15 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode};
+
+#[path = "../core/keyring/daemon.rs"]
+mod daemon;
 
 use crate::plan::KeyringTrouble;
 use crate::{FOLDER, ROLE};
-
-/// The keyring's own password.
-const KEYRING_PASSWORD: &str = "keyring password";
-
-/// Seconds in which the keyring service starts even on a busy machine; usually it takes a tenth of one.
-const START_LIMIT: &str = "30";
-
-/// A bus that starts nothing on demand: a killed keyring service stays away until the plan brings it back.
-const BUS_WITHOUT_SERVICES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:tmpdir=/tmp</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"#;
+pub(crate) use daemon::KeyringDaemon;
+use daemon::{BUS_WITHOUT_SERVICES, KEYRING_PASSWORD};
 
 /// Starts this program again as the conductor, on a bus and with a home of its own.
 pub(crate) fn conduct() -> ExitCode {
@@ -60,39 +44,7 @@ pub(crate) fn conduct() -> ExitCode {
     }
 }
 
-/// The keyring service; ended when dropped.
-pub(crate) struct KeyringService(Child);
-
-impl KeyringService {
-    /// Starts it unlocked, as a log-in to the desktop does.
-    pub(crate) fn start() -> Self {
-        let mut child = Command::new("gnome-keyring-daemon")
-            .args(["--foreground", "--unlock", "--components=secrets"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("gnome-keyring-daemon is installed");
-        let mut input = child.stdin.take().expect("piped");
-        input
-            .write_all(KEYRING_PASSWORD.as_bytes())
-            .expect("it reads its password");
-        drop(input);
-        let waiting = [
-            "wait",
-            "--session",
-            "--timeout",
-            START_LIMIT,
-            "org.freedesktop.secrets",
-        ];
-        let is_there = Command::new("gdbus").args(waiting).status();
-        assert!(
-            is_there.expect("gdbus is installed").success(),
-            "the keyring service did not start"
-        );
-        Self(child)
-    }
-
+impl KeyringDaemon {
     pub(crate) fn suffer(&mut self, trouble: KeyringTrouble) {
         match trouble {
             KeyringTrouble::Killed => {
@@ -100,26 +52,7 @@ impl KeyringService {
                 let _ = self.0.wait();
             }
             KeyringTrouble::Frozen => signal(&self.0, "-STOP"),
-            KeyringTrouble::Locked => {
-                let lock = [
-                    "call",
-                    "--session",
-                    "--timeout",
-                    START_LIMIT,
-                    "--dest",
-                    "org.freedesktop.secrets",
-                    "--object-path",
-                    "/org/freedesktop/secrets",
-                    "--method",
-                    "org.freedesktop.Secret.Service.Lock",
-                    "['/org/freedesktop/secrets/collection/login']",
-                ];
-                let locked = Command::new("gdbus")
-                    .args(lock)
-                    .stdout(Stdio::null())
-                    .status();
-                assert!(locked.expect("gdbus is installed").success());
-            }
+            KeyringTrouble::Locked => self.lock(),
         }
     }
 
@@ -151,13 +84,6 @@ fn unlock() -> std::io::Result<()> {
     match answer[4..] {
         [0, 0, 0, 0] => Ok(()),
         _ => Err(std::io::Error::other("not unlocked")),
-    }
-}
-
-impl Drop for KeyringService {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

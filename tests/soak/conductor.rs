@@ -11,7 +11,7 @@ use graphql_session::{Keyring, SystemClock, Vault};
 use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
-use crate::bus::KeyringService;
+use crate::bus::KeyringDaemon;
 use crate::calls::Calls;
 use crate::endings::{Endings, Violation, email};
 use crate::plan::{ACCOUNTS, Injection, KeyringTrouble, Kind, PROCESSES, Plan};
@@ -54,7 +54,7 @@ struct Soak {
     seed: u64,
     began: Instant,
     server: FaultServer,
-    keyring: KeyringService,
+    keyring: KeyringDaemon,
     vault: Keyring,
     stage: Stage,
     said: mpsc::UnboundedReceiver<Said>,
@@ -109,7 +109,7 @@ impl Soak {
         for account in 0..ACCOUNTS {
             server.add_person(&email(account), PASSWORD);
         }
-        let keyring = KeyringService::start();
+        let keyring = KeyringDaemon::start();
         let (mut stage, said) = Stage::new(folder);
         for place in 0..stage.places.len() {
             stage.start(place);

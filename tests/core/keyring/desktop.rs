@@ -2,26 +2,24 @@
 //! and started again.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use zbus::{Message, MessageStream};
 
 use crate::computer;
+use crate::daemon::BUS_WITHOUT_SERVICES;
+pub(crate) use crate::daemon::KeyringDaemon;
 
 /// Where a scenario finds its home; absent in an ordinary test run.
 pub(crate) const HOME: &str = "SESSION_TEST_HOME";
 
 /// How long one scenario may take, in real time.
 const SCENARIO: Duration = Duration::from_secs(240);
-
-/// The keyring's own password.
-const KEYRING_PASSWORD: &str = "keyring password";
 
 /// A private home and bus; everything in it is ended when dropped.
 pub(crate) struct Bus {
@@ -99,70 +97,7 @@ impl Drop for Bus {
     }
 }
 
-/// A bus that starts nothing on demand: a desktop without a keyring service.
-const BUS_WITHOUT_SERVICES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:tmpdir=/tmp</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"#;
-
-/// The keyring service, unlocked; ended when dropped.
-pub(crate) struct KeyringDaemon(Child);
-
 impl KeyringDaemon {
-    pub(crate) fn start() -> Self {
-        let mut child = Command::new("gnome-keyring-daemon")
-            .args(["--foreground", "--unlock", "--components=secrets"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("gnome-keyring-daemon is installed");
-        let mut input = child.stdin.take().expect("piped");
-        input
-            .write_all(KEYRING_PASSWORD.as_bytes())
-            .expect("it reads its password");
-        drop(input);
-        let waiting = [
-            "wait",
-            "--session",
-            "--timeout",
-            "10",
-            "org.freedesktop.secrets",
-        ];
-        assert!(
-            run("gdbus", &waiting).success(),
-            "the keyring service did not start"
-        );
-        Self(child)
-    }
-
-    pub(crate) fn lock(&self) {
-        let call = [
-            "call",
-            "--session",
-            "--dest",
-            "org.freedesktop.secrets",
-            "--object-path",
-            "/org/freedesktop/secrets",
-            "--method",
-            "org.freedesktop.Secret.Service.Lock",
-            "['/org/freedesktop/secrets/collection/login']",
-        ];
-        assert!(
-            run("gdbus", &call).success(),
-            "the keyring could not be locked"
-        );
-    }
-
     /// Every call to it blocks from now on, until it is [thawed](Self::thaw).
     pub(crate) fn freeze(&self) {
         computer::freeze(self.0.id());
@@ -170,13 +105,6 @@ impl KeyringDaemon {
 
     pub(crate) fn thaw(&self) {
         computer::signal(self.0.id(), "-CONT");
-    }
-}
-
-impl Drop for KeyringDaemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -206,14 +134,6 @@ impl UnansweredPrompt {
         }
         panic!("the bus is gone");
     }
-}
-
-fn run(program: &str, arguments: &[&str]) -> ExitStatus {
-    Command::new(program)
-        .args(arguments)
-        .stdout(Stdio::null())
-        .status()
-        .expect("the program is installed")
 }
 
 /// The scenario's folder, if this process was started for one.

@@ -15,6 +15,7 @@ use graphql_session::{Config, Session, SystemClock};
 #[allow(dead_code)] // each test binary uses its part
 #[path = "../processes/computer.rs"]
 mod computer;
+mod daemon;
 mod desktop;
 #[allow(dead_code)]
 #[path = "../fixture/mod.rs"]

@@ -10,7 +10,7 @@ use graphql_session::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::computer::{ANSWER, Computer, noted_by_all};
+use crate::computer::{ANSWER, Computer, Process, noted_by_all};
 use crate::desktop::{Bus, KeyringDaemon, UnansweredPrompt, home};
 use crate::fixture::serve;
 use crate::moments::{MOMENTS, halt_at};
@@ -140,12 +140,7 @@ async fn role_sign_out_frozen() {
     let Some(_) = home() else { return };
     let service = KeyringDaemon::start();
     let computer = computer_with_short_limits().await;
-    let mut process = computer.processes(1).await.remove(0);
-    computer.server.expire_access_tokens();
-    let call = halt_at(&mut process, "AnswerRead").await;
-    service.freeze();
-    let _ = process.tell("go_on");
-    assert_eq!(process.answer(call).await, "200");
+    let mut process = renewed_while_frozen(&service, &computer).await;
 
     // Its save has been sent to the service, which has not looked at it.
     assert_eq!(process.ask("sign_out").await, "SignedOut");
@@ -331,12 +326,7 @@ async fn role_killed_in_a_save() {
     let Some(_) = home() else { return };
     let service = KeyringDaemon::start();
     let computer = computer_with_short_limits().await;
-    let mut process = computer.processes(1).await.remove(0);
-    computer.server.expire_access_tokens();
-    let call = halt_at(&mut process, "AnswerRead").await;
-    service.freeze();
-    let _ = process.tell("go_on");
-    assert_eq!(process.answer(call).await, "200");
+    let mut process = renewed_while_frozen(&service, &computer).await;
     assert_eq!(process.ask("storage").await, "KeyringSlow");
     process.kill();
     service.thaw();
@@ -404,6 +394,17 @@ async fn open_with_short_limits(home: &Path) -> Session {
     config.limits.vault_read = Duration::from_millis(VAULT);
     config.limits.vault_write = Duration::from_millis(VAULT);
     Session::open(config).await.expect("opens")
+}
+
+/// A process with new credentials, whose save the service holds.
+async fn renewed_while_frozen(service: &KeyringDaemon, computer: &Computer) -> Process {
+    let mut process = computer.processes(1).await.remove(0);
+    computer.server.expire_access_tokens();
+    let call = halt_at(&mut process, "AnswerRead").await;
+    service.freeze();
+    let _ = process.tell("go_on");
+    assert_eq!(process.answer(call).await, "200");
+    process
 }
 
 async fn computer_with_short_limits() -> Computer {

@@ -333,7 +333,7 @@ fn every_order_of_a_fault_with_a_caller_that_leaves_and_a_delay_keeps_the_invari
 }
 
 #[test]
-#[ignore = "the five faults at once: many minutes, and some GB of memory"]
+#[ignore = "many minutes, and some GB of memory; `make search` runs it"]
 fn every_order_of_all_five_faults_at_once_keeps_the_invariants() {
     search(sets_of(5));
 }

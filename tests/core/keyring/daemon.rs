@@ -1,0 +1,92 @@
+//! The keyring service on a private bus, and that bus. Shared with `tests/soak`.
+
+use std::io::Write as _;
+use std::process::{Child, Command, Stdio};
+
+/// The keyring's own password.
+pub(crate) const KEYRING_PASSWORD: &str = "keyring password";
+
+/// Seconds in which the keyring service starts even on a busy machine; usually it takes a tenth of one.
+const START_LIMIT: &str = "30";
+
+/// A bus that starts nothing on demand: without a keyring service of ours there is none.
+pub(crate) const BUS_WITHOUT_SERVICES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:tmpdir=/tmp</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"#;
+
+/// The keyring service; ended when dropped.
+pub(crate) struct KeyringDaemon(pub(crate) Child);
+
+impl KeyringDaemon {
+    /// Starts it unlocked, as a log-in to the desktop does.
+    pub(crate) fn start() -> Self {
+        let mut child = Command::new("gnome-keyring-daemon")
+            .args(["--foreground", "--unlock", "--components=secrets"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("gnome-keyring-daemon is installed");
+        let mut input = child.stdin.take().expect("piped");
+        input
+            .write_all(KEYRING_PASSWORD.as_bytes())
+            .expect("it reads its password");
+        drop(input);
+        let daemon = Self(child);
+        ask(&[
+            "wait",
+            "--session",
+            "--timeout",
+            START_LIMIT,
+            "org.freedesktop.secrets",
+        ]);
+        daemon
+    }
+
+    /// Locks the keyring that is unlocked at the log-in.
+    pub(crate) fn lock(&self) {
+        ask(&[
+            "call",
+            "--session",
+            "--timeout",
+            START_LIMIT,
+            "--dest",
+            "org.freedesktop.secrets",
+            "--object-path",
+            "/org/freedesktop/secrets",
+            "--method",
+            "org.freedesktop.Secret.Service.Lock",
+            "['/org/freedesktop/secrets/collection/login']",
+        ]);
+    }
+}
+
+impl Drop for KeyringDaemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Asks something of the service over the bus, or waits for it.
+fn ask(arguments: &[&str]) {
+    let asked = Command::new("gdbus")
+        .args(arguments)
+        .stdout(Stdio::null())
+        .status();
+    let asked = asked.expect("gdbus is installed");
+    assert!(
+        asked.success(),
+        "the keyring service did not answer: {arguments:?}"
+    );
+}
