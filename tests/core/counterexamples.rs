@@ -1,8 +1,8 @@
 //! What the search (`search/main.rs`) has found, each as the shortest story that shows it.
 
 use graphql_session::renewal::{
-    Action, Event, Exchange, FileState, FileView, Flight, Now, Outcome, Rules, State, VaultView,
-    View, Why, step,
+    Action, Event, Exchange, FileState, FileView, Flight, Now, Outcome, Rules, Standing, State,
+    VaultView, View, Why, step,
 };
 use graphql_session::{EndingReason, Id, Stamp, VaultError};
 
@@ -115,8 +115,6 @@ fn newer_credentials_that_the_vault_does_not_show_keep_the_spent_ones_from_being
     for (vault, saved) in [
         (VaultView::Unavailable(VaultError::Locked), true),
         (VaultView::Unavailable(VaultError::Slow), false),
-        (VaultView::Empty, true),
-        (VaultView::Damaged, true),
     ] {
         let mut process = Process::rereading();
 
@@ -127,6 +125,25 @@ fn newer_credentials_that_the_vault_does_not_show_keep_the_spent_ones_from_being
 
         assert!(process.told_unreachable(), "{vault:?}");
         assert!(matches!(process.state.flight, Flight::Pausing { .. }));
+        assert!(!process.state.locked);
+    }
+}
+
+/// The same, and somebody has cleared the keyring.
+#[test]
+fn newer_credentials_that_somebody_took_away_leave_the_session_locked_and_nothing_is_sent() {
+    for vault in [VaultView::Empty, VaultView::Damaged] {
+        let mut process = Process::rereading();
+
+        process.hears(Event::Reread(View {
+            files: files(2, true),
+            vault,
+        }));
+
+        assert!(process.does(|action| matches!(action, Action::Settle(_, Outcome::Locked))));
+        assert!(matches!(process.state.standing, Standing::Locked(_)));
+        assert!(!process.does(|action| *action == Action::Exchange));
+        assert!(!process.does(|action| matches!(action, Action::AppendEnded(..))));
         assert!(!process.state.locked);
     }
 }

@@ -1,5 +1,7 @@
 //! Several sessions on one machine, as several processes are: one folder, one keyring, one lock (I1, I5, I6).
 
+use std::time::Duration;
+
 use graphql_session::testing::{EMAIL, Fault, Gate, Machine, VaultCall, query};
 use graphql_session::{
     Code, DEFAULT_ACCOUNT, EndingReason, Phase, Session, Unreachable, VaultError,
@@ -388,6 +390,30 @@ async fn while_the_keyring_hides_newer_credentials_the_spent_token_is_not_sent()
     serve(&first).await;
     assert_eq!(machine.server.counts().renewals, 1);
     assert_eq!(first.status().endings + second.status().endings, 0);
+}
+
+/// The keyring hid what the other process had stored, until that was as old as what this one held.
+#[tokio::test]
+async fn a_call_that_adopted_old_credentials_and_is_refused_again_may_be_tried_again() {
+    let machine = Machine::start().await;
+    let (first, second) = two(&machine).await;
+    machine.server.expire_access_tokens();
+    serve(&first).await;
+    machine.vault.fail_all(VaultError::Locked);
+    machine.clock.pass(MINUTE).await;
+    machine.vault.work_again();
+    machine.server.expire_access_tokens();
+
+    let error = second
+        .execute(query("people"))
+        .await
+        .expect_err("refused twice");
+
+    assert_eq!(noted(&second, "adopted"), 1);
+    assert_eq!(error.code(), Code::Unreachable, "nobody lacks any right");
+    assert_eq!(error.retry_after_hint(), Some(Duration::ZERO));
+    serve(&second).await;
+    assert_eq!(machine.server.counts().renewals, 2);
 }
 
 #[tokio::test]

@@ -393,6 +393,36 @@ async fn a_keyring_that_does_not_answer_delays_neither_status_nor_calls_nor_the_
     machine.vault.work_again();
 }
 
+/// Another process had renewed and is gone: what is held here is spent, and nobody has the newer credentials any more.
+#[tokio::test]
+async fn an_entry_deleted_by_hand_behind_the_back_of_a_process_is_locked_and_comes_back_with_it() {
+    for damage in [None, Some("{\"version\":1")] {
+        let machine = Machine::start().await;
+        let session = served(&machine).await;
+        let other = machine.session(DEFAULT_ACCOUNT).await;
+        machine.server.expire_access_tokens();
+        serve(&other).await;
+        drop(other);
+        let newest = machine.vault.stored(DEFAULT_ACCOUNT).expect("saved");
+        match damage {
+            None => machine.vault.clear(DEFAULT_ACCOUNT),
+            Some(text) => machine.vault.replace(DEFAULT_ACCOUNT, text),
+        }
+
+        let outcome = session.execute(query("people")).await;
+
+        assert_eq!(code(outcome), Code::Locked);
+        assert_eq!(session.status().phase, Phase::Locked);
+        assert_eq!(noted(&session, "entry_lost"), 1);
+        assert_eq!(machine.server.counts().renewals, 1, "a spent token is sent");
+        machine.vault.replace(DEFAULT_ACCOUNT, newest);
+        machine.clock.run_until(session.retry_now()).await;
+        reach(&machine, &session, Phase::SignedIn).await;
+        serve(&session).await;
+        assert_eq!(session.status().endings, 0);
+    }
+}
+
 #[tokio::test]
 async fn a_vault_that_panics_is_a_vault_that_failed() {
     let machine = Machine::start().await;

@@ -313,6 +313,7 @@ export const journal = {
     adopted: "Taken over from another process",
     saved: "Saved in the keyring",
     save_failed: "Could not save in the keyring",
+    entry_lost: "No longer in the keyring",
     waiters_told: "Calls were told to try later",
     ended: "Session ended",
     removed: "Removed from the keyring",

@@ -67,7 +67,7 @@ impl Clock for SystemClock {
 
 /// Smaller differences between the server's clock and ours are noise, in ms: a Date header counts whole seconds, and
 /// an answer travels.
-const CLOCK_NOISE: i64 = 2_000;
+pub(crate) const CLOCK_NOISE: i64 = 2_000;
 
 /// The server's clock, as far as its Date headers tell. Expiry is judged by it: the local clock may be wrong by hours.
 #[derive(Clone)]

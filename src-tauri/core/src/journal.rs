@@ -61,6 +61,7 @@ pub enum Note {
     Adopted,
     Saved,
     SaveFailed(VaultError),
+    EntryLost,
     Removed(bool),
     WaitersTold {
         waiters: usize,
@@ -84,6 +85,7 @@ impl Note {
             Self::Adopted => "adopted",
             Self::Saved => "saved",
             Self::SaveFailed(_) => "save_failed",
+            Self::EntryLost => "entry_lost",
             Self::Removed(_) => "removed",
             Self::WaitersTold { .. } => "waiters_told",
             Self::Ended(_) => "ended",
@@ -94,9 +96,12 @@ impl Note {
 
     fn facts(&self) -> Value {
         match *self {
-            Self::Opened | Self::SignedIn | Self::SignedOut | Self::Adopted | Self::Saved => {
-                json!({})
-            }
+            Self::Opened
+            | Self::SignedIn
+            | Self::SignedOut
+            | Self::Adopted
+            | Self::Saved
+            | Self::EntryLost => json!({}),
             Self::AttemptSent {
                 why,
                 attempt,

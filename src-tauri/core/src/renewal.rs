@@ -459,6 +459,8 @@ pub enum Outcome {
     Renewed,
     /// The session is over.
     SignedOut,
+    /// The keyring has lost the credentials.
+    Locked,
     /// Nothing answers; the next attempt is due then, in awake ms.
     Unreachable {
         /// Awake ms.

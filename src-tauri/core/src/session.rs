@@ -11,6 +11,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use secrecy::ExposeSecret;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::clock::CLOCK_NOISE;
 use crate::config::Config;
 use crate::credentials::{Credentials, Id, Stamp};
 use crate::error::{Code, Error};
@@ -284,6 +285,7 @@ impl Session {
         let shared = self.shared();
         let endpoint = self.endpoint(&call.endpoint)?;
         let headers = allowed_headers(&call.headers)?;
+        let began_at = shared.server_clock.now();
         let mut sent_under: Option<Id> = None;
         let mut refused = false;
         let mut waited = false;
@@ -341,7 +343,7 @@ impl Session {
             }
             may_have_run.store(false, Ordering::Relaxed);
             if refused {
-                return Err(self.refused_again(&held.stamp));
+                return Err(self.refused_again(&held.stamp, began_at));
             }
             refused = true;
             waited = true;
@@ -403,7 +405,7 @@ impl Session {
         std::mem::forget(place);
         match outcome {
             Outcome::Renewed => Ok(()),
-            Outcome::SignedOut => Err(self.no_session()),
+            Outcome::SignedOut | Outcome::Locked => Err(self.no_session()),
             Outcome::Denied => Err(access_denied()),
             Outcome::Unreachable { due, .. } => {
                 let pause = due.saturating_sub(self.shared().awake_ms());
@@ -496,18 +498,21 @@ impl Session {
             })
     }
 
-    fn refused_again(&self, sent_with: &Stamp) -> Error {
+    /// Refused with fresh credentials, it is the caller's error. Credentials from before the call say nothing: another
+    /// process may have stored them long ago, and the next call renews them.
+    fn refused_again(&self, sent_with: &Stamp, began_at: i64) -> Error {
         let shared = self.shared();
+        let is_fresh = sent_with.issued_at + CLOCK_NOISE >= began_at;
         let current = shared.current.load();
         let is_current = current
             .as_ref()
             .is_some_and(|current| current.stamp.credentials == sent_with.credentials);
-        if is_current && !sent_with.has_expired(shared.server_clock.now()) {
+        if is_current && is_fresh && !sent_with.has_expired(shared.server_clock.now()) {
             access_denied()
         } else {
             Error::new(
                 Code::Unreachable,
-                "The credentials changed while the call was on its way. Try again.",
+                "The credentials were no longer good when the call arrived. Try again.",
             )
             .retry_after(Duration::ZERO)
         }
@@ -517,7 +522,7 @@ impl Session {
         match self.status().phase {
             Phase::Locked => Error::new(
                 Code::Locked,
-                "Your keyring is locked. Unlock it, then try again.",
+                "Your keyring does not show the session. Unlock it, then try again; or sign in anew.",
             ),
             _ => Error::signed_out(),
         }

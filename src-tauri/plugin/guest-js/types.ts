@@ -91,7 +91,7 @@ export interface JournalEntry {
   at: number;
   /**
    * What happened, one of a closed list: `opened`, `signed_in`, `signed_out`, `lock_waited`, `attempt_sent`, `answered`,
-   * `renewed`, `adopted`, `saved`, `save_failed`, `waiters_told`, `ended`, `removed`, `revoked`, and `renewal`, which
+   * `renewed`, `adopted`, `saved`, `save_failed`, `entry_lost`, `waiters_told`, `ended`, `removed`, `revoked`, and `renewal`, which
    * says all of one renewal when it is over.
    */
   what: string;
@@ -118,7 +118,7 @@ export interface RenewalFacts {
   /** `true`, or why the new credentials live in memory only; after `renewed`. */
   saved?: true | string;
   /** What came of it. After `unreachable`, attempts go on in the background, and are the next entry. */
-  outcome: "renewed" | "adopted" | "ended" | "signed_out" | "unreachable";
+  outcome: "renewed" | "adopted" | "ended" | "signed_out" | "locked" | "unreachable";
   /** Why it `ended`, or who is `unreachable`. */
   reason?: Ending["reason"] | NonNullable<Status["unreachable"]>;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use graphql_session::testing::call;
-use graphql_session::{Code, Error, Phase, Reply, Status, Unreachable};
+use graphql_session::{Code, Error, Phase, Reply, Status};
 
 use super::model::{PROCESSES, Span, Step};
 use super::world::World;
@@ -91,10 +91,6 @@ impl World {
                 Err(error) => match error.code() {
                     Code::SignedOut => {
                         is_touched || matches!(after.phase, Phase::SignedOut | Phase::Ended)
-                    }
-                    // The newer entry was deleted by hand: who had not read it waits until its holder renews and saves.
-                    Code::Unreachable => {
-                        is_touched && after.unreachable == Some(Unreachable::HeldByOtherProcess)
                     }
                     Code::Locked => after.phase == Phase::Locked,
                     _ => false,

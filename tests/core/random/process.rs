@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use graphql_session::testing::ManualClock;
-use graphql_session::{BoxFuture, Clock, Config, Error, Reply, Session};
+use graphql_session::{BoxFuture, Clock, Config, Error, Reply, Session, Storage};
 use jiff::Timestamp;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -204,6 +204,22 @@ impl Seat {
     /// The session, once it is open.
     pub(crate) fn session(&self) -> Option<&Session> {
         self.session.get()
+    }
+
+    /// Whether the session says that it is not saved, or has said so since the look before: in the meantime it may have
+    /// ended.
+    pub(crate) fn has_said_unsaved(&self) -> bool {
+        let Some(session) = self.session() else {
+            return self.memory.said_unsaved;
+        };
+        let was_noted = session
+            .journal()
+            .iter()
+            .skip(self.memory.journal_read)
+            .any(|entry| entry.what == "save_failed");
+        was_noted
+            || self.memory.said_unsaved
+            || matches!(session.status().storage, Storage::NotSaved(_))
     }
 
     pub(crate) fn waits_for_lock(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use graphql_session::testing::Seen;
-use graphql_session::{Clock, Code, Error, Phase, Reply, Storage};
+use graphql_session::{Clock, Code, Error, Phase, Reply};
 use serde_json::Value;
 
 use super::keyring::{Record, Write};
@@ -156,13 +156,7 @@ impl World {
                     .is_some_and(|record| record.access == token)
         };
         let its_writes = self.keyring.writes_that(is_it);
-        let said = || {
-            let seat = &holder.seats[at];
-            let says = seat
-                .session()
-                .is_some_and(|session| matches!(session.status().storage, Storage::NotSaved(_)));
-            says || seat.memory.said_unsaved
-        };
+        let said = || holder.seats[at].has_said_unsaved();
         if its_writes.is_empty() {
             // No try at all: only where the lock was not to be had. Or put there by hand.
             return said() || self.accounts[at].is_touched;

@@ -95,6 +95,8 @@ pub enum Outcome {
     Ended,
     /// The person signed out meanwhile, or in anew.
     SignedOut,
+    /// The keyring has lost the credentials that another process had stored.
+    Locked,
     /// Given up for now: who waited was told, and attempts go on in the background.
     Unreachable,
 }
@@ -173,6 +175,7 @@ impl Round {
                 record.reason = around.unreachable.map(Reason::Unreachable);
                 return Some(record);
             }
+            Note::EntryLost => return Some(self.close(around, Outcome::Locked)),
             Note::Ended(reason) if is_going_on => {
                 let mut record = self.close(around, Outcome::Ended);
                 record.reason = Some(Reason::Ended(reason));

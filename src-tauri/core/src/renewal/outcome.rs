@@ -205,6 +205,20 @@ impl Turn<'_> {
         self.proceed();
     }
 
+    /// The entry that was stored is gone, and with it the only credentials that still work. No ending: the server has
+    /// said nothing, and who unlocks or restores the keyring has the session back.
+    pub(super) fn lose(&mut self, view: View) {
+        self.note(Note::EntryLost);
+        self.state.held = None;
+        self.state.storage = Storage::Saved;
+        self.actions.push(Action::Forget);
+        self.still_locked(view);
+        self.settle(Outcome::Locked);
+        self.forget_renewal();
+        self.state.agenda.renew = None;
+        self.finish();
+    }
+
     /// The stored session that the vault does not show is over: another process ended it. Whether it did.
     pub(super) fn hidden_is_over(&mut self, files: FileView) -> bool {
         let ended = files.state.and_then(|file| file.ended);

@@ -124,7 +124,7 @@ impl Turn<'_> {
         }
         if let Some(ambiguous) = confirming {
             if self.is_spent(&view) {
-                return self.wait_for_vault();
+                return self.wait_for_newer(view);
             }
             return self.confirm(ambiguous);
         }
@@ -155,7 +155,7 @@ impl Turn<'_> {
             self.state.flight = Flight::Removing;
             self.actions.push(Action::Remove(session));
         } else if self.wants_to_use_held() && self.is_spent(&view) {
-            self.wait_for_vault();
+            self.wait_for_newer(view);
         } else if let (Some(held), Some(_)) = (self.state.held, self.state.agenda.renew) {
             self.consider_renewing(held, view);
         } else if let Some(held) = self.state.held.filter(|_| self.is_unsaved()) {
@@ -189,8 +189,15 @@ impl Turn<'_> {
         is_older && may_hide
     }
 
-    /// The vault is read again later.
-    fn wait_for_vault(&mut self) {
+    /// The held refresh token is spent, and the newer one not to be seen. A vault that gave no answer is read again
+    /// later. One that says that the entry is gone, or damaged, was cleared by somebody: that is for the person to
+    /// know, as soon as the held access token is of no use, either.
+    fn wait_for_newer(&mut self, view: View) {
+        let is_gone = matches!(view.vault, VaultView::Empty | VaultView::Damaged);
+        let is_needed = self.state.agenda.renew.is_some() && !self.is_early();
+        if is_gone && is_needed {
+            return self.lose(view);
+        }
         let due = self.pause_for_vault_or_lock();
         self.tell_unreachable(due, Unreachable::HeldByOtherProcess);
         self.pause(due, false);
