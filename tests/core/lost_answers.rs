@@ -89,6 +89,62 @@ async fn after_the_grace_time_exactly_one_more_attempt_is_rejected_and_ends_the_
     removed(&machine).await;
 }
 
+/// What a later attempt says of itself does not bring the lost answer back.
+#[tokio::test]
+async fn a_lost_answer_is_remembered_over_a_restart_whatever_later_attempts_came_to() {
+    let machine = Machine::start().await;
+    machine.server.grace(None);
+    let session = expired(&machine).await;
+    machine.server.on_renewal(Fault::rotate_then_drop());
+    machine.server.on_every_renewal(Fault::status(503));
+    let call = start_one(&session, query("people"));
+    machine.clock.pass(MINUTE).await;
+    assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
+    assert!(machine.server.counts().renewals > 2);
+    drop(session);
+    machine.clock.quiet().await;
+    machine.server.behave();
+
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let outcome = machine
+        .clock
+        .run_until(session.execute(query("people")))
+        .await;
+
+    assert_eq!(code(outcome), Code::SignedOut);
+    let reason = session.status().ending.map(|ending| ending.reason);
+    assert_eq!(reason, Some(EndingReason::LostAnswer));
+}
+
+/// A later attempt marks the record with the time of the first.
+#[tokio::test]
+async fn the_grace_time_counts_from_the_first_lost_answer_also_after_restarts() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_renewal(Fault::rotate_then_drop());
+    machine.server.on_every_renewal(Fault::status(503));
+    let call = start_one(&session, query("people"));
+    machine.clock.pass(50 * SECOND).await;
+    assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
+    let marked = || {
+        let stored = machine.vault.stored(DEFAULT_ACCOUNT).expect("saved");
+        let stored: serde_json::Value = serde_json::from_str(&stored).expect("a record");
+        stored["renewing_at"].as_i64().expect("marked")
+    };
+    let first = marked();
+    drop(session);
+    machine.clock.quiet().await;
+
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let before = machine.server.counts().renewals;
+    let call = start_one(&session, query("people"));
+    machine.clock.pass(50 * SECOND).await;
+
+    assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
+    assert!(machine.server.counts().renewals > before, "tried again");
+    assert_eq!(marked(), first);
+}
+
 #[tokio::test]
 async fn a_late_answer_is_used_although_every_waiter_was_told_and_no_second_attempt_runs_beside_it()
 {

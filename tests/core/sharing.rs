@@ -297,6 +297,19 @@ async fn a_sign_in_after_a_sign_out_is_taken_over_by_a_process_that_was_signed_o
 }
 
 /// A file system's clock ticks every few milliseconds: two writes can carry the same time.
+/// The second process has not heard of the first one's sign-in yet, and cannot read its entry: the state file names it.
+#[tokio::test]
+async fn a_session_that_is_overwritten_unread_is_over_for_the_process_that_began_it() {
+    let machine = Machine::start().await;
+    let (first, second) = two(&machine).await;
+    machine.sign_in(&first).await;
+    machine.vault.fail(VaultCall::Read, VaultError::Locked);
+    machine.sign_in(&second).await;
+    second.sign_out().await;
+
+    reach(&machine, &first, Phase::SignedOut).await;
+}
+
 #[tokio::test]
 async fn a_sign_in_within_the_same_tick_of_the_file_systems_clock_is_noticed() {
     let machine = Machine::start().await;

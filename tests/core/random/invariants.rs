@@ -146,7 +146,11 @@ impl World {
                 EndingReason::SignedOut => {
                     let asked = matches!(step, Step::SignIn { .. } | Step::SignOut { .. });
                     let enters = self.entering.iter().any(|one| one.account == at);
-                    assert!(asked || enters, "signed out, and nobody asked for it (I6)");
+                    let entered = self.entered_before.contains(&at);
+                    assert!(
+                        asked || enters || entered,
+                        "signed out, and nobody asked for it (I6)"
+                    );
                 }
                 EndingReason::Rejected | EndingReason::LostAnswer => {
                     self.check_rejection(account, ended, number);

@@ -60,7 +60,10 @@ impl World {
             !account.was_known_to_have_ended(family, self.step_began),
             "a renewal of a session that has ended (I5)"
         );
+        // Who renewed last is gone, and could not save: what the missing keyring holds is spent as well.
+        let newest_is_lost = account.lost_unsaved && !self.keyring_works;
         if !account.is_touched
+            && !newest_is_lost
             && let Some(newest) = self.newest_known(at, token, number)
         {
             // One that was never written is newer than all that were: its write waits behind one that hangs.

@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) accounts: Vec<Account>,
     pub(crate) asked: Vec<Asked>,
     pub(crate) entering: Vec<Entering>,
+    /// Accounts with a sign-in under way when the step began: a process that dies in it may still do the next thing.
+    pub(crate) entered_before: Vec<usize>,
     pub(crate) keyring: RecordingKeyring,
     pub(crate) keyring_works: bool,
     /// So far in this case.
@@ -94,6 +96,7 @@ impl World {
             accounts,
             asked: Vec::new(),
             entering: Vec::new(),
+            entered_before: Vec::new(),
             keyring: RecordingKeyring::new(by_name, folder.path()),
             keyring_works: true,
             keyring_has_failed: false,
@@ -130,6 +133,7 @@ impl World {
     pub(crate) fn play(&mut self, step: Step) {
         self.steps += 1;
         self.step_began = self.awake;
+        self.entered_before = self.entering.iter().map(|one| one.account).collect();
         let writes = self.keyring.ask_writes(<[_]>::len);
         self.keyring_before = (self.keyring_works, writes);
         for (before, now) in self.used.values_mut() {

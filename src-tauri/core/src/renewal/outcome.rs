@@ -66,6 +66,11 @@ impl Turn<'_> {
             .and_then(|held| pace::ahead_again(&held, self.now));
         let due = ahead.unwrap_or(self.now.awake + in_grace.unwrap_or(drawn));
         let due = due.max(self.now.awake + retry_after.unwrap_or(0));
+        // What a later attempt says of itself does not bring a lost answer back.
+        let token = match self.state.lost_answer {
+            Some(_) => TokenFate::MaybeUsed,
+            None => token,
+        };
         if let Some(held) = self.state.held {
             let saved = self.state.storage == Storage::Saved;
             let pause = i64::try_from(due - self.now.awake).unwrap_or(0);

@@ -105,6 +105,10 @@ impl LostAnswer {
         }
     }
 
+    pub(super) fn since(&self) -> i64 {
+        self.since
+    }
+
     pub(super) fn sleep(&mut self) {
         self.slept = true;
     }

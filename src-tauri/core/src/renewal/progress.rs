@@ -100,13 +100,7 @@ impl Turn<'_> {
                         self.state.lost_answer = unfinished.map(LostAnswer::at);
                     }
                 }
-                Some(ours) if !stamp.supersedes(&ours) => {
-                    if self.state.agenda.sign_in.is_some() && ours.session != stamp.session {
-                        // Begun by a process of which this one has not heard yet, and about to be overwritten.
-                        let ended = Action::AppendEnded(stamp.session, EndingReason::SignedOut);
-                        self.actions.push(ended);
-                    }
-                }
+                Some(ours) if !stamp.supersedes(&ours) => {}
                 _ => {
                     if self.state.agenda.sign_in.take().is_some() {
                         self.actions.push(Action::SignInDone);
@@ -150,6 +144,7 @@ impl Turn<'_> {
     /// Nothing newer is stored: do what the agenda says.
     pub(super) fn work_off(&mut self, view: View) {
         if let Some(stamp) = self.state.agenda.sign_in {
+            self.end_what_is_overwritten_by(stamp, view);
             self.save(stamp, 0);
         } else if let Some(session) = self.state.agenda.remove {
             self.state.flight = Flight::Removing;
@@ -163,6 +158,26 @@ impl Turn<'_> {
         } else {
             self.state.agenda.renew = None;
             self.finish();
+        }
+    }
+
+    /// A session that another process has begun, and of which this one has not heard yet: its entry, or the state file
+    /// where the entry cannot be read. A process that holds it learns that it is over.
+    fn end_what_is_overwritten_by(&mut self, sign_in: Stamp, view: View) {
+        let stored = match view.vault {
+            VaultView::Entry { stamp, .. } => Some(stamp.session),
+            _ => None,
+        };
+        let standing = view.files.state.filter(|file| file.ended.is_none());
+        let named = standing.map(|file| file.stamp.session);
+        for session in [stored, named.filter(|_| named != stored)]
+            .into_iter()
+            .flatten()
+        {
+            if session != sign_in.session {
+                let ended = Action::AppendEnded(session, EndingReason::SignedOut);
+                self.actions.push(ended);
+            }
         }
     }
 
@@ -244,8 +259,11 @@ impl Turn<'_> {
             // What could not be read may be newer, and is not written over.
             return self.marked(Err(error));
         }
-        self.state.marked_at = Some(self.now.wall);
-        self.actions.push(Action::Mark { at: self.now.wall });
+        // While an answer is lost, the mark keeps its time: whoever finds it counts the grace time from there.
+        let lost = self.state.lost_answer.as_ref();
+        let at = lost.map_or(self.now.wall, LostAnswer::since);
+        self.state.marked_at = Some(at);
+        self.actions.push(Action::Mark { at });
     }
 
     /// Whether an attempt is to wait for a pause in the files. One that was drawn for an early renewal lasts up to the
