@@ -386,9 +386,14 @@ impl Soak {
         let checked = self
             .calls
             .check(limits().call, |place| places[place].frozen, &self.server);
-        checked.map_err(|(place, what)| Violation {
-            account: place.map(|place| places[place].account),
-            what,
+        checked.map_err(|(place, what)| {
+            let threads = place.map(|place| self.stage.waits_for(place));
+            let threads =
+                threads.map_or(String::new(), |threads| format!("; its threads: {threads}"));
+            Violation {
+                account: place.map(|place| places[place].account),
+                what: what + &threads,
+            }
         })?;
         if self.began.elapsed() >= self.next_line {
             self.next_line += Duration::from_secs(60);

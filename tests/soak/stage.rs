@@ -146,6 +146,24 @@ impl Stage {
         tail.push_back(format!("{now:.3} #{} {}", said.incarnation, said.line));
     }
 
+    /// What each thread of a process waits for in the system, to be shown with a call that is late.
+    pub(crate) fn waits_for(&self, at: usize) -> String {
+        let Some(running) = &self.places[at].running else {
+            return "no process".into();
+        };
+        let tasks = PathBuf::from(format!("/proc/{}/task", running.child.id()));
+        let read = |task: &Path, name: &str| {
+            let text = std::fs::read_to_string(task.join(name)).unwrap_or_default();
+            text.trim().to_owned()
+        };
+        let threads = std::fs::read_dir(tasks).into_iter().flatten().flatten();
+        let threads = threads.map(|task| {
+            let task = task.path();
+            format!("{} in {}", read(&task, "comm"), read(&task, "wchan"))
+        });
+        threads.collect::<Vec<_>>().join(", ")
+    }
+
     pub(crate) fn is_alive(&self, at: usize) -> bool {
         self.places[at].running.is_some()
     }

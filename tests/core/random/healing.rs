@@ -27,6 +27,8 @@ impl World {
         }
         self.unlock();
         self.pass(LONGEST_PAUSE, &waits);
+        // Whatever happened at the end of that, every process has learnt of it now.
+        self.pass(SECOND, &Step::Pass(Span::Moment));
         assert!(self.asked.is_empty(), "a call is never settled (I10)");
         assert!(self.entering.is_empty(), "a sign-in never ends (I10)");
         for account in 0..self.accounts.len() {
@@ -71,13 +73,14 @@ impl World {
             let fits = stored.is_some() == is_in || excused;
             assert!(
                 fits,
-                "process {process} is {:?}, and {} stored",
+                "process {process} is {:?}, and {} stored\n{}",
                 status.phase,
                 if stored.is_some() {
                     "a session is"
                 } else {
                     "none is"
-                }
+                },
+                self.described()
             );
         }
         // Its access token has expired meanwhile: one call needs a renewal, or says that the session is over.
