@@ -190,9 +190,11 @@ impl World {
     }
 }
 
-/// The credentials that it adopted were no longer good, either.
+/// The credentials that it adopted were no longer good, either. Had another process received them in this very moment,
+/// they looked fresh.
 fn may_be_tried_at_once(outcome: &Result<Reply, Error>) -> bool {
-    outcome.as_ref().is_err_and(|error| {
-        error.code() == Code::Unreachable && error.retry_after_hint() == Some(Duration::ZERO)
+    outcome.as_ref().is_err_and(|error| match error.code() {
+        Code::Unreachable => error.retry_after_hint() == Some(Duration::ZERO),
+        code => code == Code::AccessDenied,
     })
 }
