@@ -34,6 +34,9 @@ pub(crate) struct Endings {
     /// Spent tokens presented after their grace time, each after a lost answer.
     pub(crate) spent_outside_grace: u64,
     pub(crate) lost_answers_recovered: u64,
+    /// Renewals that arrived, each found to be alone and not to present a token older than the machine's newest. One
+    /// that is not ends the run.
+    pub(crate) attempts_judged: u64,
 }
 
 struct Account {
@@ -75,6 +78,7 @@ impl Endings {
             counted: BTreeMap::new(),
             spent_outside_grace: 0,
             lost_answers_recovered: 0,
+            attempts_judged: 0,
         }
     }
 
@@ -257,6 +261,7 @@ impl Endings {
             self.spent_outside_grace += u64::from(!spent.inside_grace);
             self.lost_answers_recovered += u64::from(exchanged);
         }
+        self.attempts_judged += 1;
         Ok(())
     }
 }

@@ -66,7 +66,10 @@ pub(crate) fn table(
         &ledger.exchanges().count(),
     );
     row("  attempts that arrived", &ledger.attempts().count());
-    row("  most at once for one account", &1);
+    row(
+        "  judged: alone, and the newest that this machine held",
+        &endings.attempts_judged,
+    );
     row(
         "  lost answers made up for inside the grace time",
         &endings.lost_answers_recovered,
@@ -75,17 +78,16 @@ pub(crate) fn table(
         "  spent tokens presented after it, nothing newer held",
         &endings.spent_outside_grace,
     );
-    row(
-        "  spent tokens presented while something newer was held",
-        &0,
-    );
     row("renewals that the processes noted", &tally.noted("renewed"));
     row("adoptions", &tally.noted("adopted"));
     row("saves that failed", &tally.noted("save_failed"));
+    row(
+        "endings, each explained by the ledger",
+        &endings.counted.values().sum::<u64>(),
+    );
     for (why, count) in &endings.counted {
-        row(&format!("endings, {why}"), count);
+        row(&format!("  {why}"), count);
     }
-    row("endings that nothing explains", &0);
     row("calls made", &calls.made());
     for (outcome, count) in &calls.settled {
         row(&format!("  settled: {outcome}"), count);
