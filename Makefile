@@ -1,6 +1,6 @@
 # Every task of the project. `make run`, `make test` and `make soak` also install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak random search fmt bench fleet clean
+.PHONY: help run test soak random fmt bench fleet clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 16
@@ -13,9 +13,6 @@ test: ## everything that CI checks; STAGES="format clippy" for some of it
 
 soak: ## an hour of random faults over real processes and a real keyring; MINUTES=2 SEED=7 for less
 	@scripts/soak.sh
-
-search: ## the model search with all five faults at once; many minutes, and some GB of memory
-	cargo test --locked -p graphql-session --test search -- --ignored --nocapture
 
 random: ## 100,000 random steps through the whole core; RANDOM_SEED=7 for a run again
 	RANDOM_STEPS=$${RANDOM_STEPS:-100000} RANDOM_SEED=$${RANDOM_SEED:-$$(date +%s)} \

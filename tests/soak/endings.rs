@@ -114,13 +114,18 @@ impl Endings {
         }
     }
 
-    /// Whether the state file names a session that goes on.
+    /// Whether the state file names a session that goes on. Not one that could not be saved, and died with its process.
     pub(crate) fn has_session(&mut self, account: usize) -> bool {
         let account = &mut self.accounts[account];
         let Some(state) = account.look() else {
             return false;
         };
         let session = state["stamp"]["session"].as_str().unwrap_or_default();
+        let began = state["stamp"]["begun_at"].as_i64().unwrap_or_default();
+        let mut lost = account.lost_with_process.iter();
+        if state["saved_at"].is_null() && lost.any(|at| at.as_millisecond() >= began) {
+            return false;
+        }
         state["standing"] == "signed_in" && !account.list().iter().any(|(id, _)| id == session)
     }
 

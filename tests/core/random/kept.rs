@@ -5,9 +5,10 @@ use graphql_session::testing::VaultCall::Write;
 
 use super::beginning::Beginning;
 use super::model::KeyringTrouble::{Fails, Slow};
-use super::model::Setting;
+use super::model::Span::Call as LongerThanAnyCall;
 use super::model::Span::{Lifetime, Moment, Seconds};
 use super::model::Step::*;
+use super::model::{CallTrouble, Setting};
 use super::replay;
 
 const ORDINARY: Setting = Setting {
@@ -165,6 +166,51 @@ fn the_case_that_signed_out_over_the_sign_in_of_another_process() {
             },
         ],
     );
+}
+
+/// The later of two sign-ins could be saved only after the earlier one. Its mark went over the entry, and its ending took
+/// the entry away, while the other process believed its own session saved. (In half of the runs: see above.)
+#[test]
+fn the_case_that_marked_a_later_sign_in_over_an_earlier_one_that_had_been_saved_meanwhile() {
+    let account = 0;
+    let setting = Setting {
+        grace: false,
+        revokes: false,
+        beginning: Beginning::DiedWhileRenewing,
+        ..ORDINARY
+    };
+    for _ in 0..6 {
+        replay(
+            setting,
+            &[
+                Opens { process: 1 },
+                Keyring(Slow(Write)),
+                CallsGoWrong {
+                    account,
+                    how: CallTrouble::Refused,
+                    times: 5,
+                },
+                SignIn {
+                    process: 1,
+                    account,
+                },
+                SignIn {
+                    process: 0,
+                    account,
+                },
+                RefreshExpires { account },
+                Pass(LongerThanAnyCall),
+                Call {
+                    process: 0,
+                    account,
+                    mutation: true,
+                    metadata: true,
+                    many: 3,
+                    hurried: false,
+                },
+            ],
+        );
+    }
 }
 
 /// Staged, for chance hardly finds it: a process that was started on a restored older entry exchanges its spent token,

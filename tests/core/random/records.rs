@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use graphql_session::testing::{FaultServer, Ledger, PairNumber, Rejection, SessionNumber, Words};
+use graphql_session::testing::{
+    EMAIL, FaultServer, Ledger, PairNumber, Rejection, SessionNumber, Words,
+};
 use graphql_session::{EndingReason, Session};
 use jiff::{SignedDuration, Timestamp};
 
@@ -132,6 +134,14 @@ impl Account {
 
     pub(crate) fn family_of_refresh(&self, token: &str) -> Option<Family> {
         self.family_of_pair(self.pair_of(token)?)
+    }
+
+    /// Whether the person has signed in since this sign-in.
+    pub(crate) fn signed_in_after(&self, family: Family) -> bool {
+        self.server.ask_ledger(|ledger| {
+            let last = ledger.sessions_of(EMAIL).last().copied();
+            last.is_some_and(|(newest, _)| newest > family)
+        })
     }
 
     /// The generation that this pair became, if it was ever to be written.

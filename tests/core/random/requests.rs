@@ -168,8 +168,13 @@ impl World {
             .iter()
             .filter(|write| had_its_chance(write))
             .peekable();
-        let was_tried = tried.peek().is_some();
-        tried.any(|write| matches!(write.ended, Some((Ok(()), _)))) || was_tried && said()
+        // Those of a sign-in are used unsaved, too, where the lock was not to be had: before any try.
+        let is_sign_in = |write: &Write| {
+            let record = write.record.as_ref();
+            record.is_some_and(|record| record.generation == 1)
+        };
+        let may_be_unsaved = tried.peek().is_some() || its_writes.iter().all(is_sign_in);
+        tried.any(|write| matches!(write.ended, Some((Ok(()), _)))) || may_be_unsaved && said()
     }
 
     /// The newest record of the session of `refresh` that was known on this machine before the request numbered

@@ -1,5 +1,6 @@
-//! The decisions, searched: every order in which two processes, three callers and any three of the five faults can meet,
-//! around the very [`step`](graphql_session::renewal::step) that the session runs.
+//! The decisions, searched: every order in which two processes, three callers and the five faults can meet, around the
+//! very [`step`](graphql_session::renewal::step) that the session runs. Each fault comes once or stays away, at every
+//! boundary between two actions.
 
 mod process;
 mod server;
@@ -26,18 +27,19 @@ struct Search {
 }
 
 impl Model for Search {
-    type State = World;
+    // Boxed: the checker moves states about, and a world is large.
+    type State = Box<World>;
     type Action = Move;
 
-    fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.left)]
+    fn init_states(&self) -> Vec<Box<World>> {
+        vec![Box::new(World::new(self.left))]
     }
 
-    fn actions(&self, world: &World, moves: &mut Vec<Move>) {
+    fn actions(&self, world: &Box<World>, moves: &mut Vec<Move>) {
         world.moves(moves);
     }
 
-    fn next_state(&self, world: &World, next: Move) -> Option<World> {
+    fn next_state(&self, world: &Box<World>, next: Move) -> Option<Box<World>> {
         let mut world = world.clone();
         world.play(next);
         for ((_, is_case), met) in CASES.iter().zip(&*self.met) {
@@ -273,18 +275,13 @@ const FAULTS: [fn(&mut Left); 5] = [
     |left| left.late_write = true,
 ];
 
-/// Every set of `size` of the five faults.
-fn sets_of(size: u32) -> impl Iterator<Item = Left> {
-    let sets = (0_u32..1 << FAULTS.len()).filter(move |set| set.count_ones() == size);
-    sets.map(|set| {
-        let mut left = Left::NOTHING;
-        for (bit, allow) in FAULTS.iter().enumerate() {
-            if set & (1 << bit) != 0 {
-                allow(&mut left);
-            }
-        }
-        left
-    })
+/// What is left where these faults may come.
+fn with(faults: &[fn(&mut Left)]) -> Left {
+    let mut left = Left::NOTHING;
+    for allow in faults {
+        allow(&mut left);
+    }
+    left
 }
 
 /// Searches each of `scopes` to its end, and says which of the cases were met.
@@ -317,23 +314,17 @@ fn search(scopes: impl IntoIterator<Item = Left>) -> Vec<&'static str> {
 }
 
 #[test]
-fn every_order_of_two_processes_three_callers_and_any_three_of_the_faults_keeps_the_invariants() {
-    let met = search(sets_of(3));
+fn every_order_of_two_processes_three_callers_and_all_five_faults_keeps_the_invariants() {
+    let met = search([with(&FAULTS)]);
 
     assert_eq!(met, CASES.map(|(case, _)| case));
 }
 
 #[test]
 fn every_order_of_a_fault_with_a_caller_that_leaves_and_a_delay_keeps_the_invariants() {
-    search(sets_of(1).map(|left| Left {
+    search(FAULTS.map(|fault| Left {
         delay: true,
         leaving: true,
-        ..left
+        ..with(&[fault])
     }));
-}
-
-#[test]
-#[ignore = "many minutes, and some GB of memory; `make search` runs it"]
-fn every_order_of_all_five_faults_at_once_keeps_the_invariants() {
-    search(sets_of(5));
 }

@@ -459,9 +459,12 @@ impl World {
 
     /// Whether nothing can happen any more.
     pub(crate) fn is_over(&self) -> bool {
-        let is_busy =
-            |own: &Process| own.work.is_some() || !own.queue.is_empty() || !own.is_running();
-        if self.lock.is_none() && self.processes.iter().any(is_busy) {
+        // Most states have a move that is seen at once. Whoever waits for the lock may wait for ever, if it is kept.
+        let is_moving = |own: &Process| {
+            let waits = self.lock.is_some() && matches!(own.work, Some(Work::Lock { .. }));
+            own.work.is_some() && !waits || !own.queue.is_empty() || !own.is_running()
+        };
+        if self.processes.iter().any(is_moving) {
             return false;
         }
         let mut moves = Vec::new();

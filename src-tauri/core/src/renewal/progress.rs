@@ -154,6 +154,7 @@ impl Turn<'_> {
         } else if let (Some(held), Some(_)) = (self.state.held, self.state.agenda.renew) {
             self.consider_renewing(held, view);
         } else if let Some(held) = self.state.held.filter(|_| self.is_unsaved()) {
+            self.end_what_is_overwritten_by(held, view);
             self.save(held, 0);
         } else {
             self.state.agenda.renew = None;
@@ -161,9 +162,9 @@ impl Turn<'_> {
         }
     }
 
-    /// A session that another process has begun, and of which this one has not heard yet: its entry, or the state file
-    /// where the entry cannot be read. A process that holds it learns that it is over.
-    fn end_what_is_overwritten_by(&mut self, sign_in: Stamp, view: View) {
+    /// A session that was begun before, by a process of which this one has not heard yet, or that could save when this
+    /// one could not: its entry, or the state file where the entry cannot be read. Who holds it learns that it is over.
+    fn end_what_is_overwritten_by(&mut self, ours: Stamp, view: View) {
         let stored = match view.vault {
             VaultView::Entry { stamp, .. } => Some(stamp.session),
             _ => None,
@@ -174,7 +175,7 @@ impl Turn<'_> {
             .into_iter()
             .flatten()
         {
-            if session != sign_in.session {
+            if session != ours.session {
                 let ended = Action::AppendEnded(session, EndingReason::SignedOut);
                 self.actions.push(ended);
             }
@@ -263,6 +264,7 @@ impl Turn<'_> {
         let lost = self.state.lost_answer.as_ref();
         let at = lost.map_or(self.now.wall, LostAnswer::since);
         self.state.marked_at = Some(at);
+        self.end_what_is_overwritten_by(held, view);
         self.actions.push(Action::Mark { at });
     }
 
