@@ -69,6 +69,8 @@ struct Soak {
     asking: HashMap<u64, usize>,
     next_check: Instant,
     next_line: Duration,
+    /// Processes that ended after they were told to.
+    gone: usize,
     closing: bool,
 }
 
@@ -131,6 +133,7 @@ impl Soak {
             asking: HashMap::new(),
             next_check: Instant::now(),
             next_line: Duration::from_secs(60),
+            gone: 0,
             closing: false,
         }
     }
@@ -354,6 +357,7 @@ impl Soak {
             ["gone"] if is_present && !self.closing => {
                 return Err(violation(format!("process {} died by itself", said.place)));
             }
+            ["gone"] if is_present => self.gone += 1,
             // What a killed process said last comes late: its calls are counted as dead already.
             _ if !is_present => {}
             ["settled", call, outcome, ms] => {
@@ -508,26 +512,31 @@ impl Soak {
         Ok(())
     }
 
-    /// Ends every process in order; every call has settled.
+    /// Every call settles, then every process ends in order. A call that is late fails the check.
     async fn close(&mut self) -> Result<(), Violation> {
         self.attend(Instant::now() + CHECK).await?;
+        // Before that: a process that ends takes its calls with it.
+        while self.calls.open() > 0 {
+            self.attend(Instant::now() + ASK_AGAIN).await?;
+        }
         self.closing = true;
         for place in 0..self.stage.places.len() {
             self.stage.tell(place, "close");
         }
         let until = Instant::now() + limits().call;
-        while self.calls.open() > 0 && Instant::now() < until {
+        while self.gone < self.stage.places.len() && Instant::now() < until {
             self.attend(Instant::now() + ASK_AGAIN).await?;
         }
         self.check()?;
         self.endings.check_all_judged()?;
-        match self.calls.open() {
-            0 => Ok(()),
-            open => Err(Violation {
+        let left = self.stage.places.len() - self.gone;
+        if left > 0 {
+            return Err(Violation {
                 account: None,
-                what: format!("{open} calls never settled"),
-            }),
+                what: format!("{left} processes did not end when told to"),
+            });
         }
+        Ok(())
     }
 }
 
