@@ -20,13 +20,17 @@ use crate::status::{EndingReason, LockedReason, NotSaved, Storage, Unreachable};
 use crate::vault::VaultError;
 use crate::verdict::TokenFate;
 
+mod action;
 mod asked;
+mod event;
 pub(crate) mod flight;
 mod outcome;
 mod pace;
 mod perform;
 mod progress;
 
+pub use action::{Action, Outcome};
+pub use event::{Event, Exchange, FailureSeen, FileState, FileView, SaveFailure, VaultView, View};
 use outcome::{locked_reason, not_saved};
 use pace::{Backoff, LostAnswer, RefusalBucket};
 
@@ -252,224 +256,6 @@ pub enum Why {
     Refused,
     /// It will expire soon, and the application is in use.
     Ahead,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Event {
-    /// The stored session was read at the start, without the lock.
-    Opened(View),
-    /// A call cannot go on with the credentials it has seen.
-    Needed {
-        /// The call.
-        waiter: WaiterId,
-        /// The credentials it used.
-        seen: Stamp,
-        /// Why it cannot go on.
-        why: Why,
-    },
-    /// A waiter left; nothing else changes.
-    WaiterLeft(WaiterId),
-    /// A call was served with these credentials.
-    Served(Id),
-    /// A call with these credentials got no answer from the server.
-    Lost(Id),
-    /// `Action::Probe` is done: whether the server answered.
-    Probed(bool),
-    /// The person asks to try now.
-    RetryNow,
-    /// The person signed in.
-    SignedIn(Stamp),
-    /// The person signed out.
-    SignedOut,
-    /// The files were written by somebody else.
-    FilesChanged(FileView),
-    /// The lock is held.
-    LockTaken,
-    /// The lock was not to be had in time.
-    LockNotTaken,
-    /// `Action::Reread` is done.
-    Reread(View),
-    /// `Action::Mark` is done.
-    Marked(Result<(), VaultError>),
-    /// `Action::Exchange` is done.
-    Exchanged(Exchange),
-    /// `Action::Save` is done.
-    Saved(Result<(), SaveFailure>),
-    /// `Action::Remove` is done, or failed: the ended list keeps the entry dead, and it is removed later.
-    Removed(Result<(), VaultError>),
-    /// Time passed; see [`State::next_wake`].
-    Tick,
-}
-
-/// What one exchange proved; a [`Verdict`](crate::verdict::Verdict) without its secrets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Exchange {
-    /// New credentials for the same account.
-    Renewed(Stamp),
-    /// The server rejects the refresh token.
-    Rejected {
-        /// It gives the same answer by mistake, too.
-        ambiguous: bool,
-    },
-    /// Nothing is proven.
-    Inconclusive {
-        /// What is known about the refresh token.
-        token: TokenFate,
-        /// The server asks for this pause, in ms.
-        retry_after: Option<u64>,
-    },
-}
-
-/// Why new credentials were not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SaveFailure {
-    /// Their session was ended meanwhile, by any process. They are dropped.
-    Ended(EndingReason),
-    /// The vault did not do it.
-    Vault(VaultError),
-}
-
-/// What the files say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct FileView {
-    /// Why the held session is on the ended list, if it is.
-    pub ended: Option<EndingReason>,
-    /// The state file, if there is one.
-    pub state: Option<FileState>,
-}
-
-/// What the state file says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FileState {
-    /// The credentials it speaks of.
-    pub stamp: Stamp,
-    /// Their session is over: why, and when in wall ms. From the file or the ended list.
-    pub ended: Option<(EndingReason, i64)>,
-    /// They were put into the vault.
-    pub saved: bool,
-    /// No attempt before, in wall ms.
-    pub not_before: Option<i64>,
-    /// The last attempt that proved nothing.
-    pub last_failure: Option<FailureSeen>,
-}
-
-/// An attempt that proved nothing, by any process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FailureSeen {
-    /// What was to be exchanged.
-    pub credentials: Id,
-    /// Wall ms.
-    pub at: i64,
-    /// What it did to the refresh token.
-    pub token: TokenFate,
-    /// When the next attempt is due, in wall ms.
-    pub next_at: i64,
-}
-
-/// What files and vault say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct View {
-    /// The files.
-    pub files: FileView,
-    /// The vault.
-    pub vault: VaultView,
-}
-
-/// What the vault says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum VaultView {
-    /// An entry of a session that is not on the ended list.
-    Entry {
-        /// Its credentials.
-        stamp: Stamp,
-        /// An exchange of them was begun then, in wall ms, and its end was not recorded.
-        renewing_at: Option<i64>,
-    },
-    /// An entry of a session on the ended list: to be removed, never used.
-    DeadEntry(Id),
-    /// No entry. From a keyring that was never unlocked, that proves nothing.
-    Empty,
-    /// It did not answer.
-    Unavailable(VaultError),
-    /// Not readable as credentials of this protocol.
-    Damaged,
-}
-
-/// What the shell has to do, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Take the lock, waiting at most the limit; `patient: false` tries once.
-    TakeLock {
-        /// Whether to wait.
-        patient: bool,
-    },
-    /// Let go of the lock, after every outstanding vault write has returned.
-    ReleaseLock,
-    /// Read the state file, the ended list, and the vault.
-    Reread,
-    /// Write `renewing` into the record of the held credentials.
-    Mark {
-        /// Wall ms, to be stored with it.
-        at: i64,
-    },
-    /// Send one exchange of the held refresh token.
-    Exchange,
-    /// Ask the server for something that needs no credentials, beside whatever else goes on.
-    Probe,
-    /// Write these credentials, looking at the ended list before and after.
-    Save(Stamp),
-    /// Remove the entry if it belongs to this session.
-    Remove(Id),
-    /// Calls use these from now on.
-    Use(Id),
-    /// Calls have nothing to use from now on.
-    Forget,
-    /// Drop these new credentials of a dead session, and revoke them at the server.
-    Drop(Id),
-    /// Revoke the held credentials at the server; nobody waits for it.
-    RevokeHeld,
-    /// Put a session on the ended list.
-    AppendEnded(Id, EndingReason),
-    /// Replace the state file: the session of these credentials stands.
-    WriteState {
-        /// The credentials.
-        of: Id,
-        /// Whether they rest in the vault.
-        saved: bool,
-        /// The pause that the server asked for ends then, in wall ms.
-        not_before: Option<i64>,
-        /// If the last attempt failed: what it did to the token, and when the next is due in wall ms.
-        failure: Option<(TokenFate, i64)>,
-    },
-    /// Replace the state file: this session is over.
-    WriteEnded(EndingReason),
-    /// Tell these waiters.
-    Settle(Vec<WaiterId>, Outcome),
-    /// Tell the sign-in that it is done.
-    SignInDone,
-    /// Put it into the journal.
-    Note(Note),
-}
-
-/// What a waiter is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// There are newer credentials.
-    Renewed,
-    /// The session is over.
-    SignedOut,
-    /// The keyring has lost the credentials.
-    Locked,
-    /// Nothing answers; the next attempt is due then, in awake ms.
-    Unreachable {
-        /// Awake ms.
-        due: u64,
-        /// Who does not answer.
-        who: Unreachable,
-    },
-    /// Fresh credentials are refused again and again: no further renewal for this.
-    Denied,
 }
 
 impl Default for State {

@@ -364,27 +364,6 @@ impl Turn<'_> {
     }
 }
 
-impl View {
-    /// When an exchange of the stored credentials was begun whose end nobody recorded: its answer may be lost. Not the
-    /// one that this process itself marked, and not one that is known to have left the token alone.
-    pub(super) fn unfinished_exchange(&self, own_mark: Option<i64>) -> Option<i64> {
-        let VaultView::Entry { stamp, renewing_at } = self.vault else {
-            return None;
-        };
-        let begun = renewing_at.filter(|at| Some(*at) != own_mark)?;
-        let left_alone = self
-            .files
-            .state
-            .and_then(|file| file.last_failure)
-            .is_some_and(|failure| {
-                failure.credentials == stamp.credentials
-                    && failure.at >= begun
-                    && failure.token != TokenFate::MaybeUsed
-            });
-        (!left_alone).then_some(begun)
-    }
-}
-
 pub(super) fn not_saved(error: VaultError) -> NotSaved {
     match error {
         VaultError::Locked => NotSaved::KeyringLocked,
