@@ -97,6 +97,29 @@ async fn a_lost_answer_past_its_grace_time_explains_the_rejection_if_nothing_new
     assert_eq!(ledger.spent_outside_grace().count(), 1);
     assert_eq!(ledger.explain(rejection), Some(Explanation::LostAnswer));
     assert_eq!(ledger.explain_session(1), Some(Explanation::LostAnswer));
+    assert!(ledger.has_lost_answer(1));
+}
+
+#[tokio::test]
+async fn a_session_that_another_ones_spent_token_took_along_has_lost_no_answer_itself() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    let elsewhere = machine.another();
+    let other = elsewhere.session(DEFAULT_ACCOUNT).await;
+    elsewhere.sign_in(&other).await;
+    machine.server.on_renewal(Fault::rotate_then_drop());
+    machine.server.on_every_renewal(Fault::Reset);
+    let waiting = start_one(&session, query("people"));
+    machine.clock.pass(2 * MINUTE).await;
+    let _ = waiting.await.expect("no panic");
+    machine.server.behave();
+    reach(&machine, &session, Phase::Ended).await;
+    machine.server.expire_access_tokens();
+    call(&elsewhere, &other).await;
+
+    let ledger = machine.server.ledger();
+    assert_eq!(ledger.explain_session(2), Some(Explanation::LostAnswer));
+    assert!(!ledger.has_lost_answer(2));
 }
 
 #[tokio::test]

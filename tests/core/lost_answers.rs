@@ -1,7 +1,7 @@
 //! The server exchanged the refresh token, and its answer never arrived.
 
-use graphql_session::testing::{Fault, Machine, query};
-use graphql_session::{Code, DEFAULT_ACCOUNT, EndingReason, Phase};
+use graphql_session::testing::{Fault, Machine, VaultCall, query};
+use graphql_session::{Code, DEFAULT_ACCOUNT, EndingReason, Phase, VaultError};
 
 use crate::fixture::{MINUTE, SECOND, code, expired, noted, reach, removed, serve, start_one};
 
@@ -143,6 +143,35 @@ async fn the_grace_time_counts_from_the_first_lost_answer_also_after_restarts() 
     assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
     assert!(machine.server.counts().renewals > before, "tried again");
     assert_eq!(marked(), first);
+}
+
+#[tokio::test]
+async fn a_lost_answer_that_the_keyring_could_not_note_is_known_from_the_state_file() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.grace(None);
+    machine.vault.fail(VaultCall::Write, VaultError::Locked);
+    machine.server.on_renewal(Fault::rotate_then_drop());
+    machine.server.on_every_renewal(Fault::Reset);
+    let call = start_one(&session, query("people"));
+    machine.clock.pass(50 * SECOND).await;
+    assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
+    drop(session);
+    machine.clock.quiet().await;
+    machine.vault.work_again();
+    machine.server.behave();
+    // Every pause in the files is over, too.
+    machine.clock.advance(5 * MINUTE);
+
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let outcome = machine
+        .clock
+        .run_until(session.execute(query("people")))
+        .await;
+
+    assert_eq!(code(outcome), Code::SignedOut);
+    let reason = session.status().ending.map(|ending| ending.reason);
+    assert_eq!(reason, Some(EndingReason::LostAnswer));
 }
 
 #[tokio::test]

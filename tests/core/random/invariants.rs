@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use graphql_session::testing::Explanation;
 use graphql_session::{EndingReason, Phase, Storage};
 use serde_json::Value;
 
@@ -147,10 +146,10 @@ impl World {
                     let asked = matches!(step, Step::SignIn { .. } | Step::SignOut { .. });
                     let enters = self.entering.iter().any(|one| one.account == at);
                     let entered = self.entered_before.contains(&at);
-                    // By a later sign-in that had to wait for the lock, or for the keyring.
+                    // By another sign-in that had to wait for the lock, or for the keyring.
                     let is_replaced = ended
                         .family
-                        .is_some_and(|family| account.signed_in_after(family));
+                        .is_some_and(|family| account.signed_in_since(family));
                     assert!(
                         asked || enters || entered || is_replaced,
                         "signed out, and nobody asked for it (I6)"
@@ -222,11 +221,11 @@ impl World {
         let Some(family) = ended.family.filter(|_| !may_have_forgotten) else {
             return;
         };
-        let explained = account
+        let has_lost_answer = account
             .server
-            .ask_ledger(|ledger| ledger.explain_session(family));
+            .ask_ledger(|ledger| ledger.has_lost_answer(family));
         assert!(
-            ended.reason == EndingReason::LostAnswer || explained != Some(Explanation::LostAnswer),
+            ended.reason == EndingReason::LostAnswer || !has_lost_answer,
             "an answer was lost, and the ending is called {:?} (I6)",
             ended.reason
         );

@@ -136,11 +136,15 @@ impl Account {
         self.family_of_pair(self.pair_of(token)?)
     }
 
-    /// Whether the person has signed in since this sign-in.
-    pub(crate) fn signed_in_after(&self, family: Family) -> bool {
+    /// Whether the person has signed in since this sign-in, or in the same instant: which of two is later is drawn then.
+    pub(crate) fn signed_in_since(&self, family: Family) -> bool {
         self.server.ask_ledger(|ledger| {
-            let last = ledger.sessions_of(EMAIL).last().copied();
-            last.is_some_and(|(newest, _)| newest > family)
+            let sessions = ledger.sessions_of(EMAIL);
+            let this = sessions.iter().find(|(session, _)| *session == family);
+            this.is_some_and(|(_, began)| {
+                let mut others = sessions.iter();
+                others.any(|(session, at)| *session != family && at >= began)
+            })
         })
     }
 

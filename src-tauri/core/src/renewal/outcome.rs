@@ -85,9 +85,6 @@ impl Turn<'_> {
 
     /// Another process tried with the same credentials: its outcome and its pause are ours, too.
     pub(super) fn share_failure(&mut self, failure: FailureSeen) {
-        if failure.token == TokenFate::MaybeUsed && self.state.lost_answer.is_none() {
-            self.state.lost_answer = Some(LostAnswer::at(failure.at));
-        }
         let drawn = self.draw_pause();
         let pause = u64::try_from(failure.next_at - self.now.wall).unwrap_or(0);
         let was_put_off = pause > self.rules.longest_pause;

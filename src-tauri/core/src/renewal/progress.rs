@@ -235,6 +235,10 @@ impl Turn<'_> {
                 .last_failure
                 .filter(|failure| failure.credentials == held.credentials);
             if let Some(failure) = failure {
+                // The mark in the vault says it, too, where it could be written.
+                if failure.token == TokenFate::MaybeUsed && self.state.lost_answer.is_none() {
+                    self.state.lost_answer = Some(LostAnswer::at(failure.at));
+                }
                 // One from the future was noted before the clock was set back, and says nothing about when.
                 let since = self.state.round_began + 1;
                 let just_tried = (since..=self.now.wall).contains(&failure.at);

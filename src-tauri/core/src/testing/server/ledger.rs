@@ -321,6 +321,27 @@ impl Ledger {
         self.explain(last)
     }
 
+    /// Whether this session was rejected in the end because an answer to itself was lost, and not because of another
+    /// session's spent token: this server revokes all sessions of an account with it.
+    pub fn has_lost_answer(&self, session: SessionNumber) -> bool {
+        let of_session = self.rejections();
+        let last = of_session
+            .filter(|(entry, _)| entry.session == Some(session))
+            .last();
+        last.is_some_and(|(entry, attempt)| {
+            let reused = match attempt.outcome {
+                AttemptOutcome::Rejected(Rejection::Spent) => attempt.pair,
+                AttemptOutcome::Rejected(Rejection::Revoked(Revocation::Reused(pair))) => {
+                    Some(pair)
+                }
+                _ => None,
+            };
+            let reused = reused.and_then(|pair| self.pair(pair));
+            reused.is_some_and(|pair| pair.session == session)
+                && self.explain(entry) == Some(Explanation::LostAnswer)
+        })
+    }
+
     /// The largest number of attempts that were under way at once for one account.
     pub fn attempts_at_once(&self) -> usize {
         let beside = self.attempts().map(|(_, attempt)| attempt.beside + 1);
