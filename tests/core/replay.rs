@@ -109,6 +109,17 @@ async fn a_query_whose_connection_broke_before_a_byte_is_sent_once_more_and_afte
 }
 
 #[tokio::test]
+async fn a_query_over_an_idle_connection_that_the_server_closed_is_served() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+
+    for _ in 0..20 {
+        machine.server.close_idle_connections();
+        serve(&session).await;
+    }
+}
+
+#[tokio::test]
 async fn a_mutation_over_an_idle_connection_that_the_server_closed_runs_at_most_once() {
     let machine = Machine::start().await;
     let session = served(&machine).await;

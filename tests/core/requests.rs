@@ -132,6 +132,8 @@ async fn a_redirect_is_not_followed_and_carries_no_authorization_elsewhere() {
 
     assert_eq!(reply.status, 302);
     assert_eq!(elsewhere.server.counts().connections, 0);
+    let status = session.status();
+    assert_eq!((status.phase, status.endings), (Phase::SignedIn, 0));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Who waits for a renewal, for how long, and what becomes of it when they leave (I2, I8, I10).
 
 use graphql_session::testing::{Fault, Gate, Machine, query};
-use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase};
+use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, Session};
 
 use crate::fixture::{SECOND, code, expired, finish, noted, reach, serve, start, start_one};
 
@@ -103,6 +103,28 @@ async fn a_failed_renewal_is_one_failure_for_a_hundred_waiters_at_once() {
     }
     assert_eq!(machine.server.counts().renewals, 1);
     assert_eq!(machine.server.counts().served, 1, "a call was replayed");
+}
+
+#[tokio::test]
+async fn a_call_taken_back_on_the_wire_closes_its_connection_and_frees_its_place() {
+    let machine = Machine::start().await;
+    let mut config = machine.config(DEFAULT_ACCOUNT);
+    config.limits.concurrent_calls = 1;
+    let session = Session::open(config).await.expect("opens");
+    machine.sign_in(&session).await;
+    let gate = Gate::new();
+    machine.server.on_call(Fault::hold(&gate));
+    let call = start_one(&session, query("people"));
+    machine.server.wait_for(|counts| counts.calls == 1).await;
+    assert_eq!(machine.server.calls_under_way(), 1);
+
+    call.abort();
+    let _ = call.await;
+
+    // The gate stays shut: only a closed connection lets the server's side of that call end.
+    machine.clock.quiet().await;
+    assert_eq!(machine.server.calls_under_way(), 0);
+    serve(&session).await;
 }
 
 #[tokio::test]
