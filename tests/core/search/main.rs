@@ -217,7 +217,7 @@ type Case = (&'static str, fn(&World) -> bool);
 /// The cases that the search is there for: it would prove nothing if it did not meet them.
 const CASES: [Case; 7] = [
     ("one process adopts what the other renewed", |world| {
-        let [first, second] = &world.processes;
+        let [first, second] = world.processes.both();
         first.current == second.current && first.current.is_some_and(|used| used.generation > 1)
     }),
     ("a lost answer is recovered", |world| {
@@ -243,7 +243,7 @@ const CASES: [Case; 7] = [
     (
         "one keeps the lock because it cannot save, and the other waits",
         |world| {
-            let [first, second] = &world.processes;
+            let [first, second] = world.processes.both();
             matches!(first.state.flight, Flight::Keeping { .. })
                 && second.state.flight == Flight::Locking
         },

@@ -4,6 +4,9 @@
 //! One session throughout: a second sign-in is not searched here. The clock stands still except where a move says
 //! otherwise, so that only few moments exist; no fault is bound to one of them.
 
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+
 use graphql_session::renewal::{Event, FileState, FileView, Flight, Outcome, Standing, Why};
 use graphql_session::{EndingReason, Id, Stamp};
 
@@ -124,7 +127,7 @@ pub(crate) enum Wrong {
 pub(crate) struct World {
     /// Ms since the search began. Awake time, wall clock and the server's clock move together.
     pub(crate) now: u64,
-    pub(crate) processes: [Process; 2],
+    pub(crate) processes: Processes,
     pub(crate) callers: [Caller; 3],
     /// Who holds the account's lock.
     pub(crate) lock: Option<usize>,
@@ -135,6 +138,35 @@ pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) left: Left,
     pub(crate) wrong: Option<Wrong>,
+}
+
+/// The two processes. A move changes one of them mostly; the other is shared with the world before, and not copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Processes([Arc<Process>; 2]);
+
+impl Processes {
+    pub(crate) fn both(&self) -> [&Process; 2] {
+        let [first, second] = &self.0;
+        [first, second]
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Process> {
+        self.both().into_iter()
+    }
+}
+
+impl Index<usize> for Processes {
+    type Output = Process;
+
+    fn index(&self, at: usize) -> &Process {
+        &self.0[at]
+    }
+}
+
+impl IndexMut<usize> for Processes {
+    fn index_mut(&mut self, at: usize) -> &mut Process {
+        Arc::make_mut(&mut self.0[at])
+    }
 }
 
 /// One thing that happens next.
@@ -176,7 +208,7 @@ impl World {
         let stamp = stamp(1, 1);
         let mut world = Self {
             now: 0,
-            processes: [Process::default(), Process::default()],
+            processes: Processes::default(),
             callers: [Caller::Sent, Caller::Idle, Caller::Sent],
             lock: None,
             vault: Some(Record {
