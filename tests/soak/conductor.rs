@@ -441,10 +441,10 @@ impl Soak {
             self.heard.remove(&place);
         }
         loop {
+            // All of them, also those that were served: the session may have ended since.
             for place in places.clone() {
                 let is_asked = self.asking.values().any(|asked| *asked == place);
-                let is_served = self.heard.get(&place).is_some_and(|word| word == "served");
-                if !is_asked && !is_served {
+                if !is_asked {
                     self.stage.tell(place, "retry");
                     if let Some(call) = self.call(place, Kind::Query) {
                         self.asking.insert(call, place);
