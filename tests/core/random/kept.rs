@@ -6,7 +6,7 @@ use graphql_session::testing::VaultCall::Write;
 use super::beginning::Beginning;
 use super::model::KeyringTrouble::{Fails, Slow};
 use super::model::Span::Call as LongerThanAnyCall;
-use super::model::Span::{Lifetime, Moment, Seconds};
+use super::model::Span::{Lifetime, LockWait, Moment, NextAttempt, Seconds};
 use super::model::Step::*;
 use super::model::{CallTrouble, Setting};
 use super::replay;
@@ -208,6 +208,36 @@ fn the_case_that_marked_a_later_sign_in_over_an_earlier_one_that_had_been_saved_
                     many: 3,
                     hurried: false,
                 },
+            ],
+        );
+    }
+}
+
+/// Two sign-ins a millisecond apart, both unsaved: which one is later is drawn, and the other is over. (In half of the
+/// runs the check took that for a sign-out that nobody had asked for.)
+#[test]
+fn the_case_of_two_sign_ins_of_one_instant_that_could_be_saved_only_later() {
+    let account = 0;
+    let setting = Setting {
+        revokes: false,
+        beginning: Beginning::SignedOutElsewhere,
+        ..ORDINARY
+    };
+    for _ in 0..6 {
+        replay(
+            setting,
+            &[
+                SignIn {
+                    process: 1,
+                    account,
+                },
+                Pass(NextAttempt),
+                SignIn {
+                    process: 0,
+                    account,
+                },
+                Keyring(Fails(Locked)),
+                Pass(LockWait),
             ],
         );
     }

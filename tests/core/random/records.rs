@@ -17,6 +17,10 @@ pub(crate) type Family = SessionNumber;
 /// Every process has learnt of an ending by then: files are looked at twice a second.
 pub(crate) const LEARNT_AFTER: Duration = Duration::from_millis(600);
 
+/// Which of two sign-ins so close to each other is later is drawn: a session begins at least 1 ms after the one that its
+/// process knows of, and two processes may make the same of that. No person signs in twice so fast.
+const SAME_INSTANT: SignedDuration = SignedDuration::from_millis(5);
+
 /// One line of the ended list.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
@@ -136,14 +140,14 @@ impl Account {
         self.family_of_pair(self.pair_of(token)?)
     }
 
-    /// Whether the person has signed in since this sign-in, or in the same instant: which of two is later is drawn then.
+    /// Whether the person has signed in since this sign-in, or within [`SAME_INSTANT`] of it.
     pub(crate) fn signed_in_since(&self, family: Family) -> bool {
         self.server.ask_ledger(|ledger| {
             let sessions = ledger.sessions_of(EMAIL);
             let this = sessions.iter().find(|(session, _)| *session == family);
             this.is_some_and(|(_, began)| {
                 let mut others = sessions.iter();
-                others.any(|(session, at)| *session != family && at >= began)
+                others.any(|(session, at)| *session != family && *at + SAME_INSTANT >= *began)
             })
         })
     }
