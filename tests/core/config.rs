@@ -56,6 +56,9 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
         ("limits.concurrentCalls", |config| {
             config.limits.concurrent_calls = 0
         }),
+        ("limits.requestBytes", |config| {
+            config.limits.request_bytes = 0
+        }),
         ("limits.replyBytes", |config| config.limits.reply_bytes = 0),
     ];
     let machine = Machine::start().await;
@@ -122,7 +125,8 @@ fn settings_in_json_arrive_in_the_configuration() {
         "endAfterSeconds": 60,
         "limits": {
             "attemptMs": 1, "waitingMs": 2, "lockMs": 3, "vaultReadMs": 4, "vaultWriteMs": 5,
-            "callMs": 6, "quitMs": 7, "concurrentCalls": 8, "replyBytes": 9, "pauseMs": 10
+            "callMs": 6, "quitMs": 7, "concurrentCalls": 8, "requestBytes": 11,
+            "replyBytes": 9, "pauseMs": 10
         }
     });
     let config = Config::from_json("testing", "unused", &settings).expect("right");
@@ -141,6 +145,7 @@ fn settings_in_json_arrive_in_the_configuration() {
             call: ms(6),
             quit: ms(7),
             concurrent_calls: 8,
+            request_bytes: 11,
             reply_bytes: 9,
         }
     );

@@ -22,6 +22,13 @@ const ACCOUNT_NAME_MAX: usize = 64;
 /// Longest pause that can be set: a person should not wait longer for a server that is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
+/// The files of one upload, in bytes: 25 MiB. Enough for scans and presentations, and not too much to keep in memory until
+/// the server has taken it.
+const UPLOAD_BYTES: usize = 25 << 20;
+
+/// The rest of an upload, in bytes: the operations with their variables, the map, the parts' heads.
+const FORM_BYTES: usize = 1 << 20;
+
 /// What a session needs to know. Built with [`Config::new`] or [`Config::from_json`].
 #[derive(Clone)]
 pub struct Config {
@@ -160,6 +167,9 @@ pub struct Limits {
     pub quit: Duration,
     /// Calls on the wire to one server at a time; the rest queue within their deadline. Default 32.
     pub concurrent_calls: usize,
+    /// Longest request that is sent, in bytes. Default 26 MiB: an upload of 25 MiB of files, and 1 MiB for the form around
+    /// them. A request is in memory for as long as its call lasts, so that it can be replayed.
+    pub request_bytes: usize,
     /// Longest reply that is handed on, in bytes. Default 64 MiB.
     pub reply_bytes: usize,
 }
@@ -176,6 +186,7 @@ impl Default for Limits {
             call: Duration::from_secs(75),
             quit: Duration::from_secs(3),
             concurrent_calls: 32,
+            request_bytes: UPLOAD_BYTES + FORM_BYTES,
             reply_bytes: 64 << 20,
         }
     }
@@ -199,6 +210,9 @@ impl Limits {
         }
         if self.concurrent_calls == 0 {
             return Err(Error::config("limits.concurrentCalls", "use at least 1"));
+        }
+        if self.request_bytes == 0 {
+            return Err(Error::config("limits.requestBytes", "use at least 1"));
         }
         if self.reply_bytes == 0 {
             return Err(Error::config("limits.replyBytes", "use at least 1"));
@@ -246,6 +260,7 @@ struct LimitSettings {
     call_ms: Option<u64>,
     quit_ms: Option<u64>,
     concurrent_calls: Option<usize>,
+    request_bytes: Option<usize>,
     reply_bytes: Option<usize>,
 }
 
@@ -267,6 +282,9 @@ impl LimitSettings {
         }
         if let Some(calls) = self.concurrent_calls {
             limits.concurrent_calls = calls;
+        }
+        if let Some(bytes) = self.request_bytes {
+            limits.request_bytes = bytes;
         }
         if let Some(bytes) = self.reply_bytes {
             limits.reply_bytes = bytes;

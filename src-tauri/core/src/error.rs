@@ -24,8 +24,12 @@ pub enum Code {
     MaybeExecuted,
     /// A request id came again and its result is no longer kept.
     AlreadyRan,
-    /// The table of request ids is full; new mutations are refused rather than forgotten.
+    /// The table of request ids is full, and new mutations are refused rather than forgotten; or too many uploads are
+    /// unfinished.
     TooManyCalls,
+    /// An upload did not arrive in the application as it left the page, or not all of it: nothing was sent to the server.
+    /// The page hands it over again.
+    UploadBroken,
     /// A request or reply is over its size limit.
     TooLarge,
     /// The call itself is wrong: unknown endpoint, forbidden header, body that is not GraphQL over HTTP.

@@ -2,7 +2,14 @@
 
 use apollo_parser::Parser;
 use apollo_parser::cst::Definition;
+use bytes::Bytes;
+use futures_util::{FutureExt, stream};
+use multer::Multipart;
 use serde::Deserialize;
+
+/// How far into an upload its operations are looked for, in bytes. They come first, and a request without its files has
+/// some kilobytes; the parser copies this much, and the files behind it can be 25 MiB.
+const OPERATIONS_MAX: usize = 1 << 20;
 
 /// What a GraphQL request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +27,17 @@ impl OperationKind {
     /// persisted query, a broken document, an `operationName` that is not there.
     pub fn of(body: &[u8]) -> Self {
         Self::find(body).unwrap_or(Self::Mutation)
+    }
+
+    /// The same of an upload in the GraphQL multipart request form, by its `operations`. The form is as its specification
+    /// has it: first `operations`, then `map`, so that no second `operations` can mean something else. Any other one, and
+    /// operations of more than a megabyte, count as a [`Mutation`](OperationKind::Mutation).
+    pub fn of_form(content_type: &str, body: &Bytes) -> Self {
+        let operations = multer::parse_boundary(content_type)
+            .ok()
+            // All of it is there, so that nothing is ever waited for.
+            .and_then(|boundary| operations_of(boundary, body).now_or_never()?);
+        operations.map_or(Self::Mutation, |operations| Self::of(&operations))
     }
 
     fn find(body: &[u8]) -> Option<Self> {
@@ -60,9 +78,23 @@ impl OperationKind {
     }
 }
 
+async fn operations_of(boundary: String, body: &Bytes) -> Option<Bytes> {
+    let beginning = body.slice(..body.len().min(OPERATIONS_MAX));
+    let source = stream::once(std::future::ready(Ok::<_, multer::Error>(beginning)));
+    let mut form = Multipart::new(source, boundary);
+    let first = form.next_field().await.ok()??;
+    if first.name() != Some("operations") {
+        return None;
+    }
+    let operations = first.bytes().await.ok()?;
+    let second = form.next_field().await.ok()??;
+    (second.name() == Some("map")).then_some(operations)
+}
+
 #[cfg(test)]
 mod tests {
     use super::OperationKind::{self, Mutation, Query, Subscription};
+    use super::*;
 
     fn kind(query: &str, name: Option<&str>) -> OperationKind {
         let body = serde_json::json!({ "query": query, "operationName": name });
@@ -76,6 +108,119 @@ mod tests {
         assert_eq!(kind("# query\nmutation { a }", None), Mutation);
         assert_eq!(kind("subscription S { a }", None), Subscription);
         assert_eq!(kind("fragment F on T { a } query Q { ...F }", None), Query);
+        assert_eq!(
+            kind("fragment query on T { a } mutation M { ...query }", None),
+            Mutation
+        );
+    }
+
+    #[test]
+    fn comments_strings_and_a_byte_order_mark_do_not_hide_the_operation() {
+        let block =
+            "query Q { a(note: \"\"\"\n} mutation M { b } \\\"\"\" # no end\n\"\"\") { id } }";
+        assert_eq!(kind(block, None), Query);
+        assert_eq!(
+            kind("mutation M { a(note: \"query { b }\") }", None),
+            Mutation
+        );
+        assert_eq!(kind("# one\r\n,,,# two\n\tquery Q { a }", None), Query);
+        assert_eq!(kind("query Q { a } # mutation M { b }", None), Query);
+        assert_eq!(kind("\u{feff}query Q { a }", None), Query);
+        assert_eq!(kind("\u{feff}mutation M { a }", None), Mutation);
+        // In front of the JSON it is none: no server has to read it, and we do not guess.
+        assert_eq!(
+            OperationKind::of("\u{feff}{\"query\":\"{ a }\"}".as_bytes()),
+            Mutation
+        );
+    }
+
+    #[test]
+    fn neither_depth_nor_length_overflows_and_what_is_too_deep_counts_as_a_mutation() {
+        let nested =
+            |depth: usize| format!("query {}a{}", "{ a ".repeat(depth), " }".repeat(depth));
+        assert_eq!(kind(&nested(200), None), Query);
+        let lists =
+            |depth: usize| format!("{{ a(b: {}{}) }}", "[".repeat(depth), "]".repeat(depth));
+        // A thread of a runtime has 2 MiB of stack; this one has less.
+        let deep = move || {
+            for document in [nested(100_000), lists(100_000), "{".repeat(100_000)] {
+                assert_eq!(kind(&document, None), Mutation);
+            }
+            let variables = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+            let body = format!(r#"{{"variables":{variables},"query":"{{ a }}"}}"#);
+            assert_eq!(OperationKind::of(body.as_bytes()), Query);
+        };
+        let thread = std::thread::Builder::new().stack_size(1 << 20);
+        thread
+            .spawn(deep)
+            .expect("a thread")
+            .join()
+            .expect("no overflow");
+        let long = format!("query Q {{ {} }}", "anotherField ".repeat(80_000));
+        assert!(long.len() > 1_000_000);
+        assert_eq!(kind(&long, None), Query);
+        let long = format!("{long} mutation M {{ a }}");
+        assert_eq!(kind(&long, Some("Q")), Query);
+        assert_eq!(kind(&long, Some("M")), Mutation);
+    }
+
+    #[test]
+    fn an_upload_is_what_its_operations_say() {
+        let kind = |form: &[(&str, &str)]| OperationKind::of_form(FORM, &form_of(form));
+        let map = ("map", r#"{"0":["variables.file"]}"#);
+        let file = ("0", "query { a }");
+        let read = ("operations", r#"{"query":"query Q { a }"}"#);
+        let write = ("operations", r#"{"query":"mutation M { a }"}"#);
+        assert_eq!(kind(&[read, map, file]), Query);
+        assert_eq!(kind(&[write, map, file]), Mutation);
+        let named = r#"{"query":"query Q { a } mutation M { a }","operationName":"Q"}"#;
+        assert_eq!(kind(&[("operations", named), map]), Query);
+    }
+
+    #[test]
+    fn an_upload_in_another_form_counts_as_a_mutation() {
+        let of = |form: &[(&str, &str)]| OperationKind::of_form(FORM, &form_of(form));
+        let map = ("map", "{}");
+        let read = ("operations", r#"{"query":"query Q { a }"}"#);
+        let write = ("operations", r#"{"query":"mutation M { a }"}"#);
+        assert_eq!(of(&[map, read]), Mutation);
+        assert_eq!(of(&[read, write, map]), Mutation);
+        assert_eq!(of(&[read]), Mutation);
+        assert_eq!(of(&[("query", "{ a }"), map]), Mutation);
+        assert_eq!(
+            of(&[("operations", "[{\"query\":\"{ a }\"}]"), map]),
+            Mutation
+        );
+        let long = format!("{{\"query\":\"{{ a }} # {}\"}}", "x".repeat(OPERATIONS_MAX));
+        assert_eq!(of(&[("operations", &long), map]), Mutation);
+
+        let form = form_of(&[read, map]);
+        assert_eq!(OperationKind::of_form(FORM, &form), Query);
+        for content_type in [
+            "multipart/form-data",
+            "multipart/form-data; boundary=other",
+            "application/json",
+            "",
+        ] {
+            assert_eq!(OperationKind::of_form(content_type, &form), Mutation);
+        }
+        let cut = form.slice(..form.len() / 2);
+        assert_eq!(OperationKind::of_form(FORM, &cut), Mutation);
+        assert_eq!(OperationKind::of_form(FORM, &Bytes::new()), Mutation);
+        let json = Bytes::from_static(br#"{"query":"{ a }"}"#);
+        assert_eq!(OperationKind::of_form(FORM, &json), Mutation);
+    }
+
+    const FORM: &str = "multipart/form-data; boundary=xxx";
+
+    fn form_of(parts: &[(&str, &str)]) -> Bytes {
+        let mut form = String::new();
+        for (name, content) in parts {
+            form += &format!(
+                "--xxx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n"
+            );
+        }
+        Bytes::from(form + "--xxx--\r\n")
     }
 
     #[test]

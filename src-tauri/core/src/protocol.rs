@@ -55,7 +55,8 @@ pub trait Protocol: Send + Sync + 'static {
     /// What one answer to a renewal means.
     fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading;
 
-    /// Whether a call's reply says that its access token is not (or no longer) accepted.
+    /// Whether a call's reply says that its access token is not (or no longer) accepted. Asked only about replies without
+    /// a data object: where part of a call ran, its reply is the caller's.
     fn refuses(&self, status: u16, envelope: &Envelope) -> bool;
 
     /// Who the credentials belong to, where the tokens say so. Used to notice another account's credentials.

@@ -23,7 +23,7 @@ use crate::renewal::{Outcome, WaiterId, Why};
 use crate::shared::Shared;
 use crate::status::{Closed, Phase, Status, Storage};
 use crate::transport::{Origin, Trouble, header_date, read_body};
-use crate::verdict;
+use crate::verdict::{self, CallVerdict};
 
 /// An access token this close to its end counts as expired, in ms: Twenty states an expiry up to 1 s later than the
 /// one it applies.
@@ -42,6 +42,9 @@ const ALLOWED_PREFIXES: [&str; 3] = ["x-", "graphql-", "apollographql-"];
 
 /// Forwarding headers speak of addresses; a page has no say in those.
 const REFUSED_PREFIX: &str = "x-forwarded";
+
+/// The content type of an upload.
+const FORM: &str = "multipart/form-data";
 
 /// What a person has with one account at one server. Cheap to clone; all clones are the same session.
 #[derive(Clone)]
@@ -69,7 +72,9 @@ pub struct Call {
     pub endpoint: String,
     /// Request headers; see the allow-list in the manual. Authorization is the session's business.
     pub headers: Vec<(String, String)>,
-    /// The request body.
+    /// The request body: a JSON request, or an upload in the GraphQL multipart request form, whose content type has to
+    /// name its boundary. Kept until the call has settled, so that a replay sends all of it again; never copied. At most
+    /// [`Limits::request_bytes`](crate::Limits::request_bytes).
     pub body: Bytes,
     /// The call's own limit. Default and upper bound: [`Limits::call`](crate::Limits::call).
     pub deadline: Option<Duration>,
@@ -86,9 +91,23 @@ impl Call {
         }
     }
 
-    /// What it does, by its parsed document.
+    /// What it does, by its parsed document: that of the body, or of the form's `operations` in an upload.
     pub fn operation(&self) -> OperationKind {
-        OperationKind::of(&self.body)
+        match self.content_type() {
+            Some(form) if form.trim_start().starts_with(FORM) => {
+                OperationKind::of_form(form, &self.body)
+            }
+            _ => OperationKind::of(&self.body),
+        }
+    }
+
+    /// As it will be sent: of several headers of one name, the last.
+    fn content_type(&self) -> Option<&str> {
+        let last = self
+            .headers
+            .iter()
+            .rfind(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()));
+        last.map(|(_, value)| value.as_str())
     }
 }
 
@@ -285,6 +304,12 @@ impl Session {
         let shared = self.shared();
         let endpoint = self.endpoint(&call.endpoint)?;
         let headers = allowed_headers(&call.headers)?;
+        if call.body.len() > shared.config.limits.request_bytes {
+            return Err(Error::new(
+                Code::TooLarge,
+                "This is larger than the application may send at once. Send less at a time.",
+            ));
+        }
         let began_at = shared.server_clock.now();
         let mut sent_under: Option<Id> = None;
         let mut refused = false;
@@ -333,13 +358,18 @@ impl Session {
                 shared.server_clock.learn(date);
             }
             let reply = self.receive(response, call, &held).await?;
-            if !verdict::refused(&*shared.config.protocol, reply.status, &reply.body) {
-                if verdict::is_gateways(reply.status, &reply.body) {
+            match verdict::judge_call(&*shared.config.protocol, reply.status, &reply.body) {
+                CallVerdict::Refused => {}
+                CallVerdict::Gateways => {
                     self.tell(Message::Lost(held.stamp.credentials));
-                } else if shared.wants_served.load(Ordering::Relaxed) {
-                    self.tell(Message::Served(held.stamp.credentials));
+                    return Ok(reply);
                 }
-                return Ok(reply);
+                CallVerdict::Fine => {
+                    if shared.wants_served.load(Ordering::Relaxed) {
+                        self.tell(Message::Served(held.stamp.credentials));
+                    }
+                    return Ok(reply);
+                }
             }
             may_have_run.store(false, Ordering::Relaxed);
             if refused {

@@ -30,7 +30,7 @@ mod server;
 mod vault;
 
 pub use clock::{Activity, ManualClock, UnderWay};
-pub use machine::{Machine, call, mutation, query};
+pub use machine::{Machine, call, mutation, query, upload};
 pub use server::{
     AccessField, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, Counts, EMAIL, Entry,
     Explanation, Fact, Fault, FaultServer, Gate, IssuedPair, Ledger, PASSWORD, Pair, PairNumber,

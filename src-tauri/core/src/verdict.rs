@@ -118,20 +118,41 @@ pub(crate) fn judge(outcome: Result<(&Answer, Reading), Trouble>, dialect: Diale
     }
 }
 
-/// Whether a call was refused as a whole because its access token was not accepted: by the protocol's own words, or by
-/// a plain HTTP 401 without any.
-pub(crate) fn refused(protocol: &dyn Protocol, status: u16, body: &[u8]) -> bool {
-    match Envelope::read(body) {
-        Some(envelope) if envelope.data != Data::Absent || !envelope.errors.is_empty() => {
-            protocol.refuses(status, &envelope)
-        }
-        _ => status == 401,
-    }
+/// What the reply to a call says about the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallVerdict {
+    /// The server served the call, or refused it for a reason that no renewal mends.
+    Fine,
+    /// Refused as a whole because the access token was not accepted: by the protocol's own words, or by a plain HTTP 401
+    /// without any.
+    Refused,
+    /// Something in front of the server answered, because the server is away.
+    Gateways,
 }
 
-/// Whether something in front of the server answered a call because the server is away.
-pub(crate) fn is_gateways(status: u16, body: &[u8]) -> bool {
-    matches!(status, 502..=504) && Envelope::read(body).is_none()
+/// The verdict on a call's reply.
+///
+/// Most replies begin with a data object, and their first bytes decide: something ran, so nothing is replayed, whatever
+/// comes after them. Such a body is not read further; 10 MB of it would take as long as a renewal. Where an HTTP status
+/// or the errors come first, the envelope is read to its end, and one that is not whole counts as no GraphQL at all.
+pub(crate) fn judge_call(protocol: &dyn Protocol, status: u16, body: &[u8]) -> CallVerdict {
+    if (200..300).contains(&status) && Envelope::opens_with_data(body) {
+        return CallVerdict::Fine;
+    }
+    let is_refused = match Envelope::read(body) {
+        // Part of it ran: the caller's, whatever the protocol thinks of the errors beside it.
+        Some(envelope) if envelope.data == Data::Present => false,
+        Some(envelope) if envelope.data == Data::Null || !envelope.errors.is_empty() => {
+            protocol.refuses(status, &envelope)
+        }
+        None if matches!(status, 502..=504) => return CallVerdict::Gateways,
+        _ => status == 401,
+    };
+    if is_refused {
+        CallVerdict::Refused
+    } else {
+        CallVerdict::Fine
+    }
 }
 
 fn fate_by_status(answer: &Answer) -> TokenFate {
@@ -196,6 +217,18 @@ impl Envelope {
     /// Reads the outside of a reply; `None` where the body is not a JSON object.
     pub fn read(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok()
+    }
+
+    /// Whether a reply begins with a data object, `{"data":{`, as one does to which nothing is objected. Looks at these
+    /// bytes only, however long the reply is.
+    pub fn opens_with_data(body: &[u8]) -> bool {
+        // Of the blanks that JSON has, ASCII's are one more.
+        [&b"{"[..], b"\"data\"", b":", b"{"]
+            .into_iter()
+            .try_fold(body, |rest, token| {
+                rest.trim_ascii_start().strip_prefix(token)
+            })
+            .is_some()
     }
 
     /// The code of the first error.

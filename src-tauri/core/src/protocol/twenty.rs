@@ -127,8 +127,7 @@ impl Protocol for Twenty {
 
     fn refuses(&self, _status: u16, envelope: &Envelope) -> bool {
         // An unknown user at sign-in is UNAUTHENTICATED, too, and no reason to renew.
-        envelope.data != Data::Present
-            && envelope.code() == Some("UNAUTHENTICATED")
+        envelope.code() == Some("UNAUTHENTICATED")
             && !matches!(
                 envelope.sub_code(),
                 Some("USER_NOT_FOUND" | "WORKSPACE_NOT_FOUND")

@@ -18,6 +18,9 @@ use crate::session::{Call, Session};
 const VAULT_READ: Duration = Duration::from_secs(7);
 const VAULT_WRITE: Duration = Duration::from_secs(8);
 
+/// Between the parts of an upload.
+const BOUNDARY: &str = "----formdata-graphql-session";
+
 /// A computer and a server. Sessions that it opens for one account share folder and vault, as processes do.
 #[derive(Debug)]
 pub struct Machine {
@@ -112,6 +115,31 @@ pub fn mutation(field: &str) -> Call {
 pub fn call(endpoint: &str, kind: &str, field: &str) -> Call {
     let body = json!({ "query": format!("{kind} {{ {field} {{ id }} }}") });
     Call::new(endpoint, Bytes::from(body.to_string()))
+}
+
+/// An upload of one file on the endpoint `graphql`, in the GraphQL multipart request form: a call of `kind` for `field`.
+pub fn upload(kind: &str, field: &str, file: &[u8]) -> Call {
+    let operations = json!({
+        "query": format!("{kind} ($file: Upload!) {{ {field} (file: $file) {{ id }} }}"),
+        "variables": { "file": null },
+    });
+    let parts = [
+        ("operations\"", operations.to_string().into_bytes()),
+        ("map\"", br#"{"0":["variables.file"]}"#.to_vec()),
+        ("0\"; filename=\"scan.bin\"", file.to_vec()),
+    ];
+    let mut body = Vec::with_capacity(file.len() + 1024);
+    for (name, content) in parts {
+        let head = format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(&content);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+    let mut call = Call::new("graphql", body);
+    let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+    call.headers = vec![("content-type".into(), content_type)];
+    call
 }
 
 /// Removed with everything in it when dropped.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::http::Incoming;
+use super::http::{Incoming, find};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,15 @@ pub(super) struct Question {
 
 impl Question {
     pub(super) fn read(request: &Incoming) -> Self {
-        let (asked, query, variables) = Asked::read(&request.method, &request.path, &request.body);
+        let is_form = request
+            .header("content-type")
+            .is_some_and(|content_type| content_type.starts_with("multipart/form-data"));
+        let body = if is_form {
+            first_part(&request.body)
+        } else {
+            &request.body
+        };
+        let (asked, query, variables) = Asked::read(&request.method, &request.path, body);
         let bearer = request.header("authorization");
         Self {
             asked,
@@ -89,6 +97,12 @@ impl Asked {
         };
         (asked, query.to_owned(), variables)
     }
+}
+
+/// The first part of a form: an upload's operations.
+fn first_part(form: &[u8]) -> &[u8] {
+    let content = find(form, b"\r\n\r\n").map_or(form, |head_end| &form[head_end + 4..]);
+    find(content, b"\r\n--").map_or(content, |end| &content[..end])
 }
 
 /// The name of the first field in the outermost selection; an alias counts as the name.

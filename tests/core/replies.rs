@@ -1,0 +1,111 @@
+//! Replies: handed on to the byte, and judged by their outside only.
+
+use graphql_session::testing::{Fault, Machine, mutation, query};
+
+use crate::fixture::served;
+
+const REFUSAL: &str = r#"{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}"#;
+
+#[tokio::test]
+async fn a_reply_is_handed_on_to_the_byte_whatever_it_is() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    for body in [
+        // Beyond what a double holds, and spellings that a parser would change.
+        r#"{"data":{"big":123456789012345678901234567890,"small":1e-400,"zero":-0,"one":1.0,"ten":1E1}}"#,
+        r#"{ "extensions" : {"cost":1}, "errors":[{"message":"no","path":["b",0]}],"data" : {"z":1,"a":2,"z":3} }"#,
+        r#"{"data":{"a":1},"data":{"b":2},"errors":null}"#,
+        "{\"data\":{\"text\":\"\\u00e9 é \\ud83d\\ude00 \\/ \\ud800\"}}\r\n\n ",
+        "\u{feff}{\"data\":{}}",
+        r#"{"data":{"cut":["#,
+        "[1,2,3]",
+        "null",
+        "<!doctype html><p>Welcome",
+        "",
+    ] {
+        machine.server.on_call(Fault::json(body));
+        let reply = session.execute(query("people")).await.expect("handed on");
+        assert_eq!(reply.body, body);
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.content_type.as_deref(), Some("application/json"));
+    }
+    assert_eq!(machine.server.counts().renewals, 0);
+}
+
+/// Where something ran, nothing is replayed, wherever in the reply that stands, and whatever stands beside it.
+#[tokio::test]
+async fn a_reply_with_a_data_object_is_handed_over_whatever_else_is_in_it() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let replies = [
+        (200, format!(r#"{{"data":{{}},"errors":[{REFUSAL}]}}"#)),
+        (400, format!(r#"{{"data":{{}},"errors":[{REFUSAL}]}}"#)),
+        (
+            200,
+            format!(r#"{{"errors":[{REFUSAL}],"data":{{"a":null}}}}"#),
+        ),
+        (
+            200,
+            format!(" {{\n\t\"data\" : \r\n{{\"a\":1}},\"errors\":[{REFUSAL}]}}"),
+        ),
+        (
+            200,
+            format!(r#"{{"data":{{"a":1}},"data":null,"errors":[{REFUSAL}]}}"#),
+        ),
+        (200, format!(r#"{{"data":{{"a":[1,"errors":[{REFUSAL}]}}"#)),
+    ];
+    for (status, body) in replies {
+        machine.server.on_call(Fault::Answer {
+            status,
+            headers: Vec::new(),
+            body: body.clone(),
+        });
+        let reply = session.execute(mutation("createPerson")).await;
+        assert_eq!(reply.expect("handed over").body, body, "{status}");
+    }
+    assert_eq!(machine.server.counts().renewals, 0);
+}
+
+#[tokio::test]
+async fn a_refusal_without_a_data_object_is_replayed_wherever_it_stands_in_the_reply() {
+    for body in [
+        format!(r#"{{"errors":[{REFUSAL}]}}"#),
+        format!(r#"{{"data":null,"errors":[{REFUSAL}]}}"#),
+        format!(r#"{{"data":null,"extensions":{{"data":{{"a":1}}}},"errors":[{REFUSAL}]}}"#),
+        format!(r#"{{"extensions":{{"data":{{}}}},"errors":[{REFUSAL}]}}"#),
+    ] {
+        let machine = Machine::start().await;
+        let session = served(&machine).await;
+        machine.server.on_call(Fault::json(body.clone()));
+        let reply = session.execute(query("people")).await.expect("replayed");
+        assert_ne!(reply.body, body);
+        assert_eq!(machine.server.counts().renewals, 1, "{body}");
+    }
+}
+
+/// A plain HTTP 401 is a refusal, unless it brings data: then something ran.
+#[tokio::test]
+async fn a_401_is_a_refusal_unless_it_brings_data() {
+    for (body, renewals) in [
+        ("", 1),
+        ("Unauthorized", 1),
+        ("{}", 1),
+        (r#"{"data":{"cut":["#, 1),
+        (r#"{"data":{"a":1}}"#, 0),
+    ] {
+        let machine = Machine::start().await;
+        let session = served(&machine).await;
+        machine.server.on_call(Fault::Answer {
+            status: 401,
+            headers: Vec::new(),
+            body: body.into(),
+        });
+        let reply = session.execute(query("people")).await.expect("a reply");
+        assert_eq!(
+            reply.status,
+            if renewals == 1 { 200 } else { 401 },
+            "{body}"
+        );
+        assert_eq!(machine.server.counts().renewals, renewals, "{body}");
+    }
+}
