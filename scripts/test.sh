@@ -58,7 +58,7 @@ stage_core-and-server() { cargo test --locked -p graphql-session -p demo-server;
 # the whole of GTK a second time.
 with_tauri=(-p tauri-plugin-graphql-session -p holdfast --features custom-protocol)
 stage_plugin() {
-    cargo test --locked "${with_tauri[@]}" --lib --test plugin
+    cargo test --locked "${with_tauri[@]}" --lib --test plugin --test upload_memory
     cargo test --locked "${with_tauri[@]}" --doc
 }
 

@@ -15,3 +15,5 @@ mod renewals;
 mod secrecy;
 #[path = "plugin/setup.rs"]
 mod setup;
+#[path = "plugin/uploads.rs"]
+mod uploads;

@@ -6,6 +6,7 @@ const COMMANDS: &[&str] = &[
     "check_server",
     "sign_in",
     "execute",
+    "upload",
     "cancel",
     "sign_out",
     "retry_now",

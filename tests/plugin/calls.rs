@@ -6,7 +6,9 @@ use std::time::Duration;
 use tauri::http::HeaderMap;
 use tauri::ipc::InvokeBody;
 
-use crate::desk::{Desk, new_id};
+use tauri_plugin_graphql_session::graphql_session::testing::Fault;
+
+use crate::desk::{Desk, new_id, scriptable_server, unframe};
 
 const CREATE: &str = r#"mutation Create { createCompany(data: { name: "Holdfast test" }) { id } }"#;
 const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
@@ -84,6 +86,35 @@ fn a_reply_comes_with_its_status_and_content_type_and_untouched() {
         "{content_type}"
     );
     assert!(reply.body["errors"].is_array());
+}
+
+#[test]
+fn a_replys_bytes_reach_the_page_whatever_they_are() {
+    let desk = Desk::open();
+    let server = scriptable_server();
+    let page = desk.window("main");
+    page.sign_in_at(&server);
+    for body in [
+        r#"{"data":{"big":123456789012345678901234567890,"z":1.0,"a":1E1,"z":-0},"extensions":{"b":1,"a":2}}"#,
+        r#"{ "errors":[{"message":"no"}], "data" : {"z":1} , "data":null}"#,
+        "{\"data\":{\"text\":\"\\u00e9 é \\ud800\"}}\r\n ",
+        r#"{"data":{"cut":["#,
+        "<p>not JSON",
+        "",
+    ] {
+        server.on_call(Fault::json(body));
+        let raw = page.invoke_bytes(
+            "execute",
+            &metadata(&new_id()),
+            br#"{"query":"{ a }"}"#.to_vec(),
+        );
+        let (head, bytes) = unframe(raw.expect("a reply"));
+        assert_eq!(String::from_utf8_lossy(&bytes), body);
+        assert_eq!(
+            head,
+            json!({ "status": 200, "contentType": "application/json" })
+        );
+    }
 }
 
 #[test]

@@ -21,7 +21,10 @@ use tauri::utils::acl::resolved::Resolved;
 use tauri::utils::platform::Target;
 use tauri::webview::InvokeRequest;
 use tauri::{App, Context, Listener, WebviewWindow, WebviewWindowBuilder};
-use tauri_plugin_graphql_session::graphql_session::{Config, MemoryVault, Session, Vault};
+use tauri_plugin_graphql_session::graphql_session::testing::{EMAIL, FaultServer, PASSWORD};
+use tauri_plugin_graphql_session::graphql_session::{
+    Config, MemoryVault, Session, SystemClock, Vault,
+};
 use tauri_plugin_graphql_session::{Builder, GraphqlSessionExt};
 
 /// How long anything may take before a test fails. Nothing waits this long when it works.
@@ -176,6 +179,12 @@ impl Page {
         self.invoke("status", json!({})).expect("a status")
     }
 
+    /// Signs in at a scriptable server.
+    pub(crate) fn sign_in_at(&self, server: &FaultServer) {
+        let person = json!({ "server": server.address(), "email": EMAIL, "password": PASSWORD });
+        self.invoke("sign_in", person).expect("signs in");
+    }
+
     pub(crate) fn sign_in(&self) -> Answer {
         self.invoke(
             "sign_in",
@@ -205,15 +214,22 @@ impl Page {
     /// Runs a GraphQL request with the metadata that is given.
     pub(crate) fn execute_as(&self, metadata: Value, query: &str) -> Result<Reply, Value> {
         let body = json!({ "query": query }).to_string().into_bytes();
+        self.invoke_bytes("execute", &metadata, body)
+            .map(Reply::read)
+    }
+
+    /// Runs a command that takes bytes, with this in its header.
+    pub(crate) fn invoke_bytes(
+        &self,
+        command: &str,
+        metadata: &Value,
+        bytes: Vec<u8>,
+    ) -> Result<InvokeResponseBody, Value> {
         let mut headers = HeaderMap::new();
         let metadata = metadata.to_string().parse().expect("a header's value");
         headers.insert("x-graphql-session", metadata);
-        self.invoke_raw(
-            "plugin:graphql-session|execute",
-            InvokeBody::Raw(body),
-            headers,
-        )
-        .map(Reply::read)
+        let command = format!("plugin:graphql-session|{command}");
+        self.invoke_raw(&command, InvokeBody::Raw(bytes), headers)
     }
 
     pub(crate) fn invoke_raw(
@@ -271,18 +287,30 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    fn read(raw: InvokeResponseBody) -> Self {
-        let InvokeResponseBody::Raw(bytes) = raw else {
-            panic!("replies travel as bytes");
-        };
-        let (length, rest) = bytes.split_at(4);
-        let length = u32::from_be_bytes(length.try_into().expect("four bytes"));
-        let (head, body) = rest.split_at(usize::try_from(length).expect("a short head"));
+    pub(crate) fn read(raw: InvokeResponseBody) -> Self {
+        let (head, body) = unframe(raw);
         Self {
-            head: serde_json::from_slice(head).expect("a head in JSON"),
-            body: serde_json::from_slice(body).expect("a body in JSON"),
+            head,
+            body: serde_json::from_slice(&body).expect("a body in JSON"),
         }
     }
+}
+
+/// The head of a framed reply, and the server's bytes.
+pub(crate) fn unframe(raw: InvokeResponseBody) -> (Value, Vec<u8>) {
+    let InvokeResponseBody::Raw(bytes) = raw else {
+        panic!("replies travel as bytes");
+    };
+    let (length, rest) = bytes.split_at(4);
+    let length = u32::from_be_bytes(length.try_into().expect("four bytes"));
+    let (head, body) = rest.split_at(usize::try_from(length).expect("a short head"));
+    let head = serde_json::from_slice(head).expect("a head in JSON");
+    (head, body.to_vec())
+}
+
+/// A server whose answers are scripted, in place of the demo server.
+pub(crate) fn scriptable_server() -> FaultServer {
+    wait(FaultServer::start(Arc::new(SystemClock::new())))
 }
 
 /// A request id that no other call of this test run has.

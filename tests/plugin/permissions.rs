@@ -8,11 +8,12 @@ use tauri::ipc::InvokeBody;
 
 use crate::desk::{Desk, Page};
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "status",
     "check_server",
     "sign_in",
     "execute",
+    "upload",
     "cancel",
     "sign_out",
     "retry_now",
@@ -42,7 +43,14 @@ fn allowed(permissions: &[&str]) -> Vec<&'static str> {
 fn the_default_set_has_neither_sign_in_nor_journal() {
     assert_eq!(
         allowed(&["graphql-session:default"]),
-        ["status", "execute", "cancel", "sign_out", "retry_now"]
+        [
+            "status",
+            "execute",
+            "upload",
+            "cancel",
+            "sign_out",
+            "retry_now"
+        ]
     );
 }
 

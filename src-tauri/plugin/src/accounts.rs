@@ -6,6 +6,7 @@ use graphql_session::{Code, Error, Session};
 use tauri::{Manager, Runtime};
 
 use crate::calls::Calls;
+use crate::uploads::Uploads;
 
 /// The Rust side's way to the sessions: for menus, trays, and functions that are no commands, such as signing in with
 /// tokens that were obtained elsewhere.
@@ -16,7 +17,7 @@ pub trait GraphqlSessionExt<R: Runtime> {
     /// The session of one account; `None` where there is no such account.
     fn graphql_session_of(&self, account: &str) -> Option<Session>;
 
-    /// Cancels a window's queries and forgets its finished calls; its mutations finish. The plugin does this itself for
+    /// Cancels a window's queries and forgets its finished calls and its unfinished uploads; its mutations finish. The plugin does this itself for
     /// every window that Tauri reports as destroyed; tests on the mock runtime, which reports none, call it.
     fn forget_window_calls(&self, label: &str);
 }
@@ -35,6 +36,9 @@ impl<R: Runtime, M: Manager<R>> GraphqlSessionExt<R> for M {
     fn forget_window_calls(&self, label: &str) {
         if let Some(calls) = self.try_state::<Calls>() {
             calls.forget_window(label);
+        }
+        if let Some(uploads) = self.try_state::<Uploads>() {
+            uploads.forget_window(label);
         }
     }
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use graphql_session::{Code, Config, Error, Session};
 use tauri::plugin::TauriPlugin;
+use tauri::webview::PageLoadEvent;
 use tauri::{AppHandle, Manager, RunEvent, Runtime, WindowEvent};
 
 use crate::accounts::{Accounts, GraphqlSessionExt};
 use crate::broadcast;
 use crate::calls::{CallLimits, Calls};
 use crate::commands;
+use crate::uploads::{UploadLimits, Uploads};
 
 /// The value of `plugins.graphql-session` in `tauri.conf.json`: an object as
 /// [`Config::from_json`] reads it, or nothing.
@@ -89,12 +91,21 @@ impl Builder {
                 commands::check_server,
                 commands::sign_in,
                 commands::execute,
+                commands::upload,
                 commands::cancel,
                 commands::sign_out,
                 commands::retry_now,
                 commands::journal,
             ])
             .setup(move |app, api| self.open(app, api.config()))
+            .on_page_load(|webview, load| {
+                // Calls go on over a reload, for their invokes are repeated; slices have nobody left who sends the next.
+                if load.event() == PageLoadEvent::Started
+                    && let Some(uploads) = webview.try_state::<Uploads>()
+                {
+                    uploads.forget_window(webview.window().label());
+                }
+            })
             .on_event(|app, event| match event {
                 RunEvent::WindowEvent {
                     label,
@@ -128,13 +139,19 @@ impl Builder {
         refuse_doubles(&self.configs)?;
         let clock = self.configs[0].clock.clone();
         let closing = self.configs.iter().map(|config| config.limits.quit).max();
+        let longest = self
+            .configs
+            .iter()
+            .map(|config| config.limits.request_bytes);
+        let uploads = UploadLimits::of_length(longest.max().unwrap_or_default());
         let sessions = wait_for(open_all(self.configs))?;
         let accounts = Accounts::new(sessions, self.by_window)?;
         for session in accounts.all() {
             broadcast::start(app, session);
         }
         app.manage(accounts);
-        app.manage(Calls::new(clock, CallLimits::default()));
+        app.manage(Calls::new(clock.clone(), CallLimits::default()));
+        app.manage(Uploads::new(clock, uploads));
         app.manage(ClosingLimit(closing.unwrap_or_default() + CLOSE_MARGIN));
         Ok(())
     }

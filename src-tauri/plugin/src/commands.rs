@@ -12,6 +12,7 @@ use crate::accounts::Accounts;
 use crate::calls::Calls;
 use crate::error::CommandError;
 use crate::framing;
+use crate::uploads::Uploads;
 
 /// `status`: where the session stands now.
 #[tauri::command]
@@ -53,37 +54,61 @@ pub(crate) async fn sign_in<R: Runtime>(
     Ok(session.sign_in(&server, person).await?)
 }
 
+/// `upload`: one slice of a body that is too long for one invoke. The `execute` that names its upload takes the whole.
+#[tauri::command]
+pub(crate) async fn upload<R: Runtime>(
+    window: Window<R>,
+    uploads: State<'_, Uploads>,
+    request: Request<'_>,
+) -> Result<(), CommandError> {
+    let (slice, bytes) = framing::read_slice(&request)?;
+    Ok(uploads.append(window.label(), &slice, &bytes)?)
+}
+
 /// `execute`: one GraphQL request. Once per request id, however often Tauri repeats the invoke.
 #[tauri::command]
 pub(crate) async fn execute<R: Runtime>(
     window: Window<R>,
     accounts: State<'_, Accounts>,
     calls: State<'_, Calls>,
+    uploads: State<'_, Uploads>,
     request: Request<'_>,
 ) -> Result<Response, CommandError> {
-    let (metadata, call) = framing::read_request(&request)?;
+    let (metadata, mut call) = framing::read_request(&request)?;
     let session = session(&window, &accounts, metadata.account.as_deref())?.clone();
     calls.received(window.label(), &metadata.received);
+    let handed_over = match &metadata.upload_id {
+        Some(id) => uploads
+            .whole(window.label(), id)
+            .map(|body| call.body = body),
+        None => Ok(()),
+    };
     let operation = call.operation();
+    let (uploads, label) = (uploads.inner().clone(), window.label().to_owned());
+    let run = async move {
+        handed_over?;
+        // Only when it runs: a repeated invoke finds no upload from now on, and joins this one by the request's id.
+        if let Some(id) = metadata.upload_id {
+            uploads.forget(&label, &id);
+        }
+        session.execute(call).await
+    };
     let reply = calls
-        .run(
-            window.label(),
-            &metadata.request_id,
-            operation,
-            async move { session.execute(call).await },
-        )
+        .run(window.label(), &metadata.request_id, operation, run)
         .await?;
     Ok(Response::new(framing::write_reply(&reply)?))
 }
 
-/// `cancel`: takes a call back. A renewal that it started or waits for goes on.
+/// `cancel`: takes a call back, and an upload with the same id. A renewal that it started or waits for goes on.
 #[tauri::command(rename_all = "camelCase")]
 pub(crate) async fn cancel<R: Runtime>(
     window: Window<R>,
     calls: State<'_, Calls>,
+    uploads: State<'_, Uploads>,
     request_id: String,
 ) -> Result<(), CommandError> {
     calls.cancel(window.label(), &request_id);
+    uploads.forget(window.label(), &request_id);
     Ok(())
 }
 

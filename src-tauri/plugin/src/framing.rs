@@ -1,22 +1,24 @@
-//! How an `execute` travels: the page's body as it is, everything else in one header; the server's reply as it is, with
-//! a small head in front.
+//! How an `execute` and the slices of an upload travel: the page's bytes as they are, everything else in one header; the
+//! server's reply as it is, with a small head in front.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use graphql_session::{Call, Code, Error, Reply};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tauri::http::HeaderMap;
 use tauri::ipc::{InvokeBody, Request};
 
-/// The header that carries [`Metadata`] as JSON in printable ASCII.
-pub(crate) const METADATA_HEADER: &str = "x-graphql-session";
+/// The header that carries [`Metadata`], or [`Slice`], as JSON in printable ASCII.
+const METADATA_HEADER: &str = "x-graphql-session";
 
-/// Longest request id, in bytes. Ours have 32; another page may use UUIDs.
-const REQUEST_ID_MAX: usize = 128;
+/// Longest id of a request or an upload, in bytes. Ours have 32; another page may use UUIDs.
+const ID_MAX: usize = 128;
 
-/// What comes beside the body.
+/// What comes beside the body of an `execute`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Metadata {
@@ -24,6 +26,8 @@ pub(crate) struct Metadata {
     pub(crate) request_id: String,
     pub(crate) endpoint: String,
     pub(crate) account: Option<String>,
+    /// The body came before, in slices under this id.
+    pub(crate) upload_id: Option<String>,
     deadline_ms: Option<u64>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -32,14 +36,40 @@ pub(crate) struct Metadata {
     pub(crate) received: Vec<String>,
 }
 
-/// Reads an `execute`.
+/// What comes beside the bytes of an `upload`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Slice {
+    /// Made in the page: the slices of one body, and the `execute` that takes it, have the same.
+    pub(crate) upload_id: String,
+    /// Where in the body it belongs, in bytes.
+    pub(crate) offset: usize,
+    /// Length of the whole body, in bytes.
+    pub(crate) total: usize,
+    /// SHA-256 of its bytes as they were in the page, in hexadecimal digits.
+    pub(crate) sha256: String,
+}
+
+/// Reads an `execute`. The body of an upload has to be put in by the caller.
 pub(crate) fn read_request(request: &Request<'_>) -> Result<(Metadata, Call), Error> {
-    let mut metadata = read_metadata(request.headers())?;
-    let mut call = Call::new(metadata.endpoint.clone(), read_body(request.body())?);
+    let mut metadata: Metadata = read_metadata(request.headers())?;
+    check_id(&metadata.request_id)?;
+    let body = read_body(request.body())?;
+    if metadata.upload_id.is_some() && !body.is_empty() {
+        return Err(invalid("The body of an upload comes before, in slices."));
+    }
+    let mut call = Call::new(metadata.endpoint.clone(), Bytes::from(body.into_owned()));
     call.deadline = metadata.deadline_ms.map(Duration::from_millis);
     // Which of them a page may set is for the session to say: it refuses those that identify the person or the host.
     call.headers = std::mem::take(&mut metadata.headers).into_iter().collect();
     Ok((metadata, call))
+}
+
+/// Reads an `upload`.
+pub(crate) fn read_slice<'a>(request: &'a Request<'_>) -> Result<(Slice, Cow<'a, [u8]>), Error> {
+    let slice: Slice = read_metadata(request.headers())?;
+    check_id(&slice.upload_id)?;
+    Ok((slice, read_body(request.body())?))
 }
 
 /// Four bytes of length (big-endian), a JSON head of that length, then the server's bytes.
@@ -65,37 +95,38 @@ struct Head<'a> {
     content_type: Option<&'a str>,
 }
 
-fn read_metadata(headers: &HeaderMap) -> Result<Metadata, Error> {
+fn read_metadata<T: DeserializeOwned>(headers: &HeaderMap) -> Result<T, Error> {
     let text = headers
         .get(METADATA_HEADER)
         .and_then(|value| value.to_str().ok())
         .ok_or_else(|| invalid(format!("The header `{METADATA_HEADER}` is missing.")))?;
     // The cause is left out: it would quote what the page sent.
-    let metadata: Metadata = serde_json::from_str(text)
-        .map_err(|_| invalid(format!("The header `{METADATA_HEADER}` cannot be read.")))?;
-    if metadata.request_id.is_empty() || metadata.request_id.len() > REQUEST_ID_MAX {
-        return Err(invalid(format!(
-            "The request id must have 1 to {REQUEST_ID_MAX} bytes."
-        )));
+    serde_json::from_str(text)
+        .map_err(|_| invalid(format!("The header `{METADATA_HEADER}` cannot be read.")))
+}
+
+fn check_id(id: &str) -> Result<(), Error> {
+    if id.is_empty() || id.len() > ID_MAX {
+        return Err(invalid(format!("An id must have 1 to {ID_MAX} bytes.")));
     }
-    Ok(metadata)
+    Ok(())
 }
 
 /// The body's bytes. An array of numbers is what Tauri makes of bytes when it falls back to its message channel.
-fn read_body(body: &InvokeBody) -> Result<Bytes, Error> {
+fn read_body(body: &InvokeBody) -> Result<Cow<'_, [u8]>, Error> {
     match body {
-        InvokeBody::Raw(bytes) => Ok(Bytes::copy_from_slice(bytes)),
+        InvokeBody::Raw(bytes) => Ok(Cow::Borrowed(bytes)),
         InvokeBody::Json(serde_json::Value::Array(numbers)) => numbers
             .iter()
             .map(|number| number.as_u64().and_then(|byte| u8::try_from(byte).ok()))
             .collect::<Option<Vec<u8>>>()
-            .map(Bytes::from)
+            .map(Cow::Owned)
             .ok_or_else(|| invalid("The body must be bytes.")),
         InvokeBody::Json(_) => Err(invalid("The body must be bytes.")),
     }
 }
 
-fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(Code::InvalidRequest, message)
 }
 

@@ -22,6 +22,7 @@
 //! |---|---|---|
 //! | `status` | default | the status, which is the truth; events are hints |
 //! | `execute` | default | one GraphQL request; the server's reply as raw bytes |
+//! | `upload` | default | one slice of a long body, for the `execute` that names it |
 //! | `cancel` | default | takes a call back |
 //! | `sign_out`, `retry_now` | default | the status afterwards |
 //! | `check_server`, `sign_in` | `sign-in` | the only ones that take an address |
@@ -45,6 +46,7 @@ mod calls;
 mod commands;
 mod error;
 mod framing;
+mod uploads;
 
 pub use accounts::GraphqlSessionExt;
 pub use builder::{Builder, Settings};

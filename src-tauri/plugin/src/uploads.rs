@@ -1,0 +1,265 @@
+//! Uploads on their way out of a page: bodies that are too long for one invoke, in slices that are checked one by one.
+//!
+//! WebKitGTK can cut the body of an invoke short without an error, and Tauri can send an invoke twice. So the place of a
+//! slice says how long it is, and its hash was taken in the page: one that does not fit is refused, and the page sends it
+//! again; one that comes again changes nothing. The slices are put together in one buffer of the right size, and
+//! `execute` runs its call with that buffer, so that a replay sends the whole again without another copy.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use graphql_session::{Clock, Code, Error};
+use sha2::{Digest, Sha256};
+
+use crate::framing::Slice;
+
+/// Length of every slice but the last, in bytes: 1 MiB. Tauri takes 10 ms for that much, so that an upload can be taken
+/// back soon, and no invoke needs much memory beside the body itself.
+pub(crate) const SLICE_BYTES: usize = 1 << 20;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UploadLimits {
+    /// Longest body, in bytes: what the sessions send at most (`limits.requestBytes`, 26 MiB by default).
+    pub(crate) body_bytes: usize,
+    /// Bodies of one window that no call has taken yet. 4: a page sends files one after another, or a few at once.
+    pub(crate) per_window: usize,
+    /// The same of all windows together. 8: 208 MiB with the default length.
+    pub(crate) in_all: usize,
+    /// How long a body waits for its call after its first slice. 10 min, as long as a call's id is remembered: slices
+    /// follow each other within milliseconds, and the rest is for machines that sleep in between.
+    pub(crate) remembered: Duration,
+}
+
+impl UploadLimits {
+    pub(crate) fn of_length(body_bytes: usize) -> Self {
+        Self {
+            body_bytes,
+            per_window: 4,
+            in_all: 8,
+            remembered: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+/// The bodies that are being put together. Cheap to clone; managed state of the plugin.
+#[derive(Clone)]
+pub(crate) struct Uploads(Arc<Shared>);
+
+impl Uploads {
+    pub(crate) fn new(clock: Arc<dyn Clock>, limits: UploadLimits) -> Self {
+        Self(Arc::new(Shared {
+            clock,
+            limits,
+            table: Mutex::default(),
+        }))
+    }
+
+    /// Takes the next slice of a body, or one that was taken before. The first one begins the body.
+    ///
+    /// # Errors
+    /// [`Code::UploadBroken`]: the page sends this slice again, or all of them. [`Code::TooLarge`],
+    /// [`Code::TooManyCalls`] and [`Code::InvalidRequest`] without a change.
+    pub(crate) fn append(&self, window: &str, slice: &Slice, bytes: &[u8]) -> Result<(), Error> {
+        if slice.total > self.0.limits.body_bytes {
+            return Err(too_large(self.0.limits.body_bytes));
+        }
+        if bytes.len() != length_of(slice)? {
+            return Err(broken(
+                "A slice of the upload did not arrive whole. Send it again.",
+            ));
+        }
+        if !slice.sha256.eq_ignore_ascii_case(&hash(bytes)) {
+            return Err(broken(
+                "A slice of the upload did not arrive as it was sent. Send it again.",
+            ));
+        }
+        let mut table = self.table();
+        let upload = match table.position(window, &slice.upload_id) {
+            Some(place) => &mut table.uploads[place],
+            None if slice.offset == 0 => self.begin(&mut table, window, slice)?,
+            None => return Err(missing()),
+        };
+        upload.take(slice, bytes)
+    }
+
+    /// The body, once all of it is there. It stays until [`forget`](Self::forget).
+    ///
+    /// # Errors
+    /// [`Code::UploadBroken`]: nothing of it may be sent.
+    pub(crate) fn whole(&self, window: &str, id: &str) -> Result<Bytes, Error> {
+        let table = self.table();
+        let place = table.position(window, id).ok_or_else(missing)?;
+        match &table.uploads[place].body {
+            Body::Whole(body) => Ok(body.clone()),
+            Body::Growing(_) => Err(broken(
+                "Not all of the upload has arrived, so that nothing was sent. Try again.",
+            )),
+        }
+    }
+
+    /// Its call has it, or was taken back.
+    pub(crate) fn forget(&self, window: &str, id: &str) {
+        let mut table = self.table();
+        if let Some(place) = table.position(window, id) {
+            table.uploads.swap_remove(place);
+        }
+    }
+
+    /// The window is gone, or shows another page: nobody will ask for its bodies.
+    pub(crate) fn forget_window(&self, window: &str) {
+        let mut table = self.table();
+        table.uploads.retain(|upload| &*upload.window != window);
+    }
+
+    fn begin<'a>(
+        &self,
+        table: &'a mut Table,
+        window: &str,
+        slice: &Slice,
+    ) -> Result<&'a mut Upload, Error> {
+        let of_window = table
+            .uploads
+            .iter()
+            .filter(|upload| &*upload.window == window);
+        if of_window.count() >= self.0.limits.per_window
+            || table.uploads.len() >= self.0.limits.in_all
+        {
+            return Err(Error::new(
+                Code::TooManyCalls,
+                "Too many uploads are under way. Wait until one has finished.",
+            ));
+        }
+        let number = table.next_number;
+        table.next_number += 1;
+        let uploads = self.clone();
+        tokio::spawn(async move {
+            uploads.0.clock.sleep(uploads.0.limits.remembered).await;
+            uploads
+                .table()
+                .uploads
+                .retain(|upload| upload.number != number);
+        });
+        table.uploads.push(Upload {
+            window: window.into(),
+            id: slice.upload_id.as_str().into(),
+            number,
+            total: slice.total,
+            body: Body::Growing(Vec::with_capacity(slice.total)),
+        });
+        table.uploads.last_mut().ok_or_else(missing)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Held for a copy of one slice at most and never across an await; nothing in it can panic half way.
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    limits: UploadLimits,
+    table: Mutex<Table>,
+}
+
+/// A handful of bodies: looking through all of them is quicker than a map.
+#[derive(Default)]
+struct Table {
+    uploads: Vec<Upload>,
+    next_number: u64,
+}
+
+impl Table {
+    fn position(&self, window: &str, id: &str) -> Option<usize> {
+        let is_meant = |upload: &Upload| &*upload.window == window && &*upload.id == id;
+        self.uploads.iter().position(is_meant)
+    }
+}
+
+struct Upload {
+    window: Box<str>,
+    id: Box<str>,
+    /// Tells it from a later one with the same id.
+    number: u64,
+    total: usize,
+    body: Body,
+}
+
+enum Body {
+    /// Room for all of it was made at the beginning.
+    Growing(Vec<u8>),
+    Whole(Bytes),
+}
+
+impl Upload {
+    fn take(&mut self, slice: &Slice, bytes: &[u8]) -> Result<(), Error> {
+        if slice.total != self.total {
+            return Err(invalid("Another upload has this id."));
+        }
+        let held: &[u8] = match &self.body {
+            Body::Growing(held) => held,
+            Body::Whole(held) => held,
+        };
+        if let Some(before) = held.get(slice.offset..slice.offset + bytes.len()) {
+            return if before == bytes {
+                Ok(())
+            } else {
+                Err(broken(
+                    "A slice of the upload came twice and differs. Start the upload anew.",
+                ))
+            };
+        }
+        match &mut self.body {
+            Body::Growing(held) if held.len() == slice.offset => {
+                held.extend_from_slice(bytes);
+                if held.len() == self.total {
+                    self.body = Body::Whole(Bytes::from(std::mem::take(held)));
+                }
+                Ok(())
+            }
+            _ => Err(broken(
+                "A slice of the upload came before its turn. Send those before it first.",
+            )),
+        }
+    }
+}
+
+/// What a slice's place says about its length: all but the last are equally long.
+fn length_of(slice: &Slice) -> Result<usize, Error> {
+    if slice.offset % SLICE_BYTES != 0 || slice.offset >= slice.total {
+        return Err(invalid(
+            "An upload comes in slices of 1 MiB, of which only the last one is shorter.",
+        ));
+    }
+    Ok(SLICE_BYTES.min(slice.total - slice.offset))
+}
+
+fn hash(bytes: &[u8]) -> String {
+    format!("{:x}", Bytes::copy_from_slice(&Sha256::digest(bytes)))
+}
+
+fn broken(message: &'static str) -> Error {
+    Error::new(Code::UploadBroken, message)
+}
+
+fn missing() -> Error {
+    broken("This upload has no beginning here, or was forgotten. Start it anew.")
+}
+
+fn invalid(message: &'static str) -> Error {
+    Error::new(Code::InvalidRequest, message)
+}
+
+fn too_large(limit: usize) -> Error {
+    Error::new(
+        Code::TooLarge,
+        format!(
+            "An upload has {} MiB at most. Choose smaller files.",
+            limit >> 20
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests;
