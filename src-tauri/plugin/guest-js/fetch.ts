@@ -1,7 +1,9 @@
+import { abortable, throwIfAborted } from "./aborting.js";
 import { call } from "./command.js";
 import { SessionError } from "./error.js";
 import { encodeMetadata, METADATA_HEADER, readReply } from "./framing.js";
 import type { RawReply } from "./framing.js";
+import { handOver, hex, SLICE_BYTES, takeBack } from "./upload.js";
 
 /** What {@link createSessionFetch} may be told. */
 export interface SessionFetchOptions {
@@ -31,7 +33,9 @@ const WITHOUT_BODY = new Set([101, 103, 204, 205, 304]);
  *
  * The page names an endpoint, never a host: `/graphql`, `graphql` and an address of the page's own origin all mean the
  * endpoint `graphql`; an address of another origin is refused. Every call carries an id, so that a mutation runs once
- * even if the page reloads while it is under way. A failed renewal, or a session that ended, rejects with a
+ * even if the page reloads while it is under way. Uploads work as with any other `fetch`, as a `FormData` in the GraphQL
+ * multipart request form, up to 25 MiB of files: a body of more than 1 MiB is handed over in slices that are checked, and
+ * is sent whole, once more after a renewal, or not at all. A failed renewal, or a session that ended, rejects with a
  * {@link SessionError}; GraphQL errors come back inside the reply, as with any other `fetch`.
  *
  * @param options - account, endpoint and deadline, where the defaults do not fit
@@ -58,8 +62,15 @@ export function createSessionFetch(options: SessionFetchOptions = {}): typeof fe
     throwIfAborted(signal);
 
     const requestId = newRequestId();
+    const comesInSlices = outgoing.body.byteLength > SLICE_BYTES;
+    if (comesInSlices) {
+      await handOver(outgoing.body, requestId, signal);
+      // The application has it all; the page need not keep it until the server has answered.
+      outgoing.body = new Uint8Array();
+    }
     const metadata = {
       requestId,
+      uploadId: comesInSlices ? requestId : undefined,
       received: received.splice(0, RECEIVED_PER_CALL),
       endpoint: outgoing.endpoint,
       account: options.account,
@@ -67,7 +78,11 @@ export function createSessionFetch(options: SessionFetchOptions = {}): typeof fe
       headers: outgoing.headers,
     };
     const answer = call<RawReply>("execute", outgoing.body, { headers: { [METADATA_HEADER]: encodeMetadata(metadata) } });
-    const { status, contentType, body } = readReply(await abortable(answer, signal, requestId));
+    const { status, contentType, body } = readReply(
+      await abortable(answer, signal, () => {
+        takeBack(requestId);
+      }),
+    );
     received.push(requestId);
     return new Response(WITHOUT_BODY.has(status) ? null : body, {
       status,
@@ -79,7 +94,7 @@ export function createSessionFetch(options: SessionFetchOptions = {}): typeof fe
 interface Outgoing {
   endpoint: string;
   headers: Record<string, string>;
-  body: Uint8Array;
+  body: Uint8Array<ArrayBuffer>;
 }
 
 async function readRequest(
@@ -161,31 +176,5 @@ function bodyOfQueryString(parameters: URLSearchParams): string {
 }
 
 function newRequestId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(REQUEST_ID_BYTES));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** Rejects at once when the signal aborts, and takes the call back: Tauri itself cannot abort an invoke. */
-function abortable<T>(answer: Promise<T>, signal: AbortSignal | null | undefined, requestId: string): Promise<T> {
-  if (!signal) return answer;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      // It may have finished in the meantime; either way nobody waits for it any more.
-      call("cancel", { requestId }).catch(() => undefined);
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- whatever the caller aborted with, as `fetch` does
-      reject(reasonOf(signal));
-    };
-    signal.addEventListener("abort", onAbort, { once: true });
-    void answer.then(resolve, reject).finally(() => {
-      signal.removeEventListener("abort", onAbort);
-    });
-  });
-}
-
-function throwIfAborted(signal: AbortSignal | null | undefined): void {
-  if (signal?.aborted) throw reasonOf(signal);
-}
-
-function reasonOf(signal: AbortSignal): unknown {
-  return signal.reason ?? new DOMException("The call was taken back.", "AbortError");
+  return hex(crypto.getRandomValues(new Uint8Array(REQUEST_ID_BYTES)));
 }

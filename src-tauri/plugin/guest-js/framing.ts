@@ -1,18 +1,32 @@
 import { SessionError } from "./error.js";
 
-/** The header of an `execute` that carries everything but the body. */
+/** The header of an `execute` or an `upload` that carries everything but the bytes. */
 export const METADATA_HEADER = "x-graphql-session";
 
 /** What an `execute` carries beside its body. */
 export interface Metadata {
   /** Made in the page, so that an invoke that Tauri repeats is known again. */
   requestId: string;
+  /** The body came before, in slices under this id. */
+  uploadId?: string | undefined;
   endpoint: string;
   account?: string | undefined;
   deadlineMs?: number | undefined;
   headers: Record<string, string>;
   /** Ids of earlier calls whose replies arrived. */
   received: string[];
+}
+
+/** What an `upload` carries beside the bytes of one slice. */
+export interface Slice {
+  /** The id of the call that will take the body. */
+  uploadId: string;
+  /** Where in the body the slice belongs, in bytes. */
+  offset: number;
+  /** Length of the whole body, in bytes. */
+  total: number;
+  /** The slice's hash as it is in the page, in hexadecimal digits. */
+  sha256: string;
 }
 
 /** The server's reply, untouched. */
@@ -34,7 +48,7 @@ const HEAD_LENGTH_BYTES = 4;
  * @param metadata - what to send
  * @returns the header's value
  */
-export function encodeMetadata(metadata: Metadata): string {
+export function encodeMetadata(metadata: Metadata | Slice): string {
   return JSON.stringify(metadata).replace(
     /[^\x20-\x7e]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -55,6 +55,7 @@ export type Code =
   | "already_ran"
   | "too_many_calls"
   | "too_large"
+  | "upload_broken"
   | "invalid_request"
   | "locked"
   | "wrong_password"

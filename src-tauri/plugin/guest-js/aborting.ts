@@ -1,0 +1,36 @@
+/**
+ * Rejects at once when the signal aborts, for Tauri itself cannot abort an invoke.
+ *
+ * @param answer - what is waited for
+ * @param signal - the caller's signal, if there is one
+ * @param onAbort - takes back what was asked, where that can be done at once
+ * @returns what `answer` comes to
+ * @throws the signal's reason
+ */
+export function abortable<T>(
+  answer: Promise<T>,
+  signal: AbortSignal | null | undefined,
+  onAbort?: () => void,
+): Promise<T> {
+  if (!signal) return answer;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      onAbort?.();
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- whatever the caller aborted with, as `fetch` does
+      reject(reasonOf(signal));
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    void answer.then(resolve, reject).finally(() => {
+      signal.removeEventListener("abort", abort);
+    });
+  });
+}
+
+/** Throws the signal's reason if it has aborted. */
+export function throwIfAborted(signal: AbortSignal | null | undefined): void {
+  if (signal?.aborted) throw reasonOf(signal);
+}
+
+function reasonOf(signal: AbortSignal): unknown {
+  return signal.reason ?? new DOMException("The call was taken back.", "AbortError");
+}
