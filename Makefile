@@ -21,8 +21,8 @@ random: ## 100,000 random steps through the whole core; RANDOM_SEED=7 for a run 
 fmt: ## format the Rust sources
 	cargo fmt --all
 
-bench: ## what a call through the session costs, 10,000 waiters on one renewal, and whether 30 renewals are felt
-	cargo bench --locked -p graphql-session --bench session --bench expiries
+bench: ## what a call through the session costs, 10,000 waiters on one renewal, judging a reply, and whether 30 renewals are felt
+	cargo bench --locked -p graphql-session --bench session --bench envelope --bench expiries
 
 fleet: ## a million clients and an outage, on virtual time; writes docs/fleet.md and its plots
 	cargo bench --locked -p graphql-session --bench fleet

@@ -9,7 +9,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
     type Spoil = fn(&mut Config);
-    let cases: [(&str, Spoil); 19] = [
+    let cases: [(&str, Spoil); 20] = [
         ("account", |config| config.account = String::new()),
         ("account", |config| config.account = "a/b".into()),
         ("account", |config| config.account = "..".into()),

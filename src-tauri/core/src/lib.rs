@@ -80,7 +80,9 @@
 //! Which calls are replayed: a query may be. A mutation may be when it was refused as a whole (no `data`, or `data:
 //! null`, or a plain HTTP 401). With partial data it is handed over as it is. After a lost reply a mutation never is,
 //! and a query once, only if no byte of a reply had arrived: most often the server had closed an idle connection. Such a
-//! query may still be refused and replayed. What cannot be told counts as a mutation ([`OperationKind`]).
+//! query may still be refused and replayed. What cannot be told counts as a mutation ([`OperationKind`]). An upload in the
+//! GraphQL multipart request form is a call like any other: what it does is read from its `operations`, and a replay sends
+//! all of it again, from the one buffer that the call came with.
 //!
 //! Request headers that a call may carry: `content-type`, `accept`, `accept-language`, `apollo-require-preflight`,
 //! and those that begin with `x-` (not `x-forwarded`), `graphql-` or `apollographql-`.
