@@ -9,7 +9,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
     type Spoil = fn(&mut Config);
-    let cases: [(&str, Spoil); 20] = [
+    let cases: [(&str, Spoil); 21] = [
         ("account", |config| config.account = String::new()),
         ("account", |config| config.account = "a/b".into()),
         ("account", |config| config.account = "..".into()),
@@ -52,6 +52,9 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
         }),
         ("limits.quitMs", |config| {
             config.limits.quit = Duration::ZERO
+        }),
+        ("limits.streamSilenceMs", |config| {
+            config.limits.stream_silence = Duration::ZERO
         }),
         ("limits.concurrentCalls", |config| {
             config.limits.concurrent_calls = 0
@@ -126,7 +129,7 @@ fn settings_in_json_arrive_in_the_configuration() {
         "limits": {
             "attemptMs": 1, "waitingMs": 2, "lockMs": 3, "vaultReadMs": 4, "vaultWriteMs": 5,
             "callMs": 6, "quitMs": 7, "concurrentCalls": 8, "requestBytes": 11,
-            "replyBytes": 9, "pauseMs": 10
+            "replyBytes": 9, "pauseMs": 10, "streamSilenceMs": 12
         }
     });
     let config = Config::from_json("testing", "unused", &settings).expect("right");
@@ -147,6 +150,7 @@ fn settings_in_json_arrive_in_the_configuration() {
             concurrent_calls: 8,
             request_bytes: 11,
             reply_bytes: 9,
+            stream_silence: Duration::from_millis(12),
         }
     );
 }

@@ -20,6 +20,7 @@ mod sharing;
 mod sign_in;
 mod sign_out;
 mod storage;
+mod subscriptions;
 mod time;
 mod uploads;
 mod verdicts;

@@ -117,6 +117,7 @@
 //! Every number is a named constant or a setting, with its unit, default and reason: [`Limits`] for deadlines and
 //! budgets, [`Protocol`] for what belongs to a kind of server, and the constants at the top of the modules.
 
+mod call;
 mod clock;
 mod config;
 mod credentials;
@@ -129,6 +130,7 @@ pub mod renewal;
 mod session;
 mod shared;
 mod status;
+mod subscription;
 mod transport;
 pub mod vault;
 pub mod verdict;
@@ -136,15 +138,17 @@ pub mod verdict;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use call::{Call, Reply};
 pub use clock::{BoxFuture, Clock, SystemClock};
 pub use config::{Config, DEFAULT_ACCOUNT, Limits};
 pub use credentials::{Id, Stamp};
 pub use error::{Code, Error};
 pub use operation::OperationKind;
 pub use protocol::{Person, Protocol, Tokens, Twenty};
-pub use session::{Call, Reply, ServerCheck, Session};
+pub use session::{ServerCheck, Session};
 pub use status::{
     Closed, Ending, EndingReason, LockedReason, NotSaved, Phase, Status, Storage, Unreachable,
 };
+pub use subscription::{StreamEvent, Subscription};
 pub use transport::{Answer, Origin, Trouble, Wire};
 pub use vault::{Keyring, MemoryVault, Vault, VaultError};

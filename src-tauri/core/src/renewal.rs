@@ -25,7 +25,7 @@ mod asked;
 mod event;
 pub(crate) mod flight;
 mod outcome;
-mod pace;
+pub(crate) mod pace;
 mod perform;
 mod progress;
 

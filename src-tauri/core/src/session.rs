@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use secrecy::ExposeSecret;
+use reqwest::header::CONTENT_TYPE;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::call::{Call, Reply, allowed_headers, authorized};
 use crate::clock::CLOCK_NOISE;
 use crate::config::Config;
 use crate::credentials::{Credentials, Id, Stamp};
@@ -22,29 +21,13 @@ use crate::renewal::flight::{Driver, Message};
 use crate::renewal::{Outcome, WaiterId, Why};
 use crate::shared::Shared;
 use crate::status::{Closed, Phase, Status, Storage};
+use crate::subscription::Subscription;
 use crate::transport::{Origin, Trouble, header_date, read_body};
 use crate::verdict::{self, CallVerdict};
 
 /// An access token this close to its end counts as expired, in ms: Twenty states an expiry up to 1 s later than the
 /// one it applies.
 const EXPIRY_MARGIN: i64 = 1_000;
-
-/// Request headers that a caller may set. Everything else stays out: above all `authorization`, `cookie` and `host`.
-const ALLOWED_HEADERS: [&str; 4] = [
-    "content-type",
-    "accept",
-    "accept-language",
-    "apollo-require-preflight",
-];
-
-/// Prefixes of further ones, for tracing and client names.
-const ALLOWED_PREFIXES: [&str; 3] = ["x-", "graphql-", "apollographql-"];
-
-/// Forwarding headers speak of addresses; a page has no say in those.
-const REFUSED_PREFIX: &str = "x-forwarded";
-
-/// The content type of an upload.
-const FORM: &str = "multipart/form-data";
 
 /// What a person has with one account at one server. Cheap to clone; all clones are the same session.
 #[derive(Clone)]
@@ -62,81 +45,6 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // An exchange under way is still finished and saved.
         let _ = self.inbox.send(Message::HandlesGone);
-    }
-}
-
-/// One GraphQL request, as the page made it.
-#[derive(Clone)]
-pub struct Call {
-    /// Name of one of the protocol's endpoints, such as `graphql`.
-    pub endpoint: String,
-    /// Request headers; see the allow-list in the manual. Authorization is the session's business.
-    pub headers: Vec<(String, String)>,
-    /// The request body: a JSON request, or an upload in the GraphQL multipart request form, whose content type has to
-    /// name its boundary. Kept until the call has settled, so that a replay sends all of it again; never copied. At most
-    /// [`Limits::request_bytes`](crate::Limits::request_bytes).
-    pub body: Bytes,
-    /// The call's own limit. Default and upper bound: [`Limits::call`](crate::Limits::call).
-    pub deadline: Option<Duration>,
-}
-
-impl Call {
-    /// A call with a JSON body and the default deadline.
-    pub fn new(endpoint: impl Into<String>, body: impl Into<Bytes>) -> Self {
-        Self {
-            endpoint: endpoint.into(),
-            headers: Vec::new(),
-            body: body.into(),
-            deadline: None,
-        }
-    }
-
-    /// What it does, by its parsed document: that of the body, or of the form's `operations` in an upload.
-    pub fn operation(&self) -> OperationKind {
-        match self.content_type() {
-            Some(form) if form.trim_start().starts_with(FORM) => {
-                OperationKind::of_form(form, &self.body)
-            }
-            _ => OperationKind::of(&self.body),
-        }
-    }
-
-    /// As it will be sent: of several headers of one name, the last.
-    fn content_type(&self) -> Option<&str> {
-        let last = self
-            .headers
-            .iter()
-            .rfind(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()));
-        last.map(|(_, value)| value.as_str())
-    }
-}
-
-impl fmt::Debug for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
-            .field("endpoint", &self.endpoint)
-            .field("bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A server's reply, untouched.
-#[derive(Clone)]
-pub struct Reply {
-    /// HTTP status.
-    pub status: u16,
-    /// Content type, as sent.
-    pub content_type: Option<String>,
-    /// The body, to the byte.
-    pub body: Bytes,
-}
-
-impl fmt::Debug for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply")
-            .field("status", &self.status)
-            .field("bytes", &self.body.len())
-            .finish_non_exhaustive()
     }
 }
 
@@ -264,6 +172,15 @@ impl Session {
         }
     }
 
+    /// Subscribes to events of the server. Nothing is sent before the first [`Subscription::next`].
+    ///
+    /// # Errors
+    /// [`Code::InvalidRequest`] for an unknown endpoint, a header that is not allowed, or an operation that is not a
+    /// subscription. Everything later comes as an event.
+    pub fn subscribe(&self, call: Call) -> Result<Subscription, Error> {
+        Subscription::new(self.clone(), call)
+    }
+
     /// Signs out: here at once, at the server as soon as it can be told.
     pub async fn sign_out(&self) -> Status {
         let (reply, done) = oneshot::channel();
@@ -304,12 +221,7 @@ impl Session {
         let shared = self.shared();
         let endpoint = self.endpoint(&call.endpoint)?;
         let headers = allowed_headers(&call.headers)?;
-        if call.body.len() > shared.config.limits.request_bytes {
-            return Err(Error::new(
-                Code::TooLarge,
-                "This is larger than the application may send at once. Send less at a time.",
-            ));
-        }
+        call.fits(shared.config.limits.request_bytes)?;
         let began_at = shared.server_clock.now();
         let mut sent_under: Option<Id> = None;
         let mut refused = false;
@@ -317,25 +229,15 @@ impl Session {
         let mut lost = false;
         loop {
             let place = self.inner.on_the_wire.acquire().await;
-            let held = shared
-                .current
-                .load_full()
-                .ok_or_else(|| self.no_session())?;
-            let session = held.stamp.session;
-            if sent_under.is_some_and(|sent| sent != session || self.has_ended(sent)) {
-                return Err(Error::signed_out());
-            }
-            let has_expired = held
-                .stamp
-                .has_expired(shared.server_clock.now() + EXPIRY_MARGIN);
-            if has_expired && !waited {
+            let held = self.held(sent_under)?;
+            if self.has_expired(&held) && !waited {
                 // Once: with a wrong clock they look expired for ever, and only the server knows.
                 waited = true;
                 drop(place);
                 self.wait_for_renewal(held.stamp, Why::Expired).await?;
                 continue;
             }
-            sent_under = Some(session);
+            sent_under = Some(held.stamp.session);
             let clients = shared.clients(&held.origin)?;
             may_have_run.store(true, Ordering::Relaxed);
             let sending = clients.call(
@@ -365,9 +267,7 @@ impl Session {
                     return Ok(reply);
                 }
                 CallVerdict::Fine => {
-                    if shared.wants_served.load(Ordering::Relaxed) {
-                        self.tell(Message::Served(held.stamp.credentials));
-                    }
+                    self.served(&held);
                     return Ok(reply);
                 }
             }
@@ -382,7 +282,24 @@ impl Session {
         }
     }
 
-    async fn receive(
+    /// The current credentials, for what was sent under this session before, if it was.
+    pub(crate) fn held(&self, sent_under: Option<Id>) -> Result<Arc<Credentials>, Error> {
+        let current = self.shared().current.load_full();
+        let held = current.ok_or_else(|| self.no_session())?;
+        if sent_under.is_some_and(|sent| sent != held.stamp.session || self.has_ended(sent)) {
+            return Err(Error::signed_out());
+        }
+        Ok(held)
+    }
+
+    /// Whether the access token is known to have expired.
+    pub(crate) fn has_expired(&self, held: &Credentials) -> bool {
+        let now = self.shared().server_clock.now();
+        held.stamp.has_expired(now + EXPIRY_MARGIN)
+    }
+
+    /// Reads a whole reply.
+    pub(crate) async fn receive(
         &self,
         response: reqwest::Response,
         call: &Call,
@@ -409,8 +326,15 @@ impl Session {
         }
     }
 
+    /// The server has accepted these credentials.
+    pub(crate) fn served(&self, held: &Credentials) {
+        if self.shared().wants_served.load(Ordering::Relaxed) {
+            self.tell(Message::Served(held.stamp.credentials));
+        }
+    }
+
     /// The call got no answer; people are told that the server is away.
-    fn no_answer(&self, trouble: Trouble, call: &Call, held: &Credentials) -> Error {
+    pub(crate) fn no_answer(&self, trouble: Trouble, call: &Call, held: &Credentials) -> Error {
         self.tell(Message::Lost(held.stamp.credentials));
         if trouble.not_sent() || call.operation() == OperationKind::Query {
             unreachable_server(held)
@@ -419,7 +343,8 @@ impl Session {
         }
     }
 
-    async fn wait_for_renewal(&self, seen: Stamp, why: Why) -> Result<(), Error> {
+    /// Joins the one renewal, unless these credentials have been renewed already.
+    pub(crate) async fn wait_for_renewal(&self, seen: Stamp, why: Why) -> Result<(), Error> {
         let (reply, outcome) = oneshot::channel();
         let place = WaitingRoom {
             waiter: self.shared().next_waiter(),
@@ -514,7 +439,7 @@ impl Session {
         Ok(clients.wire(shared.server_clock.clone(), shared.config.limits.attempt))
     }
 
-    fn endpoint(&self, name: &str) -> Result<Endpoint, Error> {
+    pub(crate) fn endpoint(&self, name: &str) -> Result<Endpoint, Error> {
         let endpoints = self.shared().config.protocol.endpoints();
         endpoints
             .iter()
@@ -530,7 +455,7 @@ impl Session {
 
     /// Refused with fresh credentials, it is the caller's error. Credentials from before the call say nothing: another
     /// process may have stored them long ago, and the next call renews them.
-    fn refused_again(&self, sent_with: &Stamp, began_at: i64) -> Error {
+    pub(crate) fn refused_again(&self, sent_with: &Stamp, began_at: i64) -> Error {
         let shared = self.shared();
         let is_fresh = sent_with.issued_at + CLOCK_NOISE >= began_at;
         let current = shared.current.load();
@@ -562,12 +487,12 @@ impl Session {
         self.shared().files.ending_of(session).is_some()
     }
 
-    fn tell(&self, message: Message) {
+    pub(crate) fn tell(&self, message: Message) {
         // The task ends only after the last handle; a failed send means that the runtime is shutting down.
         let _ = self.inner.inbox.send(message);
     }
 
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared {
         &self.inner.shared
     }
 }
@@ -590,45 +515,6 @@ impl Drop for WaitingRoom<'_> {
     fn drop(&mut self) {
         let _ = self.inbox.send(Message::WaiterLeft(self.waiter));
     }
-}
-
-fn allowed_headers(headers: &[(String, String)]) -> Result<HeaderMap, Error> {
-    let mut allowed = HeaderMap::new();
-    for (name, value) in headers {
-        let refused = || {
-            Error::new(
-                Code::InvalidRequest,
-                "A request header is not allowed here; the session sets Authorization itself.",
-            )
-        };
-        let name = name.to_ascii_lowercase();
-        let has = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        if !ALLOWED_HEADERS.contains(&&*name) && !has(&ALLOWED_PREFIXES) || has(&[REFUSED_PREFIX]) {
-            return Err(refused());
-        }
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
-        let value = HeaderValue::from_str(value).map_err(|_| refused())?;
-        allowed.insert(name, value);
-    }
-    allowed
-        .entry(CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static("application/json"));
-    Ok(allowed)
-}
-
-fn authorized(headers: &HeaderMap, held: &Credentials) -> Result<HeaderMap, Error> {
-    let mut headers = headers.clone();
-    let bearer = zeroize::Zeroizing::new(format!("Bearer {}", held.access.expose_secret()));
-    let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| {
-        Error::new(
-            Code::Internal,
-            "The access token is not one that HTTP can carry. Sign in again.",
-        )
-    })?;
-    // Keeps it out of Debug and of HTTP/2's header table.
-    bearer.set_sensitive(true);
-    headers.insert(AUTHORIZATION, bearer);
-    Ok(headers)
 }
 
 fn access_denied() -> Error {

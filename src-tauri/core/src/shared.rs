@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::clock::ServerClock;
 use crate::config::Config;
-use crate::credentials::{Credentials, Stamp};
+use crate::credentials::{Credentials, Id, Stamp};
 use crate::error::{Code, Error};
 use crate::journal::{Circumstances, Journal, Note};
 use crate::lock::{AccountFiles, FileStanding};
@@ -25,8 +25,11 @@ pub(crate) struct Shared {
     pub(crate) files: AccountFiles,
     pub(crate) journal: Journal,
     pub(crate) status: watch::Sender<Status>,
-    /// What calls use; read without waiting.
+    /// What calls use; read without waiting. Written by [`Shared::hold`] alone.
     pub(crate) current: ArcSwapOption<Credentials>,
+    /// The session that `current` belongs to. Streams end with theirs, and the status does not tell one session from
+    /// the next of the same person.
+    pub(crate) session: watch::Sender<Option<Id>>,
     /// Whether a served call is worth a message.
     pub(crate) wants_served: AtomicBool,
     /// Awake ms of the last call.
@@ -74,6 +77,7 @@ impl Shared {
             journal: Journal::default(),
             status: watch::Sender::new(status),
             current: ArcSwapOption::empty(),
+            session: watch::Sender::new(None),
             wants_served: AtomicBool::new(false),
             last_call: AtomicU64::new(0),
             next_waiter: AtomicU64::new(1),
@@ -89,6 +93,17 @@ impl Shared {
 
     pub(crate) fn next_waiter(&self) -> WaiterId {
         self.next_waiter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Replaces what calls use.
+    pub(crate) fn hold(&self, credentials: Option<Arc<Credentials>>) {
+        let session = credentials.as_ref().map(|held| held.stamp.session);
+        self.current.store(credentials);
+        self.session.send_if_modified(|known| {
+            let is_another = *known != session;
+            *known = session;
+            is_another
+        });
     }
 
     /// The HTTP clients for an origin; made once, and anew when the origin changes.

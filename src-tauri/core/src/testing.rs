@@ -30,10 +30,10 @@ mod server;
 mod vault;
 
 pub use clock::{Activity, ManualClock, UnderWay};
-pub use machine::{Machine, call, mutation, query, upload};
+pub use machine::{Machine, call, mutation, query, subscription, upload};
 pub use server::{
     AccessField, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, Counts, EMAIL, Entry,
-    Explanation, Fact, Fault, FaultServer, Gate, IssuedPair, Ledger, PASSWORD, Pair, PairNumber,
-    Rejection, Revocation, Seen, SessionNumber, Spent, Words,
+    Explanation, Fact, Fault, FaultServer, Feed, Gate, IssuedPair, Ledger, PASSWORD, Pair,
+    PairNumber, Rejection, Revocation, Seen, SessionNumber, Spent, Words,
 };
 pub use vault::{ScriptedVault, VaultCall};

@@ -309,14 +309,7 @@ impl Wire {
             () = &mut limit => return Err(Trouble::NoAnswer),
         };
         let status = response.status().as_u16();
-        let date = header_date(response.headers());
-        if let Some(date) = date {
-            self.clock.learn(date);
-        }
-        // Without a Date header (a proxy's own answer), the clock that the server has shown before.
-        let learned = || Timestamp::from_millisecond(self.clock.now());
-        let server_now = date.map_or_else(learned, Ok).unwrap_or(Timestamp::MAX);
-        let retry_after = retry_after(response.headers(), server_now);
+        let retry_after = retry_after(response.headers(), &self.clock);
         let body = tokio::select! {
             biased;
             body = read_body(response, EXCHANGE_BYTES) => body?,
@@ -368,9 +361,16 @@ pub(crate) fn header_date(headers: &HeaderMap) -> Option<Timestamp> {
     Timestamp::try_from(date).ok()
 }
 
-/// Retry-After in both its forms (RFC 9110, section 10.2.3): seconds, or a date by the server's clock. One that has
-/// passed, or that is neither, asks for nothing.
-fn retry_after(headers: &HeaderMap, server_now: Timestamp) -> Option<Duration> {
+/// Retry-After in both its forms (RFC 9110, section 10.2.3): seconds, or a date by the server's clock, of which the
+/// Date header beside it is taken note. One that has passed, or that is neither, asks for nothing.
+pub(crate) fn retry_after(headers: &HeaderMap, clock: &ServerClock) -> Option<Duration> {
+    let date = header_date(headers);
+    if let Some(date) = date {
+        clock.learn(date);
+    }
+    // Without a Date header (a proxy's own answer), the clock that the server has shown before.
+    let learned = || Timestamp::from_millisecond(clock.now());
+    let server_now = date.map_or_else(learned, Ok).unwrap_or(Timestamp::MAX);
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = if let Ok(seconds) = value.parse::<u64>() {
         Duration::from_secs(seconds)

@@ -142,9 +142,7 @@ pub(crate) fn judge_call(protocol: &dyn Protocol, status: u16, body: &[u8]) -> C
     let is_refused = match Envelope::read(body) {
         // Part of it ran: the caller's, whatever the protocol thinks of the errors beside it.
         Some(envelope) if envelope.data == Data::Present => false,
-        Some(envelope) if envelope.data == Data::Null || !envelope.errors.is_empty() => {
-            protocol.refuses(status, &envelope)
-        }
+        Some(envelope) if envelope.is_graphql() => protocol.refuses(status, &envelope),
         None if matches!(status, 502..=504) => return CallVerdict::Gateways,
         _ => status == 401,
     };
@@ -229,6 +227,11 @@ impl Envelope {
                 rest.trim_ascii_start().strip_prefix(token)
             })
             .is_some()
+    }
+
+    /// Whether this is a GraphQL reply at all, and not some other object.
+    pub(crate) fn is_graphql(&self) -> bool {
+        self.data != Data::Absent || !self.errors.is_empty()
     }
 
     /// The code of the first error.

@@ -22,6 +22,10 @@ const BACKOFF_FLOOR: u64 = 300;
 /// most of it, and get rarer as a restart gets less likely to be the reason.
 const AFTER_LOST_ANSWER: [u64; 7] = [0, 1_000, 3_000, 7_000, 15_000, 30_000, 50_000];
 
+/// A stream that stood this long, in ms, was a good one, and its loss is the first of a new series. Shorter ones are
+/// not: a server that accepts and drops would be asked without a pause otherwise.
+const STOOD: u64 = 60_000;
+
 /// Renewals that refused, never served credentials may start: a few at once, then one per refill.
 const REFUSAL_BUCKET: u8 = 3;
 
@@ -83,6 +87,23 @@ impl Backoff {
         let ceiling = longest.min(BACKOFF_BASE << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
         BACKOFF_FLOOR.max(draw(random, ceiling))
+    }
+}
+
+/// When a stream connects again whose connection was lost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reconnecting {
+    backoff: Backoff,
+}
+
+impl Reconnecting {
+    /// The pause before the next try, in ms, of at most `longest` but for what the server `asked` for. `stood`: how long
+    /// the connection had lasted.
+    pub(crate) fn pause(&mut self, stood: u64, random: u64, longest: u64, asked: u64) -> u64 {
+        if stood >= STOOD {
+            self.backoff = Backoff::default();
+        }
+        self.backoff.next(random, longest).max(asked)
     }
 }
 
@@ -198,6 +219,17 @@ mod tests {
         }
         assert_eq!(backoff.next(u64::MAX, longest), longest);
         assert_eq!(backoff.next(0, longest), BACKOFF_FLOOR);
+    }
+
+    #[test]
+    fn a_stream_that_stood_a_while_starts_the_backoff_anew_and_the_servers_pause_is_a_floor() {
+        let mut reconnecting = Reconnecting::default();
+        let mut pause = |stood, asked| reconnecting.pause(stood, u64::MAX, 30_000, asked);
+        assert_eq!(pause(0, 0), 1_000);
+        assert_eq!(pause(STOOD - 1, 0), 2_000);
+        assert_eq!(pause(0, 90_000), 90_000);
+        assert_eq!(pause(0, 5_000), 8_000);
+        assert_eq!(pause(STOOD, 0), 1_000);
     }
 
     #[test]

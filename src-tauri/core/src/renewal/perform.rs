@@ -73,10 +73,10 @@ impl Driver {
             Action::Use(id) => {
                 if let Some(credentials) = self.find(id) {
                     self.identity = Some((credentials.origin.clone(), credentials.person.clone()));
-                    self.shared.current.store(Some(credentials));
+                    self.shared.hold(Some(credentials));
                 }
             }
-            Action::Forget => self.shared.current.store(None),
+            Action::Forget => self.shared.hold(None),
             Action::Drop(id) => {
                 if let Some(credentials) = self.find(id) {
                     self.revoke(credentials);

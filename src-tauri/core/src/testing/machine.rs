@@ -10,8 +10,9 @@ use serde_json::json;
 use super::clock::ManualClock;
 use super::server::FaultServer;
 use super::vault::ScriptedVault;
+use crate::call::Call;
 use crate::config::{Config, DEFAULT_ACCOUNT};
-use crate::session::{Call, Session};
+use crate::session::Session;
 
 /// Longer vault limits than the defaults: the vault's thread runs in real time, and a busy test machine must not make
 /// it look slow. They still fit into one call.
@@ -111,7 +112,12 @@ pub fn mutation(field: &str) -> Call {
     call("graphql", "mutation", field)
 }
 
-/// A call of `kind` (`query` or `mutation`) for `field` on `endpoint`.
+/// A subscription to `field` on the endpoint `graphql`.
+pub fn subscription(field: &str) -> Call {
+    call("graphql", "subscription", field)
+}
+
+/// A call of `kind` (`query`, `mutation` or `subscription`) for `field` on `endpoint`.
 pub fn call(endpoint: &str, kind: &str, field: &str) -> Call {
     let body = json!({ "query": format!("{kind} {{ {field} {{ id }} }}") });
     Call::new(endpoint, Bytes::from(body.to_string()))

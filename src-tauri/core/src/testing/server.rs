@@ -21,6 +21,7 @@ mod http;
 mod ledger;
 mod question;
 mod serve;
+mod stream;
 mod twenty;
 
 pub use fault::{Fault, Gate};
@@ -28,6 +29,7 @@ pub use ledger::{
     AnswerFate, Attempt, AttemptOutcome, Entry, Explanation, Fact, Ledger, Pair, PairNumber,
     Rejection, Revocation, SessionNumber, Spent, Words,
 };
+pub use stream::Feed;
 pub use twenty::{AccessField, AuthenticationOn, IssuedPair};
 
 /// The person that every server knows.
@@ -64,6 +66,9 @@ struct Inside {
     renewals: Script,
     calls: Script,
     sign_ins: Script,
+    subscriptions: Script,
+    /// Every stream that was opened.
+    feeds: Vec<Feed>,
     seen: Vec<Seen>,
     keeps_requests: bool,
     renewals_now: u64,
@@ -122,6 +127,16 @@ pub struct Counts {
     pub calls_refused: u64,
     /// Calls that arrived, by `endpoint field`, such as `graphql people`.
     pub by_name: BTreeMap<String, u64>,
+    /// Subscriptions that arrived.
+    pub subscriptions: u64,
+    /// Subscriptions refused for their access token.
+    pub subscriptions_refused: u64,
+    /// Streams opened.
+    pub streams: u64,
+    /// Streams that are over: completed, cut, or closed by the client.
+    pub streams_over: u64,
+    /// Bytes of events that the connections of streams have taken.
+    pub streamed_bytes: u64,
     /// Mutations that ran, by field.
     pub effects: BTreeMap<String, u64>,
 }
@@ -172,6 +187,7 @@ enum Kind {
     Renewal,
     Call,
     SignIn,
+    Stream,
     Other,
 }
 
@@ -207,6 +223,8 @@ impl FaultServer {
                     renewals: Script::default(),
                     calls: Script::default(),
                     sign_ins: Script::default(),
+                    subscriptions: Script::default(),
+                    feeds: Vec::new(),
                     seen: Vec::new(),
                     keeps_requests: true,
                     renewals_now: 0,
@@ -338,12 +356,34 @@ impl FaultServer {
         self.inside().sign_ins.next.push_back(fault);
     }
 
+    /// The next subscription goes wrong like this; others follow the usual course: a stream that the test
+    /// [feeds](Self::feed).
+    pub fn on_subscription(&self, fault: Fault) {
+        self.inside().subscriptions.next.push_back(fault);
+    }
+
+    /// Every subscription goes wrong like this.
+    pub fn on_every_subscription(&self, fault: Fault) {
+        self.inside().subscriptions.always = Some(fault);
+    }
+
+    /// The stream that was opened as the one numbered `number`, counted from 0; waits for it.
+    ///
+    /// # Panics
+    /// When it is not opened within 20 s of real time.
+    pub async fn feed(&self, number: usize) -> Feed {
+        let is_there = |counts: &Counts| counts.streams > number as u64;
+        self.wait_for(is_there).await;
+        self.inside().feeds[number].clone()
+    }
+
     /// Forgets every scripted fault.
     pub fn behave(&self) {
         let mut inside = self.inside();
         inside.renewals = Script::default();
         inside.calls = Script::default();
         inside.sign_ins = Script::default();
+        inside.subscriptions = Script::default();
     }
 
     /// Answers calls whose first field is `field` with exactly this text.

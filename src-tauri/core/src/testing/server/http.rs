@@ -8,6 +8,8 @@ use tokio::net::TcpStream;
 /// What a plain server says to somebody who begins with a TLS handshake.
 const NOT_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
 
+const EVENT_STREAM: &str = "text/event-stream";
+
 /// Longest head that is read, in bytes: a client that sends more is broken.
 const HEAD_MAX: usize = 64 * 1024;
 
@@ -49,6 +51,20 @@ impl Outgoing {
         }
     }
 
+    /// The head of a stream of events.
+    pub(super) fn event_stream() -> Self {
+        Self {
+            status: 200,
+            headers: vec![("content-type".into(), EVENT_STREAM.into())],
+            body: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_event_stream(&self) -> bool {
+        let mut headers = self.headers.iter();
+        headers.any(|(name, value)| name == "content-type" && value == EVENT_STREAM)
+    }
+
     /// Status line and headers; the body's end is announced like this, whether or not it will follow.
     pub(super) fn head(&self, ends: BodyEnds, date: Option<&str>) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} Answer\r\n", self.status);
@@ -81,6 +97,11 @@ pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Largest chunk that is written, in bytes: small enough that an ordinary answer takes several.
 const CHUNK: usize = 64;
+
+/// All of `body` as one chunk.
+pub(super) fn one_chunk(body: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", body.len()).as_bytes(), body, b"\r\n"].concat()
+}
 
 /// `body` in chunks, without the last one.
 pub(super) fn chunks(body: &[u8]) -> Vec<u8> {

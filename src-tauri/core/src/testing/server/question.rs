@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::http::{Incoming, find};
+use crate::operation::OperationKind;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,10 +13,10 @@ pub(super) enum Asked {
     TokenPair,
     Renewal,
     SignOut,
-    /// Anything else: its first field, and whether it is a mutation.
+    /// Anything else: its first field, and what it does.
     Call {
         field: String,
-        is_mutation: bool,
+        kind: OperationKind,
     },
     /// Not GraphQL.
     Unknown,
@@ -28,6 +29,8 @@ pub(super) struct Question {
     pub(super) query: String,
     pub(super) variables: Value,
     pub(super) bearer: Option<String>,
+    /// Asks for a stream: it would read one.
+    pub(super) reads_streams: bool,
 }
 
 impl Question {
@@ -42,7 +45,9 @@ impl Question {
         };
         let (asked, query, variables) = Asked::read(&request.method, &request.path, body);
         let bearer = request.header("authorization");
+        let accept = request.header("accept").unwrap_or_default();
         Self {
+            reads_streams: accept.contains("text/event-stream"),
             asked,
             path: request.path.clone(),
             query,
@@ -76,6 +81,7 @@ impl Asked {
         if method != "POST" || !matches!(path, "/graphql" | "/metadata") {
             return unknown;
         }
+        let kind = OperationKind::of(body);
         let Ok(mut body) = serde_json::from_slice::<Value>(body) else {
             return unknown;
         };
@@ -90,10 +96,7 @@ impl Asked {
             "getAuthTokensFromLoginToken" => Self::TokenPair,
             "renewToken" => Self::Renewal,
             "signOut" => Self::SignOut,
-            _ => Self::Call {
-                is_mutation: query.trim_start().starts_with("mutation"),
-                field,
-            },
+            _ => Self::Call { field, kind },
         };
         (asked, query.to_owned(), variables)
     }

@@ -8,7 +8,8 @@ use super::http::{BodyEnds, Connection, Incoming, LAST_CHUNK, Outgoing, chunks};
 use super::ledger::{AnswerFate, Words};
 use super::question::{Asked, Question};
 use super::twenty::{self, Peculiarity, Taken};
-use super::{FaultServer, Kind, Seen};
+use super::{FaultServer, Kind, Seen, stream};
+use crate::operation::OperationKind;
 use crate::testing::clock::UnderWay;
 
 /// Accepts connections until it is aborted.
@@ -75,6 +76,10 @@ async fn answer(
 ) -> Option<Connection> {
     let question = Question::read(&request);
     let kind = match question.asked {
+        Asked::Call {
+            kind: OperationKind::Subscription,
+            ..
+        } if question.reads_streams => Kind::Stream,
         Asked::Renewal => Kind::Renewal,
         Asked::LoginToken | Asked::TokenPair => Kind::SignIn,
         Asked::Call { .. } => Kind::Call,
@@ -128,6 +133,7 @@ fn arrive(
             inside.calls.draw()
         }
         Kind::SignIn => inside.sign_ins.draw(),
+        Kind::Stream => inside.subscriptions.draw(),
         Kind::Other => None,
     };
     let at_once = inside.renewals_now;
@@ -144,6 +150,7 @@ fn arrive(
                 let name = format!("{} {field}", request.path.trim_start_matches('/'));
                 *counts.by_name.entry(name).or_default() += 1;
             }
+            Kind::Stream => counts.subscriptions += 1,
             Kind::SignIn | Kind::Other => {}
         }
     });
@@ -182,11 +189,12 @@ impl Asking<'_> {
             (Taken::Done(_), Kind::Renewal) => counts.exchanged += 1,
             (Taken::Refused(_), Kind::Renewal) => counts.renewals_refused += 1,
             (Taken::Refused(_), Kind::Call) => counts.calls_refused += 1,
+            (Taken::Refused(_), Kind::Stream) => counts.subscriptions_refused += 1,
             (Taken::Done(_), Kind::Call) => {
                 counts.served += 1;
                 if let Asked::Call {
                     field,
-                    is_mutation: true,
+                    kind: OperationKind::Mutation,
                 } = asked
                 {
                     *counts.effects.entry(field.clone()).or_default() += 1;
@@ -197,6 +205,7 @@ impl Asking<'_> {
             _ => {}
         });
         match taken {
+            Taken::Done(_) if self.kind == Kind::Stream => Outgoing::event_stream(),
             Taken::Done(body) | Taken::Refused(body) | Taken::NotDone(body) => Outgoing::json(body),
         }
     }
@@ -230,6 +239,9 @@ async fn respond(
         }
         Some(fault) => return respond_in_place(asking, fault, connection, under_way).await,
     };
+    if answer.is_event_stream() {
+        return stream::feed(server, &answer, connection, under_way).await;
+    }
     // Noted before it is written: whoever reads the answer may look at the ledger next.
     asking.answered(AnswerFate::Written);
     if send(server, &mut connection, &answer).await.is_none() {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::ledger::{AttemptOutcome, Fact, Ledger, PairNumber, Rejection, Revocation, Spent};
 use super::question::{Asked, Question};
+use crate::operation::OperationKind;
 
 /// Where the authentication operations are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -209,6 +210,7 @@ impl Records {
             query,
             variables,
             bearer,
+            ..
         } = question;
         if *asked == Asked::ClientConfig {
             return Taken::Done(client_config());
@@ -222,8 +224,8 @@ impl Records {
             },
         };
         match asked {
-            Asked::Call { field, is_mutation } => match caller {
-                Some(email) => Taken::Done(self.data(field, *is_mutation, &email)),
+            Asked::Call { field, kind } => match caller {
+                Some(email) => Taken::Done(self.data(field, *kind, &email)),
                 None => Taken::NotDone(error("INTERNAL_SERVER_ERROR", "", "Forbidden resource")),
             },
             Asked::LoginToken | Asked::TokenPair | Asked::Renewal | Asked::SignOut => {
@@ -401,7 +403,7 @@ impl Records {
         Taken::Done(json!({ "data": { "signOut": true } }).to_string())
     }
 
-    fn data(&self, field: &str, is_mutation: bool, email: &str) -> String {
+    fn data(&self, field: &str, kind: OperationKind, email: &str) -> String {
         if let Some(body) = self.scripted.get(field) {
             return body.clone();
         }
@@ -422,7 +424,7 @@ impl Records {
             "objects" => page(
                 json!({ "id": "30000000-0000-4000-8000-000000000001", "nameSingular": "person" }),
             ),
-            _ if is_mutation => person,
+            _ if kind == OperationKind::Mutation => person,
             _ => Value::Null,
         };
         json!({ "data": { field: value } }).to_string()

@@ -1,0 +1,599 @@
+//! Streams of events: connected with the current credentials, never cut by a renewal, connected again after a loss.
+
+use std::time::Duration;
+
+use graphql_session::testing::{Fault, Feed, Gate, Machine, call, mutation, query, subscription};
+use graphql_session::{
+    Clock, Code, DEFAULT_ACCOUNT, Error, Phase, Session, StreamEvent, Subscription,
+};
+
+use crate::fixture::{
+    MINUTE, SECOND, code, expired, finish, patient_machine, reach, serve, served, start,
+};
+
+const FIELD: &str = "onDbEvent";
+
+fn subscribe(session: &Session) -> Subscription {
+    let stream = session.subscribe(subscription(FIELD));
+    stream.expect("it can be subscribed to")
+}
+
+/// A stream that is open, with the server's end of it.
+async fn opened(machine: &Machine, session: &Session) -> (Subscription, Feed) {
+    let so_far = machine.server.counts().streams;
+    let mut stream = subscribe(session);
+    assert_eq!(heard(machine, &mut stream).await, StreamEvent::Open);
+    let number = usize::try_from(so_far).expect("few streams");
+    (stream, machine.server.feed(number).await)
+}
+
+/// The next event; virtual time passes as far as needed.
+async fn heard(machine: &Machine, stream: &mut Subscription) -> StreamEvent {
+    let heard = machine.clock.run_until(stream.next()).await;
+    heard.expect("it is not over")
+}
+
+/// How long the stream pauses before it connects again; anything but a loss is a failure.
+async fn lost(machine: &Machine, stream: &mut Subscription) -> Duration {
+    match heard(machine, stream).await {
+        StreamEvent::Lost { retry_after } => retry_after,
+        other => panic!("a loss was due, not {other:?}"),
+    }
+}
+
+async fn failed(machine: &Machine, stream: &mut Subscription) -> Error {
+    match heard(machine, stream).await {
+        StreamEvent::Failed(error) => error,
+        other => panic!("a failure was due, not {other:?}"),
+    }
+}
+
+fn next(payload: &str) -> StreamEvent {
+    StreamEvent::Next(payload.to_owned().into())
+}
+
+/// The Authorization of each subscription that the server got.
+fn authorizations(machine: &Machine) -> Vec<String> {
+    let asked = machine.server.seen_asking_for(FIELD);
+    let header =
+        |seen: &graphql_session::testing::Seen| seen.header("authorization").map(str::to_owned);
+    asked.iter().filter_map(header).collect()
+}
+
+/// Every draw is the largest: pauses are as long as they can be.
+fn draw_the_longest(machine: &Machine) {
+    machine.clock.script_random([u64::MAX; 10_000]);
+}
+
+// ── Credentials ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn a_stream_that_is_open_is_not_cut_by_a_renewal() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let (mut stream, feed) = opened(&machine, &session).await;
+    machine.server.expire_access_tokens();
+    serve(&session).await;
+    assert_eq!(machine.server.counts().renewals, 1);
+
+    feed.next("{\"data\":1}");
+
+    assert_eq!(heard(&machine, &mut stream).await, next("{\"data\":1}"));
+    let counts = machine.server.counts();
+    assert_eq!((counts.subscriptions, counts.streams_over), (1, 0));
+}
+
+#[tokio::test]
+async fn after_a_loss_a_stream_uses_the_newer_token_and_says_that_events_may_be_missing() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let (mut stream, feed) = opened(&machine, &session).await;
+    machine.server.expire_access_tokens();
+    machine.clock.pass(2 * SECOND).await;
+    serve(&session).await;
+
+    feed.cut();
+
+    lost(&machine, &mut stream).await;
+    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Reopened);
+    machine.server.feed(1).await.next("{\"data\":2}");
+    assert_eq!(heard(&machine, &mut stream).await, next("{\"data\":2}"));
+    let used = authorizations(&machine);
+    let calls = machine.server.seen_asking_for("currentUser");
+    let newest = calls.last().and_then(|seen| seen.header("authorization"));
+    assert_eq!(Some(used[1].as_str()), newest);
+    assert_ne!(used[0], used[1]);
+    let counts = machine.server.counts();
+    assert_eq!((counts.renewals, counts.subscriptions_refused), (1, 0));
+}
+
+#[tokio::test]
+async fn refusals_at_connect_join_the_one_renewal_of_refused_calls() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    let gate = Gate::new();
+    machine.server.on_renewal(Fault::hold(&gate));
+    let calls = start(&session, 10, &query("people"));
+    let streams: Vec<_> = (0..10)
+        .map(|_| {
+            let mut stream = subscribe(&session);
+            tokio::spawn(async move { (stream.next().await, stream) })
+        })
+        .collect();
+    let all_refused = |counts: &graphql_session::testing::Counts| {
+        counts.calls_refused == 10 && counts.subscriptions_refused == 10
+    };
+    machine.server.wait_for(all_refused).await;
+    gate.open();
+
+    for outcome in finish(calls).await {
+        assert_eq!(outcome.expect("replayed").status, 200);
+    }
+    for stream in streams {
+        let (event, _) = stream.await.expect("no panic");
+        assert_eq!(event, Some(StreamEvent::Open));
+    }
+    let counts = machine.server.counts();
+    assert_eq!((counts.renewals, counts.streams), (1, 10));
+}
+
+#[tokio::test]
+async fn a_plain_401_at_connect_is_a_refusal_too() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.server.on_subscription(Fault::status(401));
+
+    opened(&machine, &session).await;
+
+    let counts = machine.server.counts();
+    assert_eq!((counts.renewals, counts.subscriptions), (1, 2));
+}
+
+#[tokio::test]
+async fn a_token_that_is_known_to_have_expired_is_renewed_before_a_stream_connects() {
+    let machine = Machine::start().await;
+    machine.server.access_tokens_last(MINUTE);
+    let session = served(&machine).await;
+    machine.clock.advance(2 * MINUTE);
+
+    opened(&machine, &session).await;
+
+    let counts = machine.server.counts();
+    assert_eq!((counts.renewals, counts.subscriptions_refused), (1, 0));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_with_fresh_credentials_fails_and_signs_nobody_out() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine
+        .server
+        .on_every_subscription(Fault::access_refused());
+    let mut stream = subscribe(&session);
+
+    assert_eq!(
+        failed(&machine, &mut stream).await.code(),
+        Code::AccessDenied
+    );
+
+    let counts = machine.server.counts();
+    assert_eq!((counts.renewals, counts.subscriptions), (1, 2));
+    assert_eq!(session.status().phase, Phase::SignedIn);
+    assert_eq!(stream.next().await, None);
+}
+
+#[tokio::test]
+async fn a_stream_waits_out_an_outage_of_the_renewal() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    machine.server.on_every_renewal(Fault::status(503));
+    let mut stream = subscribe(&session);
+    lost(&machine, &mut stream).await;
+    machine.server.behave();
+
+    loop {
+        match heard(&machine, &mut stream).await {
+            StreamEvent::Lost { .. } => {}
+            event => break assert_eq!(event, StreamEvent::Open),
+        }
+    }
+}
+
+// ── Losses ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn silence_of_a_minute_is_a_loss_and_comments_are_no_silence() {
+    let machine = patient_machine().await;
+    let session = served(&machine).await;
+    let (mut stream, feed) = opened(&machine, &session).await;
+    let five_minutes = async {
+        tokio::select! {
+            event = stream.next() => panic!("comments were sent all the time: {event:?}"),
+            () = machine.clock.sleep(5 * MINUTE) => {}
+        }
+    };
+    machine.clock.run_until(five_minutes).await;
+
+    feed.fall_silent();
+    let since = machine.clock.awake();
+    lost(&machine, &mut stream).await;
+
+    let silence = machine.clock.awake() - since;
+    assert!(silence <= MINUTE && silence > 45 * SECOND, "{silence:?}");
+    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Reopened);
+    machine
+        .server
+        .wait_for(|counts| counts.streams_over == 1)
+        .await;
+}
+
+#[tokio::test]
+async fn a_body_that_ends_without_complete_is_a_loss_and_complete_is_the_end() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let (mut stream, feed) = opened(&machine, &session).await;
+    feed.next("{\"data\":1}");
+    feed.end();
+    assert_eq!(heard(&machine, &mut stream).await, next("{\"data\":1}"));
+    lost(&machine, &mut stream).await;
+    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Reopened);
+
+    let feed = machine.server.feed(1).await;
+    feed.next("{\"data\":2}");
+    feed.complete();
+
+    assert_eq!(heard(&machine, &mut stream).await, next("{\"data\":2}"));
+    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Complete);
+    assert_eq!(stream.next().await, None);
+}
+
+#[tokio::test]
+async fn pauses_between_reconnects_grow_to_their_limit_and_are_kept() {
+    let machine = patient_machine().await;
+    let session = served(&machine).await;
+    let (mut stream, feed) = opened(&machine, &session).await;
+    draw_the_longest(&machine);
+    machine.server.on_every_subscription(Fault::Close);
+    feed.cut();
+
+    let mut pauses = Vec::new();
+    let mut connected_at = Vec::new();
+    for _ in 0..7 {
+        pauses.push(lost(&machine, &mut stream).await);
+        connected_at.push(machine.clock.awake());
+    }
+
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs));
+    for (pause, times) in pauses.iter().zip(connected_at.windows(2)) {
+        assert_eq!(times[1] - times[0], *pause);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_stood_a_minute_is_connected_again_as_after_a_first_loss() {
+    let machine = patient_machine().await;
+    let session = served(&machine).await;
+    draw_the_longest(&machine);
+    machine.server.on_subscription(Fault::Close);
+    machine.server.on_subscription(Fault::Close);
+    let mut stream = subscribe(&session);
+    assert_eq!(lost(&machine, &mut stream).await, SECOND);
+    assert_eq!(lost(&machine, &mut stream).await, 2 * SECOND);
+    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Open);
+    machine.server.feed(0).await.cut();
+    assert_eq!(
+        lost(&machine, &mut stream).await,
+        4 * SECOND,
+        "it had not stood"
+    );
+    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Reopened);
+
+    machine.clock.pass(MINUTE).await;
+    machine.server.feed(1).await.cut();
+
+    assert_eq!(lost(&machine, &mut stream).await, SECOND);
+}
+
+#[tokio::test]
+async fn a_throttle_at_connect_is_waited_out_for_as_long_as_the_server_asks() {
+    for status in [429, 503] {
+        let machine = Machine::start().await;
+        let session = served(&machine).await;
+        machine
+            .server
+            .on_subscription(Fault::retry_after(status, "90"));
+        let mut stream = subscribe(&session);
+        let since = machine.clock.awake();
+
+        assert_eq!(lost(&machine, &mut stream).await, 90 * SECOND);
+        assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Open);
+
+        assert!(machine.clock.awake() - since >= 90 * SECOND);
+    }
+}
+
+#[tokio::test]
+async fn what_something_in_the_way_says_at_connect_is_a_loss_and_no_answer() {
+    for fault in [
+        Fault::html(200),
+        Fault::status(502),
+        Fault::redirect("http://portal.example"),
+        Fault::json("{\"message\":\"no healthy upstream\"}"),
+        Fault::empty(),
+        Fault::Reset,
+        Fault::Stall,
+    ] {
+        let machine = Machine::start().await;
+        let session = served(&machine).await;
+        machine.server.on_subscription(fault);
+        let mut stream = subscribe(&session);
+
+        lost(&machine, &mut stream).await;
+
+        assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Open);
+        assert_eq!(machine.server.counts().renewals, 0);
+    }
+}
+
+// ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn a_sign_out_closes_every_stream_whether_it_is_open_pauses_or_connects() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let (mut open, _feed) = opened(&machine, &session).await;
+    machine.server.on_subscription(Fault::Close);
+    let mut pausing = subscribe(&session);
+    lost(&machine, &mut pausing).await;
+    machine.server.on_subscription(Fault::Stall);
+    let mut connecting = subscribe(&session);
+    let ends = tokio::spawn(async move {
+        let ends = tokio::join!(open.next(), pausing.next(), connecting.next());
+        (ends, open)
+    });
+    machine
+        .server
+        .wait_for(|counts| counts.subscriptions == 3)
+        .await;
+    let since = machine.clock.awake();
+
+    session.sign_out().await;
+
+    let ((first, second, third), open) = ends.await.expect("no panic");
+    for event in [first, second, third] {
+        assert_eq!(event, Some(StreamEvent::Failed(signed_out())));
+    }
+    machine
+        .server
+        .wait_for(|counts| counts.streams_over == 1)
+        .await;
+    assert_eq!(machine.clock.awake(), since, "at once");
+    drop(open);
+}
+
+#[tokio::test]
+async fn an_ending_closes_a_stream() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let (mut stream, _feed) = opened(&machine, &session).await;
+    machine.server.revoke_sessions();
+    machine.server.expire_access_tokens();
+    assert_eq!(
+        code(session.execute(query("people")).await),
+        Code::SignedOut
+    );
+
+    assert_eq!(failed(&machine, &mut stream).await, signed_out());
+
+    machine
+        .server
+        .wait_for(|counts| counts.streams_over == 1)
+        .await;
+    let mut late = subscribe(&session);
+    assert_eq!(failed(&machine, &mut late).await, signed_out());
+    assert_eq!(machine.server.counts().subscriptions, 1);
+}
+
+#[tokio::test]
+async fn a_new_sign_in_of_the_same_person_closes_the_streams_of_the_session_before() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let (mut stream, _feed) = opened(&machine, &session).await;
+
+    machine.sign_in(&session).await;
+
+    assert_eq!(session.status().phase, Phase::SignedIn);
+    assert_eq!(failed(&machine, &mut stream).await, signed_out());
+    opened(&machine, &session).await;
+}
+
+#[tokio::test]
+async fn a_sign_out_in_another_process_closes_a_stream() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let (mut stream, _feed) = opened(&machine, &session).await;
+    let other = machine.session(DEFAULT_ACCOUNT).await;
+    reach(&machine, &other, Phase::SignedIn).await;
+
+    other.sign_out().await;
+
+    assert_eq!(failed(&machine, &mut stream).await, signed_out());
+}
+
+#[tokio::test]
+async fn a_dropped_stream_closes_its_connection() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let (stream, _feed) = opened(&machine, &session).await;
+
+    drop(stream);
+
+    machine
+        .server
+        .wait_for(|counts| counts.streams_over == 1)
+        .await;
+}
+
+// ── What is said ────────────────────────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn a_graphql_error_instead_of_a_stream_is_handed_on_and_is_the_end() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let error = "{\"errors\":[{\"message\":\"Cannot query field \\\"nope\\\"\"}]}";
+    for status in [200, 400, 500] {
+        machine.server.on_subscription(Fault::Answer {
+            status,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: error.into(),
+        });
+        let mut stream = subscribe(&session);
+
+        assert_eq!(heard(&machine, &mut stream).await, next(error));
+        assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Complete);
+        assert_eq!(stream.next().await, None);
+    }
+    assert_eq!(machine.server.counts().renewals, 0);
+}
+
+#[tokio::test]
+async fn payloads_are_untouched_however_the_bytes_come() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let (mut stream, feed) = opened(&machine, &session).await;
+    let payload = "{ \"z\":12345678901234567890123, \"a\":1.50,\"é\":\"\\u00e9 – \\/\"}";
+    for byte in format!(":\r\n\r\nid: 7\r\nevent: next\r\ndata: {payload}\r\n\r\n").bytes() {
+        feed.bytes([byte]);
+    }
+    feed.bytes("event: ping\ndata: {}\n\ndata: nameless\n\nevent: next\n\n");
+    feed.bytes("event: next\ndata: {\ndata: }\n\n");
+
+    assert_eq!(heard(&machine, &mut stream).await, next(payload));
+    assert_eq!(heard(&machine, &mut stream).await, next("{\n}"));
+}
+
+#[tokio::test]
+async fn an_event_without_an_end_is_refused_while_it_is_read() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let (mut stream, feed) = opened(&machine, &session).await;
+    feed.bytes("event: next\ndata: ");
+    for _ in 0..5 {
+        feed.bytes(vec![b'x'; 1 << 20]);
+    }
+
+    assert_eq!(failed(&machine, &mut stream).await.code(), Code::TooLarge);
+    assert_eq!(stream.next().await, None);
+    machine
+        .server
+        .wait_for(|counts| counts.streams_over == 1)
+        .await;
+}
+
+#[tokio::test]
+async fn the_reply_limit_holds_for_events_and_for_answers_without_a_stream() {
+    let machine = Machine::start().await;
+    let mut config = machine.config(DEFAULT_ACCOUNT);
+    config.limits.reply_bytes = 1_000;
+    let session = Session::open(config).await.expect("the session opens");
+    machine.sign_in(&session).await;
+    let (mut stream, feed) = opened(&machine, &session).await;
+
+    // Together they are longer: it is each event that counts.
+    for _ in 0..3 {
+        let payload = format!("\"{}\"", "x".repeat(900));
+        feed.next(&payload);
+        assert_eq!(heard(&machine, &mut stream).await, next(&payload));
+    }
+    feed.next(&format!("\"{}\"", "x".repeat(1_000)));
+
+    assert_eq!(failed(&machine, &mut stream).await.code(), Code::TooLarge);
+}
+
+#[tokio::test]
+async fn a_slow_reader_holds_the_server_back() {
+    /// Far more than sockets and HTTP keep for somebody who does not read: some 10 MiB on Linux.
+    const EVENTS: usize = 64;
+    let machine = patient_machine().await;
+    let session = served(&machine).await;
+    let (mut stream, feed) = opened(&machine, &session).await;
+    let payload = format!("\"{}\"", "x".repeat(1 << 20));
+    for _ in 0..EVENTS {
+        feed.next(&payload);
+    }
+    assert_eq!(heard(&machine, &mut stream).await, next(&payload));
+
+    machine.clock.quiet().await;
+
+    let written = machine.server.counts().streamed_bytes >> 20;
+    assert!(written < 32, "{written} MiB were taken from the server");
+    for _ in 1..EVENTS {
+        assert_eq!(heard(&machine, &mut stream).await, next(&payload));
+    }
+}
+
+#[tokio::test]
+async fn streams_take_no_place_from_calls() {
+    let machine = Machine::start().await;
+    let mut config = machine.config(DEFAULT_ACCOUNT);
+    config.limits.concurrent_calls = 1;
+    let session = Session::open(config).await.expect("the session opens");
+    machine.sign_in(&session).await;
+
+    let _streams = [
+        opened(&machine, &session).await,
+        opened(&machine, &session).await,
+    ];
+
+    serve(&session).await;
+}
+
+#[tokio::test]
+async fn what_is_no_subscription_or_goes_elsewhere_is_refused_before_anything_is_sent() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let before = machine.server.counts();
+    let mut with_token = subscription(FIELD);
+    with_token.headers = vec![("Authorization".into(), "Bearer mine".into())];
+    for call in [
+        query(FIELD),
+        mutation(FIELD),
+        call("https://evil.example/graphql", "subscription", FIELD),
+        call("rest", "subscription", FIELD),
+        with_token,
+    ] {
+        assert_eq!(code(session.subscribe(call)), Code::InvalidRequest);
+    }
+    machine.clock.quiet().await;
+    assert_eq!(machine.server.counts(), before);
+}
+
+#[tokio::test]
+async fn neither_a_stream_nor_its_events_show_a_token_or_a_payload() {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    let (mut stream, feed) = opened(&machine, &session).await;
+    let mut shown = format!("{stream:?}");
+    feed.next("{\"data\":\"private\"}");
+    feed.cut();
+    for _ in 0..3 {
+        let event = heard(&machine, &mut stream).await;
+        shown.push_str(&format!("{event:?} {stream:?}"));
+    }
+    machine
+        .server
+        .on_every_subscription(Fault::access_refused());
+    let mut denied = subscribe(&session);
+    let error = failed(&machine, &mut denied).await;
+    shown.push_str(&format!("{error:?} {error} {denied:?}"));
+
+    assert!(shown.contains("Next(18 bytes)"), "{shown}");
+    for secret in machine.server.secrets() {
+        assert!(!shown.contains(&secret));
+    }
+    assert!(!shown.contains("private"));
+}
+
+fn signed_out() -> Error {
+    Error::new(Code::SignedOut, "You are signed out. Sign in to go on.")
+}
