@@ -15,5 +15,7 @@ mod renewals;
 mod secrecy;
 #[path = "plugin/setup.rs"]
 mod setup;
+#[path = "plugin/subscriptions.rs"]
+mod subscriptions;
 #[path = "plugin/uploads.rs"]
 mod uploads;

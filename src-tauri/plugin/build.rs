@@ -7,6 +7,8 @@ const COMMANDS: &[&str] = &[
     "sign_in",
     "execute",
     "upload",
+    "subscribe",
+    "received_events",
     "cancel",
     "sign_out",
     "retry_now",

@@ -44,8 +44,12 @@ pub(crate) struct Desk {
     pub(crate) vault: Arc<MemoryVault>,
     server: Option<DemoServer>,
     origin: String,
+    messages: Arc<(Mutex<Messages>, Condvar)>,
     _folder: tempfile::TempDir,
 }
+
+/// What was sent through each channel, in order, by the channel's number.
+type Messages = BTreeMap<u32, Vec<Value>>;
 
 impl Desk {
     pub(crate) fn open() -> Self {
@@ -69,7 +73,19 @@ impl Desk {
             config
         };
         let plugin = further(Builder::new().session(configure("default")), &configure);
+        let messages = Arc::new((Mutex::new(Messages::new()), Condvar::new()));
+        let told = messages.clone();
         let app = mock_builder()
+            .channel_interceptor(move |_, channel, _, message| {
+                let message = match message {
+                    InvokeResponseBody::Json(text) => serde_json::from_str(text).expect("JSON"),
+                    InvokeResponseBody::Raw(_) => panic!("messages travel as JSON"),
+                };
+                let mut told_so_far = told.0.lock().expect("no panic");
+                told_so_far.entry(channel.0).or_default().push(message);
+                told.1.notify_all();
+                true
+            })
             .plugin(plugin.build())
             .build(context(permissions))
             .expect("the application starts");
@@ -80,6 +96,7 @@ impl Desk {
             vault,
             origin: server.origin(),
             server: Some(server),
+            messages,
             _folder: folder,
         }
     }
@@ -121,6 +138,24 @@ impl Desk {
         let label = page.window.label().to_owned();
         page.window.destroy().expect("the window closes");
         self.app.handle().forget_window_calls(&label);
+    }
+
+    /// The window loads a page. The mock runtime loads none, so the plugin is told here.
+    pub(crate) fn load_page(&self, page: &Page) {
+        self.app.handle().forget_page(page.window.label());
+    }
+
+    /// The first `count` messages of a channel; waits for them.
+    pub(crate) fn messages(&self, channel: u32, count: usize) -> Vec<Value> {
+        let messages = self.messages.0.lock().expect("no panic");
+        let so_far = |messages: &Messages| messages.get(&channel).map_or(0, Vec::len);
+        let (messages, limit) = self
+            .messages
+            .1
+            .wait_timeout_while(messages, PATIENCE, |messages| so_far(messages) < count)
+            .expect("no panic");
+        assert!(!limit.timed_out(), "only {} messages", so_far(&messages));
+        messages.get(&channel).cloned().unwrap_or_default()
     }
 
     pub(crate) fn expire_access_tokens(&self) {

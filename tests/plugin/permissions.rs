@@ -8,12 +8,14 @@ use tauri::ipc::InvokeBody;
 
 use crate::desk::{Desk, Page};
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 11] = [
     "status",
     "check_server",
     "sign_in",
     "execute",
     "upload",
+    "subscribe",
+    "received_events",
     "cancel",
     "sign_out",
     "retry_now",
@@ -47,6 +49,8 @@ fn the_default_set_has_neither_sign_in_nor_journal() {
             "status",
             "execute",
             "upload",
+            "subscribe",
+            "received_events",
             "cancel",
             "sign_out",
             "retry_now"

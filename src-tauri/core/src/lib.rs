@@ -87,6 +87,15 @@
 //! Request headers that a call may carry: `content-type`, `accept`, `accept-language`, `apollo-require-preflight`,
 //! and those that begin with `x-` (not `x-forwarded`), `graphql-` or `apollographql-`.
 //!
+//! # Streams
+//!
+//! [`Session::subscribe`] runs a subscription over graphql-sse, each on a connection of its own, and reads from it only
+//! when it is asked for the next [`StreamEvent`]. It connects as a call is sent: with the current credentials, and
+//! through the one renewal where they have expired or are refused. A stream that is open is never touched by a renewal.
+//! A connection that breaks, ends without a word, or is silent for [`Limits::stream_silence`] is made again after a pause
+//! with full jitter; then `Reopened` says that events may be missing, which no server repeats. The session's end is the
+//! stream's, at once. A stream is not a call: no deadline, no replay, no place among those on the wire.
+//!
 //! # What is proven, and how
 //!
 //! `tests/core/search` runs [`renewal::step`] itself, not a description of it, under a model checker: two processes,

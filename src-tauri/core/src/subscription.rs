@@ -137,22 +137,32 @@ impl Subscription {
         if matches!(self.link, Link::Over) {
             return None;
         }
-        let session = self.request.session.clone();
-        let bound = self.request.bound;
-        let mut sessions = session.shared().session.subscribe();
+        let ended = self.ended();
         let event = tokio::select! {
             biased;
-            // Not the status: it may look the same when somebody has signed in anew meanwhile.
-            Ok(_) = sessions.wait_for(|now| *now != bound || now.is_none()) => {
-                let gone = session.held(bound).err();
-                StreamEvent::Failed(gone.unwrap_or_else(Error::signed_out))
-            }
+            error = ended => StreamEvent::Failed(error),
             event = self.advance() => event,
         };
         if event.is_last() {
             self.link = Link::Over;
         }
         Some(event)
+    }
+
+    /// Returns once the session that it belongs to is over, with the error that the next event will hold: for readers
+    /// that do not ask for events for a while.
+    pub fn ended(&self) -> impl Future<Output = Error> + Send + 'static {
+        let session = self.request.session.clone();
+        let bound = self.request.bound;
+        async move {
+            // Not the status: it may look the same when somebody has signed in anew meanwhile.
+            let mut sessions = session.shared().session.subscribe();
+            let is_over = |now: &Option<Id>| *now != bound || now.is_none();
+            // The sender lives as long as the session that is held here.
+            let _ = sessions.wait_for(is_over).await;
+            let gone = session.held(bound).err();
+            gone.unwrap_or_else(Error::signed_out)
+        }
     }
 
     async fn advance(&mut self) -> StreamEvent {

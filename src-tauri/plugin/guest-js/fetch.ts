@@ -3,7 +3,8 @@ import { call } from "./command.js";
 import { SessionError } from "./error.js";
 import { encodeMetadata, METADATA_HEADER, readReply } from "./framing.js";
 import type { RawReply } from "./framing.js";
-import { handOver, hex, SLICE_BYTES, takeBack } from "./upload.js";
+import { newId } from "./id.js";
+import { handOver, SLICE_BYTES, takeBack } from "./upload.js";
 
 /** What {@link createSessionFetch} may be told. */
 export interface SessionFetchOptions {
@@ -20,9 +21,6 @@ const RECEIVED_PER_CALL = 64;
 
 /** Calls whose replies arrived; the next call says so, and the application stops keeping them for a repetition. */
 const received: string[] = [];
-
-/** Bytes of randomness in a request id: it must not come twice in ten minutes of one window's calls. */
-const REQUEST_ID_BYTES = 16;
 
 /** Statuses for which `Response` takes no body. */
 const WITHOUT_BODY = new Set([101, 103, 204, 205, 304]);
@@ -61,7 +59,7 @@ export function createSessionFetch(options: SessionFetchOptions = {}): typeof fe
     const outgoing = await readRequest(input, init, options.endpoint);
     throwIfAborted(signal);
 
-    const requestId = newRequestId();
+    const requestId = newId();
     const comesInSlices = outgoing.body.byteLength > SLICE_BYTES;
     if (comesInSlices) {
       await handOver(outgoing.body, requestId, signal);
@@ -173,8 +171,4 @@ function bodyOfQueryString(parameters: URLSearchParams): string {
     variables: object("variables"),
     extensions: object("extensions"),
   });
-}
-
-function newRequestId(): string {
-  return hex(crypto.getRandomValues(new Uint8Array(REQUEST_ID_BYTES)));
 }

@@ -3,7 +3,7 @@
  *
  * The session lives in the application's process: tokens never reach a page, every window shares one renewal, and a
  * session ends only when its server has confirmed that it is over. A page asks for the {@link status}, follows it with
- * {@link onChange}, and gives {@link createSessionFetch} to its GraphQL client.
+ * {@link onChange}, and gives {@link createSessionFetch} and {@link subscribe} to its GraphQL client.
  *
  * @packageDocumentation
  */
@@ -13,6 +13,8 @@ import type { JournalEntry, ServerCheck, Status } from "./types.js";
 export { SessionError } from "./error.js";
 export { createSessionFetch } from "./fetch.js";
 export type { SessionFetchOptions } from "./fetch.js";
+export { subscribe } from "./subscribe.js";
+export type { SubscribeOptions, SubscriptionRequest, SubscriptionSink } from "./subscribe.js";
 export { onChange, onLogout } from "./watch.js";
 export type * from "./types.js";
 

@@ -2,6 +2,7 @@ import { abortable, throwIfAborted } from "./aborting.js";
 import { call } from "./command.js";
 import { SessionError } from "./error.js";
 import { encodeMetadata, METADATA_HEADER } from "./framing.js";
+import { hex } from "./hex.js";
 
 /**
  * Longest body that travels with its `execute`, and the length of every slice of a longer one but the last, in bytes. The
@@ -81,9 +82,4 @@ async function hash(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
     );
   }
   return hex(new Uint8Array(await subtle.digest("SHA-256", bytes)));
-}
-
-/** Bytes in hexadecimal digits. */
-export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

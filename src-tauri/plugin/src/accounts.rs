@@ -6,6 +6,7 @@ use graphql_session::{Code, Error, Session};
 use tauri::{Manager, Runtime};
 
 use crate::calls::Calls;
+use crate::streams::Streams;
 use crate::uploads::Uploads;
 
 /// The Rust side's way to the sessions: for menus, trays, and functions that are no commands, such as signing in with
@@ -17,9 +18,14 @@ pub trait GraphqlSessionExt<R: Runtime> {
     /// The session of one account; `None` where there is no such account.
     fn graphql_session_of(&self, account: &str) -> Option<Session>;
 
-    /// Cancels a window's queries and forgets its finished calls and its unfinished uploads; its mutations finish. The plugin does this itself for
-    /// every window that Tauri reports as destroyed; tests on the mock runtime, which reports none, call it.
+    /// Cancels a window's queries and subscriptions, and forgets its finished calls and its unfinished uploads; its
+    /// mutations finish. The plugin does this itself for every window that Tauri reports as destroyed; tests on the mock
+    /// runtime, which reports none, call it.
     fn forget_window_calls(&self, label: &str);
+
+    /// Closes the subscriptions and forgets the unfinished uploads of a window whose page is gone. The plugin does this
+    /// itself for every page that begins to load; tests on the mock runtime, which loads none, call it.
+    fn forget_page(&self, label: &str);
 }
 
 impl<R: Runtime, M: Manager<R>> GraphqlSessionExt<R> for M {
@@ -36,6 +42,18 @@ impl<R: Runtime, M: Manager<R>> GraphqlSessionExt<R> for M {
     fn forget_window_calls(&self, label: &str) {
         if let Some(calls) = self.try_state::<Calls>() {
             calls.forget_window(label);
+        }
+        if let Some(streams) = self.try_state::<Streams>() {
+            streams.forget_window(label);
+        }
+        if let Some(uploads) = self.try_state::<Uploads>() {
+            uploads.forget_window(label);
+        }
+    }
+
+    fn forget_page(&self, label: &str) {
+        if let Some(streams) = self.try_state::<Streams>() {
+            streams.close_page(label);
         }
         if let Some(uploads) = self.try_state::<Uploads>() {
             uploads.forget_window(label);

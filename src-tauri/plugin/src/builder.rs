@@ -15,6 +15,7 @@ use crate::accounts::{Accounts, GraphqlSessionExt};
 use crate::broadcast;
 use crate::calls::{CallLimits, Calls};
 use crate::commands;
+use crate::streams::Streams;
 use crate::uploads::{UploadLimits, Uploads};
 
 /// The value of `plugins.graphql-session` in `tauri.conf.json`: an object as
@@ -92,6 +93,8 @@ impl Builder {
                 commands::sign_in,
                 commands::execute,
                 commands::upload,
+                commands::subscribe,
+                commands::received_events,
                 commands::cancel,
                 commands::sign_out,
                 commands::retry_now,
@@ -99,11 +102,10 @@ impl Builder {
             ])
             .setup(move |app, api| self.open(app, api.config()))
             .on_page_load(|webview, load| {
-                // Calls go on over a reload, for their invokes are repeated; slices have nobody left who sends the next.
-                if load.event() == PageLoadEvent::Started
-                    && let Some(uploads) = webview.try_state::<Uploads>()
-                {
-                    uploads.forget_window(webview.window().label());
+                // Calls go on over a reload, for their invokes are repeated. What listened to a subscription, or would have
+                // sent the next slice, is gone.
+                if load.event() == PageLoadEvent::Started {
+                    webview.forget_page(webview.window().label());
                 }
             })
             .on_event(|app, event| match event {
@@ -152,6 +154,7 @@ impl Builder {
         app.manage(accounts);
         app.manage(Calls::new(clock.clone(), CallLimits::default()));
         app.manage(Uploads::new(clock, uploads));
+        app.manage(Streams::default());
         app.manage(ClosingLimit(closing.unwrap_or_default() + CLOSE_MARGIN));
         Ok(())
     }

@@ -1,17 +1,19 @@
 //! The commands. All of them are asynchronous: a synchronous command runs on the main thread and freezes every window.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use graphql_session::{Person, ServerCheck, Session, Status, journal};
+use graphql_session::{Call, Code, Error, Person, ServerCheck, Session, Status, journal};
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error as _};
-use tauri::ipc::{Request, Response};
-use tauri::{Runtime, State, Window};
+use tauri::ipc::{Channel, Request, Response};
+use tauri::{Manager, Runtime, State, Window};
 
 use crate::accounts::Accounts;
 use crate::calls::Calls;
 use crate::error::CommandError;
 use crate::framing;
+use crate::streams::{Message, Streams};
 use crate::uploads::Uploads;
 
 /// `status`: where the session stands now.
@@ -99,16 +101,55 @@ pub(crate) async fn execute<R: Runtime>(
     Ok(Response::new(framing::write_reply(&reply)?))
 }
 
-/// `cancel`: takes a call back, and an upload with the same id. A renewal that it started or waits for goes on.
+/// `subscribe`: starts a subscription, and answers at once. All else comes as messages, in order. Once per subscription
+/// id, however often Tauri repeats the invoke.
+#[tauri::command(rename_all = "camelCase")]
+pub(crate) async fn subscribe<R: Runtime>(
+    window: Window<R>,
+    subscription_id: String,
+    endpoint: String,
+    headers: HashMap<String, String>,
+    body: String,
+    account: Option<String>,
+    messages: Channel<Message>,
+) -> Result<(), CommandError> {
+    if subscription_id.is_empty() {
+        let error = Error::new(Code::InvalidRequest, "A subscription needs an id.");
+        return Err(error.into());
+    }
+    let accounts = window.state::<Accounts>();
+    let mut call = Call::new(endpoint, body);
+    call.headers = headers.into_iter().collect();
+    let stream = session(&window, &accounts, account.as_deref())?.subscribe(call)?;
+    let streams = window.state::<Streams>();
+    Ok(streams.start(window.label(), &subscription_id, stream, messages)?)
+}
+
+/// `received_events`: how many messages of a subscription have arrived so far. Without it, its stream pauses.
+#[tauri::command(rename_all = "camelCase")]
+pub(crate) async fn received_events<R: Runtime>(
+    window: Window<R>,
+    streams: State<'_, Streams>,
+    subscription_id: String,
+    count: u64,
+) -> Result<(), CommandError> {
+    streams.received(window.label(), &subscription_id, count);
+    Ok(())
+}
+
+/// `cancel`: takes a call back, with its upload, or ends a subscription. A renewal that it started or waits for goes on.
 #[tauri::command(rename_all = "camelCase")]
 pub(crate) async fn cancel<R: Runtime>(
     window: Window<R>,
     calls: State<'_, Calls>,
     uploads: State<'_, Uploads>,
+    streams: State<'_, Streams>,
     request_id: String,
 ) -> Result<(), CommandError> {
-    calls.cancel(window.label(), &request_id);
-    uploads.forget(window.label(), &request_id);
+    if !streams.cancel(window.label(), &request_id) {
+        calls.cancel(window.label(), &request_id);
+        uploads.forget(window.label(), &request_id);
+    }
     Ok(())
 }
 

@@ -56,6 +56,12 @@ export class Host {
     }
   }
 
+  /** Sends a message through a channel, as Rust does: each with its number. */
+  send(channel: string, index: number, message: unknown): void {
+    const id = Number(channel.replace("__CHANNEL__:", ""));
+    (this.#callbacks.get(id) as ((raw: unknown) => void) | undefined)?.({ index, message });
+  }
+
   /** The window was hidden and is shown now. */
   show(): void {
     for (const listener of this.#documentListeners) listener();

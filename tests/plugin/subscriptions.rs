@@ -1,0 +1,240 @@
+//! Subscriptions of a page: messages in order through a channel, bounded by what the page has received.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tauri_plugin_graphql_session::graphql_session::SystemClock;
+use tauri_plugin_graphql_session::graphql_session::testing::{Fault, FaultServer, Feed};
+
+use crate::desk::{Answer, Desk, Page, eventually, new_id, wait};
+
+const SUBSCRIPTION: &str = r#"{"query":"subscription { onDbEvent { record } }"}"#;
+
+/// What the page takes before it says that it has received something.
+const MESSAGES_UNDER_WAY: usize = 64;
+
+/// A desk whose server has streams, and a page that is signed in there.
+struct Streaming {
+    desk: Desk,
+    server: FaultServer,
+    page: Page,
+}
+
+impl Streaming {
+    fn open() -> Self {
+        let desk = Desk::open();
+        let server = wait(FaultServer::start(Arc::new(SystemClock::new())));
+        let page = desk.window("main");
+        let person = json!({
+            "server": server.address(),
+            "email": tauri_plugin_graphql_session::graphql_session::testing::EMAIL,
+            "password": tauri_plugin_graphql_session::graphql_session::testing::PASSWORD,
+        });
+        page.invoke("sign_in", person).expect("signs in");
+        Self { desk, server, page }
+    }
+
+    /// The messages of a channel from the one numbered `from`, in all `count`.
+    fn told(&self, channel: u32, count: usize) -> Vec<Value> {
+        self.desk.messages(channel, count)
+    }
+
+    /// A stream that is open, with the server's end of it.
+    fn opened(&self, id: &str, channel: u32) -> Feed {
+        let so_far = usize::try_from(self.server.counts().streams).expect("few");
+        subscribe(&self.page, id, channel).expect("answers at once");
+        assert_eq!(self.told(channel, 1), [json!({ "kind": "open" })]);
+        wait(self.server.feed(so_far))
+    }
+
+    fn wait_until_over(&self, streams: u64) {
+        wait(
+            self.server
+                .wait_for(|counts| counts.streams_over == streams),
+        );
+    }
+}
+
+fn subscribe(page: &Page, id: &str, channel: u32) -> Answer {
+    subscribe_with(page, json!({ "subscriptionId": id }), channel)
+}
+
+/// The arguments of an ordinary `subscribe`, but for those that are given.
+fn subscribe_with(page: &Page, given: Value, channel: u32) -> Answer {
+    let mut args = json!({
+        "subscriptionId": new_id(),
+        "endpoint": "graphql",
+        "headers": {},
+        "body": SUBSCRIPTION,
+        "messages": format!("__CHANNEL__:{channel}"),
+    });
+    for (key, value) in given.as_object().expect("an object") {
+        args[key] = value.clone();
+    }
+    page.invoke("subscribe", args)
+}
+
+fn code(answer: Answer) -> Value {
+    answer.expect_err("it was to fail")["code"].clone()
+}
+
+#[test]
+fn a_subscriptions_messages_come_in_order_and_its_payloads_untouched() {
+    let here = Streaming::open();
+    let feed = here.opened("one", 7);
+    let payload = r#"{ "z":12345678901234567890123, "a":1.50 }"#;
+    feed.next(payload);
+    feed.cut();
+    let told = here.told(7, 4);
+    assert_eq!(told[1], json!({ "kind": "next", "payload": payload }));
+    assert_eq!(told[2]["kind"], "lost");
+    assert!(
+        told[2]["retryAfterMs"]
+            .as_u64()
+            .is_some_and(|pause| pause <= 1_000)
+    );
+    assert_eq!(told[3], json!({ "kind": "reopened" }));
+
+    wait(here.server.feed(1)).complete();
+
+    assert_eq!(here.told(7, 5)[4], json!({ "kind": "complete" }));
+}
+
+#[test]
+fn a_subscription_that_fails_says_so_as_its_last_message() {
+    let here = Streaming::open();
+    here.opened("one", 7);
+
+    here.page.invoke("sign_out", json!({})).expect("signs out");
+
+    let failed = &here.told(7, 2)[1];
+    assert_eq!(failed["kind"], "failed");
+    assert_eq!(failed["error"]["code"], "signed_out");
+    assert!(failed["error"]["message"].is_string());
+}
+
+#[test]
+fn no_more_is_read_than_a_page_has_room_for_until_it_says_what_it_has_received() {
+    let here = Streaming::open();
+    let feed = here.opened("one", 7);
+    let large = format!("\"{}\"", "x".repeat(1 << 16));
+    for _ in 0..3 * MESSAGES_UNDER_WAY {
+        feed.next("1");
+    }
+    for _ in 0..32 {
+        feed.next(&large);
+    }
+    let received = |count: usize| {
+        let args = json!({ "subscriptionId": "one", "count": count });
+        here.page.invoke("received_events", args).expect("is noted");
+    };
+
+    let told = here.told(7, MESSAGES_UNDER_WAY);
+    assert_eq!(told.len(), MESSAGES_UNDER_WAY, "in messages");
+    received(40);
+    assert_eq!(
+        here.told(7, MESSAGES_UNDER_WAY + 40).len(),
+        MESSAGES_UNDER_WAY + 40
+    );
+    // An older number changes nothing.
+    received(10);
+    let small = 1 + 3 * MESSAGES_UNDER_WAY;
+    received(MESSAGES_UNDER_WAY + 40);
+    here.told(7, 2 * MESSAGES_UNDER_WAY + 40);
+    received(2 * MESSAGES_UNDER_WAY + 40);
+    here.told(7, small);
+    received(small);
+    // Sixteen of 64 kB are 1 MiB.
+    assert_eq!(here.told(7, small + 16).len(), small + 16, "in bytes");
+    received(small + 16);
+    assert_eq!(here.told(7, small + 32).len(), small + 32);
+}
+
+#[test]
+fn a_cancelled_subscription_closes_its_connection() {
+    let here = Streaming::open();
+    here.opened("one", 7);
+    here.opened("two", 8);
+
+    let args = json!({ "requestId": "one" });
+    here.page.invoke("cancel", args).expect("is taken back");
+
+    here.wait_until_over(1);
+    wait(here.server.feed(1)).next("1");
+    assert_eq!(here.told(8, 2).len(), 2, "the other one goes on");
+    assert_eq!(here.told(7, 1).len(), 1);
+}
+
+#[test]
+fn an_id_that_comes_again_starts_nothing_while_it_runs_and_after_it() {
+    let here = Streaming::open();
+    let feed = here.opened("one", 7);
+    assert_eq!(code(subscribe(&here.page, "one", 8)), "already_ran");
+
+    feed.complete();
+    here.told(7, 2);
+    here.wait_until_over(1);
+
+    assert_eq!(code(subscribe(&here.page, "one", 8)), "already_ran");
+    assert_eq!(here.server.counts().subscriptions, 1);
+}
+
+#[test]
+fn a_window_that_closes_closes_its_streams_and_no_others() {
+    let here = Streaming::open();
+    here.opened("one", 7);
+    let other = here.desk.window("main-2");
+    subscribe(&other, "one", 8).expect("another window's id is another one");
+    here.told(8, 1);
+
+    here.desk.close(here.page.clone());
+
+    here.wait_until_over(1);
+    wait(here.server.feed(1)).next("1");
+    assert_eq!(here.told(8, 2).len(), 2);
+}
+
+#[test]
+fn a_page_that_loads_closes_the_streams_of_the_one_before_it_and_their_repetitions_start_nothing() {
+    let here = Streaming::open();
+    here.opened("one", 7);
+
+    here.desk.load_page(&here.page);
+
+    here.wait_until_over(1);
+    assert_eq!(code(subscribe(&here.page, "one", 7)), "already_ran");
+    here.opened("two", 9);
+}
+
+#[test]
+fn a_window_has_a_bounded_number_of_streams() {
+    let here = Streaming::open();
+    here.server.on_every_subscription(Fault::Stall);
+    for _ in 0..100 {
+        subscribe(&here.page, &new_id(), 7).expect("there is room");
+    }
+    assert_eq!(code(subscribe(&here.page, "one", 7)), "too_many_calls");
+    let other = here.desk.window("main-2");
+    subscribe(&other, "one", 8).expect("another window has its own room");
+}
+
+#[test]
+fn what_is_no_subscription_or_goes_elsewhere_is_refused_and_nothing_is_sent() {
+    let here = Streaming::open();
+    let before = here.server.counts();
+    for given in [
+        json!({ "body": r#"{"query":"mutation { a }"}"# }),
+        json!({ "body": r#"{"query":"{ a }"}"# }),
+        json!({ "body": "no JSON" }),
+        json!({ "endpoint": "https://evil.example/graphql" }),
+        json!({ "endpoint": "rest" }),
+        json!({ "headers": { "Authorization": "Bearer mine" } }),
+        json!({ "account": "nobody" }),
+        json!({ "subscriptionId": "" }),
+    ] {
+        let answer = subscribe_with(&here.page, given.clone(), 7);
+        assert_eq!(code(answer), "invalid_request", "{given}");
+    }
+    assert_eq!(here.server.counts(), before);
+    eventually("no stream is left", || here.server.counts().streams == 0);
+}
