@@ -227,7 +227,7 @@ impl Upload {
 
 /// What a slice's place says about its length: all but the last are equally long.
 fn length_of(slice: &Slice) -> Result<usize, Error> {
-    if slice.offset % SLICE_BYTES != 0 || slice.offset >= slice.total {
+    if !slice.offset.is_multiple_of(SLICE_BYTES) || slice.offset >= slice.total {
         return Err(invalid(
             "An upload comes in slices of 1 MiB, of which only the last one is shorter.",
         ));
