@@ -38,6 +38,7 @@ export interface Storage {
   reason?: "keyring_locked" | "keyring_missing" | "keyring_slow" | "keyring_failed" | "too_long";
 }
 
+/** Why a session is over, and since when. */
 export interface Ending {
   reason: "rejected" | "lost_answer" | "unreachable_too_long" | "signed_out";
   /** Milliseconds since 1970. */

@@ -1,0 +1,135 @@
+import { ApolloClient, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache, ServerError } from "@apollo/client";
+import type { TypedDocumentNode } from "@apollo/client";
+import { expect, it, vi } from "vitest";
+
+import { createSessionFetch, SessionError } from "../../index.js";
+import { gate, Plugin, refusal } from "../plugin.js";
+import { ADA, BIG, PARTIAL, PEOPLE, REFUSED, RENAME, RENAMED } from "./people.js";
+import type { People } from "./people.js";
+
+const people: TypedDocumentNode<People, { first?: number }> = gql(PEOPLE);
+
+function clientOf(options: Partial<HttpLink.Options> = {}): ApolloClient {
+  return new ApolloClient({
+    link: new HttpLink({ uri: "/graphql", fetch: createSessionFetch(), ...options }),
+    cache: new InMemoryCache(),
+    // They look for a browser, which is not here.
+    devtools: { enabled: false },
+  });
+}
+
+async function rejectionOf(answer: Promise<unknown>): Promise<unknown> {
+  return answer.then(
+    () => undefined,
+    (problem: unknown) => problem,
+  );
+}
+
+it("queries, with the operation as Apollo writes it", async () => {
+  const plugin = new Plugin(() => ADA);
+  const { data } = await clientOf().query({ query: people, variables: { first: 1 } });
+  expect(data?.people[0]?.name).toBe("Ada");
+  expect(plugin.lastCall.endpoint).toBe("graphql");
+  expect(plugin.lastCall.operation).toMatchObject({ operationName: "People", variables: { first: 1 } });
+  expect(plugin.lastCall.operation.query).toContain("__typename");
+});
+
+it("queries by GET, where the link is told to", async () => {
+  const plugin = new Plugin(() => ADA);
+  const { data } = await clientOf({ useGETForQueries: true }).query({ query: people, variables: { first: 1 } });
+  expect(data?.people[0]?.name).toBe("Ada");
+  expect(plugin.lastCall.operation).toMatchObject({ operationName: "People", variables: { first: 1 } });
+});
+
+it("goes to the other endpoint that a query names in its context", async () => {
+  const plugin = new Plugin(() => ADA);
+  await clientOf().query({ query: people, context: { uri: "/metadata" } });
+  expect(plugin.lastCall.endpoint).toBe("metadata");
+});
+
+it("mutates, and its cache follows", async () => {
+  new Plugin(({ operation }) => (operation.operationName === "Rename" ? RENAMED : ADA));
+  const client = clientOf();
+  await client.query({ query: people });
+  await client.mutate({ mutation: gql(RENAME), variables: { id: "1", name: "Ada L." } });
+  expect(client.readQuery({ query: people })?.people[0]?.name).toBe("Ada L.");
+});
+
+it("sends two identical mutations as two calls", async () => {
+  const plugin = new Plugin(() => RENAMED);
+  const client = clientOf();
+  const rename = { mutation: gql(RENAME), variables: { id: "1", name: "Ada L." } };
+  await Promise.all([client.mutate(rename), client.mutate(rename)]);
+  expect(new Set(plugin.calls.map(({ requestId }) => requestId)).size).toBe(2);
+});
+
+it("shows GraphQL errors as those of any server", async () => {
+  new Plugin(() => REFUSED);
+  const problem = await rejectionOf(clientOf().query({ query: people }));
+  expect(CombinedGraphQLErrors.is(problem) && problem.errors[0]).toMatchObject({
+    message: "No such field",
+    extensions: { code: "GRAPHQL_VALIDATION_FAILED" },
+  });
+});
+
+it("shows partial data beside its errors", async () => {
+  new Plugin(() => PARTIAL);
+  const { data, error } = await clientOf().query({ query: people, errorPolicy: "all" });
+  expect(data?.people).toEqual([{ __typename: "Person", id: "1", name: null }]);
+  expect(CombinedGraphQLErrors.is(error) && error.errors[0]?.path).toEqual(["people", 0, "name"]);
+});
+
+it("shows a status that is not 2xx as ServerError, with the body", async () => {
+  new Plugin(() => ({ status: 503, contentType: "text/html", body: "<h1>Away</h1>" }));
+  const problem = await rejectionOf(clientOf().query({ query: people }));
+  expect(ServerError.is(problem) && [problem.statusCode, problem.bodyText]).toEqual([503, "<h1>Away</h1>"]);
+});
+
+it("gets the body to the byte", async () => {
+  new Plugin(() => BIG);
+  let text = "";
+  const sessionFetch = createSessionFetch();
+  const client = clientOf({
+    fetch: async (...call) => {
+      const response = await sessionFetch(...call);
+      text = await response.clone().text();
+      return response;
+    },
+  });
+  await client.query({ query: people });
+  expect(text).toBe(BIG);
+});
+
+it("rejects with the SessionError itself, with its code", async () => {
+  const refusals = [refusal("unreachable", "Try later.", 1_200), refusal("signed_out", "Sign in again.")];
+  new Plugin(() => {
+    throw refusals.shift() ?? new Error("two calls");
+  });
+  const unreachable = await rejectionOf(clientOf().query({ query: people }));
+  expect(unreachable).toBeInstanceOf(SessionError);
+  expect(unreachable).toMatchObject({ code: "unreachable", message: "Try later.", retryAfterMs: 1_200 });
+  const signedOut = await rejectionOf(clientOf().query({ query: people }));
+  expect(signedOut).toBeInstanceOf(SessionError);
+  expect(signedOut).toMatchObject({ code: "signed_out", message: "Sign in again." });
+});
+
+it("takes the call back when its signal aborts", async () => {
+  const { answer } = gate(ADA);
+  const plugin = new Plugin(() => answer);
+  const abort = new AbortController();
+  const asked = clientOf().query({ query: people, context: { fetchOptions: { signal: abort.signal } } });
+  await vi.waitUntil(() => plugin.calls.length === 1);
+  abort.abort();
+  expect(await rejectionOf(asked)).toMatchObject({ name: "AbortError" });
+  expect(plugin.cancelled).toEqual([plugin.lastCall.requestId]);
+});
+
+it("takes the call back when the last observer of a query leaves", async () => {
+  const { answer } = gate(ADA);
+  const plugin = new Plugin(() => answer);
+  const watching = clientOf().watchQuery({ query: people }).subscribe({});
+  await vi.waitUntil(() => plugin.calls.length === 1);
+  watching.unsubscribe();
+  await vi.waitUntil(() => plugin.cancelled.length === 1);
+  expect(plugin.cancelled).toEqual([plugin.lastCall.requestId]);
+});

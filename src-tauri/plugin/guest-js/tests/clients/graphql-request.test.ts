@@ -1,0 +1,123 @@
+import { ClientError, GraphQLClient } from "graphql-request";
+import { expect, it, vi } from "vitest";
+
+import { createSessionFetch, SessionError } from "../../index.js";
+import { gate, Plugin, refusal } from "../plugin.js";
+import { ADA, BIG, PARTIAL, PEOPLE, REFUSED, RENAME, RENAMED } from "./people.js";
+import type { People } from "./people.js";
+
+type Options = NonNullable<ConstructorParameters<typeof GraphQLClient>[1]>;
+
+/** It wants a whole address: that of the page, which names no server. */
+function clientOf(options: Options = {}): GraphQLClient {
+  return new GraphQLClient(new URL("/graphql", location.href).href, { fetch: createSessionFetch(), ...options });
+}
+
+async function rejectionOf(answer: Promise<unknown>): Promise<unknown> {
+  return answer.then(
+    () => undefined,
+    (problem: unknown) => problem,
+  );
+}
+
+it("queries at the page's own address", async () => {
+  const plugin = new Plugin(() => ADA);
+  const { people } = await clientOf().request<People>(PEOPLE, { first: 1 });
+  expect(people[0]?.name).toBe("Ada");
+  expect(plugin.lastCall.endpoint).toBe("graphql");
+  expect(plugin.lastCall.operation).toMatchObject({ operationName: "People", variables: { first: 1 } });
+});
+
+it("queries by GET, where it is told to", async () => {
+  const plugin = new Plugin(() => ADA);
+  const { people } = await clientOf({ method: "GET" }).request<People>(PEOPLE, { first: 1 });
+  expect(people[0]?.name).toBe("Ada");
+  expect(plugin.lastCall.operation).toMatchObject({ operationName: "People", variables: { first: 1 } });
+});
+
+it("refuses the address of a server", async () => {
+  const plugin = new Plugin(() => ADA);
+  const client = new GraphQLClient("https://crm.example.com/graphql", { fetch: createSessionFetch() });
+  expect(await rejectionOf(client.request(PEOPLE))).toMatchObject({ code: "invalid_request" });
+  expect(plugin.calls).toEqual([]);
+});
+
+it("mutates", async () => {
+  const plugin = new Plugin(() => RENAMED);
+  const variables = { id: "1", name: "Ada L." };
+  expect(await clientOf().request(RENAME, variables)).toMatchObject({ rename: { name: "Ada L." } });
+  expect(plugin.lastCall.operation).toMatchObject({ operationName: "Rename", variables });
+});
+
+it("sends a batch as one call and takes it apart again", async () => {
+  const plugin = new Plugin(() => `[${ADA},${RENAMED}]`);
+  const answers = await clientOf().batchRequests([
+    { document: PEOPLE, variables: { first: 1 } },
+    { document: RENAME, variables: { id: "1", name: "Ada L." } },
+  ]);
+  expect(answers).toMatchObject([{ data: { people: [{ name: "Ada" }] } }, { data: { rename: { name: "Ada L." } } }]);
+  expect(plugin.calls).toHaveLength(1);
+  expect(plugin.lastCall.operation).toMatchObject([{ variables: { first: 1 } }, { variables: { name: "Ada L." } }]);
+});
+
+it("shows GraphQL errors as those of any server", async () => {
+  new Plugin(() => REFUSED);
+  const problem = await rejectionOf(clientOf().request(PEOPLE));
+  expect(problem).toBeInstanceOf(ClientError);
+  expect((problem as ClientError).response.errors?.[0]).toMatchObject({
+    message: "No such field",
+    extensions: { code: "GRAPHQL_VALIDATION_FAILED" },
+  });
+});
+
+it("shows partial data beside its errors", async () => {
+  new Plugin(() => PARTIAL);
+  const { data, errors } = await clientOf({ errorPolicy: "all" }).rawRequest<People>(PEOPLE);
+  expect(data.people).toEqual([{ __typename: "Person", id: "1", name: null }]);
+  expect(errors?.[0]?.path).toEqual(["people", 0, "name"]);
+});
+
+it("shows a status that is not 2xx", async () => {
+  new Plugin(() => ({ status: 503, contentType: "text/html", body: "<h1>Away</h1>" }));
+  const problem = await rejectionOf(clientOf().request(PEOPLE));
+  expect((problem as ClientError).response.status).toBe(503);
+});
+
+it("gets the body to the byte, so that a parser of one's own can read big integers", async () => {
+  new Plugin(() => BIG);
+  let text = "";
+  const jsonSerializer = {
+    stringify: JSON.stringify,
+    parse: (body: string): unknown => {
+      text = body;
+      return JSON.parse(body.replace(/:(\d{16,})/g, ':"$1"'));
+    },
+  };
+  const { people } = await clientOf({ jsonSerializer }).request<People>(PEOPLE);
+  expect(text).toBe(BIG);
+  expect(people[0]?.id).toBe("9007199254740993");
+});
+
+it("rejects with the SessionError itself, with its code", async () => {
+  const refusals = [refusal("unreachable", "Try later.", 1_200), refusal("signed_out", "Sign in again.")];
+  new Plugin(() => {
+    throw refusals.shift() ?? new Error("two calls");
+  });
+  const unreachable = await rejectionOf(clientOf().request(PEOPLE));
+  expect(unreachable).toBeInstanceOf(SessionError);
+  expect(unreachable).toMatchObject({ code: "unreachable", message: "Try later.", retryAfterMs: 1_200 });
+  const signedOut = await rejectionOf(clientOf().request(PEOPLE));
+  expect(signedOut).toBeInstanceOf(SessionError);
+  expect(signedOut).toMatchObject({ code: "signed_out", message: "Sign in again." });
+});
+
+it("takes the call back when its signal aborts", async () => {
+  const { answer } = gate(ADA);
+  const plugin = new Plugin(() => answer);
+  const abort = new AbortController();
+  const asked = clientOf().request({ document: PEOPLE, signal: abort.signal });
+  await vi.waitUntil(() => plugin.calls.length === 1);
+  abort.abort();
+  expect(await rejectionOf(asked)).toMatchObject({ name: "AbortError" });
+  expect(plugin.cancelled).toEqual([plugin.lastCall.requestId]);
+});
