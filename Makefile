@@ -30,3 +30,4 @@ fleet: ## a million clients and an outage, on virtual time; writes docs/fleet.md
 clean: ## remove everything that was built or installed here
 	cargo clean
 	rm -rf target ui/dist ui/node_modules src-tauri/plugin/dist-js src-tauri/plugin/node_modules gen
+	rm -rf examples/*/dist examples/*/node_modules examples/*/src-tauri/gen

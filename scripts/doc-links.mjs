@@ -1,10 +1,11 @@
 // Every link of the Markdown files that stays inside the repository must lead somewhere, also to its heading; and so
-// must every path in backticks that starts with one of our folders.
+// must every path in backticks that starts with one of our folders. A block of code that names a file, as in
+// ```ts src/main.ts, must be that file.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
-const OUR_FOLDERS = ["src-tauri/", "ui/", "tests/", "benches/", "scripts/", "capabilities/", "icons/"];
+const OUR_FOLDERS = ["src-tauri/", "examples/", "ui/", "tests/", "benches/", "scripts/", "capabilities/", "icons/"];
 
 const documents = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"], { encoding: "utf8" })
   .split("\n")
@@ -13,7 +14,14 @@ const documents = execFileSync("git", ["ls-files", "--cached", "--others", "--ex
 const wrong = [];
 let links = 0;
 for (const document of documents) {
-  const text = withoutCode(readFileSync(document, "utf8"));
+  const whole = readFileSync(document, "utf8");
+  for (const [, path, code] of whole.matchAll(/^```\w+ (\S+)\n([\s\S]*?)^```$/gm)) {
+    links += 1;
+    const file = join(dirname(document), path);
+    if (!existsSync(file)) wrong.push(`${document}: ${path} does not exist`);
+    else if (readFileSync(file, "utf8") !== code) wrong.push(`${document}: its block is not what ${path} holds`);
+  }
+  const text = withoutCode(whole);
   for (const [, target] of text.matchAll(/\]\(([^)\s]+)(?:\s+"[^"]*")?\)/g)) {
     if (/^[a-z]+:/.test(target)) continue;
     links += 1;

@@ -22,6 +22,9 @@ main() {
     esac
     npm_packages src-tauri/plugin
     npm_packages ui
+    [ "$purpose" = run ] && return
+    npm_packages examples/minimal
+    npm_packages examples/clients
 }
 
 system_packages() {

@@ -19,7 +19,7 @@ shown_lines=60
 export CARGO_TERM_COLOR=never NO_COLOR=1 NO_UPDATE_NOTIFIER=1
 
 stages=(prepare format doc-links eslint types screens guest-js screens-build
-    cargo-deny clippy rustdoc core-and-server plugin app desktop)
+    cargo-deny clippy rustdoc core-and-server plugin app examples desktop)
 
 stage_prepare() { scripts/prepare.sh test; }
 stage_format() { cargo fmt --all -- --check --color never; }
@@ -29,8 +29,14 @@ stage_eslint() { in_folder ui npm run -s lint && in_folder src-tauri/plugin npm 
 stage_types() { in_folder ui npm run -s typecheck && in_folder src-tauri/plugin npm run -s typecheck; }
 stage_screens() { in_folder ui npm run -s test; }
 stage_guest-js() { in_folder src-tauri/plugin npm run -s test; }
-# Before anything of Rust that compiles the application: it embeds the result.
-stage_screens-build() { in_folder ui npm run -s build; }
+# Before anything of Rust that compiles an application: it embeds the result. The examples check their types here; they
+# take the npm package as it is published, so that is built first.
+stage_screens-build() {
+    in_folder ui npm run -s build
+    in_folder src-tauri/plugin npm run -s build
+    in_folder examples/minimal npm run -s build
+    in_folder examples/clients npm run -s build
+}
 
 stage_cargo-deny() {
     # Unoptimised: it compiles in a third of the time and checks this project in four seconds.
@@ -64,9 +70,16 @@ stage_plugin() {
 
 # As `make run` builds it: the window's tests try the very program that people get.
 stage_app() { cargo build --locked --features custom-protocol --bins --examples --tests; }
+# The client's package is named for its features, and its examples for those of its tests: another set would compile GTK
+# once more.
+stage_examples() {
+    cargo build --locked -p holdfast -p example-minimal -p example-clients --features custom-protocol --bins --examples
+    rm -rf target/examples
+    scripts/private-desktop.sh cargo test --locked --features custom-protocol --test examples
+}
 stage_desktop() {
     rm -rf target/desktop
-    scripts/private-desktop.sh cargo test --locked --features custom-protocol
+    scripts/private-desktop.sh cargo test --locked --features custom-protocol --bins --test desktop
 }
 
 main() {

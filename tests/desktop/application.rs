@@ -245,6 +245,8 @@ impl Driver {
             .arg(format!("--port={port}"))
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
             .env("HOLDFAST_DATA_DIR", home.data.path())
+            // The examples know no setting of their own.
+            .env("XDG_DATA_HOME", home.data.path())
             .env("HOLDFAST_DEMO", "control")
             .env("GDK_BACKEND", "x11")
             .env("NO_COLOR", "1")

@@ -1,4 +1,4 @@
-//! One window, driven as a person drives it: elements are named by their `data-testid`, clicked and typed into.
+//! One window, driven as a person drives it: elements are named by their id, clicked and typed into.
 
 use std::fs;
 use std::path::PathBuf;
@@ -205,6 +205,11 @@ impl<'app> Window<'app> {
         })
         .await;
         self.turn_to().await;
+        // What the page holds since a moment ago is drawn with its next frame, and that is over when one more begins.
+        let drawn = "const done = arguments[arguments.length - 1]; \
+            requestAnimationFrame(() => requestAnimationFrame(() => done()))";
+        let drawn = self.client.execute_async(drawn, vec![]).await;
+        drawn.expect("the page is drawn");
         let picture = self.client.screenshot().await.expect("a screenshot");
         let file = self.home.file(&format!("{name}.png"));
         fs::write(&file, picture).expect("the screenshot is kept");
@@ -225,6 +230,7 @@ impl<'app> Window<'app> {
     }
 }
 
+/// The client's elements have ids for the tests alone; those of the examples, which are read as lessons, have plain ones.
 fn selector(id: &str) -> String {
-    format!("[data-testid='{id}']")
+    format!("[data-testid='{id}'], [id='{id}']")
 }

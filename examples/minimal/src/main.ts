@@ -1,0 +1,99 @@
+import { createSessionFetch, onChange, retryNow, SessionError, signIn, signOut } from "tauri-plugin-graphql-session-api";
+import type { Status } from "tauri-plugin-graphql-session-api";
+
+const PEOPLE = "query People { people(first: 20) { edges { node { id name { firstName lastName } } } } }";
+
+interface Person {
+  id: string;
+  name: { firstName: string; lastName: string };
+}
+
+/** The one line that a GraphQL client changes; here there is no client, only `fetch`. */
+const sessionFetch = createSessionFetch();
+
+const status = element("status");
+const form = element<HTMLFormElement>("sign-in");
+const people = element("people");
+const problem = element("problem");
+
+form.onsubmit = (event) => {
+  event.preventDefault();
+  const password = element<HTMLInputElement>("password");
+  const person = { server: value("server"), email: value("email"), password: password.value };
+  password.value = "";
+  void attempt(() => signIn(person));
+};
+element("reload").onclick = () => void attempt(load);
+element("try-now").onclick = () => void attempt(() => retryNow());
+element("sign-out").onclick = () => void attempt(() => signOut());
+
+let loaded = false;
+await onChange((now) => {
+  status.textContent = sentence(now);
+  status.dataset.phase = now.phase;
+  const isOver = now.phase === "signed_out" || now.phase === "ended";
+  form.hidden = !isOver;
+  people.hidden = isOver;
+  element("sign-out").hidden = isOver || now.phase === "opening";
+  element("try-now").hidden = now.phase !== "unreachable" && now.phase !== "locked";
+  if (isOver) {
+    element("list").replaceChildren();
+    loaded = false;
+  } else if (now.phase === "signed_in" && !loaded) {
+    loaded = true;
+    void attempt(load);
+  }
+});
+
+async function load(): Promise<void> {
+  const response = await sessionFetch("/graphql", { method: "POST", body: JSON.stringify({ query: PEOPLE }) });
+  const { data, errors } = await response.json();
+  if (errors) throw new Error(errors[0].message);
+  const persons: Person[] = data.people.edges.map((edge: { node: Person }) => edge.node);
+  element("list").replaceChildren(
+    ...persons.map(({ name }) => {
+      const item = document.createElement("li");
+      item.textContent = `${name.firstName} ${name.lastName}`;
+      return item;
+    }),
+  );
+}
+
+/** Runs what a person asked for, and says what kept it from working. */
+async function attempt(work: () => Promise<unknown>): Promise<void> {
+  problem.textContent = "";
+  try {
+    await work();
+  } catch (caught) {
+    problem.textContent = caught instanceof Error ? caught.message : String(caught);
+    if (caught instanceof SessionError) problem.dataset.code = caught.code;
+  }
+}
+
+function sentence({ phase, person, server, ending }: Status): string {
+  switch (phase) {
+    case "opening":
+      return "Looking for your session …";
+    case "signed_out":
+      return "Signed out";
+    case "signed_in":
+    case "renewing":
+      return `${person ?? "Signed in"} at ${server ?? "the server"}`;
+    case "unreachable":
+      return "The server is out of reach. You are still signed in.";
+    case "locked":
+      return "Your keyring is locked. Unlock it, then try again.";
+    case "ended":
+      return `Your session is over (${ending?.reason ?? "unknown"}). Sign in again.`;
+  }
+}
+
+function value(id: string): string {
+  return element<HTMLInputElement>(id).value;
+}
+
+function element<Kind extends HTMLElement>(id: string): Kind {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`no element ${id}`);
+  return found as Kind;
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  clearScreen: false,
+  server: {
+    port: 1420,
+    strictPort: true,
+    watch: { ignored: ["**/src-tauri/**"] },
+    // Only here, where the package is a link to its folder: an application that installs it does without this line.
+    fs: { allow: [".", "../../src-tauri/plugin"] },
+  },
+});
