@@ -124,7 +124,7 @@ describe("the documentation of what is exported", () => {
   );
 
   it("covers the functions that the page is promised", () => {
-    const promised = ["createSessionFetch", "journal", "onChange", "retryNow", "signIn", "signOut", "status"];
+    const promised = ["createSessionFetch", "journal", "onChange", "retryNow", "signIn", "signOut", "status", "subscribe"];
     expect(functions.map(({ name }) => name)).toEqual(expect.arrayContaining(promised));
   });
 

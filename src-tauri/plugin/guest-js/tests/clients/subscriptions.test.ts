@@ -1,0 +1,182 @@
+import { ApolloClient, CombinedGraphQLErrors, gql, InMemoryCache } from "@apollo/client";
+import { Client, fetchExchange } from "@urql/core";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+
+import { sessionLink } from "../../examples/apollo.js";
+import { sessionStreams } from "../../examples/urql.js";
+import { SessionError } from "../../index.js";
+import { Plugin } from "../plugin.js";
+import { ADA, PEOPLE } from "./people.js";
+
+const RENAMES = /* GraphQL */ `
+  subscription Renames($of: ID!) {
+    renamed(id: $of) {
+      id
+      name
+    }
+  }
+`;
+
+const ADA_L = '{"data":{"renamed":{"__typename":"Person","id":"1","name":"Ada L."}}}';
+const ADA_K = '{"data":{"renamed":{"__typename":"Person","id":"1","name":"Ada K."}}}';
+const FORBIDDEN = '{"errors":[{"message":"Not yours to hear","extensions":{"code":"FORBIDDEN"}}]}';
+const SIGNED_OUT = { kind: "failed", error: { code: "signed_out", message: "Sign in again." } };
+
+let plugin: Plugin;
+let onGap: () => void;
+
+beforeEach(() => {
+  plugin = new Plugin(() => ADA);
+  plugin.host.on("subscribe", () => null).on("received_events", () => null);
+  onGap = vi.fn();
+});
+
+/** What the plugin was asked to subscribe to, once it was, and a way to send the messages of that subscription. */
+async function subscribed(): Promise<{ id: string; request: unknown; tell: (...messages: unknown[]) => void }> {
+  await vi.waitUntil(() => plugin.host.count("subscribe") === 1);
+  const { args } = plugin.host.asked("subscribe")[0] ?? {};
+  const { subscriptionId, body, messages } = args as unknown as { subscriptionId: string; body: string; messages: object };
+  const channel = JSON.stringify(messages).replaceAll('"', "");
+  let index = 0;
+  return {
+    id: subscriptionId,
+    request: JSON.parse(body) as unknown,
+    tell: (...told) => {
+      for (const message of told) plugin.host.send(channel, index++, message);
+    },
+  };
+}
+
+const next = (payload: string): unknown => ({ kind: "next", payload });
+const cancelled = (): string[] => plugin.cancelled;
+
+describe("Apollo Client", () => {
+  interface Heard {
+    data?: unknown;
+    error?: unknown;
+  }
+
+  function listen(): { heard: Heard[]; isComplete: () => boolean; leave: () => void; client: ApolloClient } {
+    const client = new ApolloClient({
+      link: sessionLink(onGap),
+      cache: new InMemoryCache(),
+      // They look for a browser, which is not here.
+      devtools: { enabled: false },
+    });
+    const heard: Heard[] = [];
+    let isComplete = false;
+    const listening = client.subscribe({ query: gql(RENAMES), variables: { of: "1" } }).subscribe({
+      next: (result) => heard.push(result),
+      complete: () => (isComplete = true),
+    });
+    return { heard, isComplete: () => isComplete, leave: () => { listening.unsubscribe(); }, client };
+  }
+
+  it("hears each result of a subscription, and its end", async () => {
+    const { heard, isComplete } = listen();
+    const { request, tell } = await subscribed();
+    expect(request).toMatchObject({ operationName: "Renames", variables: { of: "1" } });
+    expect((request as { query: string }).query).toContain("subscription Renames($of: ID!)");
+    tell({ kind: "open" }, next(ADA_L), next(ADA_K));
+    expect(heard.map(({ data }) => data)).toMatchObject([{ renamed: { name: "Ada L." } }, { renamed: { name: "Ada K." } }]);
+    expect(isComplete()).toBe(false);
+    tell({ kind: "complete" });
+    await vi.waitUntil(isComplete);
+  });
+
+  it("goes on after a gap, and is told of it", async () => {
+    const { heard } = listen();
+    const { tell } = await subscribed();
+    tell({ kind: "open" }, { kind: "lost", retryAfterMs: 100 });
+    expect(onGap).not.toHaveBeenCalled();
+    tell({ kind: "reopened" }, next(ADA_L));
+    expect(onGap).toHaveBeenCalledOnce();
+    expect(heard).toHaveLength(1);
+  });
+
+  it("shows GraphQL errors as those of any server, and the session's own as themselves", async () => {
+    const { heard } = listen();
+    const { tell } = await subscribed();
+    tell(next(FORBIDDEN), SIGNED_OUT);
+    await vi.waitUntil(() => heard.length === 2);
+    expect(CombinedGraphQLErrors.is(heard[0]?.error)).toBe(true);
+    expect(heard[1]?.error).toBeInstanceOf(SessionError);
+    expect(heard[1]?.error).toMatchObject({ code: "signed_out" });
+  });
+
+  it("ends the subscription when nobody listens any more", async () => {
+    const { leave } = listen();
+    const { id } = await subscribed();
+    leave();
+    await vi.waitUntil(() => cancelled().length === 1);
+    expect(cancelled()).toEqual([id]);
+  });
+
+  it("sends its queries as calls", async () => {
+    const { client } = listen();
+    expect((await client.query({ query: gql(PEOPLE) })).data).toMatchObject({ people: [{ name: "Ada" }] });
+    expect(plugin.calls).toHaveLength(1);
+  });
+});
+
+describe("urql", () => {
+  interface Heard {
+    data?: unknown;
+    hasNext: boolean;
+    error?: { networkError?: Error; graphQLErrors: { message: string }[] } | undefined;
+  }
+
+  function listen(): { heard: Heard[]; leave: () => void } {
+    const client = new Client({ url: "/graphql", exchanges: [sessionStreams(onGap), fetchExchange] });
+    const heard: Heard[] = [];
+    const listening = client.subscription(RENAMES, { of: "1" }).subscribe((result) => heard.push(result as Heard));
+    return { heard, leave: () => { listening.unsubscribe(); } };
+  }
+
+  it("hears each result of a subscription, and its end takes nothing back", async () => {
+    const { heard } = listen();
+    const { request, tell } = await subscribed();
+    expect(request).toMatchObject({ operationName: "Renames", variables: { of: "1" } });
+    expect((request as { query: string }).query).toContain("subscription Renames($of: ID!)");
+    tell({ kind: "open" }, next(ADA_L), next(ADA_K));
+    expect(heard.map(({ data }) => data)).toMatchObject([{ renamed: { name: "Ada L." } }, { renamed: { name: "Ada K." } }]);
+    tell({ kind: "complete" }, next(ADA_L));
+    // urql says the end by repeating the last result.
+    expect(heard.map(({ hasNext }) => hasNext)).toEqual([true, true, false]);
+    expect(heard.at(-1)?.data).toMatchObject({ renamed: { name: "Ada K." } });
+    expect(cancelled()).toEqual([]);
+  });
+
+  it("goes on after a gap, and is told of it", async () => {
+    const { heard } = listen();
+    const { tell } = await subscribed();
+    tell({ kind: "open" }, { kind: "lost", retryAfterMs: 100 });
+    expect(onGap).not.toHaveBeenCalled();
+    tell({ kind: "reopened" }, next(ADA_L));
+    expect(onGap).toHaveBeenCalledOnce();
+    expect(heard).toHaveLength(1);
+  });
+
+  it("shows GraphQL errors as those of any server", async () => {
+    const { heard } = listen();
+    const { tell } = await subscribed();
+    tell(next(FORBIDDEN));
+    expect(heard[0]?.error?.graphQLErrors[0]?.message).toBe("Not yours to hear");
+  });
+
+  it("carries the session's own error as its networkError", async () => {
+    const { heard } = listen();
+    const { tell } = await subscribed();
+    tell(SIGNED_OUT);
+    expect(heard[0]?.error?.networkError).toBeInstanceOf(SessionError);
+    expect(heard[0]?.error?.networkError).toMatchObject({ code: "signed_out" });
+  });
+
+  it("ends the subscription when nobody listens any more", async () => {
+    const { leave } = listen();
+    const { id } = await subscribed();
+    leave();
+    await vi.waitUntil(() => cancelled().length === 1);
+    expect(cancelled()).toEqual([id]);
+  });
+});
