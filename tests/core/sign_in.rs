@@ -1,9 +1,11 @@
 //! Signing in, and every way in which it is refused.
 
-use graphql_session::testing::{AccessField, AuthenticationOn, EMAIL, Fault, Machine, query};
-use graphql_session::{Code, DEFAULT_ACCOUNT, Origin, Person, Phase, Session, Storage};
+use graphql_session::testing::{
+    AccessField, AuthenticationOn, EMAIL, Fault, Gate, Machine, VaultCall, query,
+};
+use graphql_session::{Clock, Code, DEFAULT_ACCOUNT, Origin, Person, Phase, Session, Storage};
 
-use crate::fixture::{code, serve, served};
+use crate::fixture::{SECOND, code, expired, serve, served, start_one};
 
 fn person(email: &str, password: &str) -> Person {
     Person {
@@ -282,4 +284,38 @@ async fn a_second_sign_in_replaces_the_first_session_and_revokes_it() {
         .await;
     let reply = session.execute(query("currentUser")).await.expect("served");
     assert!(String::from_utf8_lossy(&reply.body).contains("grace@example.com"));
+}
+
+#[tokio::test]
+async fn a_sign_in_while_a_rejection_is_being_confirmed_does_not_wait_for_the_second_question() {
+    let machine = Machine::start().await;
+    let session = expired(&machine).await;
+    let refusal = Fault::refuse("INTERNAL_SERVER_ERROR", "", "User Workspace not found");
+    let gate = Gate::new();
+    machine.server.on_renewal(Fault::hold_then(&gate, refusal));
+    let call = start_one(&session, query("people"));
+    machine.server.wait_for(|counts| counts.renewals == 1).await;
+    // Read again after the rejection, before it is believed.
+    machine.vault.hold(VaultCall::Read);
+    gate.open();
+    machine.clock.quiet().await;
+    assert_eq!(machine.vault.held_now(), 1);
+
+    let before = machine.clock.awake();
+    let signing_in = {
+        let (session, address) = (session.clone(), machine.server.address());
+        let person = machine.server.person();
+        tokio::spawn(async move { session.sign_in(&address, person).await })
+    };
+    machine.server.wait_for(|counts| counts.sign_ins == 2).await;
+    machine.clock.quiet().await;
+    machine.vault.release(VaultCall::Read);
+    let status = machine.clock.run_until(signing_in).await;
+
+    let status = status.expect("no panic").expect("signed in");
+    assert_eq!(status.phase, Phase::SignedIn);
+    let waited = machine.clock.awake() - before;
+    assert!(waited < SECOND, "{waited:?}");
+    assert_eq!(code(call.await.expect("no panic")), Code::SignedOut);
+    serve(&session).await;
 }

@@ -1,14 +1,14 @@
 //! Cases that once failed, as they were printed: shrunk lists of steps, each with what it showed.
 
 use graphql_session::VaultError::Locked;
-use graphql_session::testing::VaultCall::Write;
+use graphql_session::testing::VaultCall::{Read, Write};
 
 use super::beginning::Beginning;
 use super::model::KeyringTrouble::{Fails, Slow};
 use super::model::Span::Call as LongerThanAnyCall;
-use super::model::Span::{Lifetime, LockWait, Moment, NextAttempt, Seconds};
+use super::model::Span::{Grace, Lifetime, LockWait, Minutes, Moment, NextAttempt, Seconds};
 use super::model::Step::*;
-use super::model::{CallTrouble, Setting};
+use super::model::{CallTrouble, Setting, Trouble};
 use super::replay;
 
 const ORDINARY: Setting = Setting {
@@ -241,6 +241,48 @@ fn the_case_of_two_sign_ins_of_one_instant_that_could_be_saved_only_later() {
             ],
         );
     }
+}
+
+/// A sign-in came while an ambiguous rejection was being confirmed, and sat out the pause before that was to be asked
+/// for again: half a minute, for a session that was over anyway.
+#[test]
+fn the_case_that_kept_a_sign_in_waiting_for_the_second_question_about_the_session_before() {
+    let account = 0;
+    let setting = Setting {
+        grace: false,
+        revokes: false,
+        beginning: Beginning::CallOfTheSessionBefore,
+        ..ORDINARY
+    };
+    replay(
+        setting,
+        &[
+            RenewalsGoWrong {
+                account,
+                how: Trouble::StallsInBody,
+                times: 2,
+            },
+            CallsGoWrong {
+                account,
+                how: CallTrouble::Refused,
+                times: 1,
+            },
+            RenewalsGoWrong {
+                account,
+                how: Trouble::NoMember,
+                times: 2,
+            },
+            call(0),
+            Keyring(Slow(Read)),
+            Pass(Minutes),
+            Pass(Grace),
+            SignIn {
+                process: 0,
+                account,
+            },
+            Pass(Grace),
+        ],
+    );
 }
 
 /// Staged, for chance hardly finds it: a process that was started on a restored older entry exchanges its spent token,

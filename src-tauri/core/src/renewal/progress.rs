@@ -116,7 +116,8 @@ impl Turn<'_> {
         {
             self.state.agenda.remove = Some(session);
         }
-        if let Some(ambiguous) = confirming {
+        // Where somebody has signed out, or in anew, meanwhile, there is nothing left to confirm.
+        if let Some(ambiguous) = confirming.filter(|_| self.state.held.is_some()) {
             if self.is_spent(&view) {
                 return self.wait_for_newer(view);
             }
