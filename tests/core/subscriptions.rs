@@ -72,13 +72,18 @@ async fn a_stream_that_is_open_is_not_cut_by_a_renewal() {
     let machine = Machine::start().await;
     let session = served(&machine).await;
     let (mut stream, feed) = opened(&machine, &session).await;
+    let reading = tokio::spawn(async move { (stream.next().await, stream) });
+    tokio::task::yield_now().await;
     machine.server.expire_access_tokens();
     serve(&session).await;
     assert_eq!(machine.server.counts().renewals, 1);
 
     feed.next("{\"data\":1}");
+    feed.next("{\"data\":2}");
 
-    assert_eq!(heard(&machine, &mut stream).await, next("{\"data\":1}"));
+    let (event, mut stream) = reading.await.expect("no panic");
+    assert_eq!(event, Some(next("{\"data\":1}")));
+    assert_eq!(heard(&machine, &mut stream).await, next("{\"data\":2}"));
     let counts = machine.server.counts();
     assert_eq!((counts.subscriptions, counts.streams_over), (1, 0));
 }

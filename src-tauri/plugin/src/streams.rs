@@ -283,3 +283,31 @@ fn too_many_streams() -> Error {
         "This window has too many subscriptions at a time. End some of them first.",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BYTES_UNDER_WAY, MESSAGES_UNDER_WAY, UnderWay};
+
+    #[test]
+    fn too_many_messages_or_too_many_bytes_are_full_until_enough_was_received() {
+        let mut under_way = UnderWay::default();
+        for _ in 1..MESSAGES_UNDER_WAY {
+            under_way.sent(0);
+            assert!(!under_way.is_full());
+        }
+        under_way.sent(0);
+        assert!(under_way.is_full());
+        under_way.forget(1);
+        assert!(!under_way.is_full());
+
+        let mut under_way = UnderWay::default();
+        under_way.sent(BYTES_UNDER_WAY - 1);
+        assert!(!under_way.is_full());
+        under_way.sent(1);
+        assert!(under_way.is_full());
+        under_way.forget(0);
+        assert!(under_way.is_full(), "an older number says nothing new");
+        under_way.forget(1);
+        assert!(!under_way.is_full());
+    }
+}
