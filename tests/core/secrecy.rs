@@ -9,8 +9,10 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use graphql_session::testing::{EMAIL, Fault, Machine, PASSWORD, VaultCall, call, mutation, query};
-use graphql_session::{DEFAULT_ACCOUNT, Error, Phase, Session, VaultError};
+use graphql_session::testing::{
+    EMAIL, Fault, Machine, PASSWORD, VaultCall, call, mutation, query, subscription, upload,
+};
+use graphql_session::{DEFAULT_ACCOUNT, Error, Phase, Session, StreamEvent, VaultError};
 
 use crate::fixture::{MINUTE, expired, reach, serve};
 
@@ -132,6 +134,14 @@ async fn live(machine: &Machine, shown: &mut Shown) {
     shown.error(session.execute(call(&token, "query", "people")).await);
     shown.session(&session);
 
+    // A stream that is refused first, opens, breaks, is refused for good; and an upload.
+    stream(machine, &session, shown).await;
+    let file = upload("mutation", "uploadFile", b"a scan");
+    let _ = writeln!(shown.0, "{file:?}");
+    machine.server.expire_access_tokens();
+    let reply = session.execute(file).await;
+    let _ = writeln!(shown.0, "{reply:?}");
+
     // A restart; an entry that is damaged; an ending; tokens from elsewhere; a sign-out.
     drop(session);
     let session = machine.session(DEFAULT_ACCOUNT).await;
@@ -157,6 +167,30 @@ async fn live(machine: &Machine, shown: &mut Shown) {
     machine.clock.pass(MINUTE).await;
     shown.session(&session);
     shown.folder(machine.folder());
+}
+
+async fn stream(machine: &Machine, session: &Session, shown: &mut Shown) {
+    machine.server.expire_access_tokens();
+    let subscribed = session.subscribe(subscription("onDbEvent"));
+    let mut stream = subscribed.expect("it can be subscribed to");
+    let number = usize::try_from(machine.server.counts().streams).expect("few streams");
+    for step in 0..4 {
+        let event = machine.clock.run_until(stream.next()).await;
+        let _ = writeln!(shown.0, "{stream:?} {event:?}");
+        match (step, event) {
+            (0, Some(StreamEvent::Open)) => machine.server.feed(number).await.cut(),
+            (1, Some(StreamEvent::Lost { .. })) => {}
+            (2, Some(StreamEvent::Reopened)) => {
+                let quoted = machine.server.secrets().pop().expect("issued");
+                let payload = format!("{{\"data\":\"{quoted}\"}}");
+                machine.server.feed(number + 1).await.next(&payload);
+            }
+            (3, Some(StreamEvent::Next(_))) => {}
+            (_, other) => panic!("{other:?} was not due"),
+        }
+    }
+    let of_a_query = session.subscribe(query("people")).map(|_| ());
+    shown.error(of_a_query);
 }
 
 #[tokio::test]
