@@ -50,7 +50,7 @@ pub enum Event {
     Saved(Result<(), SaveFailure>),
     /// `Action::Remove` is done, or failed: the ended list keeps the entry dead, and it is removed later.
     Removed(Result<(), VaultError>),
-    /// Time passed; see [`State::next_wake`].
+    /// Time passed; see [`State::next_wake`](super::State::next_wake).
     Tick,
 }
 
