@@ -285,6 +285,31 @@ fn the_case_that_kept_a_sign_in_waiting_for_the_second_question_about_the_sessio
     );
 }
 
+/// The server exchanged the refresh token, its answer was lost, and to the next attempt it gave an access token alone: the
+/// spent refresh token stayed. (The check wanted its rejection to be called a lost answer.)
+#[test]
+fn the_case_of_a_server_that_exchanges_the_refresh_token_at_one_time_and_keeps_it_at_another() {
+    let account = 0;
+    let renewals_go_wrong = |how| RenewalsGoWrong {
+        account,
+        how,
+        times: 1,
+    };
+    replay(
+        ORDINARY,
+        &[
+            Opens { process: 2 },
+            renewals_go_wrong(Trouble::Truncated),
+            renewals_go_wrong(Trouble::KeepsRefreshToken),
+            AccessExpires { account },
+            call(2),
+            Pass(Grace),
+            AccessExpires { account },
+            call(0),
+        ],
+    );
+}
+
 /// Staged, for chance hardly finds it: a process that was started on a restored older entry exchanges its spent token,
 /// and while the server refuses it the newer entry is put back.
 #[test]

@@ -66,7 +66,8 @@ pub(crate) struct Account {
     pub(crate) server: FaultServer,
     /// A person has edited the entry since the last sign-in: what it holds proves nothing.
     pub(crate) is_touched: bool,
-    /// The server was told to answer a renewal with a status that says nothing about having done it.
+    /// The server was told to answer a renewal with a status that says nothing about having done it, or to exchange a
+    /// refresh token at one time and to keep it at another.
     pub(crate) hides_exchanges: bool,
     /// The server was told to refuse calls that it would have served, or the clock was set.
     pub(crate) refuses_valid_tokens: bool,

@@ -192,7 +192,11 @@ impl World {
                 times,
             } => {
                 let account = &mut self.accounts[account];
-                account.hides_exchanges |= matches!(how, Trouble::ActsThenStatus(_));
+                account.hides_exchanges |= matches!(
+                    how,
+                    // An answer without a refresh token looks as if it made up for the lost one before it.
+                    Trouble::ActsThenStatus(_) | Trouble::KeepsRefreshToken
+                );
                 for _ in 0..times {
                     account.server.on_renewal(how.fault());
                 }
