@@ -12,19 +12,30 @@ pub(crate) const STUCK: Duration = Duration::from_secs(20);
 /// Between two looks; long enough for a thread that was just woken to be seen as running.
 const BETWEEN_LOOKS: Duration = Duration::from_micros(60);
 
-/// Returns when every other thread of this process sleeps; `false`: they never do.
-pub(crate) fn comes_to_rest() -> bool {
-    let began = Instant::now();
-    let mut last = None;
-    while began.elapsed() < STUCK {
-        let seen = look();
-        if seen.is_some() && seen == last {
-            return true;
+/// That everything rested, and how often the other threads had run by then.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rest(u64);
+
+impl Rest {
+    /// Returns when every other thread of this process sleeps; `None`: they never do.
+    pub(crate) fn wait_for() -> Option<Self> {
+        let began = Instant::now();
+        let mut last = None;
+        while began.elapsed() < STUCK {
+            let seen = look();
+            if seen.is_some() && seen == last {
+                return seen.map(Self);
+            }
+            last = seen;
+            std::thread::sleep(BETWEEN_LOOKS);
         }
-        last = seen;
-        std::thread::sleep(BETWEEN_LOOKS);
+        None
     }
-    false
+
+    /// Whether no other thread has run since.
+    pub(crate) fn lasts(self) -> bool {
+        look() == Some(self.0)
+    }
 }
 
 /// How often the other threads have run so far, if all of them sleep.

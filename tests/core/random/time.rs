@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use graphql_session::Clock;
 
 use super::model::{PROCESSES, Span, Step};
-use super::rest::{STUCK, comes_to_rest};
+use super::rest::{Rest, STUCK};
 use super::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -73,8 +73,9 @@ impl World {
     pub(crate) fn rest(&self) {
         let began = Instant::now();
         loop {
-            self.wait_for_rest();
-            if !self.a_lock_is_about_to_be_taken() {
+            let rest = self.wait_for_rest();
+            // Looked at while nobody ran: whoever has just taken the lock does not rest.
+            if !self.a_lock_is_about_to_be_taken() && rest.lasts() {
                 return;
             }
             assert!(
@@ -86,12 +87,9 @@ impl World {
         }
     }
 
-    pub(crate) fn wait_for_rest(&self) {
-        assert!(
-            comes_to_rest(),
-            "never comes to rest: something spins\n{}",
-            self.under_way()
-        );
+    pub(crate) fn wait_for_rest(&self) -> Rest {
+        Rest::wait_for()
+            .unwrap_or_else(|| panic!("never comes to rest: something spins\n{}", self.under_way()))
     }
 
     /// A taken lock is tried again every 20 ms of real time: whoever waits for a free one has not come to rest.
