@@ -1,6 +1,7 @@
 import { abortable, throwIfAborted } from "./aborting.js";
 import { call } from "./command.js";
 import { SessionError } from "./error.js";
+import { encodeForm } from "./form.js";
 import { encodeMetadata, METADATA_HEADER, readReply } from "./framing.js";
 import type { RawReply } from "./framing.js";
 import { newId } from "./id.js";
@@ -32,7 +33,7 @@ const WITHOUT_BODY = new Set([101, 103, 204, 205, 304]);
  * The page names an endpoint, never a host: `/graphql`, `graphql` and an address of the page's own origin all mean the
  * endpoint `graphql`; an address of another origin is refused. Every call carries an id, so that a mutation runs once
  * even if the page reloads while it is under way. Uploads work as with any other `fetch`, as a `FormData` in the GraphQL
- * multipart request form, up to 25 MiB of files: a body of more than 1 MiB is handed over in slices that are checked, and
+ * multipart request form (as `body`, and not inside a `Request`, where WebKit cannot read it), up to 25 MiB of files: a body of more than 1 MiB is handed over in slices that are checked, and
  * is sent whole, once more after a renewal, or not at all. A failed renewal, or a session that ended, rejects with a
  * {@link SessionError}; GraphQL errors come back inside the reply, as with any other `fetch`.
  *
@@ -113,8 +114,9 @@ async function readRequest(
     outgoing.body = new TextEncoder().encode(bodyOfQueryString(url.searchParams));
     headers.set("content-type", "application/json");
   } else if (method === "POST") {
-    // `Response` knows every kind of body there is, and the content type that goes with it.
-    const source = init?.body != null ? new Response(init.body) : (request?.clone() ?? new Response(null));
+    // `Response` knows every kind of body there is, and the content type that goes with it. Forms are the exception.
+    const body = init?.body instanceof FormData ? encodeForm(init.body) : init?.body;
+    const source = body != null ? new Response(body) : (request?.clone() ?? new Response(null));
     outgoing.body = new Uint8Array(await source.arrayBuffer());
     const type = headers.get("content-type") ?? source.headers.get("content-type");
     headers.set("content-type", type === null || type.startsWith("text/plain") ? "application/json" : type);

@@ -108,6 +108,23 @@ describe("what is sent", () => {
     expect(sent.body).toContain(`--${boundary ?? "?"}`);
   });
 
+  it("reads a form that the platform cannot read: WebKit's, with a file in it", async () => {
+    const PlatformResponse = Response;
+    vi.stubGlobal(
+      "Response",
+      class extends PlatformResponse {
+        constructor(body?: BodyInit | null, init?: ResponseInit) {
+          if (body instanceof FormData) throw new DOMException("Unable to read form data blob", "InvalidStateError");
+          super(body, init);
+        }
+      },
+    );
+    const form = new FormData();
+    form.set("0", new Blob(["file"]), "a.txt");
+    await post("/graphql", form);
+    expect(lastSent().body).toContain('name="0"; filename="a.txt"\r\nContent-Type: application/octet-stream\r\n\r\nfile\r\n--');
+  });
+
   it("keeps metadata in printable ASCII, whatever a header's or an account's characters", async () => {
     await createSessionFetch({ account: "büro\n✓" })("/graphql", { method: "POST", body: "{}" });
     expect(host.asked("execute")[0]?.headers["x-graphql-session"]).toMatch(/^[\x20-\x7e]+$/);
