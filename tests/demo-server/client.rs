@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use demo_server::{DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options, Switches};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::fixtures::fixture;
@@ -176,12 +176,33 @@ impl Ask {
 
     /// None if the connection was closed, or refused, without a byte.
     pub(crate) async fn try_send(self) -> Option<Reply> {
-        tokio::time::timeout(PATIENCE, self.exchange())
-            .await
-            .expect("an answer in time")
+        in_time(self.exchange()).await
+    }
+
+    /// Waits for the head of an answer that has no end yet.
+    pub(crate) async fn open(self) -> Streamed {
+        let stream = self.sent().await.expect("a connection");
+        let mut stream = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            let line = in_time(stream.read_line(&mut head)).await;
+            assert_ne!(line.expect("a head"), 0, "closed within the head: {head}");
+        }
+        Streamed {
+            status: head[9..12].parse().expect("a status"),
+            content_type: header(&head, "content-type"),
+            stream,
+        }
     }
 
     async fn exchange(self) -> Option<Reply> {
+        let mut stream = self.sent().await?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.ok()?;
+        (!bytes.is_empty()).then(|| Reply::read(&bytes))
+    }
+
+    async fn sent(self) -> Option<TcpStream> {
         let mut stream = TcpStream::connect(&self.address).await.ok()?;
         let body = self.raw.unwrap_or_else(|| self.body.to_string());
         let mut request = format!("{} HTTP/1.1\r\nconnection: close\r\n", self.line);
@@ -193,10 +214,54 @@ impl Ask {
         }
         request += &format!("content-length: {}\r\n\r\n{body}", body.len());
         stream.write_all(request.as_bytes()).await.ok()?;
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).await.ok()?;
-        (!bytes.is_empty()).then(|| Reply::read(&bytes))
+        Some(stream)
     }
+}
+
+/// An answer that comes piece by piece. Dropping it closes the connection.
+pub(crate) struct Streamed {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    stream: BufReader<TcpStream>,
+}
+
+impl Streamed {
+    /// The next frame that is no comment; none at the end.
+    pub(crate) async fn next(&mut self) -> Option<String> {
+        loop {
+            let chunk = self.chunk().await?;
+            if !chunk.starts_with(':') {
+                return Some(chunk);
+            }
+        }
+    }
+
+    /// The next frame, whatever it is: the server sends each in a chunk of its own.
+    pub(crate) async fn chunk(&mut self) -> Option<String> {
+        let mut length = String::new();
+        let line = in_time(self.stream.read_line(&mut length)).await;
+        line.expect("a length");
+        let length = usize::from_str_radix(length.trim_end(), 16).expect("a length");
+        let mut chunk = vec![0; length + 2];
+        let read = in_time(self.stream.read_exact(&mut chunk)).await;
+        read.expect("a whole chunk");
+        chunk.truncate(length);
+        (length > 0).then(|| String::from_utf8(chunk).expect("text"))
+    }
+}
+
+/// The value of a header; empty if there is none.
+fn header(head: &str, name: &str) -> String {
+    let line = head
+        .lines()
+        .find(|line| line.to_lowercase().starts_with(&format!("{name}:")));
+    line.map(|line| line[name.len() + 1..].trim().to_owned())
+        .unwrap_or_default()
+}
+
+pub(crate) async fn in_time<T>(wait: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    waited.expect("an answer in time")
 }
 
 /// An answer.
@@ -214,15 +279,9 @@ impl Reply {
     fn read(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").expect("a complete head");
-        let header = |name: &str| {
-            let line = head
-                .lines()
-                .find(|line| line.to_lowercase().starts_with(&format!("{name}:")));
-            line.map(|line| line[name.len() + 1..].trim().to_owned())
-        };
         Self {
             status: head[9..12].parse().expect("a status"),
-            content_type: header("content-type").unwrap_or_default(),
+            content_type: header(head, "content-type"),
             body: serde_json::from_str(body).unwrap_or_else(|_| body.into()),
             text: body.to_owned(),
             head: head.to_lowercase(),

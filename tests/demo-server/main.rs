@@ -8,4 +8,5 @@ mod recorded;
 mod records;
 mod renewal;
 mod sign_in;
+mod streams;
 mod wire;

@@ -24,6 +24,10 @@ pub enum Counter {
     RenewalsHeld,
     /// Connections closed by a switch without a byte of answer.
     ConnectionsDropped,
+    /// Subscriptions that were accepted.
+    StreamsOpened,
+    /// Subscriptions whose connection is open, now.
+    StreamsOpen,
 }
 
 /// All numbers since the start or the last reset, as one consistent snapshot.
@@ -46,6 +50,10 @@ pub struct Counts {
     pub renewals_held: u64,
     /// Connections closed by a switch without a byte of answer.
     pub connections_dropped: u64,
+    /// Subscriptions that were accepted.
+    pub streams_opened: u64,
+    /// Subscriptions whose connection is open, now. A reset leaves this number alone.
+    pub streams_open: u64,
     /// Calls by endpoint, kind and name, in this order.
     pub operations: Vec<OperationCount>,
     /// Every renewal in order of its outcome. The newest 1,000 are kept.
@@ -64,6 +72,8 @@ impl Counts {
             Counter::RenewalsLost => self.renewals_lost,
             Counter::RenewalsHeld => self.renewals_held,
             Counter::ConnectionsDropped => self.connections_dropped,
+            Counter::StreamsOpened => self.streams_opened,
+            Counter::StreamsOpen => self.streams_open,
         }
     }
 
@@ -144,6 +154,7 @@ impl Counting {
         self.counts.send_modify(|counts| {
             *counts = Counts {
                 renewals_held: counts.renewals_held,
+                streams_open: counts.streams_open,
                 ..Counts::default()
             };
         });
@@ -211,6 +222,17 @@ impl Counting {
     pub(crate) fn dropped(&self) {
         self.counts
             .send_modify(|counts| counts.connections_dropped += 1);
+    }
+
+    pub(crate) fn stream_opened(&self) {
+        self.counts.send_modify(|counts| {
+            counts.streams_opened += 1;
+            counts.streams_open += 1;
+        });
+    }
+
+    pub(crate) fn stream_closed(&self) {
+        self.counts.send_modify(|counts| counts.streams_open -= 1);
     }
 
     /// Enters the end of a renewal.

@@ -4,6 +4,7 @@
 mod account;
 mod metadata;
 mod parts;
+mod subscriptions;
 mod workspace;
 
 use std::sync::{Arc, Mutex};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use async_graphql::dynamic::{Object, ResolverContext, Schema, SchemaBuilder, SchemaError};
 
 use crate::auth::{Auth, Caller, LinkSeen};
+use crate::events::Events;
 use crate::refusal::Refusal;
 use crate::store::Store;
 
@@ -63,6 +65,7 @@ pub(crate) struct Schemas {
 impl Schemas {
     pub(crate) fn build(auth: &Arc<Auth>, store: &Arc<Store>) -> Result<Self, SchemaError> {
         let mut schemas = Vec::new();
+        let events = Events::new();
         for endpoint in [Endpoint::Graphql, Endpoint::Metadata] {
             for bits in 0..8_u8 {
                 let view = View {
@@ -71,7 +74,7 @@ impl Schemas {
                     old_token_field: bits & 2 != 0,
                     auth_on_metadata_only: bits & 4 != 0,
                 };
-                schemas.push((view, schema(view, auth, store)?));
+                schemas.push((view, schema(view, auth, store, &events)?));
             }
         }
         Ok(Self { schemas })
@@ -87,12 +90,20 @@ impl Schemas {
     }
 }
 
-fn schema(view: View, auth: &Arc<Auth>, store: &Arc<Store>) -> Result<Schema, SchemaError> {
+fn schema(
+    view: View,
+    auth: &Arc<Auth>,
+    store: &Arc<Store>,
+    events: &Events,
+) -> Result<Schema, SchemaError> {
     let mut query = Object::new("Query");
     let mut mutation = Object::new("Mutation");
-    let mut builder: SchemaBuilder = Schema::build("Query", Some("Mutation"), None)
+    let with_subscriptions = view.endpoint == Endpoint::Graphql;
+    let subscription = with_subscriptions.then_some(subscriptions::ROOT);
+    let mut builder: SchemaBuilder = Schema::build("Query", Some("Mutation"), subscription)
         .data(Arc::clone(auth))
         .data(Arc::clone(store))
+        .data(events.clone())
         // Deep enough for introspection and for any screen, and no danger to the stack.
         .limit_depth(32);
     builder = parts::register_scalars(builder);
@@ -100,6 +111,9 @@ fn schema(view: View, auth: &Arc<Auth>, store: &Arc<Store>) -> Result<Schema, Sc
     (query, mutation, builder) =
         account::register(query, mutation, builder, with_auth, view.old_token_field);
     (query, builder) = metadata::register(query, builder, view.endpoint);
+    if with_subscriptions {
+        builder = subscriptions::register(builder);
+    }
     if view.endpoint == Endpoint::Graphql && view.in_workspace {
         (query, mutation, builder) = workspace::register(query, mutation, builder);
     }

@@ -1,5 +1,6 @@
 //! A server that behaves on the wire like Twenty (release 1.6) for what the desktop client uses: sign-in, rotating
-//! refresh tokens with a grace time and reuse detection, object metadata, and records as connections, on SQLite.
+//! refresh tokens with a grace time and reuse detection, object metadata, records as connections, and a subscription to
+//! what happens to them, on SQLite.
 //!
 //! It has two uses. The desktop client embeds it as the demo that needs no account anywhere, and the tests use its
 //! [`Switches`] to produce the faults a session must survive, while [`Counts`] say what really reached the server.
@@ -28,6 +29,7 @@ mod clock;
 mod control;
 mod counts;
 mod error;
+mod events;
 mod graphql;
 mod objects;
 mod records;

@@ -26,6 +26,8 @@ use crate::wire::{CloseConnection, Wire, router};
 
 /// Idle connections are closed after this, as at Twenty.
 const IDLE_CLOSE: Duration = Duration::from_secs(5);
+/// An open stream says something after this much silence, as at Twenty.
+const COMMENT_AFTER: Duration = Duration::from_secs(12);
 /// [`DemoServer::stop`] lets calls in flight finish for this long.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -42,6 +44,8 @@ pub struct Options {
     pub clock: Clock,
     /// Idle connections are closed after this. Default: 5 s, as at Twenty.
     pub idle_close: Duration,
+    /// A stream of events gets a comment after this much silence. Default: 12 s, as at Twenty.
+    pub comment_after: Duration,
 }
 
 impl Default for Options {
@@ -52,6 +56,7 @@ impl Default for Options {
             control: false,
             clock: system_clock(),
             idle_close: IDLE_CLOSE,
+            comment_after: COMMENT_AFTER,
         }
     }
 }
@@ -64,6 +69,7 @@ impl std::fmt::Debug for Options {
             .field("data", &self.data)
             .field("control", &self.control)
             .field("idle_close", &self.idle_close)
+            .field("comment_after", &self.comment_after)
             .finish_non_exhaustive()
     }
 }
@@ -118,6 +124,7 @@ impl DemoServer {
             switches: switches.clone(),
             stopping: stopped.clone(),
             port: address.port(),
+            comment_after: options.comment_after,
         };
         let router = router(Arc::new(wire), options.control);
         let accepting = tokio::spawn(accept(listener, router, stopped, options.idle_close));

@@ -3,6 +3,7 @@
 
 mod answer;
 mod document;
+mod stream;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub(crate) struct Wire {
     /// Turns true when the server stops: nothing may wait any longer.
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) port: u16,
+    /// How long a stream is silent before it says something.
+    pub(crate) comment_after: Duration,
 }
 
 /// All routes.
@@ -235,6 +238,10 @@ impl Wire {
         if !posted && document.kind == "mutation" {
             return Err(answer::post_needed());
         }
+        let subscribes = document.kind == "subscription";
+        if subscribes && !stream::is_accepted(headers) {
+            return Err(answer::stream_needed());
+        }
         let in_workspace = caller.is_some_and(|caller| caller.in_workspace);
         if endpoint == Endpoint::Metadata && !in_workspace && document.asks("objects") {
             return Err(answer::crashed());
@@ -264,7 +271,12 @@ impl Wire {
             .check_variables(&body["variables"])
             .map_err(|refusal| answer::bad_variables(&refusal))?;
 
-        let response = self.schemas.of(view).execute(request).await;
+        let schema = self.schemas.of(view);
+        if subscribes {
+            let results = schema.execute_stream(request);
+            return Ok(stream::response(self, results));
+        }
+        let response = schema.execute(request).await;
         *link = *seen.lock().unwrap_or_else(PoisonError::into_inner);
         form.executed(response)
     }

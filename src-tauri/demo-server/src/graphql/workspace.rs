@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::caller;
 use super::parts::{argument, input, keyed, plain, shown, text, type_ref, with_arguments, words};
 use crate::auth::Auth;
+use crate::events::{Action, Event, Events};
 use crate::objects::{self, Base, Kind, OBJECTS, SOURCES};
 use crate::records::{self, PageRequest};
 use crate::refusal::Refusal;
@@ -119,7 +120,7 @@ fn mutations(object: &'static objects::Object) -> Vec<Field> {
                 "context": null,
             });
             let (data, now) = (argument(&context, "data"), now(&context));
-            on_store(&context, move |connection| {
+            change(&context, Action::Created, object, move |connection| {
                 records::create(connection, object, &data, now, &created_by)
             })
             .await
@@ -133,18 +134,19 @@ fn mutations(object: &'static objects::Object) -> Vec<Field> {
                 argument(&context, "data"),
                 now(&context),
             );
-            on_store(&context, move |connection| {
+            change(&context, Action::Updated, object, move |connection| {
                 records::update(connection, object, &id, &data, now)
             })
             .await
         })
     });
-    let marked = |verb: &str, deletes: bool| {
+    let marked = |verb: &str, action: Action| {
         let field = Field::new(named(verb), type_ref(type_name), move |context| {
             FieldFuture::new(async move {
                 caller(&context)?;
-                let (id, at) = (text(&context, "id"), deletes.then(|| now(&context)));
-                on_store(&context, move |connection| {
+                let id = text(&context, "id");
+                let at = (action == Action::Deleted).then(|| now(&context));
+                change(&context, action, object, move |connection| {
                     records::mark_deleted(connection, object, &id, at)
                 })
                 .await
@@ -156,7 +158,7 @@ fn mutations(object: &'static objects::Object) -> Vec<Field> {
         FieldFuture::new(async move {
             caller(&context)?;
             let id = text(&context, "id");
-            on_store(&context, move |connection| {
+            change(&context, Action::Destroyed, object, move |connection| {
                 records::destroy(connection, object, &id)
             })
             .await
@@ -171,8 +173,8 @@ fn mutations(object: &'static objects::Object) -> Vec<Field> {
                 ("data", &format!("{type_name}UpdateInput!")),
             ],
         ),
-        marked("delete", true),
-        marked("restore", false),
+        marked("delete", Action::Deleted),
+        marked("restore", Action::Restored),
         with_arguments(destroy, &[("id", "UUID!")]),
     ]
 }
@@ -420,6 +422,37 @@ fn parent_json(context: &ResolverContext<'_>) -> Value {
 
 fn now(context: &ResolverContext<'_>) -> i64 {
     context.data::<Arc<Auth>>().map_or(0, |auth| auth.now())
+}
+
+/// Does the work on the store, shows the record that it answers, and tells the streams of it.
+async fn change<W>(
+    context: &ResolverContext<'_>,
+    action: Action,
+    object: &'static objects::Object,
+    work: W,
+) -> async_graphql::Result<Option<FieldValue<'static>>>
+where
+    W: FnOnce(&mut Connection) -> Result<Value, Refusal> + Send + 'static,
+{
+    let (events, at) = (context.data::<Events>()?.clone(), now(context));
+    let updated_fields = (action == Action::Updated).then(|| {
+        let data = argument(context, "data");
+        let fields = data.as_object().into_iter().flatten();
+        fields.map(|(name, _)| name.clone()).collect()
+    });
+    on_store(context, move |connection| {
+        let record = work(connection)?;
+        // While the store is held: events come in the order of what they tell of.
+        events.tell(Event {
+            action,
+            object: object.singular,
+            at,
+            updated_fields,
+            record: record.clone(),
+        });
+        Ok(record)
+    })
+    .await
 }
 
 /// Does the work on the store and shows what it finds. All fields here may be null: a refusal makes this one field null

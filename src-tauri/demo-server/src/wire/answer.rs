@@ -93,12 +93,46 @@ impl Form {
         self,
         response: async_graphql::Response,
     ) -> Result<Response, Box<Response>> {
+        match Executed::from(response) {
+            Executed::Fine(data) => Ok(send(
+                StatusCode::OK,
+                self.media_type(),
+                &Envelope::fine(data),
+            )),
+            Executed::Invalid(problems) => Err(self.problems(&problems)),
+            Executed::Failed(errors, data) => {
+                let first = errors[0]["message"].as_str().unwrap_or_default().to_owned();
+                let body = Envelope {
+                    errors: Some(errors),
+                    data: Some(data),
+                };
+                let response = send(StatusCode::OK, self.media_type(), &body);
+                Err(Box::new(with_first(first, response)))
+            }
+        }
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => JSON,
+            Self::GraphqlResponse => GRAPHQL_JSON,
+        }
+    }
+}
+
+/// What an execution comes to, in Twenty's shapes.
+enum Executed {
+    Fine(async_graphql::Value),
+    /// The query itself is wrong; nothing ran.
+    Invalid(Vec<Problem>),
+    /// Errors of resolvers, at least one, and the data beside them.
+    Failed(Vec<Value>, async_graphql::Value),
+}
+
+impl From<async_graphql::Response> for Executed {
+    fn from(response: async_graphql::Response) -> Self {
         if response.errors.is_empty() {
-            let body = Envelope {
-                errors: None::<Value>,
-                data: Some(&response.data),
-            };
-            return Ok(send(StatusCode::OK, self.media_type(), &body));
+            return Self::Fine(response.data);
         }
         if response
             .errors
@@ -114,7 +148,7 @@ impl Form {
                 })
                 .collect();
             problems.dedup();
-            return Err(self.problems(&problems));
+            return Self::Invalid(problems);
         }
         // Fields that may be null note their own path; an error without one comes from a root that must answer.
         let data = if response.errors.iter().any(|error| error.path.is_empty()) {
@@ -122,7 +156,7 @@ impl Form {
         } else {
             response.data
         };
-        let errors: Vec<Value> = response
+        let errors = response
             .errors
             .into_iter()
             .map(|error| match error.extensions {
@@ -133,23 +167,21 @@ impl Form {
                 }
             })
             .collect();
-        let first = errors[0]["message"].as_str().unwrap_or_default().to_owned();
-        let body = Envelope {
+        Self::Failed(errors, data)
+    }
+}
+
+/// One result of a subscription, as text.
+pub(super) fn result(response: async_graphql::Response) -> String {
+    let text = match Executed::from(response) {
+        Executed::Fine(data) => serde_json::to_string(&Envelope::fine(data)),
+        Executed::Invalid(problems) => serde_json::to_string(&json!({ "errors": problems })),
+        Executed::Failed(errors, data) => serde_json::to_string(&Envelope {
             errors: Some(errors),
             data: Some(data),
-        };
-        Err(Box::new(with_first(
-            first,
-            send(StatusCode::OK, self.media_type(), &body),
-        )))
-    }
-
-    fn media_type(self) -> &'static str {
-        match self {
-            Self::Json => JSON,
-            Self::GraphqlResponse => GRAPHQL_JSON,
-        }
-    }
+        }),
+    };
+    text.unwrap_or_default()
 }
 
 /// Keys in the order in which Twenty writes them.
@@ -159,6 +191,15 @@ struct Envelope<E, D> {
     errors: Option<E>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<D>,
+}
+
+impl<D> Envelope<Value, D> {
+    fn fine(data: D) -> Self {
+        Self {
+            errors: None,
+            data: Some(data),
+        }
+    }
 }
 
 /// The bearer was refused before anything ran: no `data`.
@@ -200,6 +241,16 @@ pub(super) fn post_needed() -> Box<Response> {
     response
         .headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static("POST"));
+    Box::new(response)
+}
+
+/// Subscriptions are answered as a stream of events, or not at all.
+pub(super) fn stream_needed() -> Box<Response> {
+    let mut response = empty(StatusCode::NOT_ACCEPTABLE);
+    response.headers_mut().insert(
+        header::ACCEPT,
+        HeaderValue::from_static("text/event-stream"),
+    );
     Box::new(response)
 }
 

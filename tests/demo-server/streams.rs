@@ -1,0 +1,224 @@
+//! Subscriptions: what a stream tells, to whom, and when it ends.
+
+use std::time::Duration;
+
+use demo_server::{Counter, Options};
+use serde_json::{Value, json};
+
+use crate::client::{Ask, Demo, Streamed, in_time};
+
+const SUBSCRIBE: &str = "subscription OnDbEvent($input: OnDbEventInput!) { onDbEvent(input: $input) { action objectNameSingular eventDate updatedFields record } }";
+const CREATE: &str = "mutation($data: PersonCreateInput!) { createPerson(data: $data) { id } }";
+
+fn subscription(demo: &Demo, access: &str, input: Value) -> Ask {
+    demo.graphql(SUBSCRIBE)
+        .variables(json!({ "input": input }))
+        .header("accept", "text/event-stream")
+        .bearer(access)
+}
+
+/// Makes a person, and answers the id.
+async fn create(demo: &Demo, access: &str, first_name: &str) -> String {
+    let data = json!({ "name": { "firstName": first_name } });
+    let reply = demo
+        .graphql(CREATE)
+        .variables(json!({ "data": data }))
+        .bearer(access)
+        .send()
+        .await;
+    let id = reply.body["data"]["createPerson"]["id"].as_str();
+    id.unwrap_or_else(|| panic!("{}", reply.text)).to_owned()
+}
+
+/// The next event's `onDbEvent`.
+async fn event(stream: &mut Streamed) -> Value {
+    let frame = stream.next().await.expect("the stream is open");
+    let data = frame.strip_prefix("event: next\ndata: ").expect("a result");
+    let data: Value = serde_json::from_str(data.trim_end()).expect("JSON");
+    data["data"]["onDbEvent"].clone()
+}
+
+#[tokio::test]
+async fn a_stream_tells_what_happens_to_records_in_the_order_in_which_it_happens() {
+    let demo = Demo::start().await;
+    let access = demo.sign_in().await.access;
+    let people = json!({ "objectNameSingular": "person" });
+    let mut stream = subscription(&demo, &access, people).open().await;
+    assert_eq!(
+        (stream.status, stream.content_type.as_str()),
+        (200, "text/event-stream")
+    );
+
+    let id = create(&demo, &access, "Grace").await;
+    let created = event(&mut stream).await;
+    assert_eq!(
+        (&created["action"], &created["eventDate"]),
+        (&json!("CREATED"), &json!("2027-01-15T08:00:00.500Z"))
+    );
+    assert_eq!(created["record"]["name"]["firstName"], "Grace");
+    for (action, mutation) in [
+        (
+            "UPDATED",
+            "mutation($id: UUID!) { updatePerson(id: $id, data: { jobTitle: \"x\" }) { id } }",
+        ),
+        (
+            "DELETED",
+            "mutation($id: UUID!) { deletePerson(id: $id) { id } }",
+        ),
+        (
+            "RESTORED",
+            "mutation($id: UUID!) { restorePerson(id: $id) { id } }",
+        ),
+        (
+            "DESTROYED",
+            "mutation($id: UUID!) { destroyPerson(id: $id) { id } }",
+        ),
+    ] {
+        demo.graphql(mutation)
+            .variables(json!({ "id": id }))
+            .bearer(&access)
+            .send()
+            .await;
+        let event = event(&mut stream).await;
+        let updated = if action == "UPDATED" {
+            json!(["jobTitle"])
+        } else {
+            Value::Null
+        };
+        assert_eq!(
+            (&event["action"], &event["objectNameSingular"]),
+            (&json!(action), &json!("person"))
+        );
+        assert_eq!(event["updatedFields"], updated, "{action}");
+        assert_eq!(event["record"]["id"], id, "{action}");
+        assert_eq!(
+            event["record"]["deletedAt"].is_null(),
+            action != "DELETED",
+            "{action}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_hears_only_what_it_asked_for() {
+    let demo = Demo::start().await;
+    let access = demo.sign_in().await.access;
+    let id = create(&demo, &access, "One").await;
+    let deleted = json!({ "action": "DELETED", "recordId": id });
+    let mut stream = subscription(&demo, &access, deleted).open().await;
+
+    let other = create(&demo, &access, "Other").await;
+    let company = "mutation { createCompany(data: { name: \"A company\" }) { id } }";
+    demo.graphql(company).bearer(&access).send().await;
+    for one in [&other, &id] {
+        let delete = format!("mutation {{ deletePerson(id: \"{one}\") {{ id }} }}");
+        demo.graphql(&delete).bearer(&access).send().await;
+    }
+    let event = event(&mut stream).await;
+    assert_eq!(event["record"]["id"], id, "the first that it hears of");
+}
+
+#[tokio::test]
+async fn a_token_that_expires_during_a_stream_changes_nothing_and_is_refused_at_the_start() {
+    let demo = Demo::start().await;
+    let old = demo.sign_in().await.access;
+    let mut stream = subscription(&demo, &old, json!({})).open().await;
+    demo.pass(Duration::from_secs(31 * 60));
+    demo.switches.expire_access_tokens().await.expect("expired");
+    subscription(&demo, &old, json!({}))
+        .send()
+        .await
+        .is("expired bearer");
+    let new = demo.sign_in().await.access;
+    create(&demo, &new, "Late").await;
+    let event = event(&mut stream).await;
+    assert_eq!(event["record"]["name"]["firstName"], "Late");
+    let counts = demo.switches.counts();
+    assert_eq!((counts.streams_opened, counts.streams_open), (1, 1));
+}
+
+#[tokio::test]
+async fn without_a_bearer_or_with_a_field_that_does_not_exist_a_stream_has_one_error_and_is_complete()
+ {
+    let demo = Demo::start().await;
+    let access = demo.sign_in().await.access;
+    let wrong = "subscription { onDbEvent(input: {}) { nope } }";
+    let wrong = demo
+        .graphql(wrong)
+        .header("accept", "text/event-stream")
+        .bearer(&access);
+    let anonymous = subscription(&demo, "", json!({}));
+    for (ask, message) in [
+        (
+            wrong,
+            "Cannot query field \"nope\" on type \"OnDbEventDTO\".",
+        ),
+        (anonymous, "Forbidden resource"),
+    ] {
+        let mut stream = ask.open().await;
+        let frame = stream.next().await.expect("an error");
+        let data = frame.strip_prefix("event: next\ndata: ").expect("a result");
+        let data: Value = serde_json::from_str(data.trim_end()).expect("JSON");
+        assert_eq!(data["errors"][0]["message"], message);
+        assert_eq!(stream.next().await.as_deref(), Some("event: complete\n\n"));
+        assert_eq!(stream.next().await, None);
+    }
+    assert_eq!(demo.switches.counts().streams_opened, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_events_is_told_what_it_would_have_to_take() {
+    let demo = Demo::start().await;
+    let access = demo.sign_in().await.access;
+    let reply = subscription(&demo, &access, json!({}))
+        .header("accept", "application/json")
+        .send()
+        .await;
+    assert_eq!(reply.status, 406);
+    assert!(
+        reply.head.contains("\r\naccept: text/event-stream"),
+        "{}",
+        reply.head
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_its_client_leaves_is_open_no_more() {
+    let demo = Demo::start().await;
+    let access = demo.sign_in().await.access;
+    let stream = subscription(&demo, &access, json!({})).open().await;
+    let other = subscription(&demo, &access, json!({})).open().await;
+    assert_eq!(demo.switches.counts().of(Counter::StreamsOpen), 2);
+    drop(stream);
+    let open = |open| {
+        demo.switches
+            .wait_until(move |counts| counts.streams_open == open)
+    };
+    assert_eq!(in_time(open(1)).await.streams_opened, 2);
+    drop(other);
+    in_time(open(0)).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_ends_its_streams_without_a_word() {
+    let demo = Demo::start().await;
+    let access = demo.sign_in().await.access;
+    let mut stream = subscription(&demo, &access, json!({})).open().await;
+    demo.server.stop().await;
+    assert_eq!(stream.next().await, None);
+    assert_eq!(demo.switches.counts().streams_open, 0);
+}
+
+#[tokio::test]
+async fn a_silent_stream_says_something_now_and_then() {
+    let demo = Demo::start_with(Options {
+        comment_after: Duration::from_millis(50),
+        ..Options::default()
+    })
+    .await;
+    let access = demo.sign_in().await.access;
+    let mut stream = subscription(&demo, &access, json!({})).open().await;
+    for _ in 0..3 {
+        assert_eq!(stream.chunk().await.as_deref(), Some(":\n\n"));
+    }
+}
