@@ -228,12 +228,16 @@ pub(crate) struct Streamed {
 impl Streamed {
     /// The next frame that is no comment; none at the end.
     pub(crate) async fn next(&mut self) -> Option<String> {
-        loop {
-            let chunk = self.chunk().await?;
-            if !chunk.starts_with(':') {
-                return Some(chunk);
+        // In all: comments keep coming where nothing else does.
+        in_time(async {
+            loop {
+                let chunk = self.chunk().await?;
+                if !chunk.starts_with(':') {
+                    return Some(chunk);
+                }
             }
-        }
+        })
+        .await
     }
 
     /// The next frame, whatever it is: the server sends each in a chunk of its own.

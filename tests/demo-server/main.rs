@@ -9,4 +9,5 @@ mod records;
 mod renewal;
 mod sign_in;
 mod streams;
+mod uploads;
 mod wire;

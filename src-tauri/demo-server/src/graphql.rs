@@ -2,6 +2,7 @@
 //! call without a workspace does not even see that records exist.
 
 mod account;
+mod files;
 mod metadata;
 mod parts;
 mod subscriptions;
@@ -110,6 +111,7 @@ fn schema(
     let with_auth = view.endpoint == Endpoint::Metadata || !view.auth_on_metadata_only;
     (query, mutation, builder) =
         account::register(query, mutation, builder, with_auth, view.old_token_field);
+    (mutation, builder) = files::register(mutation, builder);
     (query, builder) = metadata::register(query, builder, view.endpoint);
     if with_subscriptions {
         builder = subscriptions::register(builder);

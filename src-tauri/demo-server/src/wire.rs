@@ -3,14 +3,15 @@
 
 mod answer;
 mod document;
+mod form;
 mod stream;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use async_graphql::Request;
+use async_graphql::{Request, UploadValue};
 use axum::body::Bytes;
-use axum::extract::{OriginalUri, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, OriginalUri, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{any, get};
@@ -28,6 +29,9 @@ use crate::switches::{Calls, RenewalRefusal, SwitchState, Switches};
 
 pub(crate) use answer::{CloseConnection, close_connection, json, page, plain_error};
 use document::Document;
+
+/// Longest request that is read, in bytes: more than what a session sends at most by default.
+const LONGEST_REQUEST: usize = 32 << 20;
 
 /// What every request needs.
 pub(crate) struct Wire {
@@ -49,6 +53,7 @@ pub(crate) fn router(wire: Arc<Wire>, with_control: bool) -> Router {
         .route("/healthz", get(healthz))
         .route("/client-config", get(client_config))
         .fallback(not_found)
+        .layer(DefaultBodyLimit::max(LONGEST_REQUEST))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&wire),
             control::faults,
@@ -90,20 +95,19 @@ async fn detached(
     body: Bytes,
 ) -> Response {
     let task = tokio::spawn(async move {
-        let Sent { body, posted } =
-            match received(&wire, &method, &headers, query.as_deref(), &body).await {
-                Ok(sent) => sent,
-                Err(response) => return *response,
-            };
-        wire.answer(endpoint, &headers, &body, posted).await
+        match received(&wire, &method, &headers, query.as_deref(), &body).await {
+            Ok(sent) => wire.answer(endpoint, &headers, sent).await,
+            Err(response) => *response,
+        }
     });
     task.await.unwrap_or_else(|_| answer::close_connection())
 }
 
-/// A request's GraphQL body, and whether it was posted.
+/// A request's GraphQL body, whether it was posted, and the files that came with it.
 struct Sent {
     body: Value,
     posted: bool,
+    files: Vec<UploadValue>,
 }
 
 async fn received(
@@ -117,6 +121,7 @@ async fn received(
         return Ok(Sent {
             body: document::from_query_string(query.unwrap_or_default()),
             posted: false,
+            files: Vec::new(),
         });
     }
     if *method != Method::POST {
@@ -137,6 +142,16 @@ async fn received(
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if media_type == form::MEDIA_TYPE {
+        let (body, files) = form::read(content_type, body).await.map_err(|error| {
+            answer::plain_error(StatusCode::BAD_REQUEST, &error.to_string(), "Bad Request")
+        })?;
+        return Ok(Sent {
+            body,
+            posted: true,
+            files,
+        });
+    }
     if !["application/json", "application/graphql+json"].contains(&media_type) {
         return Err(Box::new(answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE)));
     }
@@ -145,7 +160,11 @@ async fn received(
             let body = json!({ "errors": [{ "message": "Batching is not supported." }] });
             Err(Box::new(answer::json(StatusCode::BAD_REQUEST, &body)))
         }
-        Ok(body) => Ok(Sent { body, posted: true }),
+        Ok(body) => Ok(Sent {
+            body,
+            posted: true,
+            files: Vec::new(),
+        }),
         Err(error) => {
             let message = if error.is_eof() {
                 "Unexpected end of JSON input"
@@ -162,15 +181,9 @@ async fn received(
 }
 
 impl Wire {
-    async fn answer(
-        &self,
-        endpoint: Endpoint,
-        headers: &HeaderMap,
-        body: &Value,
-        posted: bool,
-    ) -> Response {
-        let text = body["query"].as_str().unwrap_or_default();
-        let document = Document::read(text, body["operationName"].as_str());
+    async fn answer(&self, endpoint: Endpoint, headers: &HeaderMap, sent: Sent) -> Response {
+        let text = sent.body["query"].as_str().unwrap_or_default();
+        let document = Document::read(text, sent.body["operationName"].as_str());
         let renewal = document.as_ref().is_ok_and(Document::renews);
         if let Ok(document) = &document {
             self.switches
@@ -179,7 +192,7 @@ impl Wire {
         }
         if !renewal {
             let response = self
-                .looked_at(endpoint, headers, body, posted, document, &mut None)
+                .looked_at(endpoint, headers, sent, document, &mut None)
                 .await;
             self.delay(Calls::All).await;
             return response.unwrap_or_else(|response| *response);
@@ -191,7 +204,7 @@ impl Wire {
         }
         let mut link = None;
         let response = self
-            .looked_at(endpoint, headers, body, posted, document, &mut link)
+            .looked_at(endpoint, headers, sent, document, &mut link)
             .await;
         self.delay(Calls::Renewals).await;
         match response {
@@ -221,11 +234,15 @@ impl Wire {
         &self,
         endpoint: Endpoint,
         headers: &HeaderMap,
-        body: &Value,
-        posted: bool,
+        sent: Sent,
         document: Result<Document, answer::Problem>,
         link: &mut Option<Link>,
     ) -> Result<Response, Box<Response>> {
+        let Sent {
+            body,
+            posted,
+            files,
+        } = sent;
         let form = answer::Form::accepted(headers);
         let caller = self.caller(headers).map_err(|refusal| {
             self.switches.counting.call_refused();
@@ -267,6 +284,7 @@ impl Wire {
         request = request.variables(async_graphql::Variables::from_json(
             body["variables"].clone(),
         ));
+        request.uploads = files;
         document
             .check_variables(&body["variables"])
             .map_err(|refusal| answer::bad_variables(&refusal))?;
