@@ -33,9 +33,10 @@ const WITHOUT_BODY = new Set([101, 103, 204, 205, 304]);
  * The page names an endpoint, never a host: `/graphql`, `graphql` and an address of the page's own origin all mean the
  * endpoint `graphql`; an address of another origin is refused. Every call carries an id, so that a mutation runs once
  * even if the page reloads while it is under way. Uploads work as with any other `fetch`, as a `FormData` in the GraphQL
- * multipart request form (as `body`, and not inside a `Request`, where WebKit cannot read it), up to 25 MiB of files: a body of more than 1 MiB is handed over in slices that are checked, and
- * is sent whole, once more after a renewal, or not at all. A failed renewal, or a session that ended, rejects with a
- * {@link SessionError}; GraphQL errors come back inside the reply, as with any other `fetch`.
+ * multipart request form (as `body`, and not inside a `Request`, where WebKit cannot read it), up to 25 MiB of files: a
+ * body of more than 1 MiB is handed over in slices that are checked, and is sent whole, once more after a renewal, or not
+ * at all. A failed renewal, or a session that ended, rejects with a {@link SessionError}; GraphQL errors come back inside
+ * the reply, as with any other `fetch`.
  *
  * @param options - account, endpoint and deadline, where the defaults do not fit
  * @returns a function to give to a GraphQL client
