@@ -1,9 +1,9 @@
 # Every task of the project. `make run`, `make test` and `make soak` also install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak random fmt bench fleet clean
+.PHONY: help run test soak random fmt bench bench-window fleet clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 22
 
 run: ## build and open the desktop client with its demo server; without a display, walk through the demo
 	@scripts/run.sh
@@ -24,6 +24,9 @@ fmt: ## format the Rust sources
 bench: ## what a call through the session costs, 10,000 waiters on one renewal, judging a reply, and whether 30 renewals are felt
 	cargo bench --locked -p graphql-session --bench session --bench envelope --bench expiries
 
+bench-window: ## what a call costs in the real window, beside the page's own fetch, and an upload's memory; three minutes
+	@scripts/bench-window.sh
+
 fleet: ## a million clients and an outage, on virtual time; writes docs/fleet.md and its plots
 	cargo bench --locked -p graphql-session --bench fleet
 
@@ -31,3 +34,4 @@ clean: ## remove everything that was built or installed here
 	cargo clean
 	rm -rf target ui/dist ui/node_modules src-tauri/plugin/dist-js src-tauri/plugin/node_modules gen
 	rm -rf examples/*/dist examples/*/node_modules examples/*/src-tauri/gen
+	rm -rf benches/window/dist benches/window/node_modules benches/window/src-tauri/gen

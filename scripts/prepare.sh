@@ -25,6 +25,7 @@ main() {
     [ "$purpose" = run ] && return
     npm_packages examples/minimal
     npm_packages examples/clients
+    npm_packages benches/window
 }
 
 system_packages() {

@@ -29,13 +29,14 @@ stage_eslint() { in_folder ui npm run -s lint && in_folder src-tauri/plugin npm 
 stage_types() { in_folder ui npm run -s typecheck && in_folder src-tauri/plugin npm run -s typecheck; }
 stage_screens() { in_folder ui npm run -s test; }
 stage_guest-js() { in_folder src-tauri/plugin npm run -s test; }
-# Before anything of Rust that compiles an application: it embeds the result. The examples check their types here; they
-# take the npm package as it is published, so that is built first.
+# Before anything of Rust that compiles an application: it embeds the result. The examples and the bench check their types
+# here; they take the npm package as it is published, so that is built first.
 stage_screens-build() {
     in_folder ui npm run -s build
     in_folder src-tauri/plugin npm run -s build
     in_folder examples/minimal npm run -s build
     in_folder examples/clients npm run -s build
+    in_folder benches/window npm run -s build
 }
 
 stage_cargo-deny() {
