@@ -34,7 +34,7 @@ mod window;
 use std::path::{Path, PathBuf};
 
 use application::{Application, Home};
-use demo_server::{DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
+use demo_server::{DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options, Switches};
 use serde_json::json;
 use window::Window;
 
@@ -123,6 +123,102 @@ async fn apollo_urql_graphql_request_and_tanstack_query_and_mutate_over_one_rene
     server.stop().await;
 }
 
+/// In the order of the test:
+/// 1. An event arrives.
+/// 2. The token expires, and a call renews it: the stream stays, and the next event arrives.
+/// 3. The server stops and returns: the page says that events may be missing, and goes on with the newer token.
+/// 4. The page loads again: its stream is closed, and that of the new page is open.
+/// 5. The window is closed, and the application with it: nothing is open.
+/// 6. The application starts again and hears; the person signs out: nothing is open.
+#[tokio::test]
+async fn a_page_hears_events_over_a_renewal_a_restart_and_a_reload_and_leaves_no_stream() {
+    let data = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        data: Some(data.path().to_path_buf()),
+        ..Options::default()
+    };
+    let server = DemoServer::start(options.clone()).await.expect("a server");
+    let port = server.address().port();
+    let switches = server.switches();
+    let home = Home::new(Path::new(EVIDENCE), "streams-").await;
+    let app = Application::start(&home, &built("example-clients")).await;
+    let window = app.window().await;
+    sign_in(&window, &server, DEMO_PASSWORD).await;
+
+    has_streams(&switches, 1, 1).await;
+    creates_and_hears(&window, "apollo").await;
+
+    switches.expire_access_tokens().await.expect("expired");
+    switches.reset_counts();
+    creates_and_hears(&window, "urql").await;
+    let counts = switches.counts();
+    let renewals = (counts.renewals_sent, counts.renewals_accepted);
+    assert_eq!(renewals, (1, 1), "{counts:?}");
+    let streams = (counts.streams_opened, counts.streams_open);
+    assert_eq!(streams, (0, 1), "the first one is still open: {counts:?}");
+
+    server.stop().await;
+    let server = DemoServer::start(Options { port, ..options })
+        .await
+        .expect("the server returns");
+    let switches = server.switches();
+    window.says("events", "Events may be missing").await;
+    has_streams(&switches, 1, 1).await;
+    creates_and_hears(&window, "graphql-request").await;
+    let counts = switches.counts();
+    let refused = (counts.calls_refused, counts.renewals_sent);
+    assert_eq!(refused, (0, 0), "with the newer token: {counts:?}");
+    window.picture("gap").await;
+
+    window.ask("location.reload()", vec![]).await;
+    has_streams(&switches, 2, 1).await;
+    creates_and_hears(&window, "tanstack").await;
+    let heard = window.text("events").await.expect("a list");
+    assert!(!heard.contains("urql"), "a new page's list: {heard}");
+
+    app.press_close_button();
+    app.has_quit().await;
+    has_streams(&switches, 2, 0).await;
+
+    // Signed out, for the tests that follow: they have the same keyring.
+    let app = Application::start(&home, &built("example-clients")).await;
+    let window = app.window().await;
+    has_streams(&switches, 3, 1).await;
+    window.click("sign-out").await;
+    window.shows("sign-in").await;
+    has_streams(&switches, 3, 0).await;
+    app.quit().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_of_3_mib_arrives_unchanged_after_one_renewal() {
+    let server = server().await;
+    let switches = server.switches();
+    let home = Home::new(Path::new(EVIDENCE), "upload-").await;
+    let app = Application::start(&home, &built("example-clients")).await;
+    let window = app.window().await;
+    sign_in(&window, &server, DEMO_PASSWORD).await;
+    window.has("status", "data-phase", "signed_in").await;
+
+    switches.expire_access_tokens().await.expect("expired");
+    switches.reset_counts();
+    window.click("send").await;
+    window.says("sent", "3145728 bytes arrived unchanged").await;
+    let counts = switches.counts();
+    let renewals = (counts.renewals_sent, counts.renewals_accepted);
+    assert_eq!(renewals, (1, 1), "{counts:?}");
+    assert_eq!(
+        (counts.calls_refused, counts.operation("Upload")),
+        (1, 2),
+        "refused once, and replayed whole: {counts:?}"
+    );
+    window.click("sign-out").await;
+    window.shows("sign-in").await;
+    app.quit().await;
+    server.stop().await;
+}
+
 async fn server() -> DemoServer {
     DemoServer::start(Options::default())
         .await
@@ -134,6 +230,26 @@ async fn sign_in(window: &Window<'_>, server: &DemoServer, password: &str) {
     window.fill("email", DEMO_EMAIL).await;
     window.fill("password", password).await;
     window.click("submit").await;
+}
+
+/// Waits until the server has so many streams opened, since it counts, and open now.
+async fn has_streams(switches: &Switches, opened: u64, open: u64) {
+    waiting::until(
+        &format!("{opened} streams, {open} of them open"),
+        async || {
+            let counts = switches.counts();
+            ((counts.streams_opened, counts.streams_open) == (opened, open)).then_some(())
+        },
+    )
+    .await;
+}
+
+/// Has a client make somebody of its own name, and waits until the page has heard of it.
+async fn creates_and_hears(window: &Window<'_>, client: &str) {
+    window.click(&format!("run-{client}")).await;
+    let made = format!("{DEMO_EMAIL} made {client}");
+    window.says(client, &made).await;
+    window.says("events", &format!("CREATED {client}")).await;
 }
 
 /// Waits until the list has so many people.

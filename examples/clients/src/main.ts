@@ -1,9 +1,11 @@
 import { onChange, signIn, signOut } from "tauri-plugin-graphql-session-api";
 
 import { apollo } from "./apollo";
+import { hear } from "./events";
 import { graphqlRequest } from "./graphql-request";
 import type { Trial } from "./operations";
 import { tanstack } from "./tanstack";
+import { madeUp, upload } from "./upload";
 import { urql } from "./urql";
 
 const trials: Record<string, Trial> = { apollo, urql, "graphql-request": graphqlRequest, tanstack };
@@ -19,6 +21,15 @@ for (const [name, trial] of Object.entries(trials)) {
   };
 }
 
+element("send").onclick = () => {
+  const sent = element("sent");
+  sent.textContent = "…";
+  void send().then(
+    (text) => (sent.textContent = text),
+    (problem: unknown) => (sent.textContent = String(problem)),
+  );
+};
+
 element("sign-in").onsubmit = (event) => {
   event.preventDefault();
   const [server, email, password] = ["server", "email", "password"].map((id) => element<HTMLInputElement>(id));
@@ -28,19 +39,44 @@ element("sign-in").onsubmit = (event) => {
 };
 element("sign-out").onclick = () => void signOut();
 
+let stopHearing: (() => void) | undefined;
+
 await onChange(({ phase, person }) => {
   const isOver = phase === "signed_out" || phase === "ended";
   element("status").textContent = person === undefined ? phase : `${phase}: ${person}`;
   element("status").dataset.phase = phase;
   element("sign-in").hidden = !isOver;
   element("clients").hidden = isOver;
+  element("people").hidden = isOver;
   element("sign-out").hidden = isOver;
+  if (phase === "signed_in") stopHearing ??= hearOfPeople();
 });
+
+/** Writes down what is heard. A session that ends closes its streams; the next one begins with a stream of its own. */
+function hearOfPeople(): () => void {
+  const write = (text: string) => element("events").append(Object.assign(document.createElement("li"), { textContent: text }));
+  return hear({
+    event: (action, name) => write(`${action} ${name}`),
+    gap: () => write("Events may be missing here."),
+    over: (problem) => {
+      write(String(problem));
+      stopHearing = undefined;
+    },
+  });
+}
 
 /** A query and a mutation at once: where the token has expired, both wait for one renewal. */
 async function run(name: string, { query, mutate }: Trial): Promise<string> {
   const [email, made] = await Promise.all([query(), mutate(name)]);
   return `${email} made ${made}`;
+}
+
+/** Sends a file that is too long for one slice, and compares what has arrived with what was sent. */
+async function send(): Promise<string> {
+  const { file, sha256 } = await madeUp(3 * 1024 * 1024);
+  const arrived = await upload(file);
+  const isSame = arrived.size === file.size && arrived.sha256 === sha256;
+  return `${arrived.size} bytes arrived ${isSame ? "unchanged" : "changed"}: ${arrived.sha256}`;
 }
 
 function element<Kind extends HTMLElement>(id: string): Kind {
