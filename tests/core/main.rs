@@ -11,6 +11,7 @@ mod ledger;
 mod lost_answers;
 mod manual;
 mod one_renewal;
+mod other_faces;
 mod outages;
 mod replay;
 mod replies;

@@ -1,6 +1,6 @@
 //! A server that speaks Twenty and goes wrong on demand.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -16,14 +16,18 @@ use super::clock::{Activity, ManualClock};
 use crate::clock::Clock;
 use crate::protocol::{Person, Tokens};
 
+mod bodies;
+mod counts;
 mod fault;
 mod http;
 mod ledger;
 mod question;
 mod serve;
 mod stream;
+mod token_endpoint;
 mod twenty;
 
+pub use counts::{Counts, Seen};
 pub use fault::{Fault, Gate};
 pub use ledger::{
     AnswerFate, Attempt, AttemptOutcome, Entry, Explanation, Fact, Ledger, Pair, PairNumber,
@@ -75,6 +79,8 @@ struct Inside {
     calls_now: u64,
     clock_is_off_by: SignedDuration,
     sends_date: bool,
+    /// HTTP status around the refusal of a call.
+    refuses_calls_with: u16,
     listening: Listening,
     /// Changes when idle connections are to be closed.
     farewell: watch::Sender<u64>,
@@ -96,88 +102,6 @@ struct Script {
 impl Script {
     fn draw(&mut self) -> Option<Fault> {
         self.next.pop_front().or_else(|| self.always.clone())
-    }
-}
-
-/// What the server has seen and done since its start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Connections accepted.
-    pub connections: u64,
-    /// Requests of any kind.
-    pub requests: u64,
-    /// Renewals that arrived, whatever came of them. One that asks in a dialect which the server does not know counts
-    /// here and nowhere else.
-    pub renewals: u64,
-    /// Refresh tokens exchanged, whether or not the answer arrived.
-    pub exchanged: u64,
-    /// Renewals rejected in the protocol's words.
-    pub renewals_refused: u64,
-    /// The largest number of renewals under way at once.
-    pub renewals_at_once: u64,
-    /// Token pairs issued by sign-in.
-    pub sign_ins: u64,
-    /// `signOut` requests done.
-    pub sign_outs: u64,
-    /// Calls that arrived.
-    pub calls: u64,
-    /// Calls answered with data.
-    pub served: u64,
-    /// Calls refused for their access token.
-    pub calls_refused: u64,
-    /// Calls that arrived, by `endpoint field`, such as `graphql people`.
-    pub by_name: BTreeMap<String, u64>,
-    /// Subscriptions that arrived.
-    pub subscriptions: u64,
-    /// Subscriptions refused for their access token.
-    pub subscriptions_refused: u64,
-    /// Streams opened.
-    pub streams: u64,
-    /// Streams that are over: completed, cut, or closed by the client.
-    pub streams_over: u64,
-    /// Bytes of events that the connections of streams have taken.
-    pub streamed_bytes: u64,
-    /// Mutations that ran, by field.
-    pub effects: BTreeMap<String, u64>,
-}
-
-impl Counts {
-    /// How often this mutation ran.
-    pub fn effects_of(&self, field: &str) -> u64 {
-        self.effects.get(field).copied().unwrap_or(0)
-    }
-}
-
-/// One request as it arrived, for assertions about what must not be sent.
-#[derive(Clone)]
-pub struct Seen {
-    /// The path.
-    pub path: String,
-    /// The first field asked for; empty outside GraphQL.
-    pub field: String,
-    /// All headers, names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-    /// When, by the server's clock.
-    pub at: Timestamp,
-}
-
-impl Seen {
-    /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
-    }
-}
-
-impl std::fmt::Debug for Seen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seen")
-            .field("path", &self.path)
-            .field("field", &self.field)
-            .field("at", &self.at)
-            .finish_non_exhaustive()
     }
 }
 
@@ -231,6 +155,7 @@ impl FaultServer {
                     calls_now: 0,
                     clock_is_off_by: SignedDuration::ZERO,
                     sends_date: true,
+                    refuses_calls_with: 200,
                     listening: Listening::No(socket),
                     farewell: watch::Sender::new(0),
                 }),
@@ -408,6 +333,17 @@ impl FaultServer {
     /// Whether it knows `signOut`; older releases do not.
     pub fn knows_sign_out(&self, knows: bool) {
         self.inside().records.knows_sign_out = knows;
+    }
+
+    /// The HTTP status around the refusal of a call. Default: 200, as Twenty; clients that look at nothing else need 401.
+    pub fn refuses_calls_with(&self, status: u16) {
+        self.inside().refuses_calls_with = status;
+    }
+
+    /// Whether a bearer that comes with a renewal has to be good, as Twenty demands. Default: yes. Clients that send
+    /// their expired token along renew only at a server that does not look.
+    pub fn checks_renewals_bearer(&self, checks: bool) {
+        self.inside().records.checks_renewals_bearer = checks;
     }
 
     /// Sets the server's clock apart from everybody else's.

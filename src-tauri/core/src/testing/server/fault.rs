@@ -138,7 +138,7 @@ impl Fault {
 
     /// The refusal of an access token: "Token has expired.", without a `data` key.
     pub fn access_refused() -> Self {
-        Self::json(super::twenty::access_refusal("Token has expired."))
+        Self::json(super::bodies::access_refusal("Token has expired."))
     }
 
     /// Waits until `gate` is opened, then acts and answers as usual.

@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::http::{Incoming, find};
+use super::token_endpoint::{self, Face};
+use super::twenty;
 use crate::operation::OperationKind;
 
 /// What a request asks for.
@@ -11,7 +13,7 @@ pub(super) enum Asked {
     ClientConfig,
     LoginToken,
     TokenPair,
-    Renewal,
+    Renewal(Face),
     SignOut,
     /// Anything else: its first field, and what it does.
     Call {
@@ -57,6 +59,16 @@ impl Question {
                 .map(str::to_owned),
         }
     }
+
+    /// The refresh token of a renewal or of a sign-out; empty where there is none.
+    pub(super) fn refresh(&self) -> &str {
+        let key = match self.asked {
+            Asked::Renewal(Face::OAuth2 | Face::Supabase) => token_endpoint::REFRESH_TOKEN,
+            Asked::SignOut => "refreshToken",
+            _ => "appToken",
+        };
+        twenty::text(&self.variables, key)
+    }
 }
 
 impl Asked {
@@ -65,7 +77,7 @@ impl Asked {
         match self {
             Self::LoginToken => "getLoginTokenFromCredentials",
             Self::TokenPair => "getAuthTokensFromLoginToken",
-            Self::Renewal => "renewToken",
+            Self::Renewal(_) => "renewToken",
             Self::SignOut => "signOut",
             Self::Call { field, .. } => field,
             Self::ClientConfig | Self::Unknown => "",
@@ -76,6 +88,16 @@ impl Asked {
     fn read(method: &str, path: &str, body: &[u8]) -> (Self, String, Value) {
         if method == "GET" && path == "/client-config" {
             return (Self::ClientConfig, String::new(), Value::Null);
+        }
+        if method == "POST" && path.starts_with(token_endpoint::SUPABASE_SIGN_OUT) {
+            return (Self::SignOut, String::new(), Value::Null);
+        }
+        if let Some(face) = Face::at(path).filter(|_| method == "POST") {
+            return (
+                Self::Renewal(face),
+                String::new(),
+                token_endpoint::fields(body),
+            );
         }
         let unknown = (Self::Unknown, String::new(), Value::Null);
         if method != "POST" || !matches!(path, "/graphql" | "/metadata") {
@@ -94,7 +116,7 @@ impl Asked {
         let asked = match field.as_str() {
             "getLoginTokenFromCredentials" => Self::LoginToken,
             "getAuthTokensFromLoginToken" => Self::TokenPair,
-            "renewToken" => Self::Renewal,
+            "renewToken" => Self::Renewal(Face::Twenty),
             "signOut" => Self::SignOut,
             _ => Self::Call { field, kind },
         };

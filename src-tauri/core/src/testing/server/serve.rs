@@ -3,11 +3,12 @@
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::bodies;
 use super::fault::Fault;
 use super::http::{BodyEnds, Connection, Incoming, LAST_CHUNK, Outgoing, chunks};
 use super::ledger::{AnswerFate, Words};
 use super::question::{Asked, Question};
-use super::twenty::{self, Peculiarity, Taken};
+use super::twenty::{Peculiarity, Taken};
 use super::{FaultServer, Kind, Seen, stream};
 use crate::operation::OperationKind;
 use crate::testing::clock::UnderWay;
@@ -80,7 +81,7 @@ async fn answer(
             kind: OperationKind::Subscription,
             ..
         } if question.reads_streams => Kind::Stream,
-        Asked::Renewal => Kind::Renewal,
+        Asked::Renewal(_) => Kind::Renewal,
         Asked::LoginToken | Asked::TokenPair => Kind::SignIn,
         Asked::Call { .. } => Kind::Call,
         Asked::ClientConfig | Asked::SignOut | Asked::Unknown => Kind::Other,
@@ -119,7 +120,7 @@ fn arrive(
         });
     }
     let ledger = &mut inside.records.ledger;
-    let refresh = twenty::text(&question.variables, "appToken");
+    let refresh = question.refresh();
     let attempt = (kind == Kind::Renewal).then(|| ledger.attempt(refresh, at));
     ledger.shown(refresh, at);
     ledger.shown(question.bearer.as_deref().unwrap_or_default(), at);
@@ -183,6 +184,10 @@ impl Asking<'_> {
         let taken = inside
             .records
             .act(&self.question, now, peculiarity, attempt);
+        let refused_with = match self.question.asked {
+            Asked::Renewal(face) => face.rejection_status(),
+            _ => inside.refuses_calls_with,
+        };
         drop(inside);
         let asked = &self.question.asked;
         self.server.count(|counts| match (&taken, self.kind) {
@@ -206,7 +211,11 @@ impl Asking<'_> {
         });
         match taken {
             Taken::Done(_) if self.kind == Kind::Stream => Outgoing::event_stream(),
-            Taken::Done(body) | Taken::Refused(body) | Taken::NotDone(body) => Outgoing::json(body),
+            Taken::Refused(body) => Outgoing {
+                status: refused_with,
+                ..Outgoing::json(body)
+            },
+            Taken::Done(body) | Taken::NotDone(body) => Outgoing::json(body),
         }
     }
 }
@@ -288,7 +297,7 @@ async fn respond_in_place(
                 let ledger = &mut server.inside().records.ledger;
                 ledger.scripted(one.attempt, words);
             }
-            let mut answer = Outgoing::json(twenty::error(&code, &sub_code, &message));
+            let mut answer = Outgoing::json(bodies::error(&code, &sub_code, &message));
             answer.status = status;
             send(server, &mut connection, &answer).await?;
             return Some(connection);

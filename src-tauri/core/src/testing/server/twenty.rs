@@ -8,8 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::bodies::{access_refusal, cannot_query, client_config, error, in_words, stamp};
 use super::ledger::{AttemptOutcome, Fact, Ledger, PairNumber, Rejection, Revocation, Spent};
 use super::question::{Asked, Question};
+use super::token_endpoint::{self, Face};
 use crate::operation::OperationKind;
 
 /// Where the authentication operations are known.
@@ -70,6 +72,8 @@ pub(super) struct Records {
     pub(super) access_field: AccessField,
     /// Whether it knows `signOut`.
     pub(super) knows_sign_out: bool,
+    /// Whether a bearer that comes with a renewal has to be good.
+    pub(super) checks_renewals_bearer: bool,
     /// Bodies to be given for a field, in place of the usual ones.
     pub(super) scripted: HashMap<String, String>,
     people: HashMap<String, Account>,
@@ -114,6 +118,7 @@ impl Records {
             authentication_on: AuthenticationOn::default(),
             access_field: AccessField::default(),
             knows_sign_out: true,
+            checks_renewals_bearer: true,
             scripted: HashMap::new(),
             people: HashMap::new(),
             access: HashMap::new(),
@@ -216,7 +221,8 @@ impl Records {
             return Taken::Done(client_config());
         }
         // A real server looks at any bearer before every operation, public ones too.
-        let caller = match bearer {
+        let is_looked_at = self.checks_renewals_bearer || !matches!(asked, Asked::Renewal(_));
+        let caller = match bearer.as_ref().filter(|_| is_looked_at) {
             None => None,
             Some(token) => match self.caller(token, now) {
                 Ok(email) => Some(email),
@@ -228,15 +234,18 @@ impl Records {
                 Some(email) => Taken::Done(self.data(field, *kind, &email)),
                 None => Taken::NotDone(error("INTERNAL_SERVER_ERROR", "", "Forbidden resource")),
             },
-            Asked::LoginToken | Asked::TokenPair | Asked::Renewal | Asked::SignOut => {
+            Asked::Renewal(face @ (Face::OAuth2 | Face::Supabase)) => {
+                self.renew(*face, question.refresh(), now, peculiarity, attempt)
+            }
+            Asked::LoginToken | Asked::TokenPair | Asked::Renewal(_) | Asked::SignOut => {
                 if let Some(problem) = self.unknown_field(asked, path, query) {
                     return Taken::NotDone(problem);
                 }
                 match asked {
                     Asked::LoginToken => self.log_in(variables, now),
                     Asked::TokenPair => self.exchange_login(variables, now),
-                    Asked::SignOut => self.sign_out(variables, now),
-                    _ => self.renew(variables, now, peculiarity, attempt),
+                    Asked::SignOut => self.sign_out(question.refresh(), caller.as_deref(), now),
+                    _ => self.renew(Face::Twenty, question.refresh(), now, peculiarity, attempt),
                 }
             }
             Asked::ClientConfig | Asked::Unknown => {
@@ -314,12 +323,13 @@ impl Records {
 
     fn renew(
         &mut self,
-        variables: &Value,
+        face: Face,
+        refresh: &str,
         now: Timestamp,
         peculiarity: Peculiarity,
         attempt: Option<usize>,
     ) -> Taken {
-        let exchanged = self.exchange(text(variables, "appToken"), now, peculiarity, attempt);
+        let exchanged = self.exchange(refresh, now, peculiarity, attempt);
         let outcome = match &exchanged {
             Ok((_, outcome)) => *outcome,
             Err(rejection) => AttemptOutcome::Rejected(*rejection),
@@ -330,12 +340,15 @@ impl Records {
         match exchanged {
             Ok((pair, outcome)) => {
                 let with_refresh = matches!(outcome, AttemptOutcome::Exchanged(_));
-                Taken::Done(self.pair_body("renewToken", &pair, with_refresh))
+                Taken::Done(match face {
+                    Face::Twenty => self.pair_body("renewToken", &pair, with_refresh),
+                    _ => token_endpoint::granted(face, &pair, with_refresh, now),
+                })
             }
-            Err(rejection) => Taken::Refused(in_words(
-                rejection,
-                self.access.contains_key(text(variables, "appToken")),
-            )),
+            Err(rejection) => Taken::Refused(match face {
+                Face::Twenty => in_words(rejection, self.access.contains_key(refresh)),
+                _ => token_endpoint::rejected(face, rejection),
+            }),
         }
     }
 
@@ -394,11 +407,13 @@ impl Records {
         Ok((pair, outcome))
     }
 
-    fn sign_out(&mut self, variables: &Value, now: Timestamp) -> Taken {
-        let token = text(variables, "refreshToken");
+    /// With the refresh token itself, or in Supabase's manner by the access token alone.
+    fn sign_out(&mut self, token: &str, caller: Option<&str>, now: Timestamp) -> Taken {
         if let Some(known) = self.refresh.get_mut(token) {
             known.revoked.get_or_insert(Revocation::SignedOut);
             self.ledger.signed_out(token, now);
+        } else if let Some(email) = caller.filter(|_| token.is_empty()) {
+            self.revoke(Some(email), now);
         }
         Taken::Done(json!({ "data": { "signOut": true } }).to_string())
     }
@@ -534,27 +549,6 @@ impl std::fmt::Debug for IssuedPair {
     }
 }
 
-/// How a real server says it.
-fn in_words(rejection: Rejection, is_access_token: bool) -> String {
-    match rejection {
-        Rejection::Spent | Rejection::Revoked(_) => error(
-            "FORBIDDEN",
-            "FORBIDDEN_EXCEPTION",
-            "Suspicious activity detected, this refresh token has been revoked. All tokens have been revoked.",
-        ),
-        Rejection::Expired => error("UNAUTHENTICATED", "UNAUTHENTICATED", "Token has expired."),
-        Rejection::NotMember => error("INTERNAL_SERVER_ERROR", "", "User Workspace not found"),
-        Rejection::Unknown | Rejection::Scripted => {
-            let message = if is_access_token {
-                "Token invalid."
-            } else {
-                "No payload"
-            };
-            error("UNAUTHENTICATED", "UNAUTHENTICATED", message)
-        }
-    }
-}
-
 fn saturated(limit: Duration) -> i128 {
     i128::try_from(limit.as_millis()).unwrap_or(i128::MAX)
 }
@@ -562,44 +556,4 @@ fn saturated(limit: Duration) -> i128 {
 pub(super) fn text<'a>(variables: &'a Value, key: &str) -> &'a str {
     let value = variables.get(key).and_then(Value::as_str);
     value.unwrap_or_default()
-}
-
-/// ISO 8601 with three decimals, as the server writes it.
-fn stamp(at: Timestamp) -> String {
-    format!("{at:.3}")
-}
-
-/// A GraphQL error beside `data: null`.
-pub(super) fn error(code: &str, sub_code: &str, message: &str) -> String {
-    let mut extensions = json!({ "code": code, "userFriendlyMessage": "An error occurred." });
-    if !sub_code.is_empty() {
-        extensions["subCode"] = sub_code.into();
-    }
-    json!({ "errors": [{ "message": message, "extensions": extensions }], "data": null })
-        .to_string()
-}
-
-/// The refusal of an access token: no `data` key, for nothing ran.
-pub(super) fn access_refusal(message: &str) -> String {
-    json!({ "errors": [{ "message": message, "extensions": {
-        "userFriendlyMessage": "You must be authenticated to perform this action.",
-        "subCode": "UNAUTHENTICATED",
-        "code": "UNAUTHENTICATED",
-    } }] })
-    .to_string()
-}
-
-fn cannot_query(field: &str, on: &str) -> String {
-    let message = format!("Cannot query field \"{field}\" on type \"{on}\".");
-    json!({ "errors": [{ "message": message, "locations": [{ "line": 1, "column": 1 }] }] })
-        .to_string()
-}
-
-fn client_config() -> String {
-    json!({
-        "authProviders": { "google": false, "password": true, "microsoft": false, "sso": [] },
-        "isMultiWorkspaceEnabled": false,
-        "signInPrefilled": false,
-    })
-    .to_string()
 }
