@@ -1,0 +1,191 @@
+// @ts-check
+/** Every client, driven as the orchestrator drives it, against a server of the same wire. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+
+import { Driver } from "./driver.js";
+import { Server } from "./server.js";
+
+const PEOPLE = "query People { people { totalCount } }";
+const CREATE = "mutation { createPerson { id } }";
+
+/**
+ * What is true of each client, as its documentation sets it up.
+ *
+ * @typedef {object} Truth
+ * @property {number} [unauthorized] the status of a refused call that it understands
+ * @property {boolean} clock it renews when it knows that its token has expired
+ * @property {boolean} replays it renews when it is refused, and sends the call again
+ * @property {boolean} logsOut it tells the application when its renewal was rejected
+ * @property {boolean} [rejectsLateRefusals] a call that is refused while the renewal is under way is handed to its caller
+ */
+/** @type {Record<string, Truth>} */
+const CLIENTS = {
+  urql: { clock: true, replays: true, logsOut: true },
+  apollo: { clock: false, replays: true, logsOut: true },
+  "apollo-link-token-refresh": { clock: true, replays: false, logsOut: true },
+  "axios-auth-refresh": { unauthorized: 401, clock: false, replays: true, logsOut: false, rejectsLateRefusals: true },
+  supabase: { unauthorized: 401, clock: true, replays: false, logsOut: true },
+  "oidc-client-ts": { unauthorized: 401, clock: true, replays: false, logsOut: true },
+};
+
+for (const [name, truth] of Object.entries(CLIENTS)) {
+  describe(name, { concurrency: true }, () => {
+    test("a query and a mutation with a valid token arrive once each, and the versions are those installed", () =>
+      driven(name, truth, async ({ driver, server }) => {
+        assert.deepEqual(await driver.call({ id: 1, window: 0, query: PEOPLE }), { settled: 1, outcome: "data" });
+        assert.deepEqual(await driver.call({ id: 2, window: 0, query: CREATE }), { settled: 2, outcome: "data" });
+        assert.equal(server.calls, 2);
+        assert.equal(server.mutations, 1);
+        assert.equal(server.renewals, 0);
+        assert.equal(await driver.signedIn(0), true);
+
+        const { versions } = await driver.ask({ do: "versions" }, "versions");
+        assert.equal(versions.node, process.version);
+        assert.ok(Object.keys(versions).length > 1);
+        for (const version of Object.values(versions)) assert.match(version, /^v?\d+\.\d+\.\d+/);
+      }));
+
+    test("a call after the expiry renews and gets data", { skip: !truth.clock }, () =>
+      driven(name, truth, async ({ driver, server }) => {
+        server.expireAll();
+        assert.deepEqual(await driver.ask({ do: "expire" }, "expired"), { expired: true });
+        assert.equal((await driver.call({ id: 1, window: 0, query: PEOPLE })).outcome, "data");
+        assert.equal(server.renewals, 1);
+        assert.equal(server.refused, 0);
+      }));
+
+    test("a refused call is renewed and replayed, or handed to its caller", () =>
+      driven(name, truth, async ({ driver, server }) => {
+        server.expireAll();
+        const { outcome } = await driver.call({ id: 1, window: 0, query: CREATE });
+        assert.equal(outcome, truth.replays ? "data" : "error");
+        assert.equal(server.refused, 1);
+        assert.equal(server.renewals, truth.replays ? 1 : 0);
+        assert.equal(server.mutations, truth.replays ? 1 : 0);
+        assert.deepEqual(driver.logouts, []);
+      }));
+
+    test("a rejected renewal settles every call, and logs out where the client says so", () =>
+      driven(name, truth, async ({ driver, server }) => {
+        server.revoke();
+        await driver.ask({ do: "expire" }, "expired");
+        driver.tell({ do: "call", id: 1, window: 0, query: PEOPLE, variables: { caller: 1 } });
+        driver.tell({ do: "call", id: 2, window: 0, query: PEOPLE, variables: { caller: 2 } });
+        assert.equal((await driver.settled(1)).outcome, "error");
+        assert.equal((await driver.settled(2)).outcome, "error");
+        assert.ok(server.renewals > 0);
+        assert.equal(driver.logouts.includes(0), truth.logsOut);
+      }));
+
+    test("an aborted call settles as aborted, and the next one gets data", () =>
+      driven(name, truth, async ({ driver, server }) => {
+        /** @type {() => void} */
+        let release = () => {};
+        server.held = new Promise((resolve) => (release = resolve));
+        driver.tell({ do: "call", id: 1, window: 0, query: PEOPLE });
+        await driver.ask({ do: "status", window: 0 }, "status");
+        driver.tell({ do: "abort", id: 1 });
+        assert.deepEqual(await driver.settled(1), { settled: 1, outcome: "aborted" });
+        release();
+        assert.equal((await driver.call({ id: 2, window: 0, query: PEOPLE })).outcome, "data");
+      }));
+
+    test("two windows on one store both come through an expiry", () =>
+      driven(name, truth, async ({ driver, server }) => {
+        if (truth.clock) await driver.ask({ do: "expire" }, "expired");
+        if (truth.replays) server.expireAll();
+        driver.tell({ do: "call", id: 1, window: 0, query: PEOPLE });
+        driver.tell({ do: "call", id: 2, window: 1, query: PEOPLE });
+        assert.equal((await driver.settled(1)).outcome, "data");
+        assert.equal((await driver.settled(2)).outcome, "data");
+        assert.ok(server.renewals >= 1);
+        assert.deepEqual(driver.logouts, []);
+      }));
+
+    test("a second process reads the store; a sign-out leaves no credentials, and is no logout", () =>
+      driven(name, truth, async ({ driver, server, origin, store }) => {
+        const second = new Driver(name);
+        await second.ask({ do: "open", origin, store, windows: 1 }, "opened");
+        assert.equal(await second.signedIn(0), true);
+        assert.equal((await second.call({ id: 1, window: 0, query: PEOPLE })).outcome, "data");
+        assert.equal(server.renewals, 0);
+        assert.equal(await second.end(), 0);
+
+        assert.deepEqual(await driver.ask({ do: "signOut", window: 0 }, "signedOut"), { signedOut: true });
+        assert.equal(await driver.signedIn(0), false);
+        assert.equal((await driver.call({ id: 1, window: 0, query: PEOPLE })).outcome, "error");
+        assert.deepEqual(driver.logouts, []);
+      }));
+
+    test("measure, waiters and replays answer with a figure for each turn", () =>
+      driven(name, truth, async ({ driver, server }) => {
+        const measure = { do: "measure", callers: 4, calls: 40, turns: 2 };
+        const { measured } = await driver.ask(measure, "measured");
+        for (const side of ["bare", "client", "bareCpu", "clientCpu"]) plausible(measured[side], 2);
+        // Each side has one block of 20 more than it has turns; identical queries at a time would have shared requests.
+        assert.equal(server.calls, 2 * 3 * 20);
+
+        const { waited } = await driver.ask({ do: "waiters", calls: 50, turns: 2 }, "waited");
+        plausible(waited.bare, 2);
+        plausible(waited.client, 2);
+        assert.equal(waited.failed > 0, truth.rejectsLateRefusals ?? false);
+
+        const { replayed } = await driver.ask({ do: "replays", turns: 3 }, "replayed");
+        if (truth.replays) {
+          plausible(replayed.bare, 3);
+          plausible(replayed.client, 3);
+        } else {
+          assert.equal(replayed, null);
+        }
+      }));
+  });
+}
+
+test("an unknown command and a broken line are answered, and do not end the driver", async () => {
+  const driver = new Driver("urql");
+  assert.equal((await driver.ask({ do: "dance" }, "failed")).failed, false);
+  assert.equal((await driver.call({ id: 1, window: 0, query: PEOPLE })).outcome, "error");
+  assert.equal((await driver.ask({ do: "measure", callers: 1, calls: 1, turns: 1 }, "measured")).measured, null);
+  assert.equal(await driver.end(), 0);
+});
+
+test("an unknown client is refused", async () => {
+  assert.equal(await new Driver("nobody").end(), 2);
+});
+
+/**
+ * A driver with two windows and a person who has signed in, and the server that they speak with.
+ *
+ * @param {string} name
+ * @param {Truth} truth
+ * @param {(at: { driver: Driver, server: Server, origin: string, store: string }) => Promise<void>} scene
+ */
+async function driven(name, { unauthorized }, scene) {
+  const folder = mkdtempSync(join(tmpdir(), "compare-"));
+  const store = join(folder, "store.json");
+  const server = new Server({ unauthorized });
+  const origin = await server.listen();
+  const driver = new Driver(name);
+  try {
+    const open = { do: "open", origin, store, windows: 2, tokens: server.signIn() };
+    assert.deepEqual(await driver.ask(open, "opened"), { opened: true });
+    await scene({ driver, server, origin, store });
+    assert.equal(await driver.end(), 0);
+    assert.ok(!server.leakedInto(JSON.stringify(driver.said)), "a token on stdout");
+    assert.ok(!server.leakedInto(driver.stderr), "a token on stderr");
+  } finally {
+    await driver.end();
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** @param {number[]} figures @param {number} turns */
+function plausible(figures, turns) {
+  assert.equal(figures.length, turns);
+  for (const figure of figures) assert.ok(figure > 0 && figure < 10_000_000, `${figure}`);
+}
