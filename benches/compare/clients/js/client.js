@@ -1,15 +1,15 @@
 // @ts-check
 /**
- * What a client under comparison is to the driver: the interface that each file in `clients/` implements, and the few things that
- * all of them need to speak with the server.
+ * What a client under comparison is to the driver: the interface that each file in `clients/` implements, and the
+ * few things that all of them need to speak with the server.
  */
 /** @import { WindowStorage } from "./store.js" */
 
 /**
  * @typedef {object} Client
  * @property {string[]} packages the npm packages that are compared; the driver answers with their installed versions
- * @property {(storage: WindowStorage, tokens: SignInTokens, origin: string) => void} signedIn stores what a sign-in would have
- *   stored, in the client's own form
+ * @property {(storage: WindowStorage, tokens: SignInTokens, origin: string) => void} signedIn stores what a sign-in
+ *   would have stored, in the client's own form
  * @property {(place: Place) => ClientWindow | Promise<ClientWindow>} open one more window, with a memory of its own
  */
 
@@ -22,8 +22,8 @@
 
 /**
  * @typedef {object} ClientWindow
- * @property {(operation: Operation, signal?: AbortSignal) => Promise<GraphQLReply>} call one operation; rejects with whatever the
- *   client throws. An aborted signal takes the call back by the client's own means
+ * @property {(operation: Operation, signal?: AbortSignal) => Promise<GraphQLReply>} call one operation; rejects
+ *   with whatever the client throws. An aborted signal takes the call back by the client's own means
  * @property {() => Tokens | undefined} tokens the credentials that the client still holds, in memory or store
  * @property {() => Promise<void>} signOut the person signs out
  * @property {() => void} expire what the client knows of time says now that its access token has expired

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The process of one person: a client under the driver protocol. Commands come in as JSON lines on stdin, answers go out as JSON
- * lines on stdout, and the process ends when stdin closes.
+ * The process of one person: a client under the driver protocol. Commands come in as JSON lines on stdin, answers
+ * go out as JSON lines on stdout, and the process ends when stdin closes.
  *
  *     node drive.js urql
  */
@@ -41,7 +41,7 @@ let signedOut = false;
 /** The calls that have not settled, by id. @type {Map<number, AbortController>} */
 const calls = new Map();
 
-/** @type {Record<string, (command: any) => Promise<unknown>>} What answers a command; undefined answers later, or never. */
+/** What answers each command; one without an answer says nothing. @type {Record<string, (command: any) => Promise<unknown>>} */
 const commands = {
   async open(/** @type {{ origin: string, store: string, windows: number, tokens?: SignInTokens }} */ command) {
     origin = command.origin;

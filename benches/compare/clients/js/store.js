@@ -2,8 +2,9 @@
 /**
  * The store of one person: a JSON file of strings by key, which stands for a web view's localStorage.
  *
- * Reads and writes are synchronous, and every read sees the last write of any process. A read costs one `stat`: a browser answers
- * getItem from memory, so a client that reads its store at each call must not pay for parsing a file here.
+ * Reads and writes are synchronous, and every read sees the last write of any process. A read costs one `stat`: a
+ * browser answers getItem from memory, so a client that reads its store at each call must not pay for parsing a
+ * file here.
  */
 import { renameSync, readFileSync, statSync, writeFileSync } from "node:fs";
 
@@ -43,8 +44,9 @@ export class Store {
   }
 
   /**
-   * Writes one value (null removes it), and tells the other windows of this process, as a browser does with its `storage` events: in a
-   * later task, and never the window that wrote. Other processes are not told: they have a web engine of their own.
+   * Writes one value (null removes it), and tells the other windows of this process, as a browser does with its
+   * `storage` events: in a later task, and never the window that wrote. Other processes are not told: they have a
+   * web engine of their own.
    *
    * @param {WindowStorage} writer
    * @param {string} key

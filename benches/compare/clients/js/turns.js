@@ -2,7 +2,8 @@
 /**
  * The figures: the client and bare requests, in turns in one process, over the same connections to the same server.
  *
- * A bare request is what a page would write by hand: `fetch` with a ready Authorization header and a ready body, its reply parsed.
+ * A bare request is what a page would write by hand: `fetch` with a ready Authorization header and a ready body,
+ * its reply parsed.
  */
 import { RENEW_TOKEN } from "./client.js";
 import { CONNECTIONS } from "./connections.js";
@@ -11,7 +12,8 @@ import { CONNECTIONS } from "./connections.js";
 /**
  * @typedef {object} Subject
  * @property {string} origin
- * @property {(operation: Operation) => Promise<{ outcome: string, error?: string }>} call through the client; never rejects
+ * @property {(operation: Operation) => Promise<{ outcome: string, error?: string }>} call through the client; never
+ *   rejects
  * @property {ClientWindow["tokens"]} tokens
  * @property {() => void} expire
  */
@@ -49,8 +51,8 @@ export async function measure(subject, { callers, calls, turns }) {
 }
 
 /**
- * The time until so many calls have settled that all found the access token expired, in milliseconds, for each turn. By hand: one
- * renewal, then as many requests.
+ * The time until so many calls have settled that all found the access token expired, in milliseconds, for each
+ * turn. By hand: one renewal, then as many requests.
  *
  * @param {Subject} subject
  * @param {{ calls: number, turns: number }} size
@@ -69,8 +71,8 @@ export async function waiters(subject, { calls, turns }) {
     for (const { outcome } of await Promise.all(all)) if (outcome !== "data") failed++;
   };
 
-  // The client goes first where nothing is measured: the token that both begin with is then used by hand within its grace time,
-  // and the client never holds a used one.
+  // The client goes first where nothing is measured: the token that both begin with is then used by hand within its
+  // grace time, and the client never holds a used one.
   await allExpired(subject);
   await clientTurn(CONNECTIONS);
   await bareTurn(CONNECTIONS);
@@ -87,8 +89,8 @@ export async function waiters(subject, { calls, turns }) {
 }
 
 /**
- * The time from a refusal to its replay, in microseconds, as the server sees it, for each turn. Null for a client that hands the
- * refusal to its caller.
+ * The time from a refusal to its replay, in microseconds, as the server sees it, for each turn. Null for a client
+ * that hands the refusal to its caller.
  *
  * @param {Subject} subject
  * @param {{ turns: number }} size
@@ -203,7 +205,12 @@ async function allExpired({ origin, expire }) {
   expire();
 }
 
-/** Refusal to replay, of all that were replayed since the last asking. @param {string} origin @returns {Promise<number[]>} */
+/**
+ * Refusal to replay, of all that were replayed since the last asking.
+ *
+ * @param {string} origin
+ * @returns {Promise<number[]>}
+ */
 async function replayTimes(origin) {
   const reply = await fetch(`${origin}/control/replays`);
   return (await reply.json()).µs;

@@ -28,30 +28,31 @@ export const client = {
     const isTokenExpired = () => Number(storage.getItem("expiresIn")) <= Date.now();
     const accessToken = () => storage.getItem("accessToken");
 
-    // With the type parameter of the README's section "Custom access token payload".
-    const refreshLink = /** @type {import("apollo-link-token-refresh").TokenRefreshLink<{ tokens: compare.TokenPair }>} */ (
-      new TokenRefreshLink({
-        accessTokenField: "renewToken",
-        isTokenValidOrUndefined: async () => !isTokenExpired() || typeof accessToken() !== "string",
-        fetchAccessToken: () =>
-          fetch(`${origin}/metadata`, {
-            method: "POST",
-            headers: { "content-type": "application/json" },
-            body: JSON.stringify({ query: RENEW_TOKEN, variables: { appToken: storage.getItem("refreshToken") } }),
-          }),
-        handleFetch(/** @type {any} */ { tokens }) {
-          storage.setItem("accessToken", tokens.accessOrWorkspaceAgnosticToken.token);
-          storage.setItem("refreshToken", tokens.refreshToken.token);
-          storage.setItem("expiresIn", String(Date.parse(tokens.accessOrWorkspaceAgnosticToken.expiresAt)));
-        },
-        handleError(error) {
-          // The README's condition. A web view has a navigator, and it is online here.
-          if (error instanceof TypeError && error.message === "Network request failed") return;
-          storage.clear();
-          onLogout();
-        },
-      })
-    );
+    const refreshLink =
+      // With the type parameter of the README's section "Custom access token payload".
+      /** @type {import("apollo-link-token-refresh").TokenRefreshLink<{ tokens: compare.TokenPair }>} */ (
+        new TokenRefreshLink({
+          accessTokenField: "renewToken",
+          isTokenValidOrUndefined: async () => !isTokenExpired() || typeof accessToken() !== "string",
+          fetchAccessToken: () =>
+            fetch(`${origin}/metadata`, {
+              method: "POST",
+              headers: { "content-type": "application/json" },
+              body: JSON.stringify({ query: RENEW_TOKEN, variables: { appToken: storage.getItem("refreshToken") } }),
+            }),
+          handleFetch(/** @type {any} */ { tokens }) {
+            storage.setItem("accessToken", tokens.accessOrWorkspaceAgnosticToken.token);
+            storage.setItem("refreshToken", tokens.refreshToken.token);
+            storage.setItem("expiresIn", String(Date.parse(tokens.accessOrWorkspaceAgnosticToken.expiresAt)));
+          },
+          handleError(error) {
+            // The README's condition. A web view has a navigator, and it is online here.
+            if (error instanceof TypeError && error.message === "Network request failed") return;
+            storage.clear();
+            onLogout();
+          },
+        })
+      );
     const requestLink = setContext((_, { headers }) => ({
       headers: { ...headers, authorization: `Bearer ${accessToken()}` },
     }));

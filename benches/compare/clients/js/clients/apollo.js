@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Apollo Client in the shape that Twenty's front end gave it while it held its tokens itself (spring and summer of 2026): an error
- * link, and one renewal that all refused operations of a window wait for.
+ * Apollo Client in the shape that Twenty's front end gave it while it held its tokens itself (spring and summer of
+ * 2026): an error link, and one renewal that all refused operations of a window wait for.
  */
 import { ApolloClient, ApolloLink, CombinedGraphQLErrors, HttpLink, InMemoryCache, gql } from "apollo-client-4";
 import { SetContextLink } from "apollo-client-4/link/context";
@@ -18,7 +18,7 @@ import { StorageChange } from "../store.js";
 const TOKEN_PAIR = "tokenPair";
 const RENEW = gql(RENEW_TOKEN);
 
-/** A renewal that failed for another reason than the server's word is tried again so often, after 1, 2 and 3 seconds. */
+/** A renewal that failed without the server's word is tried again so often, after 1, 2 and 3 seconds. */
 const RENEWAL_RETRIES = 3;
 const RENEWAL_RETRY_DELAY_MS = 1000;
 /** The answers to a renewal that mean: this refresh token is no good. */
@@ -76,8 +76,9 @@ export const client = {
 };
 
 /**
- * A query that can be taken back as a page's `useQuery` does it: by unsubscribing. (A signal in `fetchOptions` does not get along
- * with the retry link: the second attempt does not see that its signal has been aborted, and asks the server again.)
+ * A query that can be taken back as a page's `useQuery` does it: by unsubscribing. (A signal in `fetchOptions` does
+ * not get along with the retry link: the second attempt does not see that its signal has been aborted, and asks the
+ * server again.)
  *
  * @param {ApolloClient} apollo
  * @param {ApolloClient.WatchQueryOptions} options
@@ -187,8 +188,8 @@ async function exchange(origin, appToken) {
 }
 
 /**
- * The pair in this window's memory. It is written through to the store, and follows the other windows by `storage` events; a
- * window whose pair another one has removed shows the sign-in screen.
+ * The pair in this window's memory. It is written through to the store, and follows the other windows by `storage`
+ * events; a window whose pair another one has removed shows the sign-in screen.
  *
  * @param {compare.Place["storage"]} storage
  * @param {() => void} onLogout

@@ -1,5 +1,5 @@
 // @ts-check
-/** oidc-client-ts with a refresh token, as docs/protocols/refresh-token-grant.md and its sample for UserManager show. */
+/** oidc-client-ts with a refresh token, as docs/protocols/refresh-token-grant.md and its UserManager sample show. */
 import { ErrorResponse, User, UserManager, WebStorageStateStore } from "oidc-client-ts";
 
 import { post } from "../client.js";
@@ -40,7 +40,8 @@ export const client = {
       automaticSilentRenew: true,
     });
     /**
-     * "Error class thrown in case of an authentication error": the one by which the application learns that it must sign in.
+     * "Error class thrown in case of an authentication error": the one by which the application learns that it must
+     * sign in.
      *
      * @param {unknown} error
      */

@@ -5,8 +5,8 @@ import { AuthClient } from "@supabase/auth-js";
 import { post } from "../client.js";
 /** @import * as compare from "../client.js" */
 
-// auth-js asks for `window` and `document` to know that it is in a page, and only then tells the other windows what happened, over
-// its BroadcastChannel. The windows here are web views, so it is given what it reads of them.
+// auth-js asks for `window` and `document` to know that it is in a page, and only then tells the other windows what
+// happened, over its BroadcastChannel. The windows here are web views, so it is given what it reads of them.
 const page = { location: { href: "http://localhost/" }, addEventListener() {}, removeEventListener() {} };
 Object.assign(globalThis, { window: page, document: { visibilityState: "visible" } });
 

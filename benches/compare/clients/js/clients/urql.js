@@ -1,5 +1,5 @@
 // @ts-check
-/** urql with its authExchange, as in docs/advanced/authentication.md and examples/with-refresh-auth of its repository. */
+/** urql with its authExchange, as in docs/advanced/authentication.md and examples/with-refresh-auth. */
 import { Client, fetchExchange, gql } from "@urql/core";
 import { authExchange } from "@urql/exchange-auth";
 import { filter, pipe, subscribe, take } from "wonka";

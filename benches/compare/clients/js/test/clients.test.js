@@ -20,15 +20,18 @@ const CREATE = "mutation { createPerson { id } }";
  * @property {boolean} clock it renews when it knows that its token has expired
  * @property {boolean} replays it renews when it is refused, and sends the call again
  * @property {boolean} logsOut it tells the application when its renewal was rejected
- * @property {boolean} [rejectsLateRefusals] a call that is refused while the renewal is under way is handed to its caller
+ * @property {boolean} [logsOutWhenDropped] so it does when a renewal's answer is lost with its connection
+ * @property {boolean} [tellsOtherWindows] a logout in one window reaches the others
+ * @property {boolean} [rejectsLateRefusals] a call that is refused while the renewal is under way is handed to its
+ *   caller
  */
 /** @type {Record<string, Truth>} */
 const CLIENTS = {
-  urql: { clock: true, replays: true, logsOut: true },
-  apollo: { clock: false, replays: true, logsOut: true },
-  "apollo-link-token-refresh": { clock: true, replays: false, logsOut: true },
+  urql: { clock: true, replays: true, logsOut: true, logsOutWhenDropped: true },
+  apollo: { clock: false, replays: true, logsOut: true, tellsOtherWindows: true },
+  "apollo-link-token-refresh": { clock: true, replays: false, logsOut: true, logsOutWhenDropped: true },
   "axios-auth-refresh": { unauthorized: 401, clock: false, replays: true, logsOut: false, rejectsLateRefusals: true },
-  supabase: { unauthorized: 401, clock: true, replays: false, logsOut: true },
+  supabase: { unauthorized: 401, clock: true, replays: false, logsOut: true, tellsOtherWindows: true },
   "oidc-client-ts": { unauthorized: 401, clock: true, replays: false, logsOut: true },
 };
 
@@ -56,7 +59,8 @@ for (const [name, truth] of Object.entries(CLIENTS)) {
         assert.equal((await driver.call({ id: 1, window: 0, query: PEOPLE })).outcome, "data");
         assert.equal(server.renewals, 1);
         assert.equal(server.refused, 0);
-      }));
+      }),
+    );
 
     test("a refused call is renewed and replayed, or handed to its caller", () =>
       driven(name, truth, async ({ driver, server }) => {
@@ -70,7 +74,7 @@ for (const [name, truth] of Object.entries(CLIENTS)) {
       }));
 
     test("a rejected renewal settles every call, and logs out where the client says so", () =>
-      driven(name, truth, async ({ driver, server }) => {
+      driven(name, { ...truth, windows: 2 }, async ({ driver, server }) => {
         server.revoke();
         await driver.ask({ do: "expire" }, "expired");
         driver.tell({ do: "call", id: 1, window: 0, query: PEOPLE, variables: { caller: 1 } });
@@ -79,6 +83,19 @@ for (const [name, truth] of Object.entries(CLIENTS)) {
         assert.equal((await driver.settled(2)).outcome, "error");
         assert.ok(server.renewals > 0);
         assert.equal(driver.logouts.includes(0), truth.logsOut);
+        if (truth.tellsOtherWindows) await driver.loggedOut(1);
+        else assert.ok(!driver.logouts.includes(1));
+      }));
+
+    test("a renewal whose connection is lost settles its call, and is taken for what the client takes it for", () =>
+      driven(name, truth, async ({ driver, server }) => {
+        if (truth.clock) await driver.ask({ do: "expire" }, "expired");
+        if (truth.replays) server.expireAll();
+        server.drops = 1;
+        await driver.call({ id: 1, window: 0, query: PEOPLE });
+        assert.equal(driver.logouts.includes(0), truth.logsOutWhenDropped ?? false);
+        const { outcome } = await driver.call({ id: 2, window: 0, query: PEOPLE });
+        assert.equal(outcome, truth.logsOutWhenDropped ? "error" : "data");
       }));
 
     test("an aborted call settles as aborted, and the next one gets data", () =>
@@ -95,7 +112,7 @@ for (const [name, truth] of Object.entries(CLIENTS)) {
       }));
 
     test("two windows on one store both come through an expiry", () =>
-      driven(name, truth, async ({ driver, server }) => {
+      driven(name, { ...truth, windows: 2 }, async ({ driver, server }) => {
         if (truth.clock) await driver.ask({ do: "expire" }, "expired");
         if (truth.replays) server.expireAll();
         driver.tell({ do: "call", id: 1, window: 0, query: PEOPLE });
@@ -158,20 +175,20 @@ test("an unknown client is refused", async () => {
 });
 
 /**
- * A driver with two windows and a person who has signed in, and the server that they speak with.
+ * A driver whose person has signed in, and the server that they speak with.
  *
  * @param {string} name
- * @param {Truth} truth
+ * @param {Pick<Truth, "unauthorized"> & { windows?: number }} setup
  * @param {(at: { driver: Driver, server: Server, origin: string, store: string }) => Promise<void>} scene
  */
-async function driven(name, { unauthorized }, scene) {
+async function driven(name, { unauthorized, windows = 1 }, scene) {
   const folder = mkdtempSync(join(tmpdir(), "compare-"));
   const store = join(folder, "store.json");
   const server = new Server({ unauthorized });
   const origin = await server.listen();
   const driver = new Driver(name);
   try {
-    const open = { do: "open", origin, store, windows: 2, tokens: server.signIn() };
+    const open = { do: "open", origin, store, windows, tokens: server.signIn() };
     assert.deepEqual(await driver.ask(open, "opened"), { opened: true });
     await scene({ driver, server, origin, store });
     assert.equal(await driver.end(), 0);

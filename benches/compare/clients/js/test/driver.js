@@ -3,8 +3,8 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
-/** No answer in a test may take longer, in milliseconds. The longest wait of a client is Apollo's between two retries. */
-const DEADLINE_MS = 20_000;
+/** No answer in a test may take longer, in milliseconds. The longest wait of a client is Apollo's for a retry: 6 s. */
+const DEADLINE_MS = 30_000;
 
 export class Driver {
   /** Every line that it has said. @type {any[]} */
@@ -63,6 +63,11 @@ export class Driver {
     return this.said.filter((answer) => answer.logout).map((answer) => answer.window);
   }
 
+  /** The next logout that a window is told, or the one that it has been. @param {number} window */
+  loggedOut(window) {
+    return this.#next(0, (answer) => answer.logout && answer.window === window);
+  }
+
   /** @param {number} window */
   async signedIn(window) {
     return (await this.ask({ do: "status", window }, "status")).status.signedIn;
@@ -81,7 +86,9 @@ export class Driver {
    */
   #next(from, wanted) {
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error(`No answer. Said: ${JSON.stringify(this.said)} ${this.stderr}`)), DEADLINE_MS);
+      const late = setTimeout(() => {
+        reject(new Error(`No answer. It has said ${JSON.stringify(this.said)}, and on stderr: ${this.stderr}`));
+      }, DEADLINE_MS);
       const look = () => {
         const answer = this.said.slice(from).find(wanted);
         if (!answer) return;

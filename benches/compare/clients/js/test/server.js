@@ -1,11 +1,9 @@
 // @ts-check
 /**
- * The wire of the driver protocol, as far as the drivers need it to be tested: one session whose tokens rotate, on all faces, and a
- * script for what the next renewals answer.
+ * The wire of the driver protocol, as far as the drivers need it to be tested: one session whose tokens rotate, on
+ * all faces.
  */
 import { createServer } from "node:http";
-
-/** How a renewal may go, beside being granted. @typedef {"rejected" | "dropped" | "unavailable"} Fault */
 
 const GRANT_SECONDS = 1800;
 
@@ -21,8 +19,8 @@ export class Server {
   /** Refresh tokens that it issued, used or not. */
   #refreshTokens = new Set();
   #issued = 0;
-  /** What the next renewals answer, in order; without one they are granted. @type {Fault[]} */
-  faults = [];
+  /** So many of the next renewals lose their connection instead of an answer. */
+  drops = 0;
   /** While set, renewals and calls wait for it. @type {Promise<void> | undefined} */
   held = undefined;
   /** When the last refusal was written, until the next call is accepted. */
@@ -32,7 +30,7 @@ export class Server {
   #unauthorized;
   #http = createServer((request, response) => void this.#answer(request, response));
 
-  /** @param {{ unauthorized?: number }} [options] the HTTP status of a refused call: 200, or 401 for clients of HTTP alone */
+  /** @param {{ unauthorized?: number }} [options] the HTTP status of a refused call: 401 for clients of HTTP alone */
   constructor({ unauthorized = 200 } = {}) {
     this.#unauthorized = unauthorized;
   }
@@ -135,10 +133,7 @@ export class Server {
             },
           },
         }),
-        rejected: [
-          200,
-          { errors: [{ message: "This refresh token is not known", extensions: { code: "UNAUTHENTICATED" } }], data: null },
-        ],
+        rejected: [200, { errors: [{ message: "Not known", extensions: { code: "UNAUTHENTICATED" } }], data: null }],
       });
     } else {
       await this.held;
@@ -180,12 +175,11 @@ export class Server {
    */
   async #renew(request, refreshToken, json, { granted, rejected }) {
     this.renewals++;
-    const fault = this.faults.shift();
+    const drops = this.drops-- > 0;
     await this.held;
-    if (fault === "dropped") request.socket.destroy();
-    else if (fault === "unavailable") json(503, { message: "Back in a minute" });
-    else if (fault === "rejected" || !this.#refreshTokens.has(refreshToken)) json(...rejected);
-    else json(200, granted(this.#issue()));
+    if (drops) request.socket.destroy();
+    else if (this.#refreshTokens.has(refreshToken)) json(200, granted(this.#issue()));
+    else json(...rejected);
   }
 }
 
