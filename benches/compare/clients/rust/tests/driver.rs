@@ -1,0 +1,355 @@
+//! Runs the binary as the orchestrator does, against a server in this process that can be told what to do.
+
+#[path = "driver/process.rs"]
+mod process;
+#[path = "driver/server.rs"]
+mod server;
+
+use std::collections::BTreeMap;
+
+use process::Driver;
+use serde_json::{Value, json};
+use server::Server;
+
+const QUERY: &str = "query People { people { totalCount } }";
+
+macro_rules! for_each_client {
+    ($($test:ident),* $(,)?) => {
+        mod smithy { $(#[tokio::test] async fn $test() { super::$test("smithy").await })* }
+        mod google { $(#[tokio::test] async fn $test() { super::$test("google").await })* }
+    };
+}
+
+for_each_client![
+    a_call_with_a_valid_token_gets_its_data,
+    what_is_wrong_with_an_answer_becomes_the_outcome,
+    a_refused_call_is_an_error_and_not_sent_again,
+    expired_calls_of_two_windows_wait_for_one_renewal,
+    a_rejected_renewal_settles_its_call,
+    an_aborted_call_settles_once,
+    at_most_32_calls_are_on_the_wire,
+    after_the_sign_out_nothing_is_held,
+    a_second_process_reads_the_store,
+    nothing_of_a_failed_start_stays,
+    measure_runs_both_sides_in_turns,
+    waiters_make_one_renewal_a_turn_on_both_sides,
+    a_measurement_says_why_it_failed,
+];
+
+async fn a_call_with_a_valid_token_gets_its_data(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    assert_eq!(
+        driver.call(7, 1).await,
+        json!({"settled": 7, "outcome": "data"})
+    );
+    let [call] = &server.calls()[..] else {
+        panic!("one call");
+    };
+    assert_eq!(call.body, json!({"query": QUERY}));
+    driver.end().await;
+}
+
+async fn what_is_wrong_with_an_answer_becomes_the_outcome(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    for (status, answer, outcome) in [
+        (
+            200,
+            r#"{"data":{"a":1},"errors":[{"message":"b"}]}"#,
+            "partial",
+        ),
+        (200, r#"{"data":null,"errors":[{"message":"b"}]}"#, "error"),
+        (200, r#"{"errors":[{"message":"b"}]}"#, "error"),
+        (200, "<html>", "error"),
+        (502, r#"{"data":{}}"#, "error"),
+    ] {
+        server.answer_with(status, answer);
+        assert_eq!(driver.call(1, 0).await["outcome"], outcome, "{answer}");
+    }
+    driver.end().await;
+}
+
+async fn a_refused_call_is_an_error_and_not_sent_again(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    driver.call(1, 0).await;
+    let exchanges = server.exchanged().len();
+    server.refuse_all_issued();
+    assert_eq!(
+        driver.call(2, 0).await,
+        json!({"settled": 2, "outcome": "error", "error": "status 401"})
+    );
+    driver.say(json!({"do": "replays", "turns": 3})).await;
+    assert_eq!(driver.hear().await, json!({"replayed": null}));
+    assert_eq!(server.calls().len(), 2);
+    assert_eq!(server.exchanged().len(), exchanges);
+    driver.end().await;
+}
+
+async fn expired_calls_of_two_windows_wait_for_one_renewal(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    driver.call(0, 0).await;
+    let exchanges = server.exchanged().len();
+    for round in 1..=3 {
+        server.refuse_all_issued();
+        driver.expire().await;
+        let outcomes = driver.calls(1..=8).await;
+        assert_eq!(outcomes, BTreeMap::from([("data".to_owned(), 8)]));
+        assert_eq!(server.exchanged().len(), exchanges + round);
+    }
+    driver.end().await;
+}
+
+async fn a_rejected_renewal_settles_its_call(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    driver.call(1, 0).await;
+    server.reject_renewals();
+    driver.expire().await;
+    driver.say_call(2, 1).await;
+    if client == "google" {
+        assert_eq!(driver.hear().await, json!({"logout": true, "window": 1}));
+    }
+    let settled = driver.hear().await;
+    assert_eq!(
+        (&settled["settled"], &settled["outcome"]),
+        (&json!(2), &json!("error"))
+    );
+    assert_eq!(server.calls().len(), 1);
+    assert!(driver.signed_in().await, "the client keeps what it has");
+    driver.end().await;
+}
+
+async fn an_aborted_call_settles_once(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    server.hold_calls();
+    driver.say_call(1, 0).await;
+    server
+        .until("the call", |server| server.calls().len() == 1)
+        .await;
+    driver.say(json!({"do": "abort", "id": 1})).await;
+    assert_eq!(
+        driver.hear().await,
+        json!({"settled": 1, "outcome": "aborted"})
+    );
+    server.release_calls(1);
+    driver.say(json!({"do": "abort", "id": 1})).await;
+    assert!(driver.signed_in().await, "and nothing else was said");
+    server.release_calls(1);
+    assert_eq!(driver.call(2, 0).await["outcome"], "data");
+    driver.end().await;
+}
+
+async fn at_most_32_calls_are_on_the_wire(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    server.hold_calls();
+    for id in 0..64 {
+        driver.say_call(id, 0).await;
+    }
+    for released in 0..32 {
+        server
+            .until("the next call", |server| {
+                server.calls().len() == 32 + released
+            })
+            .await;
+        server.release_calls(1);
+    }
+    server.release_calls(32);
+    for _ in 0..64 {
+        assert_eq!(driver.hear().await["outcome"], "data");
+    }
+    assert_eq!(server.most_at_once(), 32);
+    driver.end().await;
+}
+
+async fn after_the_sign_out_nothing_is_held(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    assert!(driver.signed_in().await);
+    driver.say(json!({"do": "signOut", "window": 0})).await;
+    assert_eq!(driver.hear().await, json!({"signedOut": true}));
+    assert!(!driver.signed_in().await);
+    assert_eq!(
+        driver.call(1, 1).await,
+        json!({"settled": 1, "outcome": "error", "error": "signed out"})
+    );
+    assert_eq!(server.calls().len(), 0);
+    driver.end().await;
+}
+
+async fn a_second_process_reads_the_store(client: &str) {
+    let server = Server::start().await;
+    let mut first = Driver::open(client, &server).await;
+    first.call(1, 0).await;
+    let mut second = first.beside(&server).await;
+    assert!(second.signed_in().await);
+    assert_eq!(second.call(1, 0).await["outcome"], "data");
+    first.end().await;
+    second.end().await;
+}
+
+async fn nothing_of_a_failed_start_stays(client: &str) {
+    let mut driver = Driver::start(client);
+    driver
+        .say(json!({"do": "open", "origin": "not an address", "store": driver.store(), "windows": 1}))
+        .await;
+    assert_eq!(driver.hear().await["opened"], false);
+    // A line that is no command is passed over.
+    driver
+        .say(json!({"do": "secret", "tokens": "secret"}))
+        .await;
+    let server = Server::start().await;
+    driver
+        .say(
+            json!({"do": "open", "origin": server.origin(), "store": driver.store(), "windows": 1}),
+        )
+        .await;
+    assert_eq!(driver.hear().await, json!({"opened": true}));
+    assert!(!driver.signed_in().await, "the store is empty");
+    driver.end().await;
+}
+
+async fn measure_runs_both_sides_in_turns(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    driver
+        .say(json!({"do": "measure", "callers": 4, "calls": 60, "turns": 3}))
+        .await;
+    let measured = driver.hear().await;
+    for side in ["bare", "client", "bareCpu", "clientCpu"] {
+        let turns = measured["measured"][side].as_array().expect("numbers");
+        assert_eq!(turns.len(), 3);
+        assert!(
+            turns
+                .iter()
+                .all(|turn| turn.as_f64().expect("a number") > 0.0)
+        );
+    }
+    // Three turns and one that does not count, of 20 calls on each side.
+    assert_eq!(server.calls().len(), 2 * (3 + 1) * 20);
+    driver.end().await;
+}
+
+async fn waiters_make_one_renewal_a_turn_on_both_sides(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    driver.call(1, 0).await;
+    let exchanges = server.exchanged().len();
+    driver
+        .say(json!({"do": "waiters", "calls": 100, "turns": 3}))
+        .await;
+    let waited = driver.hear().await;
+    assert_eq!(waited["waited"]["failed"], 0);
+    for side in ["bare", "client"] {
+        assert_eq!(waited["waited"][side].as_array().expect("numbers").len(), 3);
+    }
+    assert_eq!(server.exchanged().len() - exchanges, 2 * 3);
+    assert_eq!(server.calls().len() - 1, 2 * 3 * 100);
+    assert_eq!(server.expired(), 3);
+    driver.end().await;
+}
+
+async fn a_measurement_says_why_it_failed(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    driver.call(1, 0).await;
+    server.refuse_all_issued();
+    driver
+        .say(json!({"do": "measure", "callers": 2, "calls": 4, "turns": 1}))
+        .await;
+    let measured = driver.hear().await;
+    assert_eq!(measured["measured"], Value::Null);
+    assert!(
+        measured["error"]
+            .as_str()
+            .expect("a reason")
+            .contains("401")
+    );
+    driver.end().await;
+}
+
+#[tokio::test]
+async fn smithy_rotates_and_the_application_stores() {
+    let server = Server::start().await;
+    let mut driver = Driver::open("smithy", &server).await;
+    assert_eq!(driver.call(1, 0).await["outcome"], "data");
+    assert!(
+        server.exchanged().is_empty(),
+        "it goes on with what the sign-in yielded"
+    );
+    driver.expire().await;
+    driver.call(2, 0).await;
+    driver.expire().await;
+    driver.call(3, 0).await;
+    assert_eq!(server.exchanged(), ["secret-refresh-0", "secret-refresh-1"]);
+    assert_eq!(driver.stored()["refresh"], "secret-refresh-2");
+    driver.end().await;
+}
+
+#[tokio::test]
+async fn smithy_of_a_second_process_exchanges_what_has_expired_in_the_store() {
+    let server = Server::start().await;
+    let mut first = Driver::open("smithy", &server).await;
+    first.expire().await;
+    let mut second = first.beside(&server).await;
+    assert_eq!(second.call(1, 0).await["outcome"], "data");
+    assert_eq!(server.exchanged(), ["secret-refresh-0"]);
+    // The first has a copy of its own, and rotates that.
+    assert_eq!(first.call(1, 0).await["outcome"], "data");
+    assert_eq!(server.exchanged(), ["secret-refresh-0", "secret-refresh-0"]);
+    assert_eq!(first.stored()["refresh"], "secret-refresh-2");
+    first.end().await;
+    second.end().await;
+}
+
+#[tokio::test]
+async fn smithy_loses_the_exchange_of_a_caller_that_leaves() {
+    let server = Server::start().await;
+    let mut driver = Driver::open("smithy", &server).await;
+    driver.expire().await;
+    server.hold_renewals();
+    driver.say_call(1, 0).await;
+    server
+        .until("an exchange", |server| server.exchanged().len() == 1)
+        .await;
+    driver.say_call(2, 1).await;
+    driver.say(json!({"do": "abort", "id": 1})).await;
+    assert_eq!(driver.hear().await["outcome"], "aborted");
+    server
+        .until("another exchange", |server| server.exchanged().len() == 2)
+        .await;
+    server.release_renewals(2);
+    assert_eq!(driver.hear().await["outcome"], "data");
+    assert_eq!(server.exchanged(), ["secret-refresh-0", "secret-refresh-0"]);
+    driver.end().await;
+}
+
+#[tokio::test]
+async fn google_goes_on_with_the_refresh_token_that_it_was_given() {
+    let server = Server::start().await;
+    let mut driver = Driver::open("google", &server).await;
+    driver.call(1, 0).await;
+    driver.expire().await;
+    driver.call(2, 0).await;
+    assert_eq!(server.exchanged(), ["secret-refresh-0", "secret-refresh-0"]);
+    assert_eq!(driver.stored()["refresh"], "secret-refresh-0");
+    driver.end().await;
+}
+
+#[tokio::test]
+async fn versions_are_those_of_the_lock_file() {
+    let mut driver = Driver::start("smithy");
+    driver.say(json!({"do": "versions"})).await;
+    let versions = driver.hear().await;
+    // Both are pinned in Cargo.toml.
+    let manifest = include_str!("../Cargo.toml");
+    for name in ["aws-smithy-runtime", "google-cloud-auth"] {
+        let version = versions["versions"][name].as_str().expect("a version");
+        assert!(manifest.contains(&format!("{name} = {{ version = \"={version}\"")));
+    }
+    driver.end().await;
+}
