@@ -1,6 +1,6 @@
 # Every task of the project. `make run`, `make test` and `make soak` also install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak random fmt bench bench-window fleet clean
+.PHONY: help run test soak random fmt bench bench-window compare fleet clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 22
@@ -30,8 +30,12 @@ bench-window: ## what a call costs in the real window, beside the page's own fet
 fleet: ## a million clients and an outage, on virtual time; writes docs/fleet.md and its plots
 	cargo bench --locked -p graphql-session --bench fleet
 
+compare: ## ours beside the clients that people use, in the same cases and by the same requests; writes docs/comparison.md
+	@scripts/compare.sh
+
 clean: ## remove everything that was built or installed here
 	cargo clean
 	rm -rf target ui/dist ui/node_modules src-tauri/plugin/dist-js src-tauri/plugin/node_modules gen
 	rm -rf examples/*/dist examples/*/node_modules examples/*/src-tauri/gen
 	rm -rf benches/window/dist benches/window/node_modules benches/window/src-tauri/gen
+	rm -rf benches/compare/clients/js/node_modules benches/compare/clients/rust/target

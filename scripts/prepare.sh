@@ -26,6 +26,7 @@ main() {
     npm_packages examples/minimal
     npm_packages examples/clients
     npm_packages benches/window
+    npm_packages benches/compare/clients/js
 }
 
 system_packages() {

@@ -1,15 +1,16 @@
 //! The application around a client: as little as makes one.
 //!
-//! Neither client has a store, a sign-out or a replay. The application keeps the tokens of the sign-in in a file, reads
+//! Of the compared clients none has a store, a sign-out or a replay. The application keeps the tokens of the sign-in in a file, reads
 //! them at its next start, and at the sign-out drops the client and removes the file. It does not wait for a renewal that
-//! is on the wire, nor keep one from storing what it got. A refused call is an error.
+//! is on the wire, nor keep one from storing what it got. A refused call is an error. Ours has all three; of the file only
+//! the bare side of a measurement makes use then.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::task::AbortHandle;
 
-use crate::client::{Client, Kind};
+use crate::client::{Client, Kind, Place};
 use crate::measure;
 use crate::protocol::{Reply, Settlement, Status, tell};
 use crate::store::{Store, Tokens};
@@ -19,37 +20,38 @@ const SIGNED_OUT: &str = "signed out";
 
 /// The application of one process, with the client that its windows share.
 pub(crate) struct Application {
-    windows: usize,
-    wire: Arc<Wire>,
-    store: Store,
+    place: Place,
     /// None while nobody is signed in.
     client: Option<Arc<Client>>,
     calls: Calls,
 }
 
 impl Application {
-    pub(crate) fn open(
+    pub(crate) async fn open(
         kind: Kind,
-        origin: &str,
+        origin: String,
         store: Store,
         windows: usize,
         tokens: Option<Tokens>,
     ) -> Result<Self, String> {
-        let wire = Arc::new(Wire::new(origin)?);
-        let tokens = match tokens {
-            Some(tokens) => store.write(&tokens).map(|()| Some(tokens)),
-            None => store.read(),
-        };
-        let client = tokens
-            .map_err(|error| format!("the store: {error}"))?
-            .map(|tokens| Client::open(kind, origin, wire.clone(), store.clone(), tokens))
-            .transpose()?
-            .map(Arc::new);
-        Ok(Self {
-            windows,
-            wire,
+        let place = Place {
+            wire: Arc::new(Wire::new(&origin)?),
+            origin,
             store,
-            client,
+            windows,
+        };
+        let is_new = tokens.is_some();
+        let tokens = match tokens {
+            Some(tokens) => place.store.write(&tokens).map(|()| Some(tokens)),
+            None => place.store.read(),
+        };
+        let client = match tokens.map_err(|error| format!("the store: {error}"))? {
+            Some(tokens) => Some(Client::open(kind, &place, tokens, is_new).await?),
+            None => None,
+        };
+        Ok(Self {
+            place,
+            client: client.map(Arc::new),
             calls: Calls::default(),
         })
     }
@@ -65,10 +67,11 @@ impl Application {
         let Some(client) = self.client.clone() else {
             return settle(Settlement::error(SIGNED_OUT));
         };
-        if window >= self.windows {
+        if window >= self.place.windows {
             return settle(Settlement::error("no such window"));
         }
-        let call = tokio::spawn(perform(client, self.wire.clone(), window, operation(query)));
+        let wire = self.place.wire.clone();
+        let call = tokio::spawn(perform(client, wire, window, operation(query)));
         self.calls.add(id, call.abort_handle());
         let calls = self.calls.clone();
         tokio::spawn(async move {
@@ -87,21 +90,27 @@ impl Application {
         self.calls.abort(id);
     }
 
-    pub(crate) fn sign_out(&mut self) {
-        self.client = None;
-        self.store.remove();
+    pub(crate) async fn sign_out(&mut self) {
+        match self.client.as_deref() {
+            Some(Client::Holdfast(holdfast)) => holdfast.sign_out().await,
+            _ => self.client = None,
+        }
+        self.place.store.remove();
         tell(&Reply::SignedOut { signed_out: true });
     }
 
     pub(crate) fn status(&self) {
-        let signed_in = self.client.is_some() || self.store.holds_tokens();
+        let signed_in = match self.client.as_deref() {
+            Some(Client::Holdfast(holdfast)) => holdfast.is_signed_in(),
+            client => client.is_some() || self.place.store.holds_tokens(),
+        };
         tell(&Reply::Status {
             status: Status { signed_in },
         });
     }
 
     pub(crate) async fn expire(&self) {
-        if let Err(error) = self.store.expire() {
+        if let Err(error) = self.place.store.expire() {
             eprintln!("the store: {error}");
         }
         if let Some(client) = &self.client {
@@ -114,10 +123,10 @@ impl Application {
         let Some(client) = self.client.clone() else {
             return tell(&Reply::measured(Err(SIGNED_OUT.to_owned())));
         };
-        let wire = self.wire.clone();
+        let (wire, store) = (self.place.wire.clone(), self.place.store.clone());
         tokio::spawn(async move {
             tell(&Reply::measured(
-                measure::measure(client, wire, callers, calls, turns).await,
+                measure::measure(client, wire, store, callers, calls, turns).await,
             ));
         });
     }
@@ -126,37 +135,44 @@ impl Application {
         let Some(client) = self.client.clone() else {
             return tell(&Reply::waited(Err(SIGNED_OUT.to_owned())));
         };
-        let (wire, store) = (self.wire.clone(), self.store.clone());
+        let (wire, store) = (self.place.wire.clone(), self.place.store.clone());
         tokio::spawn(async move {
             tell(&Reply::waited(
                 measure::waiters(client, wire, store, calls, turns).await,
             ));
         });
     }
+
+    pub(crate) fn replays(&self, turns: usize) {
+        let Some(client) = self.client.clone() else {
+            return tell(&Reply::replayed(Err(SIGNED_OUT.to_owned())));
+        };
+        let (wire, store) = (self.place.wire.clone(), self.place.store.clone());
+        tokio::spawn(async move {
+            tell(&Reply::replayed(
+                measure::replays(client, wire, store, turns).await,
+            ));
+        });
+    }
 }
 
-/// What the application does for each call: asks the client for its headers, and sends it.
 async fn perform(
     client: Arc<Client>,
     wire: Arc<Wire>,
     window: usize,
     body: bytes::Bytes,
 ) -> Settlement {
-    let authorization = match client.authorization().await {
-        Ok(authorization) => authorization,
-        Err(unauthorized) => {
-            if unauthorized.logout {
+    match client.call(&wire, body).await {
+        Ok(answer) => answer.settlement(),
+        Err(failure) => {
+            if failure.logout {
                 tell(&Reply::Logout {
                     logout: true,
                     window,
                 });
             }
-            return Settlement::error(unauthorized.text);
+            Settlement::error(failure.text)
         }
-    };
-    match wire.call(authorization, body).await {
-        Ok(answer) => answer.settlement(),
-        Err(error) => Settlement::error(error),
     }
 }
 

@@ -17,7 +17,7 @@ use reqwest::header::HeaderMap;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::client::{JUMP, Unauthorized};
+use crate::client::{Failure, JUMP};
 
 /// Attempts of one renewal, as the documentation has it.
 const ATTEMPTS: u32 = 3;
@@ -48,15 +48,15 @@ impl Google {
     }
 
     /// The headers for one request. The cause of an error is left out: it quotes the server's answer.
-    pub(crate) async fn authorization(&self) -> Result<HeaderMap, Unauthorized> {
+    pub(crate) async fn authorization(&self) -> Result<HeaderMap, Failure> {
         match self.credentials.headers(Extensions::new()).await {
             Ok(CacheableResource::New { data, .. }) => Ok(data),
             Ok(CacheableResource::NotModified) => unreachable!("only with an entity tag"),
-            Err(error) if error.is_transient() => Err(Unauthorized {
+            Err(error) if error.is_transient() => Err(Failure {
                 text: "the renewal failed for now".to_owned(),
                 logout: false,
             }),
-            Err(_) => Err(Unauthorized {
+            Err(_) => Err(Failure {
                 text: "the renewal failed for good".to_owned(),
                 logout: true,
             }),

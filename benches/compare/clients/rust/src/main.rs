@@ -1,4 +1,4 @@
-//! Drives one of the Rust clients that `make compare` sets beside the session: `compare-rust-clients <client>`.
+//! Drives the session, or one of the Rust clients that `make compare` sets beside it: `compare-rust-clients <client>`.
 //!
 //! Speaks the driver protocol in JSON lines (`protocol.rs`). Commands run beside each other; whatever a client does to a
 //! call, its panics included, becomes that call's outcome.
@@ -6,6 +6,7 @@
 mod application;
 mod client;
 mod google;
+mod holdfast;
 mod measure;
 mod protocol;
 mod smithy;
@@ -24,7 +25,7 @@ use crate::store::Store;
 
 fn main() -> ExitCode {
     let Some(kind) = std::env::args().nth(1).and_then(|name| Kind::named(&name)) else {
-        eprintln!("usage: compare-rust-clients smithy|google");
+        eprintln!("usage: compare-rust-clients holdfast|smithy|google");
         return ExitCode::FAILURE;
     };
     // reqwest and google-cloud-auth take the process's provider; this is the only one.
@@ -65,7 +66,8 @@ async fn obey(kind: Kind, application: &mut Option<Application>, command: Comman
             },
             application,
         ) => {
-            let opened = Application::open(kind, &origin, Store::new(store), windows, tokens);
+            let store = Store::new(store);
+            let opened = Application::open(kind, origin, store, windows, tokens).await;
             let error = opened.as_ref().err().cloned();
             *application = opened.ok();
             tell(&Reply::Opened {
@@ -76,13 +78,12 @@ async fn obey(kind: Kind, application: &mut Option<Application>, command: Comman
         (Command::Versions, _) => tell(&Reply::Versions {
             versions: versions(),
         }),
-        (Command::Replays, _) => tell(&Reply::Replayed { replayed: None }),
         (_, None) => eprintln!("nothing is open"),
         (Command::Call { id, window, query }, Some(application)) => {
             application.call(id, window, &query)
         }
         (Command::Abort { id }, Some(application)) => application.abort(id),
-        (Command::SignOut, Some(application)) => application.sign_out(),
+        (Command::SignOut, Some(application)) => application.sign_out().await,
         (Command::Status, Some(application)) => application.status(),
         (Command::Expire, Some(application)) => application.expire().await,
         (
@@ -96,12 +97,14 @@ async fn obey(kind: Kind, application: &mut Option<Application>, command: Comman
             application.measure(callers, calls, turns);
         }
         (Command::Waiters { calls, turns }, Some(application)) => application.waiters(calls, turns),
+        (Command::Replays { turns }, Some(application)) => application.replays(turns),
     }
 }
 
 /// The versions that were compiled in, from the lock file.
 fn versions() -> BTreeMap<&'static str, &'static str> {
-    const MEASURED: [&str; 4] = [
+    const MEASURED: [&str; 5] = [
+        "graphql-session",
         "aws-smithy-runtime",
         "aws-smithy-runtime-api",
         "google-cloud-auth",

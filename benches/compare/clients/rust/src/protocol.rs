@@ -42,7 +42,7 @@ pub(crate) enum Command {
     /// Many calls that wait for one renewal.
     Waiters { calls: usize, turns: usize },
     /// Refused calls, renewed and replayed.
-    Replays,
+    Replays { turns: usize },
     /// What is measured here.
     Versions,
 }
@@ -81,9 +81,11 @@ pub(crate) enum Reply {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
-    /// Always `null`: none of these clients replays a refused call.
+    /// `null` from a client that does not replay a refused call.
     Replayed {
-        replayed: Option<()>,
+        replayed: Option<Replayed>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
     },
     Versions {
         versions: BTreeMap<&'static str, &'static str>,
@@ -137,6 +139,13 @@ pub(crate) struct Waited {
     pub(crate) failed: usize,
 }
 
+/// Microseconds from the refusal to the replay, of both sides.
+#[derive(Default, Serialize)]
+pub(crate) struct Replayed {
+    pub(crate) bare: Vec<f64>,
+    pub(crate) client: Vec<f64>,
+}
+
 impl Reply {
     pub(crate) fn measured(result: Result<Measured, String>) -> Self {
         let (measured, error) = halves(result);
@@ -146,6 +155,14 @@ impl Reply {
     pub(crate) fn waited(result: Result<Waited, String>) -> Self {
         let (waited, error) = halves(result);
         Self::Waited { waited, error }
+    }
+
+    pub(crate) fn replayed(result: Result<Option<Replayed>, String>) -> Self {
+        let (replayed, error) = halves(result);
+        Self::Replayed {
+            replayed: replayed.flatten(),
+            error,
+        }
     }
 }
 

@@ -33,7 +33,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderMap;
 
-use crate::client::{JUMP, Unauthorized};
+use crate::client::{Failure, JUMP, Place};
 use crate::store::{Store, Tokens};
 use crate::wire::{Wire, bearer};
 
@@ -46,17 +46,12 @@ pub(crate) struct Smithy {
 }
 
 impl Smithy {
-    pub(crate) fn open(
-        origin: &str,
-        wire: Arc<Wire>,
-        store: Store,
-        tokens: Tokens,
-    ) -> Result<Self, BoxError> {
+    pub(crate) fn open(place: &Place, tokens: Tokens) -> Result<Self, BoxError> {
         let clock = Clock::default();
         let expiry = SystemTime::try_from(tokens.access_expires_at)?;
         let resolver = SharedIdentityResolver::new(RefreshToken {
-            wire,
-            store,
+            wire: place.wire.clone(),
+            store: place.store.clone(),
             held: Mutex::new(Held {
                 unused: Some((tokens.access, expiry)),
                 refresh: tokens.refresh,
@@ -70,7 +65,7 @@ impl Smithy {
             .with_auth_scheme_option_resolver(Some(StaticAuthSchemeOptionResolver::new(vec![
                 HTTP_BEARER_AUTH_SCHEME_ID,
             ])))
-            .with_endpoint_resolver(Some(StaticUriEndpointResolver::uri(origin)))
+            .with_endpoint_resolver(Some(StaticUriEndpointResolver::uri(place.origin.as_str())))
             .with_retry_strategy(Some(NeverRetryStrategy::new()))
             .with_sleep_impl(Some(TokioSleep::new()))
             .with_time_source(Some(clock.clone()))
@@ -84,8 +79,8 @@ impl Smithy {
     }
 
     /// Resolves the identity, through the cache. Its errors do not tell whether they are final, so none is a logout.
-    pub(crate) async fn authorization(&self) -> Result<HeaderMap, Unauthorized> {
-        let unauthorized = |text: String| Unauthorized {
+    pub(crate) async fn authorization(&self) -> Result<HeaderMap, Failure> {
+        let failure = |text: String| Failure {
             text,
             logout: false,
         };
@@ -93,9 +88,9 @@ impl Smithy {
         let identity = cache
             .resolve_cached_identity(self.resolver.clone(), &self.components, &self.settings)
             .await
-            .map_err(|error| unauthorized(error.to_string()))?;
+            .map_err(|error| failure(error.to_string()))?;
         let token = identity.data::<Token>().expect("the resolver makes tokens");
-        bearer(token.token()).map_err(|_| unauthorized("the token is no header value".to_owned()))
+        bearer(token.token()).map_err(|_| failure("the token is no header value".to_owned()))
     }
 
     /// The cache looks at the clock that it was given.

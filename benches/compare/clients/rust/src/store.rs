@@ -1,7 +1,7 @@
 //! Where the application keeps its tokens: a JSON file. Neither client has a store of its own.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,17 @@ pub(crate) struct Tokens {
     /// An OAuth 2 server does not say it at a renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) refresh_expires_at: Option<Timestamp>,
+}
+
+impl From<Tokens> for graphql_session::Tokens {
+    fn from(tokens: Tokens) -> Self {
+        Self {
+            access: tokens.access.into(),
+            access_expires_at: Some(tokens.access_expires_at),
+            refresh: Some(tokens.refresh.into()),
+            refresh_expires_at: tokens.refresh_expires_at,
+        }
+    }
 }
 
 /// The file, which several processes may share.
@@ -54,6 +65,11 @@ impl Store {
         };
         tokens.access_expires_at = Timestamp::now();
         self.write(&tokens)
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().expect("a file is in a folder")
     }
 
     pub(crate) fn holds_tokens(&self) -> bool {

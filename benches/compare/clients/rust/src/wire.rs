@@ -20,6 +20,7 @@ pub(crate) struct Wire {
     graphql: Url,
     token: Url,
     expire: Url,
+    replays: Url,
 }
 
 /// A reply, read to its end.
@@ -73,6 +74,7 @@ impl Wire {
             graphql: url("/graphql")?,
             token: url("/oauth/token")?,
             expire: url("/control/expire")?,
+            replays: url("/control/replays")?,
         })
     }
 
@@ -110,6 +112,19 @@ impl Wire {
         self.send(self.http.post(self.expire.clone()))
             .await
             .map(drop)
+    }
+
+    /// The times from a refusal to the replay, in µs, that the speed server has seen since it was asked last.
+    pub(crate) async fn replay_times(&self) -> Result<Vec<f64>, WireError> {
+        #[derive(Deserialize)]
+        struct Times {
+            #[serde(rename = "µs")]
+            microseconds: Vec<f64>,
+        }
+        let answer = self.send(self.http.get(self.replays.clone())).await?;
+        let times: Times =
+            serde_json::from_slice(&answer.body).map_err(|_| WireError::Unreadable)?;
+        Ok(times.microseconds)
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, WireError> {

@@ -1,0 +1,167 @@
+//! Ours beside the clients that people use: the same cases and the same requests, against one server, on one machine.
+//! `make compare` runs all of it and writes `docs/comparison.md`.
+//!
+//! ```text
+//! compare cases [CLIENT...]    plays every case to every client; writes target/compare/cases.json
+//! compare speed [CLIENT...]    measures every client; writes target/compare/speed.json
+//! compare report               writes docs/comparison.md, its plots and the README's short table from those
+//! ```
+//!
+//! `clients.rs` says who, `cases.rs` what happens, `tally.rs` what counts as a problem, `speed.rs` what is measured.
+//! `driver.rs` speaks to the processes in which the clients live: `clients/js` and `clients/rust`.
+
+mod cases;
+mod clients;
+mod driver;
+mod machine;
+mod plot;
+mod report;
+mod server;
+mod speed;
+mod tally;
+mod targets;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::cases::{CASES, Case};
+use crate::clients::{CLIENTS, Client, root};
+use crate::driver::Driver;
+use crate::speed::Speed;
+use crate::tally::Tally;
+
+/// Every client's counts, by its name and the case's title.
+pub(crate) type Tallies = BTreeMap<String, BTreeMap<String, Tally>>;
+
+/// Every client's figures, by its name.
+pub(crate) type Speeds = BTreeMap<String, Speed>;
+
+/// The versions of what was run, by client and package.
+pub(crate) type Versions = BTreeMap<String, BTreeMap<String, String>>;
+
+/// How long a driver may take to say its versions.
+const PROMPT: Duration = Duration::from_secs(60);
+
+fn main() {
+    // Cargo adds an argument of its own.
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let arguments: Vec<_> = arguments
+        .into_iter()
+        .filter(|own| *own != "--bench")
+        .collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    match &arguments[..] {
+        [server::ROLE, status] => {
+            let status = status.parse().expect("an HTTP status");
+            runtime.block_on(server::serve(status));
+        }
+        ["cases", only @ ..] => {
+            let tallies = runtime.block_on(play(&chosen(only)));
+            write("cases", &tallies);
+            report::print_cases(&tallies);
+        }
+        ["speed", only @ ..] => {
+            let clients = chosen(only);
+            let speeds = runtime.block_on(measure(&clients));
+            write("speed", &speeds);
+            write("versions", &runtime.block_on(versions(&clients)));
+            report::print_speeds(&speeds);
+        }
+        ["report"] => report::write(&read("cases"), &read("speed"), &read("versions")),
+        _ => {
+            eprintln!("usage: compare cases [CLIENT...] | speed [CLIENT...] | report");
+            std::process::exit(2);
+        }
+    }
+}
+
+/// The clients named; all of them where none is.
+fn chosen(names: &[&str]) -> Vec<&'static Client> {
+    for name in names {
+        let known: Vec<_> = CLIENTS.iter().map(|client| client.name).collect();
+        assert!(
+            known.contains(name),
+            "no client {name}; there are {known:?}"
+        );
+    }
+    let wanted = |client: &&Client| names.is_empty() || names.contains(&client.name);
+    CLIENTS.iter().filter(wanted).collect()
+}
+
+/// Case after case, to all clients at once: no case measures time that a busy machine could change.
+async fn play(clients: &[&'static Client]) -> Tallies {
+    let mut tallies = Tallies::new();
+    for case in &CASES {
+        eprintln!("case: {}", case.title);
+        let playing: Vec<_> = clients
+            .iter()
+            .map(|client| (client.name, tokio::spawn(play_one(case, client))))
+            .collect();
+        for (client, played) in playing {
+            let tally = played.await.expect("a case that plays to its end");
+            let of_client = tallies.entry(client.to_owned()).or_default();
+            of_client.insert(case.title.to_owned(), tally);
+        }
+    }
+    tallies
+}
+
+async fn play_one(case: &'static Case, client: &'static Client) -> Tally {
+    case.play(client).await
+}
+
+/// One client after the other.
+async fn measure(clients: &[&'static Client]) -> Speeds {
+    let mut speeds = Speeds::new();
+    for client in clients {
+        eprintln!("speed: {}", client.title);
+        speeds.insert(client.name.to_owned(), speed::measure(client).await);
+    }
+    speeds
+}
+
+async fn versions(clients: &[&'static Client]) -> Versions {
+    let mut versions = Versions::new();
+    for client in clients {
+        let driver = Driver::start(client);
+        let command = json!({ "do": "versions" });
+        let answer = driver.ask(&command, "versions", PROMPT).await;
+        let of_client = serde_json::from_value(answer).expect("names and versions");
+        versions.insert(client.name.to_owned(), of_client);
+    }
+    versions
+}
+
+fn write(name: &str, figures: &impl Serialize) {
+    let path = figures_at(name);
+    let text = serde_json::to_string_pretty(figures).expect("figures are JSON");
+    std::fs::create_dir_all(path.parent().expect("a folder"))
+        .and_then(|()| std::fs::write(&path, text))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+fn read<T: DeserializeOwned>(name: &str) -> T {
+    let path = figures_at(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}. Run `make compare`, which measures first",
+            path.display()
+        )
+    });
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Where the figures of one step are kept.
+pub(crate) fn figures_at(name: &str) -> PathBuf {
+    root().join("target/compare").join(format!("{name}.json"))
+}

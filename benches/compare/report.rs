@@ -1,0 +1,331 @@
+//! The text of `docs/comparison.md`, and the short table that the README shows.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::cases::{CASES, Case, HUNG};
+use crate::clients::{CLIENTS, Client, root};
+use crate::speed::{CALLERS, Compared, Middle, WAITERS, bare_name};
+use crate::tally::Tally;
+use crate::{Speeds, Tallies, Versions, machine, plot, targets};
+
+/// Between these lines of the README is the short table.
+const BEGIN: &str = "<!-- The next table is written by `make compare`. -->\n";
+const END: &str = "<!-- End of what `make compare` writes. -->\n";
+
+/// Writes the document, its plots and the README's table.
+pub(crate) fn write(tallies: &Tallies, speeds: &Speeds, versions: &Versions) {
+    let docs = root().join("docs");
+    let text = document(tallies, speeds, versions);
+    save(&docs.join("comparison.md"), &text);
+    plot::draw(&docs, tallies, speeds).expect("plots that can be drawn");
+
+    let path = root().join("README.md");
+    let readme = std::fs::read_to_string(&path).expect("the README");
+    let (before, rest) = readme.split_once(BEGIN).expect("the table's first mark");
+    let (_, after) = rest.split_once(END).expect("the table's last mark");
+    let short = short_table(tallies, speeds);
+    save(&path, &format!("{before}{BEGIN}\n{short}\n{END}{after}"));
+}
+
+fn save(path: &std::path::Path, text: &str) {
+    std::fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// For people who watch the run.
+pub(crate) fn print_cases(tallies: &Tallies) {
+    println!("{}", matrix(tallies));
+}
+
+/// For people who watch the run.
+pub(crate) fn print_speeds(speeds: &Speeds) {
+    println!("{}", speed_tables(speeds));
+}
+
+fn document(tallies: &Tallies, speeds: &Speeds, versions: &Versions) -> String {
+    let mut text = format!(
+        "# Ours beside the others
+
+Written by `make compare`, which plays the same cases to every client and measures each, in one run, on one machine. On
+{date}: {machine}.
+
+Every client is set up as its own documentation shows, with its default settings; [clients/js](../benches/compare/clients/js/README.md)
+and [clients/rust](../benches/compare/clients/rust/README.md) have the setup of each with the page that was followed. The
+server is the scriptable one of our own tests, and counts what it sees; each client talks to it in the form that it knows
+(Twenty's GraphQL, OAuth 2, Supabase Auth), with the same tokens behind. Ours keeps its credentials in a real keyring, the
+others in a file.
+
+{short}
+In bold what costs people their session, their work or their patience. A case is passed without: a person signed out although the session was good; a mutation that ran more often than it was
+called; a call that had not settled after {hung} s; a call that failed although the session was good and the server there;
+more renewals than were needed. Where a case says that calls may fail, a failure is none, as long as it is told.
+
+![Every case and every client](comparison-cases.svg)
+
+",
+        date = machine::today(),
+        machine = machine::describe(),
+        short = short_table(tallies, speeds),
+        hung = HUNG.as_secs(),
+    );
+    text.push_str("## The cases\n\n");
+    text.push_str(&matrix(tallies));
+    for case in &CASES {
+        one_case(&mut text, case, tallies);
+    }
+    text.push_str("\n## What it costs\n\n");
+    text.push_str(&speed_tables(speeds));
+    text.push_str("\n![Added time per call, and many waiters](comparison-speed.svg)\n");
+    text.push_str(&targets::section());
+    text.push_str(&versions_table(versions));
+    text
+}
+
+// ── The cases ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// A line per client: what went wrong in all cases together, and what it costs.
+fn short_table(tallies: &Tallies, speeds: &Speeds) -> String {
+    let mut text = String::from(
+        "| | cases passed | wrong logouts | calls hung | calls failed | run twice | renewals too many | a call, beside a bare request | 10,000 wait for a renewal, beside bare requests |
+|---|---|---|---|---|---|---|---|---|
+",
+    );
+    for (client, of_client) in present(tallies) {
+        let mut passed = 0;
+        let (mut logouts, mut hung, mut failed, mut twice, mut renewals) = (0, 0, 0, 0, 0);
+        for (case, tally) in CASES
+            .iter()
+            .filter_map(|case| Some((case, of_client.get(case.title)?)))
+        {
+            passed += u64::from(tally.problems(case).is_empty());
+            logouts += tally.wrong_logouts(case);
+            hung += tally.hung;
+            failed += if case.calls_may_fail { 0 } else { tally.failed };
+            twice += tally.run_twice(case);
+            renewals += tally.renewals_too_many(case);
+        }
+        let speed = speeds.get(client.name);
+        let call = speed.and_then(|speed| speed.calls.first());
+        let waiters = speed.and_then(|speed| speed.waiters.last().copied().flatten());
+        let _ = writeln!(
+            text,
+            "| {} | {passed} of {} | {logouts} | {hung} | {failed} | {twice} | {renewals} | {} | {} |",
+            name(client),
+            CASES.len(),
+            call.map_or("-".into(), |call| times(&call.ratio)),
+            waiters.map_or("-".into(), |waiters| times(&waiters.ratio)),
+        );
+    }
+    text
+}
+
+/// A line per case, a column per client.
+fn matrix(tallies: &Tallies) -> String {
+    let clients: Vec<_> = present(tallies).collect();
+    let titles: Vec<_> = clients.iter().map(|(client, _)| name(client)).collect();
+    let mut text = format!(
+        "| | {} |\n|---|{}\n",
+        titles.join(" | "),
+        "---|".repeat(titles.len())
+    );
+    for case in &CASES {
+        let cells: Vec<_> = clients
+            .iter()
+            .map(|(_, of_client)| {
+                of_client
+                    .get(case.title)
+                    .map_or("-".into(), |tally| cell(tally, case))
+            })
+            .collect();
+        let _ = writeln!(text, "| {} | {} |", case.title, cells.join(" | "));
+    }
+    text
+}
+
+fn cell(tally: &Tally, case: &Case) -> String {
+    let problems = tally.problems(case);
+    if problems.is_empty() {
+        return "ok".into();
+    }
+    let said = problems.iter().map(|problem| match problem.is_grave {
+        true => format!("**{}**", problem.text),
+        false => problem.text.clone(),
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
+/// All that was counted.
+fn one_case(text: &mut String, case: &Case, tallies: &Tallies) {
+    let _ = write!(
+        text,
+        "\n### {}\n\n{}{}\n\n| | renewals | succeeded | failed | hung | wrong logouts | run twice | remarks |\n|---|---|---|---|---|---|---|---|\n",
+        capitalized(case.title),
+        case.story,
+        if case.calls_may_fail {
+            " Calls may fail."
+        } else {
+            ""
+        },
+    );
+    for (client, of_client) in present(tallies) {
+        let Some(tally) = of_client.get(case.title) else {
+            continue;
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            name(client),
+            tally.renewals,
+            tally.succeeded + tally.partial,
+            tally.failed,
+            tally.hung,
+            tally.wrong_logouts(case),
+            tally.run_twice(case),
+            remarks(tally, case),
+        );
+    }
+}
+
+fn remarks(tally: &Tally, case: &Case) -> String {
+    let mut remarks: Vec<_> = tally
+        .problems(case)
+        .into_iter()
+        .map(|problem| problem.text)
+        .collect();
+    if let Some(recovery) = tally.recovery {
+        remarks.push(format!(
+            "served {:.1} s after the server's return",
+            recovery.as_secs_f64()
+        ));
+    }
+    if tally.aborted > 0 {
+        remarks.push(format!("{} taken back", tally.aborted));
+    }
+    remarks.join("; ")
+}
+
+// ── Speed ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+fn speed_tables(speeds: &Speeds) -> String {
+    let mut text = String::from(
+        "Each client and its bare side take turns in one process, the server in another, with the same 32 connections. Medians, with
+the 95 % interval over the turns. Added to each call with a valid token, in µs of time and µs of CPU, and the ratio of the times:
+
+| | beside | 1 caller | 8 callers | 64 callers |
+|---|---|---|---|---|
+",
+    );
+    for client in CLIENTS
+        .iter()
+        .filter(|client| speeds.contains_key(client.name))
+    {
+        let speed = &speeds[client.name];
+        let cells: Vec<_> = (0..CALLERS.len())
+            .map(|at| added(&speed.calls[at], &speed.cpu[at]))
+            .collect();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} |",
+            name(client),
+            bare_name(client),
+            cells.join(" | ")
+        );
+    }
+    let [few, many] = WAITERS;
+    let _ = write!(
+        text,
+        "\nCalls at once with an expired token: until all are through, beside one renewal and as many bare requests. And the time
+from a refusal to the replay, as the server sees it, beside the three bare requests:
+
+| | {few} calls | {many} calls | refusal to replay |
+|---|---|---|---|
+",
+    );
+    for client in CLIENTS
+        .iter()
+        .filter(|client| speeds.contains_key(client.name))
+    {
+        let speed = &speeds[client.name];
+        let waiters: Vec<_> = speed
+            .waiters
+            .iter()
+            .map(|of| of.map_or("calls failed".into(), whole))
+            .collect();
+        let replay = speed.replay.map_or("does not replay".into(), |replay| {
+            format!(
+                "{:.2} ms, bare {:.2} ms",
+                replay.client.median / 1e3,
+                replay.bare.median / 1e3
+            )
+        });
+        let _ = writeln!(
+            text,
+            "| {} | {} | {replay} |",
+            name(client),
+            waiters.join(" | ")
+        );
+    }
+    text
+}
+
+fn added(time: &Compared, cpu: &Compared) -> String {
+    let Middle { median, low, high } = time.added;
+    format!(
+        "{median:+.0} µs ({low:+.0} to {high:+.0}); CPU {:+.1} µs ({:+.1} to {:+.1}); {}",
+        cpu.added.median,
+        cpu.added.low,
+        cpu.added.high,
+        times(&time.ratio)
+    )
+}
+
+fn whole(of: Compared) -> String {
+    let Middle { low, high, .. } = of.ratio;
+    format!(
+        "{:.0} ms, {} ({low:.2} to {high:.2})",
+        of.client.median,
+        times(&of.ratio)
+    )
+}
+
+fn times(ratio: &Middle) -> String {
+    format!("{:.2} times", ratio.median)
+}
+
+// ── The rest ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+fn versions_table(versions: &Versions) -> String {
+    let mut text = String::from("\n## Versions\n\n| | |\n|---|---|\n");
+    for client in CLIENTS
+        .iter()
+        .filter(|client| versions.contains_key(client.name))
+    {
+        let packages = versions[client.name].iter();
+        let packages: Vec<_> = packages
+            .map(|(name, version)| format!("{name} {version}"))
+            .collect();
+        let _ = writeln!(text, "| {} | {} |", client.title, packages.join(", "));
+    }
+    text
+}
+
+/// In the order of [`CLIENTS`].
+fn present(tallies: &Tallies) -> impl Iterator<Item = (&'static Client, &BTreeMap<String, Tally>)> {
+    CLIENTS
+        .iter()
+        .filter_map(|client| Some((client, tallies.get(client.name)?)))
+}
+
+fn name(client: &Client) -> String {
+    if client.is_ours() {
+        format!("**{}**", client.title)
+    } else {
+        client.title.to_owned()
+    }
+}
+
+fn capitalized(title: &str) -> String {
+    let mut letters = title.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
+}

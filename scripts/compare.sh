@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Ours beside the clients that people use: builds everything in release, plays the cases, measures, and writes
+# docs/comparison.md with its plots and the README's short table. Half an hour, and an hour with all that it compiles the
+# first time. The figures are those of a quiet machine only.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/toolchain.sh
+
+check_toolchain
+[ "$(uname -s)" = Linux ] || stop "The comparison needs Linux: it starts a session bus and a keyring service of its own."
+scripts/prepare.sh test
+clients=benches/compare/clients
+
+step() { printf '== %s\n' "$1"; }
+
+step "building"
+# In a folder of its own wherever the project's is: its dependencies are another set.
+CARGO_TARGET_DIR=$clients/rust/target cargo build --release --locked --manifest-path $clients/rust/Cargo.toml
+cargo bench --locked -p graphql-session --bench compare --bench session --no-run
+
+step "cases"
+scripts/private-desktop.sh cargo bench --quiet --locked -p graphql-session --bench compare -- cases
+step "speed"
+scripts/private-desktop.sh cargo bench --quiet --locked -p graphql-session --bench compare -- speed
+step "ours alone"
+cargo bench --quiet --locked -p graphql-session --bench session
+scripts/instructions.sh
+scripts/bench-client.sh
+step "report"
+cargo bench --quiet --locked -p graphql-session --bench compare -- report
+echo "Written: docs/comparison.md, its plots, and the table in README.md"
