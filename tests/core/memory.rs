@@ -6,27 +6,40 @@ mod fixture;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use graphql_session::Code;
 use graphql_session::testing::{Fault, Gate, Machine, query};
+use graphql_session::{Code, DEFAULT_ACCOUNT, Session};
+use tokio::sync::Mutex;
 
 use crate::fixture::{MINUTE, code, finish, served, start};
 
 /// The calls that wait at once.
 const WAITERS: usize = 10_000;
 
-/// Most bytes that one of them may take while it waits. Measured: 2.7 kB, nearly all of it the suspended call itself in
+/// Most bytes that one of them may take while it waits. Measured: 1.9 kB, nearly all of it the suspended call itself in
 /// its task (request, headers, deadline); the renewal keeps one number and one sender of it. Half as much again means
 /// that something grows with each waiter that need not.
-const BYTES_PER_WAITER: usize = 4_000;
+const BYTES_PER_WAITER: usize = 2_800;
 
 /// Most bytes per waiter that may be left when all have gone. Measured: 110, the capacity that empty tables keep for the
 /// next ones.
 const BYTES_LEFT_PER_WAITER: usize = 150;
 
-/// The system's allocator, counting the bytes that are in use.
+/// Most bytes of the one node that a waiter may allocate: the channel of its outcome. Whatever is larger belongs to
+/// tables and queues, which grow with the number of waiters and not with each.
+const NODE_BYTES: usize = 96;
+
+/// Most allocations of tables and queues: the queue of messages has one for 32 waiters, the tables grow by doubling.
+const WAITERS_PER_GROWTH: usize = 25;
+
+/// Allocations that belong to no waiter: the renewal itself, the server, the test.
+const BESIDE: usize = 600;
+
+/// The system's allocator, counting.
 struct Counting;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static NODES: AtomicUsize = AtomicUsize::new(0);
+static LARGER: AtomicUsize = AtomicUsize::new(0);
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -36,6 +49,12 @@ static ALLOCATOR: Counting = Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
+        let kind = if layout.size() <= NODE_BYTES {
+            &NODES
+        } else {
+            &LARGER
+        };
+        kind.fetch_add(1, Ordering::Relaxed);
         unsafe { System.alloc(layout) }
     }
 
@@ -45,8 +64,35 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// Allocations since the start, by size.
+#[derive(Clone, Copy, Debug)]
+struct Allocations {
+    nodes: usize,
+    larger: usize,
+}
+
+impl Allocations {
+    fn so_far() -> Self {
+        Self {
+            nodes: NODES.load(Ordering::Relaxed),
+            larger: LARGER.load(Ordering::Relaxed),
+        }
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            nodes: self.nodes.saturating_sub(before.nodes),
+            larger: self.larger.saturating_sub(before.larger),
+        }
+    }
+}
+
+/// One test after the other: each counts what the whole process allocates.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test]
 async fn ten_thousand_waiters_take_a_bounded_number_of_bytes_each_and_give_them_back() {
+    let _alone = ALONE.lock().await;
     let machine = Machine::start().await;
     let session = served(&machine).await;
     machine.clock.advance(45 * MINUTE);
@@ -76,4 +122,63 @@ async fn ten_thousand_waiters_take_a_bounded_number_of_bytes_each_and_give_them_
     );
     assert!(taken <= WAITERS * BYTES_PER_WAITER, "{taken} bytes");
     assert!(left <= WAITERS * BYTES_LEFT_PER_WAITER, "{left} bytes left");
+}
+
+#[tokio::test]
+async fn a_waiter_allocates_one_small_node_from_joining_the_renewal_to_its_outcome() {
+    let _alone = ALONE.lock().await;
+    let own = of_calls_that_queue().await;
+    let all = of_calls_that_wait().await;
+    let waiting = all.since(own);
+
+    println!("{WAITERS} waiters: {waiting:?} beside the calls' own {own:?}");
+    assert!(waiting.nodes <= WAITERS + BESIDE, "{waiting:?}");
+    let growth = WAITERS / WAITERS_PER_GROWTH;
+    assert!(waiting.larger <= growth + BESIDE, "{waiting:?}");
+}
+
+/// What the calls allocate themselves, up to where they would be sent: they queue behind one that has the only place.
+async fn of_calls_that_queue() -> Allocations {
+    let machine = Machine::start().await;
+    let mut config = machine.config(DEFAULT_ACCOUNT);
+    config.limits.concurrent_calls = 1;
+    let session = Session::open(config).await.expect("the session opens");
+    machine.sign_in(&session).await;
+    let gate = Gate::new();
+    machine.server.on_call(Fault::hold(&gate));
+    let first = start(&session, 1, &query("people"));
+    machine.clock.quiet().await;
+
+    let before = Allocations::so_far();
+    let calls = start(&session, WAITERS, &query("people"));
+    machine.clock.quiet().await;
+    let own = Allocations::so_far().since(before);
+    for call in calls.iter().chain(&first) {
+        call.abort();
+    }
+    own
+}
+
+/// The same calls with an expired token, from their start until each has been told that the session is over.
+async fn of_calls_that_wait() -> Allocations {
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.clock.advance(45 * MINUTE);
+    let gate = Gate::new();
+    let rejection = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", "Token has expired.");
+    machine
+        .server
+        .on_renewal(Fault::hold_then(&gate, rejection));
+    machine.clock.quiet().await;
+
+    let before = Allocations::so_far();
+    let calls = start(&session, WAITERS, &query("people"));
+    machine.server.wait_for(|counts| counts.renewals == 1).await;
+    machine.clock.quiet().await;
+    gate.open();
+    for call in calls {
+        let outcome = call.await.expect("a call does not panic");
+        assert_eq!(code(outcome), Code::SignedOut);
+    }
+    Allocations::so_far().since(before)
 }

@@ -3,13 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use secrecy::ExposeSecret;
-
 use crate::credentials::Credentials;
 use crate::error::{Code, Error};
 use crate::operation::OperationKind;
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 /// Request headers that a caller may set. Everything else stays out: above all `authorization`, `cookie` and `host`.
 const ALLOWED_HEADERS: [&str; 4] = [
@@ -24,6 +22,10 @@ const ALLOWED_PREFIXES: [&str; 3] = ["x-", "graphql-", "apollographql-"];
 
 /// Forwarding headers speak of addresses; a page has no say in those.
 const REFUSED_PREFIX: &str = "x-forwarded";
+
+/// Headers that are sent besides: the content type and Authorization here, `accept`, `host` and `content-length` by the
+/// HTTP client. With room for them the table is made once.
+const MORE_HEADERS: usize = 5;
 
 /// The content type of an upload.
 const FORM: &str = "multipart/form-data";
@@ -117,46 +119,59 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// The headers of a request, as far as a caller may set them.
-///
-/// # Errors
-/// [`Code::InvalidRequest`] for any other.
-pub(crate) fn allowed_headers(headers: &[(String, String)]) -> Result<HeaderMap, Error> {
-    let mut allowed = HeaderMap::new();
-    for (name, value) in headers {
-        let refused = || {
-            Error::new(
-                Code::InvalidRequest,
-                "A request header is not allowed here; the session sets Authorization itself.",
-            )
-        };
-        let name = name.to_ascii_lowercase();
-        let has = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        if !ALLOWED_HEADERS.contains(&&*name) && !has(&ALLOWED_PREFIXES) || has(&[REFUSED_PREFIX]) {
-            return Err(refused());
-        }
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
-        let value = HeaderValue::from_str(value).map_err(|_| refused())?;
-        allowed.insert(name, value);
+/// The headers of a request, as far as a caller may set them. Those of a call that waits take no more room than the
+/// caller's own; the table that is sent is made for each sending.
+pub(crate) struct AllowedHeaders(Vec<(HeaderName, HeaderValue)>);
+
+impl AllowedHeaders {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Code::InvalidRequest`] for any other.
+    pub(crate) fn of(headers: &[(String, String)]) -> Result<Self, Error> {
+        headers
+            .iter()
+            .map(allowed)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
-    allowed
-        .entry(CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static("application/json"));
-    Ok(allowed)
+
+    /// Sets one that is not the caller's to choose.
+    pub(crate) fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.push((name, value));
+    }
+
+    /// As they are sent, with the access token. Of several of one name, the last.
+    pub(crate) fn authorized(&self, held: &Credentials) -> Result<HeaderMap, Error> {
+        let authorization = held.access.authorization().ok_or_else(|| {
+            Error::new(
+                Code::Internal,
+                "The access token is not one that HTTP can carry. Sign in again.",
+            )
+        })?;
+        let mut headers = HeaderMap::with_capacity(self.0.len() + MORE_HEADERS);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (name, value) in &self.0 {
+            headers.insert(name, value.clone());
+        }
+        headers.insert(AUTHORIZATION, authorization.clone());
+        Ok(headers)
+    }
 }
 
-/// The same, with the access token.
-pub(crate) fn authorized(headers: &HeaderMap, held: &Credentials) -> Result<HeaderMap, Error> {
-    let mut headers = headers.clone();
-    let bearer = zeroize::Zeroizing::new(format!("Bearer {}", held.access.expose_secret()));
-    let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| {
+fn allowed((name, value): &(String, String)) -> Result<(HeaderName, HeaderValue), Error> {
+    let refused = || {
         Error::new(
-            Code::Internal,
-            "The access token is not one that HTTP can carry. Sign in again.",
+            Code::InvalidRequest,
+            "A request header is not allowed here; the session sets Authorization itself.",
         )
-    })?;
-    // Keeps it out of Debug and of HTTP/2's header table.
-    bearer.set_sensitive(true);
-    headers.insert(AUTHORIZATION, bearer);
-    Ok(headers)
+    };
+    let name = name.to_ascii_lowercase();
+    let has = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    if !ALLOWED_HEADERS.contains(&&*name) && !has(&ALLOWED_PREFIXES) || has(&[REFUSED_PREFIX]) {
+        return Err(refused());
+    }
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
+    let value = HeaderValue::from_str(value).map_err(|_| refused())?;
+    Ok((name, value))
 }

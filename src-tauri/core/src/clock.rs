@@ -86,7 +86,12 @@ impl ServerClock {
 
     /// Milliseconds since 1970 at the server.
     pub(crate) fn now(&self) -> i64 {
-        self.local.wall().as_millisecond() + self.offset.load(Ordering::Relaxed)
+        self.at(self.local.wall().as_millisecond())
+    }
+
+    /// The same when the local wall clock shows `wall` ms.
+    pub(crate) fn at(&self, wall: i64) -> i64 {
+        wall + self.offset.load(Ordering::Relaxed)
     }
 
     /// Takes note of a Date header that has just arrived.

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use jiff::Timestamp;
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -107,7 +109,7 @@ pub(crate) struct Credentials {
     /// Who they belong to, as the tokens say.
     pub(crate) subject: Option<String>,
     pub(crate) dialect: Dialect,
-    pub(crate) access: SecretString,
+    pub(crate) access: AccessToken,
     pub(crate) refresh: SecretString,
     pub(crate) refresh_until: Option<i64>,
 }
@@ -142,7 +144,7 @@ impl Credentials {
             },
             dialect,
             subject,
-            access: tokens.access,
+            access: tokens.access.into(),
             refresh_until: if keeps_refresh {
                 self.refresh_until
             } else {
@@ -190,11 +192,48 @@ impl Credentials {
             person: record.person.map(str::to_owned),
             subject: record.subject.map(str::to_owned),
             dialect: record.dialect,
-            access: record.access.into(),
+            access: SecretString::from(record.access).into(),
             refresh: record.refresh.into(),
             refresh_until: record.refresh_until,
         };
         Some((credentials, record.renewing_at))
+    }
+}
+
+/// An access token, ready to be sent.
+#[derive(Clone)]
+pub(crate) struct AccessToken {
+    text: SecretString,
+    authorization: Option<HeaderValue>,
+}
+
+impl AccessToken {
+    /// The header's value that calls share; `None` where HTTP cannot carry the token.
+    pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
+        self.authorization.as_ref()
+    }
+}
+
+impl From<SecretString> for AccessToken {
+    fn from(text: SecretString) -> Self {
+        // Zeroed when the last call that shares it is done.
+        let bearer = Zeroizing::new(["Bearer ", text.expose_secret()].concat().into_bytes());
+        let bearer = Some(Bytes::from_owner(bearer)).filter(|bearer| bearer.is_ascii());
+        let mut authorization = bearer.and_then(|text| HeaderValue::from_maybe_shared(text).ok());
+        if let Some(value) = &mut authorization {
+            // Keeps it out of Debug and of HTTP/2's header table.
+            value.set_sensitive(true);
+        }
+        Self {
+            text,
+            authorization,
+        }
+    }
+}
+
+impl ExposeSecret<str> for AccessToken {
+    fn expose_secret(&self) -> &str {
+        self.text.expose_secret()
     }
 }
 
@@ -234,7 +273,7 @@ mod tests {
             person: Some("ada@example.com".into()),
             subject: None,
             dialect: Dialect(1),
-            access: "the-access-token".into(),
+            access: SecretString::from("the-access-token").into(),
             refresh: "the-refresh-token".into(),
             refresh_until: None,
         }
@@ -263,6 +302,18 @@ mod tests {
     fn debug_shows_no_token() {
         let shown = format!("{:?}", credentials());
         assert!(!shown.contains("token"), "{shown}");
+    }
+
+    #[test]
+    fn a_token_is_sent_as_it_is_unless_http_cannot_carry_it_and_its_header_shows_nothing() {
+        let access = credentials().access;
+        let value = access.authorization().expect("text that HTTP can carry");
+        assert_eq!(value, "Bearer the-access-token");
+        assert_eq!(format!("{value:?}"), "Sensitive");
+        for broken in ["two\nlines", "naïve"] {
+            let broken = AccessToken::from(SecretString::from(broken));
+            assert!(broken.authorization().is_none());
+        }
     }
 
     #[test]

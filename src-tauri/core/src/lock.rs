@@ -179,11 +179,12 @@ impl AccountFiles {
 
     /// Why `session` ended, if it is on the ended list.
     pub(crate) fn ending_of(&self, session: Id) -> Option<EndingReason> {
+        // Before the lock, so that calls which are replayed together do not wait for each other's look.
+        let bytes = fs::metadata(&self.ended).map_or(0, |metadata| metadata.len());
         let mut seen = self
             .ended_seen
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let bytes = fs::metadata(&self.ended).map_or(0, |metadata| metadata.len());
         if bytes != seen.bytes {
             let mut text = String::new();
             if File::open(&self.ended)

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use reqwest::header::CONTENT_TYPE;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::call::{Call, Reply, allowed_headers, authorized};
+use crate::call::{AllowedHeaders, Call, Reply};
 use crate::clock::CLOCK_NOISE;
 use crate::config::Config;
 use crate::credentials::{Credentials, Id, Stamp};
@@ -220,7 +220,7 @@ impl Session {
     async fn run(&self, call: &Call, may_have_run: &AtomicBool) -> Result<Reply, Error> {
         let shared = self.shared();
         let endpoint = self.endpoint(&call.endpoint)?;
-        let headers = allowed_headers(&call.headers)?;
+        let headers = AllowedHeaders::of(&call.headers)?;
         call.fits(shared.config.limits.request_bytes)?;
         let began_at = shared.server_clock.now();
         let mut sent_under: Option<Id> = None;
@@ -234,17 +234,13 @@ impl Session {
                 // Once: with a wrong clock they look expired for ever, and only the server knows.
                 waited = true;
                 drop(place);
-                self.wait_for_renewal(held.stamp, Why::Expired).await?;
+                self.wait_for_renewal(held, Why::Expired).await?;
                 continue;
             }
             sent_under = Some(held.stamp.session);
             let clients = shared.clients(&held.origin)?;
             may_have_run.store(true, Ordering::Relaxed);
-            let sending = clients.call(
-                endpoint.path,
-                authorized(&headers, &held)?,
-                call.body.clone(),
-            );
+            let sending = clients.call(endpoint, headers.authorized(&held)?, call.body.clone());
             let response = match sending.await {
                 Ok(response) => response,
                 // No byte of a reply had arrived: most often a connection that the server gave up meanwhile.
@@ -278,7 +274,7 @@ impl Session {
             refused = true;
             waited = true;
             drop(place);
-            self.wait_for_renewal(held.stamp, Why::Refused).await?;
+            self.wait_for_renewal(held, Why::Refused).await?;
         }
     }
 
@@ -290,6 +286,14 @@ impl Session {
             return Err(Error::signed_out());
         }
         Ok(held)
+    }
+
+    /// Reads the current credentials as a call does, and tells only their generation: what reading them costs can be
+    /// measured so, and no token gets out.
+    #[cfg(feature = "testing")]
+    pub fn generation_held(&self) -> Option<u64> {
+        let held = self.held(None).ok()?;
+        Some(held.stamp.generation)
     }
 
     /// Whether the access token is known to have expired.
@@ -344,7 +348,11 @@ impl Session {
     }
 
     /// Joins the one renewal, unless these credentials have been renewed already.
-    pub(crate) async fn wait_for_renewal(&self, seen: Stamp, why: Why) -> Result<(), Error> {
+    pub(crate) async fn wait_for_renewal(
+        &self,
+        seen: Arc<Credentials>,
+        why: Why,
+    ) -> Result<(), Error> {
         let (reply, outcome) = oneshot::channel();
         let place = WaitingRoom {
             waiter: self.shared().next_waiter(),
@@ -405,7 +413,7 @@ impl Session {
             person: email,
             subject,
             dialect,
-            access: tokens.access,
+            access: tokens.access.into(),
             refresh,
             refresh_until: tokens.refresh_expires_at.map(Timestamp::as_millisecond),
         };
@@ -435,7 +443,7 @@ impl Session {
     fn wire(&self, origin: &Origin) -> Result<crate::transport::Wire, Error> {
         let shared = self.shared();
         // Not the session's own clients: these may be for another server.
-        let clients = crate::transport::Clients::new(origin.clone())?;
+        let clients = crate::transport::Clients::new(origin.clone(), &[])?;
         Ok(clients.wire(shared.server_clock.clone(), shared.config.limits.attempt))
     }
 
@@ -474,7 +482,9 @@ impl Session {
     }
 
     fn no_session(&self) -> Error {
-        match self.status().phase {
+        // Not a copy of the status: ten thousand waiters may be told at once.
+        let phase = self.shared().status.borrow().phase;
+        match phase {
             Phase::Locked => Error::new(
                 Code::Locked,
                 "Your keyring does not show the session. Unlock it, then try again; or sign in anew.",

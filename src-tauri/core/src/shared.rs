@@ -113,7 +113,8 @@ impl Shared {
         {
             return Ok(clients.clone());
         }
-        let clients = Arc::new(Clients::new(Origin::parse(origin)?)?);
+        let endpoints = self.config.protocol.endpoints();
+        let clients = Arc::new(Clients::new(Origin::parse(origin)?, endpoints)?);
         self.clients.store(Some(clients.clone()));
         Ok(clients)
     }

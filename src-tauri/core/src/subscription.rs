@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt, stream};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use sse_stream::SseByteStream;
 
-use crate::call::{Call, allowed_headers, authorized};
+use crate::call::{AllowedHeaders, Call};
 use crate::clock::Clock;
 use crate::credentials::{Credentials, Id};
 use crate::error::{Code, Error};
@@ -106,8 +106,8 @@ enum Link {
 impl Subscription {
     pub(crate) fn new(session: Session, call: Call) -> Result<Self, Error> {
         let endpoint = session.endpoint(&call.endpoint)?;
-        let mut headers = allowed_headers(&call.headers)?;
-        headers.insert(ACCEPT, HeaderValue::from_static(EVENT_STREAM));
+        let mut headers = AllowedHeaders::of(&call.headers)?;
+        headers.set(ACCEPT, HeaderValue::from_static(EVENT_STREAM));
         call.fits(session.shared().config.limits.request_bytes)?;
         if call.operation() != OperationKind::Subscription {
             return Err(Error::new(
@@ -244,7 +244,7 @@ struct Request {
     session: Session,
     call: Call,
     endpoint: Endpoint,
-    headers: HeaderMap,
+    headers: AllowedHeaders,
     /// The session that it belongs to, from its first moment on. It ends with that one.
     bound: Option<Id>,
 }
@@ -261,9 +261,7 @@ impl Request {
             let held = self.session.held(self.bound)?;
             if self.session.has_expired(&held) && !waited {
                 waited = true;
-                self.session
-                    .wait_for_renewal(held.stamp, Why::Expired)
-                    .await?;
+                self.session.wait_for_renewal(held, Why::Expired).await?;
                 continue;
             }
             let limit = shared
@@ -281,9 +279,7 @@ impl Request {
                 }
                 refused = true;
                 waited = true;
-                self.session
-                    .wait_for_renewal(held.stamp, Why::Refused)
-                    .await?;
+                self.session.wait_for_renewal(held, Why::Refused).await?;
                 continue;
             };
             self.session.served(&held);
@@ -295,9 +291,9 @@ impl Request {
     async fn send(&self, held: &Credentials) -> Result<Option<Reached>, Error> {
         let shared = self.session.shared();
         let clients = shared.clients(&held.origin)?;
-        let headers = authorized(&self.headers, held)?;
+        let headers = self.headers.authorized(held)?;
         let response = clients
-            .call(self.endpoint.path, headers, self.call.body.clone())
+            .call(self.endpoint, headers, self.call.body.clone())
             .await
             .map_err(|_| self.away(held, None))?;
         let asked = retry_after(response.headers(), &shared.server_clock);

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
+use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use url::{Host, Url};
 
 use crate::clock::ServerClock;
 use crate::error::{Code, Error};
-use crate::protocol::Request;
+use crate::protocol::{Endpoint, Request};
 
 /// Idle connections are given up before the server does: Twenty closes them after 5 s, and a call that meets the
 /// closing would be lost.
@@ -180,10 +181,12 @@ pub(crate) struct Clients {
     origin: Origin,
     /// The origin as text, to compare with at every call.
     origin_text: String,
+    /// Where the protocol's calls go.
+    addresses: Vec<(Endpoint, Url)>,
 }
 
 impl Clients {
-    pub(crate) fn new(origin: Origin) -> Result<Self, Error> {
+    pub(crate) fn new(origin: Origin, endpoints: &[Endpoint]) -> Result<Self, Error> {
         let tls = tls(&origin).map_err(|_| {
             Error::new(
                 Code::Certificate,
@@ -212,6 +215,10 @@ impl Clients {
             calls: client(usize::MAX)?,
             exchanges: client(0)?,
             origin_text: origin.text(),
+            addresses: endpoints
+                .iter()
+                .map(|endpoint| (*endpoint, origin.join(endpoint.path)))
+                .collect(),
             origin,
         })
     }
@@ -234,17 +241,20 @@ impl Clients {
     /// Sends one call. The reply's head is returned as soon as it is there.
     pub(crate) async fn call(
         &self,
-        path: &str,
+        endpoint: Endpoint,
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<reqwest::Response, Trouble> {
-        self.calls
-            .post(self.origin.join(path))
-            .headers(headers)
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| trouble(&error))
+        let known = self.addresses.iter().find(|(known, _)| *known == endpoint);
+        let address = known.map_or_else(
+            || self.origin.join(endpoint.path),
+            |(_, address)| address.clone(),
+        );
+        let mut request = reqwest::Request::new(Method::POST, address);
+        *request.headers_mut() = headers;
+        *request.body_mut() = Some(body.into());
+        let sending = self.calls.execute(request);
+        sending.await.map_err(|error| trouble(&error))
     }
 }
 

@@ -4,12 +4,12 @@
 //! its own and reports by a message. Callers only leave a message and wait for their outcome, so that none of them can
 //! cancel a renewal (I2), and no two decisions are ever made at once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -20,7 +20,7 @@ use crate::credentials::{Credentials, Id, Stamp};
 use crate::journal::Circumstances;
 use crate::lock::{Fingerprint, LockGuard};
 use crate::shared::{Shared, millis};
-use crate::status::{Ending, Phase, Status};
+use crate::status::{Ending, Phase, Status, Storage, Unreachable};
 
 /// How often the files are looked at, so that a sign-out in one process reaches the others within 2 s.
 const FILE_POLL: Duration = Duration::from_millis(500);
@@ -28,12 +28,15 @@ const FILE_POLL: Duration = Duration::from_millis(500);
 /// An application without a call for this long is not in use, and renews nothing ahead of expiry, in ms.
 const IN_USE_FOR: u64 = 300_000;
 
-/// What reaches the task.
+/// Most messages between two looks at the clock and the files. Each takes about a microsecond.
+const BURST: usize = 256;
+
+/// What reaches the task. Small: ten thousand calls may leave one each, all at once.
 pub(crate) enum Message {
-    /// A call waits for newer credentials.
+    /// A call waits for newer credentials than these.
     Need {
         waiter: WaiterId,
-        seen: Stamp,
+        seen: Arc<Credentials>,
         why: Why,
         reply: oneshot::Sender<Outcome>,
     },
@@ -49,10 +52,21 @@ pub(crate) enum Message {
     /// The last handle is gone.
     HandlesGone,
     Lock(Option<LockGuard>),
-    Reread(View, Option<Box<Credentials>>),
-    Exchanged(Exchange, Option<Box<Credentials>>),
-    Done(Event),
+    Reread(Box<View>, Option<Box<Credentials>>),
+    Exchanged(Box<Exchange>, Option<Box<Credentials>>),
+    Done(Box<Event>),
 }
+
+impl Message {
+    /// An action is done, as the event says.
+    pub(super) fn done(event: Event) -> Self {
+        Self::Done(Box::new(event))
+    }
+}
+
+/// Most bytes of one.
+const MESSAGE_BYTES: usize = 32;
+const _: () = assert!(size_of::<Message>() <= MESSAGE_BYTES);
 
 /// The task.
 pub(crate) struct Driver {
@@ -64,7 +78,7 @@ pub(crate) struct Driver {
     pub(super) lock: Option<LockGuard>,
     /// Every credentials that the state names: held, received, found.
     pub(super) known: Vec<Arc<Credentials>>,
-    waiters: HashMap<WaiterId, oneshot::Sender<Outcome>>,
+    waiters: FxHashMap<WaiterId, oneshot::Sender<Outcome>>,
     sign_ins: Vec<oneshot::Sender<()>>,
     quitting: Vec<oneshot::Sender<()>>,
     handles_gone: bool,
@@ -94,7 +108,7 @@ impl Driver {
             rules,
             lock: None,
             known: found.into_iter().map(Arc::new).collect(),
-            waiters: HashMap::new(),
+            waiters: FxHashMap::default(),
             sign_ins: Vec::new(),
             quitting: Vec::new(),
             handles_gone: false,
@@ -118,9 +132,8 @@ impl Driver {
                 next_poll = now + millis(FILE_POLL);
                 self.look_at_files();
             }
-            // Messages come in bursts; one timer serves a whole burst.
-            if let Ok(message) = self.inbox.try_recv() {
-                self.receive(message);
+            // Messages come in bursts; one look and one timer serve a whole burst.
+            if self.receive_burst() {
                 continue;
             }
             let wake = self.state.next_wake(&self.rules).unwrap_or(u64::MAX);
@@ -133,6 +146,17 @@ impl Driver {
             }
         }
         self.perform(Action::ReleaseLock);
+    }
+
+    /// Receives what is there already. Whether there was anything.
+    fn receive_burst(&mut self) -> bool {
+        for received in 0..BURST {
+            let Ok(message) = self.inbox.try_recv() else {
+                return received > 0;
+            };
+            self.receive(message);
+        }
+        true
     }
 
     /// Whether the task could end now without losing anything.
@@ -152,6 +176,7 @@ impl Driver {
                 reply,
             } => {
                 self.waiters.insert(waiter, reply);
+                let seen = seen.stamp;
                 self.decide(Event::Needed { waiter, seen, why });
             }
             Message::WaiterLeft(waiter) => {
@@ -190,13 +215,13 @@ impl Driver {
             Message::Lock(None) => self.decide(Event::LockNotTaken),
             Message::Reread(view, found) => {
                 self.known.extend(found.map(Arc::from));
-                self.decide(Event::Reread(view));
+                self.decide(Event::Reread(*view));
             }
             Message::Exchanged(exchange, received) => {
                 self.known.extend(received.map(Arc::from));
-                self.decide(Event::Exchanged(exchange));
+                self.decide(Event::Exchanged(*exchange));
             }
-            Message::Done(event) => self.decide(event),
+            Message::Done(event) => self.decide(*event),
         }
         if !self.state.must_finish() {
             for reply in self.quitting.drain(..) {
@@ -216,13 +241,13 @@ impl Driver {
 
     /// One decision, and all of its actions in their order.
     fn decide(&mut self, event: Event) {
-        let clock = &self.shared.config.clock;
         let awake = self.shared.awake_ms();
+        let wall = self.shared.wall_ms();
         let now = Now {
             awake,
-            wall: clock.wall().as_millisecond(),
-            server: self.shared.server_clock.now(),
-            random: clock.random(),
+            wall,
+            server: self.shared.server_clock.at(wall),
+            random: self.shared.config.clock.random(),
             in_use: awake.saturating_sub(self.shared.last_call.load(Ordering::Relaxed))
                 < IN_USE_FOR,
         };
@@ -232,6 +257,7 @@ impl Driver {
             waiters: self.state.waiters.len(),
             ..Circumstances::default()
         };
+        let shown = Shown::in_status(&self.state);
         let (state, actions) = step(std::mem::take(&mut self.state), event, now, &self.rules);
         self.state = state;
         let around = Circumstances {
@@ -253,7 +279,13 @@ impl Driver {
                 action => self.perform(action),
             }
         }
-        self.publish();
+        self.shared
+            .wants_served
+            .store(self.state.wants_served(), Ordering::Relaxed);
+        // Ten thousand calls that join a renewal change nothing in the status. While the server is away, it shows a time.
+        if self.state.unreachable.is_some() || Shown::in_status(&self.state) != shown {
+            self.publish();
+        }
         if signed_in {
             for reply in self.sign_ins.drain(..) {
                 let _ = reply.send(());
@@ -273,9 +305,6 @@ impl Driver {
 
     /// Publishes the status if it changed: one revision per change.
     fn publish(&self) {
-        self.shared
-            .wants_served
-            .store(self.state.wants_served(), Ordering::Relaxed);
         self.shared.status.send_if_modified(|status| {
             let mut next = self.status();
             next.revision = status.revision;
@@ -328,6 +357,28 @@ impl Driver {
             unreachable: state.unreachable.filter(|_| is_unreachable),
             locked,
             endings: 0,
+        }
+    }
+}
+
+/// What of a state a status shows.
+#[derive(PartialEq)]
+struct Shown {
+    standing: Standing,
+    held: Option<Stamp>,
+    storage: Storage,
+    unreachable: Option<Unreachable>,
+    is_waited_for: bool,
+}
+
+impl Shown {
+    fn in_status(state: &State) -> Self {
+        Self {
+            standing: state.standing,
+            held: state.held,
+            storage: state.storage,
+            unreachable: state.unreachable,
+            is_waited_for: !state.waiters.is_empty(),
         }
     }
 }

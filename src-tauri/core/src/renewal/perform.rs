@@ -37,7 +37,7 @@ impl Driver {
                 let held = self.state.held;
                 self.spawn(|shared| async move {
                     let (view, found) = shared.look(held).await;
-                    Message::Reread(view, found.map(Box::new))
+                    Message::Reread(Box::new(view), found.map(Box::new))
                 });
             }
             Action::Mark { at } => {
@@ -47,14 +47,15 @@ impl Driver {
                 self.spawn(move |shared| async move {
                     let limit = shared.config.limits.vault_write;
                     let text = held.to_text(Some(at));
-                    Message::Done(Event::Marked(shared.keeper.write(Some(text), limit).await))
+                    let marked = shared.keeper.write(Some(text), limit).await;
+                    Message::done(Event::Marked(marked))
                 });
             }
             Action::Exchange => self.exchange(),
             Action::Probe => {
                 if let Some(held) = self.shared.current.load_full() {
                     self.spawn(move |shared| async move {
-                        Message::Done(Event::Probed(probe(&shared, &held).await))
+                        Message::done(Event::Probed(probe(&shared, &held).await))
                     });
                 }
             }
@@ -64,11 +65,11 @@ impl Driver {
                     return self.report(Event::Saved(Err(failure)));
                 };
                 self.spawn(move |shared| async move {
-                    Message::Done(Event::Saved(save(&shared, &credentials).await))
+                    Message::done(Event::Saved(save(&shared, &credentials).await))
                 });
             }
             Action::Remove(session) => self.spawn(move |shared| async move {
-                Message::Done(Event::Removed(remove(&shared, session).await))
+                Message::done(Event::Removed(remove(&shared, session).await))
             }),
             Action::Use(id) => {
                 if let Some(credentials) = self.find(id) {
@@ -116,7 +117,7 @@ impl Driver {
     }
 
     fn report(&self, event: Event) {
-        let _ = self.outbox.send(Message::Done(event));
+        let _ = self.outbox.send(Message::done(event));
     }
 
     fn find(&self, id: Id) -> Option<Arc<Credentials>> {
@@ -170,7 +171,7 @@ impl Driver {
                 },
                 None,
             ));
-            Message::Exchanged(exchange, received.map(Box::new))
+            Message::Exchanged(Box::new(exchange), received.map(Box::new))
         });
     }
 
