@@ -1,0 +1,92 @@
+//! CPU time per call with a valid token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, SamplingMode};
+use tokio::runtime::Runtime;
+
+use crate::cpu::{self, CpuTime};
+use crate::figures::{Figure, Turns};
+use crate::sides::{Bare, CONNECTIONS, Ours};
+use crate::{SIDES, runtime};
+
+/// Calls of one side in one turn: some 20 ms.
+const BLOCK: usize = 256;
+
+/// So many call at a time.
+const CALLERS: [usize; 3] = [1, 8, 64];
+
+/// Of both sides, and what a session adds.
+pub(crate) fn measure(criterion: &mut Criterion<CpuTime>) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let runtime = runtime();
+    let bare = runtime.block_on(async { Arc::new(Bare::start()) });
+    let ours = Arc::new(runtime.block_on(Ours::start()));
+    let mut group = criterion.benchmark_group("CPU per call");
+    group
+        .sampling_mode(SamplingMode::Flat)
+        .sample_size(50)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(5));
+    for callers in CALLERS {
+        let mut turns = Turns::default();
+        let (one, another) = (bare.clone(), ours.clone());
+        let bare_call = move || {
+            let bare = one.clone();
+            async move {
+                if callers > CONNECTIONS {
+                    bare.call_in_its_turn().await;
+                } else {
+                    bare.call().await;
+                }
+            }
+        };
+        let our_call = move || {
+            let ours = another.clone();
+            async move { ours.call().await }
+        };
+        for (name, is_session) in SIDES {
+            group.bench_function(BenchmarkId::new(name, callers), |bencher| {
+                bencher.iter_custom(|rounds| {
+                    let mut counted = Duration::ZERO;
+                    for _ in 0..rounds {
+                        let (bare, ours) = turns.run(
+                            || cpu_per_call(&runtime, callers, bare_call.clone()),
+                            || cpu_per_call(&runtime, callers, our_call.clone()),
+                        );
+                        turns.push(bare.as_secs_f64() * 1e6, ours.as_secs_f64() * 1e6);
+                        counted += if is_session { ours } else { bare };
+                    }
+                    counted
+                });
+            });
+        }
+        figures.extend(turns.difference(&format!("CPU per call, {callers} at a time"), "µs"));
+    }
+    group.finish();
+    figures
+}
+
+/// One block of calls by so many callers.
+fn cpu_per_call<C, F>(runtime: &Runtime, callers: usize, call: C) -> Duration
+where
+    C: Fn() -> F + Clone + Send + 'static,
+    F: Future<Output = ()> + Send,
+{
+    let began = cpu::now();
+    runtime.block_on(async {
+        let callers = (0..callers).map(|_| {
+            let call = call.clone();
+            tokio::spawn(async move {
+                for _ in 0..BLOCK / callers {
+                    call().await;
+                }
+            })
+        });
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await.expect("finished calls");
+        }
+    });
+    (cpu::now() - began) / u32::try_from(BLOCK).expect("few")
+}

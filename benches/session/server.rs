@@ -1,0 +1,209 @@
+//! The server of the benches: a process of its own, so that its work is never counted as a side's.
+//!
+//! It answers at once, with the same reply to every call, in the words of a Twenty server. It accepts the access token
+//! that it issued last, until it is told to refuse that one.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Lifetime of an access token.
+pub(crate) const LIFETIME: SignedDuration = SignedDuration::from_mins(30);
+
+/// Paths on which it is told what to do.
+pub(crate) const JUMP: &str = "/control/jump/";
+pub(crate) const REFUSE: &str = "/control/refuse/";
+pub(crate) const RENEWALS: &str = "/control/renewals";
+
+/// Set in the process that is to be the server.
+const ROLE: &str = "HOLDFAST_BENCH_ROLE";
+
+/// As long as the access tokens of a real server, in bytes.
+const TOKEN_BYTES: usize = 560;
+
+const DATA: &str = r#"{"data":{"people":[{"id":"1"}]}}"#;
+const REFUSAL: &str = r#"{"errors":[{"message":"Token has expired.","extensions":{"subCode":"UNAUTHENTICATED","code":"UNAUTHENTICATED"}}]}"#;
+
+/// The `number`-th access token that the server issues. The first one belongs to the sign-in.
+pub(crate) fn token(number: u64) -> String {
+    format!("{number:0>TOKEN_BYTES$}")
+}
+
+/// Whether this process is to be the server.
+pub(crate) fn is_this_process() -> bool {
+    std::env::var_os(ROLE).is_some()
+}
+
+/// The server's process; it ends with this value.
+pub(crate) struct ServerProcess {
+    child: Child,
+    /// Its address.
+    pub(crate) origin: String,
+}
+
+impl ServerProcess {
+    /// Starts this very program as the server.
+    pub(crate) fn start() -> Self {
+        let own = std::env::current_exe().expect("our own path");
+        let mut child = Command::new(own)
+            .env(ROLE, "server")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a server process");
+        let mut origin = String::new();
+        BufReader::new(child.stdout.take().expect("its output"))
+            .read_line(&mut origin)
+            .expect("its address");
+        Self {
+            child,
+            origin: origin.trim().to_owned(),
+        }
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the server does until it is killed.
+pub(crate) async fn serve() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    println!("http://{}", listener.local_addr().expect("an address"));
+    let server = Arc::new(Server {
+        accepted: AtomicU64::new(1),
+        renewals: AtomicU64::new(0),
+        jumped_ms: AtomicI64::new(0),
+        refusals_due: watch::Sender::new(0),
+    });
+    loop {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(converse(stream, server.clone()));
+    }
+}
+
+struct Server {
+    /// The number of the access token that is accepted.
+    accepted: AtomicU64,
+    renewals: AtomicU64,
+    /// How far its clock is ahead of the machine's.
+    jumped_ms: AtomicI64,
+    /// Calls still to be refused before a renewal is answered.
+    refusals_due: watch::Sender<u64>,
+}
+
+impl Server {
+    async fn answer(&self, request: &[u8]) -> String {
+        let path = request.split(|byte| *byte == b' ').nth(1);
+        let path = std::str::from_utf8(path.unwrap_or_default()).unwrap_or_default();
+        let number = |prefix| path.strip_prefix(prefix)?.parse::<u64>().ok();
+        if let Some(ms) = number(JUMP) {
+            let ms = i64::try_from(ms).expect("some hours");
+            self.jumped_ms.fetch_add(ms, Ordering::SeqCst);
+            String::new()
+        } else if let Some(calls) = number(REFUSE) {
+            self.accepted.store(self.next(), Ordering::SeqCst);
+            self.refusals_due.send_replace(calls);
+            String::new()
+        } else if path == RENEWALS {
+            self.renewals.load(Ordering::SeqCst).to_string()
+        } else if find(request, b"renewToken").is_some() {
+            self.renew().await
+        } else if self.accepts(request) {
+            DATA.to_owned()
+        } else {
+            self.refusals_due
+                .send_modify(|due| *due = due.saturating_sub(1));
+            REFUSAL.to_owned()
+        }
+    }
+
+    /// Answers once every call that is to be refused has been.
+    async fn renew(&self) -> String {
+        let mut due = self.refusals_due.subscribe();
+        let _ = due.wait_for(|due| *due == 0).await;
+        let number = self.next();
+        self.renewals.fetch_add(1, Ordering::SeqCst);
+        self.accepted.store(number, Ordering::SeqCst);
+        let access = token(number);
+        let jumped = SignedDuration::from_millis(self.jumped_ms.load(Ordering::SeqCst));
+        let until = Timestamp::now() + jumped + LIFETIME;
+        format!(
+            r#"{{"data":{{"renewToken":{{"tokens":{{"accessOrWorkspaceAgnosticToken":{{"token":"{access}","expiresAt":"{until}"}},"refreshToken":{{"token":"r{number}","expiresAt":null}}}}}}}}}}"#
+        )
+    }
+
+    /// The number of the token that the next renewal issues; the sign-in has had the first one.
+    fn next(&self) -> u64 {
+        self.renewals.load(Ordering::SeqCst) + 2
+    }
+
+    fn accepts(&self, request: &[u8]) -> bool {
+        let head = &request[..find(request, b"\r\n\r\n").unwrap_or(request.len())];
+        let bearer = header(head, "authorization").and_then(|value| value.strip_prefix("Bearer "));
+        bearer.and_then(|token| token.parse().ok()) == Some(self.accepted.load(Ordering::SeqCst))
+    }
+
+    fn date(&self) -> String {
+        let ms = self.jumped_ms.load(Ordering::SeqCst);
+        let jumped = Duration::from_millis(ms.unsigned_abs());
+        httpdate::fmt_http_date(SystemTime::now() + jumped)
+    }
+}
+
+async fn converse(mut stream: TcpStream, server: Arc<Server>) {
+    let mut request = Vec::new();
+    loop {
+        request.clear();
+        if read_request(&mut stream, &mut request).await.is_none() {
+            return;
+        }
+        let body = server.answer(&request).await;
+        let reply = format!(
+            "HTTP/1.1 200 OK\r\ndate: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            server.date(),
+            body.len()
+        );
+        if stream.write_all(reply.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read_request(stream: &mut TcpStream, request: &mut Vec<u8>) -> Option<()> {
+    loop {
+        if stream.read_buf(request).await.ok()? == 0 {
+            return None;
+        }
+        let Some(head) = find(request, b"\r\n\r\n") else {
+            continue;
+        };
+        let length = header(&request[..head], "content-length")
+            .map_or(0, |text| text.parse::<usize>().expect("a length"));
+        if request.len() >= head + 4 + length {
+            return Some(());
+        }
+    }
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
+    let lines = std::str::from_utf8(head).ok()?.lines().skip(1);
+    let mut fields = lines.filter_map(|line| line.split_once(':'));
+    let (_, value) = fields.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+    Some(value.trim())
+}

@@ -1,0 +1,98 @@
+//! Many calls at once whose token is not good any more: all wait for the one renewal, and go on. Beside the same renewal
+//! and as many requests, in the same order, without a session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, SamplingMode};
+
+use crate::cpu::Taken;
+use crate::figures::{Figure, Turns};
+use crate::sides::{Bare, Ours};
+use crate::{SIDES, runtime};
+
+/// So many wait for one renewal.
+const WAITERS: [usize; 2] = [1_000, 10_000];
+
+/// What makes the calls wait.
+#[derive(Clone, Copy)]
+enum Why {
+    /// The token is known to have expired, so none of the calls is sent before the renewal.
+    Expired,
+    /// The server refuses all of them, and answers the renewal when it has.
+    Refused,
+}
+
+/// Of both sides, and how many times of the bare one a session takes.
+///
+/// # Panics
+/// When a round has taken more than one renewal.
+pub(crate) fn measure(criterion: &mut Criterion) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let runtime = runtime();
+    let bare = runtime.block_on(async { Arc::new(Bare::start()) });
+    let ours = Arc::new(runtime.block_on(Ours::start()));
+    let mut rounds_done = 0;
+    for (why, word) in [(Why::Expired, "expired"), (Why::Refused, "refused")] {
+        let mut group = criterion.benchmark_group(format!("waiters, {word}"));
+        group
+            .sampling_mode(SamplingMode::Flat)
+            .sample_size(15)
+            .warm_up_time(Duration::from_secs(1))
+            .measurement_time(Duration::from_secs(10));
+        for calls in WAITERS {
+            let (mut of_time, mut of_cpu) = (Turns::default(), Turns::default());
+            for (name, is_session) in SIDES {
+                group.bench_function(BenchmarkId::new(name, calls), |bencher| {
+                    bencher.iter_custom(|rounds| {
+                        let mut counted = Duration::ZERO;
+                        for _ in 0..rounds {
+                            let (bare, ours) = of_time.run(
+                                || runtime.block_on(bare_round(&bare, why, calls)),
+                                || runtime.block_on(our_round(&ours, why, calls)),
+                            );
+                            of_time.push(millis(bare.time), millis(ours.time));
+                            of_cpu.push(millis(bare.cpu), millis(ours.cpu));
+                            counted += if is_session { ours.time } else { bare.time };
+                        }
+                        rounds_done += rounds;
+                        counted
+                    });
+                });
+            }
+            let name = format!("{calls} waiters, {word}");
+            figures.extend(of_time.ratio(&name, "ms"));
+            figures.extend(of_cpu.ratio(&format!("{name}, CPU"), "ms"));
+        }
+        group.finish();
+    }
+    let renewals = runtime.block_on(ours.renewals());
+    assert_eq!(renewals, rounds_done, "renewals of so many rounds");
+    figures
+}
+
+async fn bare_round(bare: &Arc<Bare>, why: Why, calls: usize) -> Taken {
+    if let Why::Refused = why {
+        bare.refuse(calls).await;
+    }
+    Taken::by(async {
+        if let Why::Refused = why {
+            bare.calls(calls).await;
+        }
+        bare.renew().await;
+        bare.calls(calls).await;
+    })
+    .await
+}
+
+async fn our_round(ours: &Arc<Ours>, why: Why, calls: usize) -> Taken {
+    match why {
+        Why::Expired => ours.expire().await,
+        Why::Refused => ours.refuse(calls).await,
+    }
+    Taken::by(ours.calls(calls)).await
+}
+
+fn millis(taken: Duration) -> f64 {
+    taken.as_secs_f64() * 1e3
+}
