@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
 use crate::credentials::Credentials;
 use crate::error::{Code, Error};
 use crate::operation::OperationKind;
-use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 /// Request headers that a caller may set. Everything else stays out: above all `authorization`, `cookie` and `host`.
 const ALLOWED_HEADERS: [&str; 4] = [
