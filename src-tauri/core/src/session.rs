@@ -333,6 +333,7 @@ impl Session {
     /// The server has accepted these credentials.
     pub(crate) fn served(&self, held: &Credentials) {
         if self.shared().wants_served.load(Ordering::Relaxed) {
+            tracing::debug!("the server serves these credentials");
             self.tell(Message::Served(held.stamp.credentials));
         }
     }

@@ -131,7 +131,9 @@ impl Shared {
 
     /// What files and vault say about this account. Held or not, the lock is the caller's business.
     pub(crate) async fn look(&self, held: Option<Stamp>) -> (View, Option<Credentials>) {
+        tracing::debug!("asks the vault");
         let entry = self.keeper.read(self.config.limits.vault_read).await;
+        tracing::debug!(answered = entry.is_ok(), "the vault is read");
         let files = self.look_at_files(held);
         let (vault, credentials) = match entry {
             Err(error) => (VaultView::Unavailable(error), None),
