@@ -9,6 +9,8 @@ mod desk;
 mod endings;
 #[path = "plugin/permissions.rs"]
 mod permissions;
+#[path = "plugin/prefetch.rs"]
+mod prefetch;
 #[path = "plugin/renewals.rs"]
 mod renewals;
 #[path = "plugin/secrecy.rs"]

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use graphql_session::{Code, Config, Error, Session};
+use graphql_session::{Call, Code, Config, Error, OperationKind, Session};
 use tauri::plugin::TauriPlugin;
 use tauri::webview::PageLoadEvent;
 use tauri::{AppHandle, Manager, RunEvent, Runtime, WindowEvent};
@@ -15,6 +15,7 @@ use crate::accounts::{Accounts, GraphqlSessionExt};
 use crate::broadcast;
 use crate::calls::{CallLimits, Calls};
 use crate::commands;
+use crate::prefetch::Prefetch;
 use crate::streams::Streams;
 use crate::uploads::{UploadLimits, Uploads};
 
@@ -53,6 +54,7 @@ pub struct Builder {
     state_dir: Option<PathBuf>,
     configs: Vec<Config>,
     by_window: HashMap<String, String>,
+    prefetch: Option<Call>,
 }
 
 impl Builder {
@@ -81,6 +83,15 @@ impl Builder {
     #[must_use]
     pub fn window_account(mut self, label: impl Into<String>, account: impl Into<String>) -> Self {
         self.by_window.insert(label.into(), account.into());
+        self
+    }
+
+    /// Sends this query of the default account as soon as a stored session is open, while the first window still loads
+    /// its page. The first page that makes the very same call (endpoint, headers and body, byte for byte) gets its reply,
+    /// and every other call is made as ever. A reply that no page asks for is dropped after 10 s, and with the session.
+    #[must_use]
+    pub fn prefetch(mut self, query: Call) -> Self {
+        self.prefetch = Some(query);
         self
     }
 
@@ -139,6 +150,7 @@ impl Builder {
             self.configs.insert(0, config);
         }
         refuse_doubles(&self.configs)?;
+        refuse_all_but_queries(self.prefetch.as_ref())?;
         let clock = self.configs[0].clock.clone();
         let closing = self.configs.iter().map(|config| config.limits.quit).max();
         let longest = self
@@ -146,12 +158,14 @@ impl Builder {
             .iter()
             .map(|config| config.limits.request_bytes);
         let uploads = UploadLimits::of_length(longest.max().unwrap_or_default());
-        let sessions = wait_for(open_all(self.configs))?;
+        let prefetch = Prefetch::default();
+        let sessions = wait_for(open_all(self.configs, &prefetch, self.prefetch))?;
         let accounts = Accounts::new(sessions, self.by_window)?;
         for session in accounts.all() {
             broadcast::start(app, session);
         }
         app.manage(accounts);
+        app.manage(prefetch);
         app.manage(Calls::new(clock.clone(), CallLimits::default()));
         app.manage(Uploads::new(clock, uploads));
         app.manage(Streams::default());
@@ -178,10 +192,27 @@ fn refuse_doubles(configs: &[Config]) -> Result<(), Error> {
     Ok(())
 }
 
-async fn open_all(configs: Vec<Config>) -> Result<Vec<Session>, Error> {
+/// Nobody has asked for it yet, so it must change nothing.
+fn refuse_all_but_queries(prefetch: Option<&Call>) -> Result<(), Error> {
+    match prefetch.map(Call::operation) {
+        None | Some(OperationKind::Query) => Ok(()),
+        Some(_) => Err(Error::new(Code::Config, "Only a query can be prefetched.")),
+    }
+}
+
+/// The first session is the default one; it does not wait for the others to open.
+async fn open_all(
+    configs: Vec<Config>,
+    prefetch: &Prefetch,
+    mut query: Option<Call>,
+) -> Result<Vec<Session>, Error> {
     let mut sessions = Vec::with_capacity(configs.len());
     for config in configs {
-        sessions.push(Session::open(config).await?);
+        let session = Session::open(config).await?;
+        if let Some(query) = query.take() {
+            prefetch.send(&session, query);
+        }
+        sessions.push(session);
     }
     Ok(sessions)
 }

@@ -13,6 +13,7 @@ use crate::accounts::Accounts;
 use crate::calls::Calls;
 use crate::error::CommandError;
 use crate::framing;
+use crate::prefetch::Prefetch;
 use crate::streams::{Message, Streams};
 use crate::uploads::Uploads;
 
@@ -74,6 +75,7 @@ pub(crate) async fn execute<R: Runtime>(
     accounts: State<'_, Accounts>,
     calls: State<'_, Calls>,
     uploads: State<'_, Uploads>,
+    prefetch: State<'_, Prefetch>,
     request: Request<'_>,
 ) -> Result<Response, CommandError> {
     let (metadata, mut call) = framing::read_request(&request)?;
@@ -87,13 +89,17 @@ pub(crate) async fn execute<R: Runtime>(
     };
     let operation = call.operation();
     let (uploads, label) = (uploads.inner().clone(), window.label().to_owned());
+    let prefetch = prefetch.inner().clone();
     let run = async move {
         handed_over?;
         // Only when it runs: a repeated invoke finds no upload from now on, and joins this one by the request's id.
         if let Some(id) = metadata.upload_id {
             uploads.forget(&label, &id);
         }
-        session.execute(call).await
+        match prefetch.take(session.account(), &call).await {
+            Some(reply) => Ok(reply),
+            None => session.execute(call).await,
+        }
     };
     let reply = calls
         .run(window.label(), &metadata.request_id, operation, run)

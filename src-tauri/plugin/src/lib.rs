@@ -48,6 +48,7 @@ mod calls;
 mod commands;
 mod error;
 mod framing;
+mod prefetch;
 mod streams;
 mod uploads;
 
