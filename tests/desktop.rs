@@ -255,6 +255,11 @@ async fn a_restarted_application_is_still_signed_in_from_the_keyring() {
         0,
         "nobody signed in again: {counts:?}"
     );
+    assert_eq!(
+        counts.operation("ObjectMetadataItems"),
+        1,
+        "sent before the page was there, and not again by the page: {counts:?}"
+    );
     // The stored session is whole: it can still be renewed.
     demo.expire_and_count().await;
     window.click("object-companies").await;

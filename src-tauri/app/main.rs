@@ -10,6 +10,7 @@
 
 mod data_folder;
 mod demo;
+mod first_call;
 mod quitting;
 mod windows;
 
@@ -50,7 +51,11 @@ fn main() {
         )
         // Before the session, which may want to renew at the demo server as soon as it opens.
         .plugin(demo::plugin())
-        .plugin(tauri_plugin_graphql_session::init())
+        .plugin(
+            tauri_plugin_graphql_session::Builder::new()
+                .prefetch(first_call::first_call())
+                .build(),
+        )
         .invoke_handler(tauri::generate_handler![
             windows::open_window,
             demo::demo_account,

@@ -1,0 +1,21 @@
+import { expect, test } from "vitest";
+import { METADATA } from "./client";
+import { Connection } from "./connection";
+import { OBJECTS } from "./metadata";
+
+// `src-tauri/app` sends this call while the page still loads, and its reply is handed to the page that makes the very
+// same one. `npx vitest -u` writes it anew when the query, its headers or Apollo Client have changed.
+test("the first call is the one that the application sends before the page is there", async () => {
+  let first: unknown;
+  const { client } = new Connection({
+    fetch: (input, init) => {
+      const { method, headers, body } = init!;
+      const endpoint = String(input).split("/").at(-1);
+      first = { endpoint, headers: Object.fromEntries(new Headers(headers)), body };
+      expect(method).toBe("POST");
+      return Promise.resolve(Response.json({ data: { objects: { __typename: "ObjectConnection", edges: [] } } }));
+    },
+  });
+  await client.query({ query: OBJECTS, context: METADATA });
+  await expect(`${JSON.stringify(first, undefined, 2)}\n`).toMatchFileSnapshot("firstCall.json");
+});
