@@ -11,6 +11,7 @@
 mod data_folder;
 mod demo;
 mod first_call;
+mod memory;
 mod quitting;
 mod windows;
 
@@ -23,6 +24,7 @@ const DEFAULT_LOG: &str =
     "warn,holdfast=info,graphql_session=info,tauri_plugin_graphql_session=info,demo_server=info";
 
 fn main() {
+    memory::share_one_arena();
     let log = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
     tracing_subscriber::fmt()
         .with_env_filter(log)
