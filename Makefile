@@ -37,5 +37,5 @@ clean: ## remove everything that was built or installed here
 	cargo clean
 	rm -rf target ui/dist ui/node_modules src-tauri/plugin/dist-js src-tauri/plugin/node_modules gen
 	rm -rf examples/*/dist examples/*/node_modules examples/*/src-tauri/gen
-	rm -rf benches/window/dist benches/window/node_modules benches/window/src-tauri/gen
+	rm -rf benches/window/dist benches/window/node_modules benches/window/src-tauri/gen benches/client/empty/gen
 	rm -rf benches/compare/clients/js/node_modules benches/compare/clients/rust/target

@@ -1,5 +1,6 @@
 //! The real application: its data folder, the WebDriver that starts it, and its end, whatever happens to a test.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -35,6 +36,7 @@ pub(crate) struct Home {
     evidence: PathBuf,
     prefix: String,
     has_keyring: bool,
+    has_demo_server: bool,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -48,6 +50,7 @@ impl Home {
             evidence: evidence.to_path_buf(),
             prefix: prefix.to_owned(),
             has_keyring: true,
+            has_demo_server: true,
             _turn: turn,
         }
     }
@@ -56,6 +59,33 @@ impl Home {
     pub(crate) fn without_keyring(mut self) -> Self {
         self.has_keyring = false;
         self
+    }
+
+    /// Takes the demo server out of the application, for a server in another process.
+    pub(crate) fn without_demo_server(mut self) -> Self {
+        self.has_demo_server = false;
+        self
+    }
+
+    /// What the application finds in its environment.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let demo = if self.has_demo_server {
+            "control"
+        } else {
+            "off"
+        };
+        let mut environment = vec![
+            ("HOLDFAST_DATA_DIR", self.data.path().into()),
+            // The examples know no setting of their own.
+            ("XDG_DATA_HOME", self.data.path().into()),
+            ("HOLDFAST_DEMO", demo.into()),
+            ("GDK_BACKEND", "x11".into()),
+            ("NO_COLOR", "1".into()),
+        ];
+        if !self.has_keyring {
+            environment.push(("DBUS_SESSION_BUS_ADDRESS", NO_BUS.into()));
+        }
+        environment
     }
 
     /// The file of a screenshot or log.
@@ -181,7 +211,7 @@ impl<'home> Application<'home> {
     }
 
     /// The application's processes: one, and it runs.
-    fn processes(&self) -> Vec<u32> {
+    pub(crate) fn processes(&self) -> Vec<u32> {
         let processes = self.driver.applications();
         assert!(
             !processes.is_empty(),
@@ -235,21 +265,12 @@ impl Driver {
                     .expect("the log"),
             )
         };
-        let mut command = Command::new("setpriv");
-        if !home.has_keyring {
-            command.env("DBUS_SESSION_BUS_ADDRESS", NO_BUS);
-        }
-        let process = command
+        let process = Command::new("setpriv")
             // Should this process be killed, the system ends the driver.
             .args(["--pdeathsig", "KILL", "WebKitWebDriver", "--host=127.0.0.1"])
             .arg(format!("--port={port}"))
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
-            .env("HOLDFAST_DATA_DIR", home.data.path())
-            // The examples know no setting of their own.
-            .env("XDG_DATA_HOME", home.data.path())
-            .env("HOLDFAST_DEMO", "control")
-            .env("GDK_BACKEND", "x11")
-            .env("NO_COLOR", "1")
+            .envs(home.environment())
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(output())
@@ -293,7 +314,7 @@ fn free_port() -> u16 {
 }
 
 /// Signals one process, or with a minus a process group. It may have ended meanwhile.
-fn signal(name: &str, to: &str) {
+pub(crate) fn signal(name: &str, to: &str) {
     let _ = Command::new("kill")
         .args([&format!("-{name}"), "--", to])
         .stderr(Stdio::null())
