@@ -15,7 +15,7 @@ step() { printf '== %s\n' "$1"; }
 
 step "building"
 # In a folder of its own wherever the project's is: its dependencies are another set.
-CARGO_TARGET_DIR=$clients/rust/target cargo build --release --locked --manifest-path $clients/rust/Cargo.toml
+cargo build --release --locked --manifest-path $clients/rust/Cargo.toml --target-dir $clients/rust/target
 cargo bench --locked -p graphql-session --bench compare --bench session --no-run
 
 step "cases"

@@ -473,10 +473,11 @@ impl Stage {
         }
     }
 
-    /// The person has signed in a moment ago.
+    /// The person has signed in a moment ago, and whatever the client does then is done.
     async fn sign_in(&mut self, windows: u64) {
         let tokens = self.server.issue(EMAIL);
         self.start_process(windows, Some(tokens)).await;
+        tokio::time::sleep(REST).await;
     }
 
     /// The person has signed in long ago, and the access token has expired: the laptop slept.

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
-/// The program of those in Rust, ours among them.
-const RUST: &str = "benches/compare/clients/rust/target/release/compare-rust-clients";
+/// The program of those in Rust, ours among them; built as this one is.
+const RUST: &str = if cfg!(debug_assertions) {
+    "benches/compare/clients/rust/target/debug/compare-rust-clients"
+} else {
+    "benches/compare/clients/rust/target/release/compare-rust-clients"
+};
 
 /// The program of those in JavaScript.
 const JAVASCRIPT: &str = "benches/compare/clients/js/drive.js";

@@ -2,7 +2,8 @@
 //! `make compare` runs all of it and writes `docs/comparison.md`.
 //!
 //! ```text
-//! compare cases [CLIENT...]    plays every case to every client; writes target/compare/cases.json
+//! compare cases [CLIENT...]    plays every case to every client; writes target/compare/cases.json, and fails where
+//!                              our own client has a problem
 //! compare speed [CLIENT...]    measures every client; writes target/compare/speed.json
 //! compare report               writes docs/comparison.md, its plots and the README's short table from those
 //! ```
@@ -23,11 +24,14 @@ mod targets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::cases::{CASES, Case};
 use crate::clients::{CLIENTS, Client, root};
@@ -46,6 +50,9 @@ pub(crate) type Versions = BTreeMap<String, BTreeMap<String, String>>;
 
 /// How long a driver may take to say its versions.
 const PROMPT: Duration = Duration::from_secs(60);
+
+/// Cases that are played at once. Most of their time they wait.
+const AT_ONCE: usize = 10;
 
 fn main() {
     // Cargo adds an argument of its own.
@@ -69,6 +76,7 @@ fn main() {
             let tallies = runtime.block_on(play(&chosen(only)));
             write("cases", &tallies);
             report::print_cases(&tallies);
+            demand_of_ours(&tallies);
         }
         ["speed", only @ ..] => {
             let clients = chosen(only);
@@ -98,26 +106,58 @@ fn chosen(names: &[&str]) -> Vec<&'static Client> {
     CLIENTS.iter().filter(wanted).collect()
 }
 
-/// Case after case, to all clients at once: no case measures time that a busy machine could change.
+/// Several at once: no case measures time that a busy machine could change.
 async fn play(clients: &[&'static Client]) -> Tallies {
-    let mut tallies = Tallies::new();
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut playing = JoinSet::new();
     for case in &CASES {
-        eprintln!("case: {}", case.title);
-        let playing: Vec<_> = clients
-            .iter()
-            .map(|client| (client.name, tokio::spawn(play_one(case, client))))
-            .collect();
-        for (client, played) in playing {
-            let tally = played.await.expect("a case that plays to its end");
-            let of_client = tallies.entry(client.to_owned()).or_default();
-            of_client.insert(case.title.to_owned(), tally);
+        for client in clients.iter().copied() {
+            let places = places.clone();
+            playing.spawn(async move {
+                let _place = places.acquire_owned().await.expect("never closed");
+                let tally = case.play(client).await;
+                eprintln!("played: {}, {}", case.title, client.title);
+                (case, client, tally)
+            });
         }
+    }
+    let mut tallies = Tallies::new();
+    while let Some(played) = playing.join_next().await {
+        let (case, client, tally) = played.expect("a case that plays to its end");
+        let of_client = tallies.entry(client.name.to_owned()).or_default();
+        of_client.insert(case.title.to_owned(), tally);
     }
     tallies
 }
 
-async fn play_one(case: &'static Case, client: &'static Client) -> Tally {
-    case.play(client).await
+/// Ends the program where our own client is not as it should be.
+fn demand_of_ours(tallies: &Tallies) {
+    let mut is_fine = true;
+    for client in CLIENTS.iter().filter(|client| client.is_ours()) {
+        for (case, tally) in tallies_of(client, tallies) {
+            for problem in tally.problems(case) {
+                eprintln!(
+                    "{}, {}: {}. {tally:?}",
+                    client.title, case.title, problem.text
+                );
+                is_fine = false;
+            }
+        }
+    }
+    if !is_fine {
+        std::process::exit(1);
+    }
+}
+
+/// What a client made of the cases, in their order.
+pub(crate) fn tallies_of<'a>(
+    client: &Client,
+    tallies: &'a Tallies,
+) -> impl Iterator<Item = (&'static Case, &'a Tally)> {
+    let of_client = tallies.get(client.name);
+    CASES
+        .iter()
+        .filter_map(move |case| Some((case, of_client?.get(case.title)?)))
 }
 
 /// One client after the other.

@@ -7,7 +7,7 @@ use crate::cases::{CASES, Case, HUNG};
 use crate::clients::{CLIENTS, Client, root};
 use crate::speed::{CALLERS, Compared, Middle, WAITERS, bare_name};
 use crate::tally::Tally;
-use crate::{Speeds, Tallies, Versions, machine, plot, targets};
+use crate::{Speeds, Tallies, Versions, machine, plot, tallies_of, targets};
 
 /// Between these lines of the README is the short table.
 const BEGIN: &str = "<!-- The next table is written by `make compare`. -->\n";
@@ -90,13 +90,10 @@ fn short_table(tallies: &Tallies, speeds: &Speeds) -> String {
 |---|---|---|---|---|---|---|---|---|
 ",
     );
-    for (client, of_client) in present(tallies) {
+    for (client, _) in present(tallies) {
         let mut passed = 0;
         let (mut logouts, mut hung, mut failed, mut twice, mut renewals) = (0, 0, 0, 0, 0);
-        for (case, tally) in CASES
-            .iter()
-            .filter_map(|case| Some((case, of_client.get(case.title)?)))
-        {
+        for (case, tally) in tallies_of(client, tallies) {
             passed += u64::from(tally.problems(case).is_empty());
             logouts += tally.wrong_logouts(case);
             hung += tally.hung;
