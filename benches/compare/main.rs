@@ -14,6 +14,8 @@
 mod cases;
 mod clients;
 mod driver;
+#[path = "../http.rs"]
+mod http;
 mod machine;
 mod plot;
 mod report;

@@ -1,8 +1,6 @@
 //! The server of the speed figures: a process of its own that answers at once, so that neither side of a comparison
 //! shares its cores' time. It knows a single person, whose n-th access token is signed with the number n.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -11,8 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use graphql_session::testing::IssuedPair;
 use jiff::{SignedDuration, Timestamp};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::http::{ServerProcess, find, header_of, read_request};
 
 /// Lifetime of an access token, as it says.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(30);
@@ -23,47 +23,21 @@ const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 /// The argument that makes this program that server; the next one is the HTTP status of its refusals.
 pub(crate) const ROLE: &str = "speed-server";
 
-/// A running one; ends with its handle.
-pub(crate) struct SpeedServer {
-    child: Child,
-    pub(crate) origin: String,
+/// Starts one whose refusals have this HTTP status.
+pub(crate) fn start(refusal_status: u16) -> ServerProcess {
+    ServerProcess::start(|command| {
+        command.args([ROLE.to_owned(), refusal_status.to_string()]);
+    })
 }
 
-impl SpeedServer {
-    /// Starts one whose refusals have this HTTP status.
-    pub(crate) fn start(refusal_status: u16) -> Self {
-        let own = std::env::current_exe().expect("our own path");
-        let mut child = Command::new(own)
-            .args([ROLE.to_owned(), refusal_status.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a server process");
-        let mut origin = String::new();
-        BufReader::new(child.stdout.take().expect("its output"))
-            .read_line(&mut origin)
-            .expect("its address");
-        Self {
-            child,
-            origin: origin.trim().to_owned(),
-        }
-    }
-
-    /// What its person has signed in with.
-    pub(crate) fn tokens(&self) -> IssuedPair {
-        let until = Timestamp::now() + LIFETIME;
-        IssuedPair {
-            access: access_token(1, until),
-            access_until: until,
-            refresh: "r".to_owned(),
-            refresh_until: until + REFRESH_LIFETIME,
-        }
-    }
-}
-
-impl Drop for SpeedServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// What its person has signed in with.
+pub(crate) fn tokens() -> IssuedPair {
+    let until = Timestamp::now() + LIFETIME;
+    IssuedPair {
+        access: access_token(1, until),
+        access_until: until,
+        refresh: "r".to_owned(),
+        refresh_until: until + REFRESH_LIFETIME,
     }
 }
 
@@ -188,22 +162,6 @@ impl Records {
     }
 }
 
-async fn read_request(stream: &mut TcpStream, request: &mut Vec<u8>) -> Option<()> {
-    loop {
-        if stream.read_buf(request).await.ok()? == 0 {
-            return None;
-        }
-        let Some(head) = find(request, b"\r\n\r\n") else {
-            continue;
-        };
-        let length = header(&request[..head], "content-length")
-            .map_or(0, |text| text.parse::<usize>().expect("a length"));
-        if request.len() >= head + 4 + length {
-            return Some(());
-        }
-    }
-}
-
 /// A JWT to look at, for clients that read its expiry, whose signature is its number.
 fn access_token(number: u64, until: Timestamp) -> String {
     let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
@@ -213,20 +171,6 @@ fn access_token(number: u64, until: Timestamp) -> String {
 
 /// The number of the access token that a request brings.
 fn bearer(request: &[u8]) -> Option<u64> {
-    let head = &request[..find(request, b"\r\n\r\n")?];
-    let token = header(head, "authorization")?;
+    let token = header_of(request, "authorization")?;
     token.rsplit('.').next()?.parse().ok()
-}
-
-fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len())
-        .position(|window| window == wanted)
-}
-
-fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
-    let lines = std::str::from_utf8(head).ok()?.lines().skip(1);
-    lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.trim())
 }

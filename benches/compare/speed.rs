@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::clients::{Client, Language};
 use crate::driver::Driver;
-use crate::server::SpeedServer;
+use crate::server;
 
 /// How long a client may take for one of these.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -89,11 +89,11 @@ pub(crate) async fn measure(client: &Client) -> Speed {
 
 /// Each with a server and a process of its own.
 async fn asked(client: &Client, command: &Value, key: &str) -> Value {
-    let server = SpeedServer::start(if client.needs_401 { 401 } else { 200 });
+    let server = server::start(if client.needs_401 { 401 } else { 200 });
     let folder = tempfile::tempdir().expect("a temporary folder");
     let driver = Driver::start(client);
     let store = folder.path().join("store.json");
-    let tokens = server.tokens();
+    let tokens = server::tokens();
     driver.open(&server.origin, &store, 1, Some(&tokens)).await;
     driver.ask(command, key, LIMIT).await
 }

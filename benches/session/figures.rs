@@ -56,7 +56,7 @@ pub(crate) struct Turns {
 impl Turns {
     /// Runs both sides, of which each goes first in every second turn: what one leaves behind meets the other as often.
     pub(crate) fn run<T>(&self, bare: impl FnOnce() -> T, ours: impl FnOnce() -> T) -> (T, T) {
-        if self.bare.len() % 2 == 0 {
+        if self.bare.len().is_multiple_of(2) {
             let bare = bare();
             (bare, ours())
         } else {

@@ -3,16 +3,21 @@
 //! It answers at once, with the same reply to every call, in the words of a Twenty server. It accepts the access token
 //! that it issued last, until it is told to refuse that one.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+use self::http::{find, header_of, read_request};
+
+#[path = "../http.rs"]
+mod http;
+
+pub(crate) use http::ServerProcess;
 
 /// Lifetime of an access token.
 pub(crate) const LIFETIME: SignedDuration = SignedDuration::from_mins(30);
@@ -41,38 +46,11 @@ pub(crate) fn is_this_process() -> bool {
     std::env::var_os(ROLE).is_some()
 }
 
-/// The server's process; it ends with this value.
-pub(crate) struct ServerProcess {
-    child: Child,
-    /// Its address.
-    pub(crate) origin: String,
-}
-
-impl ServerProcess {
-    /// Starts this very program as the server.
-    pub(crate) fn start() -> Self {
-        let own = std::env::current_exe().expect("our own path");
-        let mut child = Command::new(own)
-            .env(ROLE, "server")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a server process");
-        let mut origin = String::new();
-        BufReader::new(child.stdout.take().expect("its output"))
-            .read_line(&mut origin)
-            .expect("its address");
-        Self {
-            child,
-            origin: origin.trim().to_owned(),
-        }
-    }
-}
-
-impl Drop for ServerProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Starts one.
+pub(crate) fn start() -> ServerProcess {
+    ServerProcess::start(|command| {
+        command.env(ROLE, "server");
+    })
 }
 
 /// What the server does until it is killed.
@@ -149,8 +127,8 @@ impl Server {
     }
 
     fn accepts(&self, request: &[u8]) -> bool {
-        let head = &request[..find(request, b"\r\n\r\n").unwrap_or(request.len())];
-        let bearer = header(head, "authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let authorization = header_of(request, "authorization");
+        let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
         bearer.and_then(|token| token.parse().ok()) == Some(self.accepted.load(Ordering::SeqCst))
     }
 
@@ -178,32 +156,4 @@ async fn converse(mut stream: TcpStream, server: Arc<Server>) {
             return;
         }
     }
-}
-
-async fn read_request(stream: &mut TcpStream, request: &mut Vec<u8>) -> Option<()> {
-    loop {
-        if stream.read_buf(request).await.ok()? == 0 {
-            return None;
-        }
-        let Some(head) = find(request, b"\r\n\r\n") else {
-            continue;
-        };
-        let length = header(&request[..head], "content-length")
-            .map_or(0, |text| text.parse::<usize>().expect("a length"));
-        if request.len() >= head + 4 + length {
-            return Some(());
-        }
-    }
-}
-
-fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len())
-        .position(|window| window == wanted)
-}
-
-fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
-    let lines = std::str::from_utf8(head).ok()?.lines().skip(1);
-    let mut fields = lines.filter_map(|line| line.split_once(':'));
-    let (_, value) = fields.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-    Some(value.trim())
 }

@@ -125,7 +125,7 @@ pub(crate) struct Bare {
 impl Bare {
     /// With an access token that its server accepts.
     pub(crate) fn start() -> Self {
-        let server = ServerProcess::start();
+        let server = server::start();
         Self {
             client: client(),
             url: format!("{}/graphql", server.origin).parse().expect("a URL"),

@@ -1,0 +1,78 @@
+//! What the benches' servers share: a process of their own, and just enough of HTTP/1.1 to answer at once.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+/// A server's process, which says its address in its first line and ends with this value.
+pub(crate) struct ServerProcess {
+    child: Child,
+    /// Its address.
+    pub(crate) origin: String,
+}
+
+impl ServerProcess {
+    /// Starts this very program anew; `as_server` tells it to be the server.
+    pub(crate) fn start(as_server: impl FnOnce(&mut Command)) -> Self {
+        let own = std::env::current_exe().expect("our own path");
+        let mut command = Command::new(own);
+        as_server(&mut command);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a server process");
+        let mut origin = String::new();
+        BufReader::new(child.stdout.take().expect("its output"))
+            .read_line(&mut origin)
+            .expect("its address");
+        Self {
+            child,
+            origin: origin.trim().to_owned(),
+        }
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads one request with its body; `None` once the client has closed the connection.
+pub(crate) async fn read_request(stream: &mut TcpStream, request: &mut Vec<u8>) -> Option<()> {
+    loop {
+        if stream.read_buf(request).await.ok()? == 0 {
+            return None;
+        }
+        let Some(head) = find(request, b"\r\n\r\n") else {
+            continue;
+        };
+        let length = header(&request[..head], "content-length")
+            .map_or(0, |text| text.parse::<usize>().expect("a length"));
+        if request.len() >= head + 4 + length {
+            return Some(());
+        }
+    }
+}
+
+/// A header of a request that was read.
+pub(crate) fn header_of<'a>(request: &'a [u8], name: &str) -> Option<&'a str> {
+    header(&request[..find(request, b"\r\n\r\n")?], name)
+}
+
+/// Where `wanted` begins.
+pub(crate) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
+    let lines = std::str::from_utf8(head).ok()?.lines().skip(1);
+    lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
+}
