@@ -21,7 +21,7 @@ random: ## 100,000 random steps through the whole core; RANDOM_SEED=7 for a run 
 fmt: ## format the Rust sources
 	cargo fmt --all
 
-bench: ## what a call through the session costs, 10,000 waiters on one renewal, judging a reply, and whether 30 renewals are felt
+bench: ## what a call through the session costs, 10,000 waiters on one renewal, reading the credentials, judging a reply, and whether 30 renewals are felt
 	cargo bench --locked -p graphql-session --bench session --bench envelope --bench expiries
 
 bench-window: ## what a call costs in the real window, beside the page's own fetch, and an upload's memory; three minutes

@@ -21,7 +21,7 @@ shown_lines=60
 export CARGO_TERM_COLOR=never NO_COLOR=1 NO_UPDATE_NOTIFIER=1
 
 stages=(prepare format doc-links eslint types screens guest-js screens-build
-    cargo-deny clippy rustdoc core-and-server compare plugin app examples desktop)
+    cargo-deny clippy rustdoc core-and-server instructions compare plugin app examples desktop)
 
 stage_prepare() { scripts/prepare.sh test; }
 stage_format() {
@@ -66,14 +66,7 @@ stage_rustdoc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no
 # else they share are compiled once.
 stage_core-and-server() { cargo test --locked -p graphql-session -p demo-server; }
 
-# The drivers of the compared clients, and ours in every case of the comparison.
-stage_compare() {
-    in_folder $compared/js npm test
-    local rust=(--locked --manifest-path $compared/rust/Cargo.toml --target-dir $compared/rust/target)
-    cargo clippy "${rust[@]}" --all-targets -- -D warnings
-    cargo test "${rust[@]}"
-    scripts/private-desktop.sh cargo test --locked -p graphql-session --bench compare -- cases holdfast
-}
+    cargo-deny clippy rustdoc core-and-server instructions compare plugin app examples desktop)
 
 # The application's package is named along with the plugin's only for its features: another set of them would compile
 # the whole of GTK a second time.
