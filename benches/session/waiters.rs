@@ -67,7 +67,7 @@ pub(crate) fn measure(criterion: &mut Criterion) -> Vec<Figure> {
         group.finish();
     }
     let renewals = runtime.block_on(ours.renewals());
-    assert_eq!(renewals, rounds_done, "renewals of so many rounds");
+    assert_eq!(renewals, rounds_done, "renewals and rounds: each takes exactly one");
     figures
 }
 
