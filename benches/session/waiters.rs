@@ -67,7 +67,10 @@ pub(crate) fn measure(criterion: &mut Criterion) -> Vec<Figure> {
         group.finish();
     }
     let renewals = runtime.block_on(ours.renewals());
-    assert_eq!(renewals, rounds_done, "renewals and rounds: each takes exactly one");
+    assert_eq!(
+        renewals, rounds_done,
+        "renewals and rounds: each takes exactly one"
+    );
     figures
 }
 
