@@ -37,15 +37,14 @@
 //! after 0.3 to 1 s at first, then in growing pauses. Retry-After, in seconds or as a date by the server's clock, is a
 //! floor for either: nothing but time ends that pause, and it is capped at 10 min.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::protocol::{Dialect, Protocol, Tokens};
 use crate::transport::{Answer, Trouble};
+
+mod envelope;
+
+pub use envelope::{Data, Envelope, Extensions, GraphqlError};
 
 /// What one renewal attempt proved.
 #[derive(Clone, Debug)]
@@ -169,131 +168,4 @@ fn fate_by_status(answer: &Answer) -> TokenFate {
 
 fn looks_like_a_page(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'<')
-}
-
-/// The outside of a GraphQL reply, read without building its data.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Envelope {
-    /// What stands under `data`.
-    pub data: Data,
-    /// What stands under `errors`.
-    pub errors: Vec<GraphqlError>,
-}
-
-/// What stands under `data` in a GraphQL reply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Data {
-    /// No such key: refused before anything ran.
-    #[default]
-    Absent,
-    /// `null`.
-    Null,
-    /// An object, perhaps with nulls in it: something ran.
-    Present,
-}
-
-/// One entry under `errors`, with the extensions that say who is meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct GraphqlError {
-    /// For people. May quote what was sent; never passed on.
-    pub message: String,
-    /// `code` and `subCode`.
-    pub extensions: Extensions,
-}
-
-/// The extensions of an error that programs act on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extensions {
-    /// `code`, such as `UNAUTHENTICATED`.
-    pub code: Option<String>,
-    /// `subCode`, such as `USER_NOT_FOUND`.
-    pub sub_code: Option<String>,
-}
-
-impl Envelope {
-    /// Reads the outside of a reply; `None` where the body is not a JSON object.
-    pub fn read(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
-    }
-
-    /// Whether a reply begins with a data object, `{"data":{`, as one does to which nothing is objected. Looks at these
-    /// bytes only, however long the reply is.
-    pub fn opens_with_data(body: &[u8]) -> bool {
-        // Of the blanks that JSON has, ASCII's are one more.
-        [&b"{"[..], b"\"data\"", b":", b"{"]
-            .into_iter()
-            .try_fold(body, |rest, token| {
-                rest.trim_ascii_start().strip_prefix(token)
-            })
-            .is_some()
-    }
-
-    /// Whether this is a GraphQL reply at all, and not some other object.
-    pub(crate) fn is_graphql(&self) -> bool {
-        self.data != Data::Absent || !self.errors.is_empty()
-    }
-
-    /// The code of the first error.
-    pub fn code(&self) -> Option<&str> {
-        self.errors.first()?.extensions.code.as_deref()
-    }
-
-    /// The sub-code of the first error.
-    pub fn sub_code(&self) -> Option<&str> {
-        self.errors.first()?.extensions.sub_code.as_deref()
-    }
-
-    /// The message of the first error.
-    pub fn message(&self) -> &str {
-        self.errors.first().map_or("", |error| &error.message)
-    }
-}
-
-impl<'de> Deserialize<'de> for Envelope {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Outside;
-        impl<'de> Visitor<'de> for Outside {
-            type Value = Envelope;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a GraphQL reply")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
-                let mut envelope = Envelope::default();
-                while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-                    match &*key {
-                        // Skipped, not built: `data` can be megabytes.
-                        "data" => {
-                            let present = map.next_value::<Option<IgnoredAny>>()?.is_some();
-                            envelope.data = if present { Data::Present } else { Data::Null };
-                        }
-                        "errors" => {
-                            envelope.errors = map
-                                .next_value::<Option<Vec<GraphqlError>>>()?
-                                .unwrap_or_default();
-                        }
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                Ok(envelope)
-            }
-        }
-        deserializer.deserialize_map(Outside)
-    }
-}
-
-impl<'de> Deserialize<'de> for Extensions {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Other servers put anything here: a code of another type is no code, and no error of ours.
-        let value = serde_json::Value::deserialize(deserializer)?;
-        let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
-        Ok(Self {
-            code: text("code"),
-            sub_code: text("subCode"),
-        })
-    }
 }
