@@ -19,6 +19,7 @@ mod waiting;
 #[path = "desktop/window.rs"]
 mod window;
 
+use std::net::TcpStream;
 use std::path::Path;
 
 use application::{Application, Home};
@@ -265,6 +266,47 @@ async fn a_restarted_application_is_still_signed_in_from_the_keyring() {
     window.click("object-companies").await;
     window.says("record-count", "500").await;
     assert_eq!(demo.counts().await.renewals_accepted, 1);
+}
+
+#[tokio::test]
+async fn the_demo_server_runs_at_a_start_only_where_the_session_is_one_with_it() {
+    let elsewhere = DemoServer::start(Options::default())
+        .await
+        .expect("a server");
+    let home = home("lazy").await.as_people_start_it();
+    let app = start(&home).await;
+    let window = app.window().await;
+    sign_in_at(&window, &elsewhere.origin(), DEMO_EMAIL, DEMO_PASSWORD).await;
+    window
+        .has("session-indicator", "data-storage", "saved")
+        .await;
+    // The sign-in form was filled in with it.
+    let port = home.demo_port().expect("the demo server has run");
+    let own_demo = format!("127.0.0.1:{port}");
+    assert!(TcpStream::connect(&own_demo).is_ok());
+    app.quit().await;
+
+    let app = start(&home).await;
+    let window = app.window().await;
+    window.says("record-count", "1,000").await;
+    assert!(TcpStream::connect(&own_demo).is_err(), "nobody uses it");
+    window.click("account-menu").await;
+    window.click("menu-sign-out").await;
+    let demo = format!("http://{own_demo}");
+    sign_in_at(&window, &demo, DEMO_EMAIL, DEMO_PASSWORD).await;
+    window
+        .has("session-indicator", "data-storage", "saved")
+        .await;
+    app.quit().await;
+
+    let app = start(&home).await;
+    let window = app.window().await;
+    window.says("record-count", "1,000").await;
+    assert!(
+        TcpStream::connect(&own_demo).is_ok(),
+        "the session needs it"
+    );
+    elsewhere.stop().await;
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn main() {
     let server = DemoServer::start(Options::default())
         .await
         .expect("a server");
-    let home = home("client-").await.without_demo_server();
+    let home = home("client-").await.as_people_start_it();
     sign_in_and_quit(&home, &server).await;
     let starts = starts_of(&home, &server).await;
     let client = memory_of_client(&home).await;
@@ -119,7 +119,7 @@ async fn sign_in_and_quit(home: &Home, server: &DemoServer) {
     app.quit().await;
 }
 
-/// The client as it is without any setting: its demo server runs in the same process, and somebody has signed in to it.
+/// Somebody has signed in to the demo server, which runs in the same process then.
 async fn home_with_demo_session() -> Home {
     let home = home("demo-").await;
     let app = Application::start(&home, Path::new(CLIENT)).await;

@@ -1,17 +1,22 @@
 //! The demo server: a whole Twenty-compatible server in this process, so that the client can be tried without an account
 //! anywhere. It listens on a loopback port that stays the same, because a session is bound to its server's address.
+//!
+//! It takes 16 MB, so it runs only for those who use it: from the sign-in form on, and at each start at which the stored
+//! session is one with it.
 
 use std::fs;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use demo_server::{DemoServer, Options};
 use serde::Serialize;
 use tauri::plugin::TauriPlugin;
 use tauri::{AppHandle, Manager, Runtime, State};
+use tauri_plugin_graphql_session::GraphqlSessionExt;
+use tokio::sync::Mutex;
 
-/// `off`: no demo server. `control`: its fault switches can be turned over HTTP, for tests and for the demo's own walk.
+/// `off`: no demo server. `control`: it runs from the start, and its fault switches can be turned over HTTP, for tests and
+/// for the demo's own walk.
 const SETTING: &str = "HOLDFAST_DEMO";
 
 /// Tried first where no port is remembered: unassigned, and below the ports that systems hand out by themselves.
@@ -20,38 +25,58 @@ const FIRST_PORT: u16 = 27_310;
 /// Remembers the port, in the data folder.
 const PORT_FILE: &str = "demo-port";
 
+/// There while the session is one with the demo server. In the data folder.
+const IN_USE_FILE: &str = "demo-in-use";
+
 /// The server's own folder, in the data folder.
 const DATABASE: &str = "demo";
 
 /// How long quitting waits for the server's last answers: they come from this machine, in milliseconds.
 const STOP_LIMIT: Duration = Duration::from_millis(500);
 
-/// Starts the server before the plugins that follow.
+/// Starts the server before the plugins that follow, where the stored session needs it.
 pub(crate) fn plugin<R: Runtime>() -> TauriPlugin<R> {
     tauri::plugin::Builder::new("demo")
         .setup(|app, _api| {
             let setting = std::env::var(SETTING).unwrap_or_default();
-            let server = if setting == "off" {
-                None
-            } else {
-                let folder = app.path().app_local_data_dir()?;
-                tauri::async_runtime::block_on(start(&folder, setting == "control"))
+            let demo = Demo {
+                folder: app.path().app_local_data_dir()?,
+                is_off: setting == "off",
+                has_switches: setting == "control",
+                server: Mutex::new(None),
             };
-            app.manage(Demo(Mutex::new(server)));
+            if demo.has_switches || demo.in_use_file().exists() {
+                tauri::async_runtime::block_on(demo.account());
+            }
+            app.manage(demo);
             Ok(())
         })
         .build()
 }
 
-/// The address and the account to fill in a sign-in form with; nothing where there is no demo server.
+/// The address and the account to fill in a sign-in form with, at a server that runs from now on; nothing where there is
+/// no demo server.
 #[tauri::command]
 pub(crate) async fn demo_account(demo: State<'_, Demo>) -> Result<Option<Account>, ()> {
-    let server = demo.0.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(server.as_ref().map(|server| Account {
-        server: server.origin(),
-        email: demo_server::DEMO_EMAIL,
-        password: demo_server::DEMO_PASSWORD,
-    }))
+    Ok(demo.account().await)
+}
+
+/// Keeps in mind whether the session is one with the demo server, for the next start.
+pub(crate) fn follow_session<R: Runtime>(app: &AppHandle<R>) {
+    let Some(session) = app.graphql_session() else {
+        return;
+    };
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        let mut changes = session.changes();
+        loop {
+            let server = changes.borrow_and_update().server.clone();
+            app.state::<Demo>().note_use(server.as_deref()).await;
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    });
 }
 
 /// Stops the server, so that its last answers arrive and its database is closed in order.
@@ -59,20 +84,67 @@ pub(crate) fn stop<R: Runtime>(app: &AppHandle<R>) {
     let Some(demo) = app.try_state::<Demo>() else {
         return;
     };
-    let server = demo.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(server) = server {
+    tauri::async_runtime::block_on(async {
+        let Some(server) = demo.server.lock().await.take() else {
+            return;
+        };
         // Past the limit it is dropped, which closes what is left.
-        let stopped = tauri::async_runtime::block_on(async {
-            tokio::time::timeout(STOP_LIMIT, server.stop()).await
-        });
-        if stopped.is_err() {
+        if tokio::time::timeout(STOP_LIMIT, server.stop())
+            .await
+            .is_err()
+        {
             tracing::debug!("calls to the demo server were cut off");
         }
-    }
+    });
 }
 
-/// The running server, if there is one.
-pub(crate) struct Demo(Mutex<Option<DemoServer>>);
+/// The demo server, which may not run yet.
+pub(crate) struct Demo {
+    folder: PathBuf,
+    is_off: bool,
+    has_switches: bool,
+    /// Held while it starts: two windows that ask at once get the same one.
+    server: Mutex<Option<DemoServer>>,
+}
+
+impl Demo {
+    async fn account(&self) -> Option<Account> {
+        if self.is_off {
+            return None;
+        }
+        let mut server = self.server.lock().await;
+        if server.is_none() {
+            *server = start(&self.folder, self.has_switches).await;
+        }
+        server.as_ref().map(|server| Account {
+            server: server.origin(),
+            email: demo_server::DEMO_EMAIL,
+            password: demo_server::DEMO_PASSWORD,
+        })
+    }
+
+    async fn note_use(&self, session_at: Option<&str>) {
+        let server = self.server.lock().await;
+        let demo_at = server.as_ref().map(DemoServer::origin);
+        let is_in_use = demo_at.is_some() && demo_at.as_deref() == session_at;
+        let file = self.in_use_file();
+        if is_in_use == file.exists() {
+            return;
+        }
+        let noted = if is_in_use {
+            fs::write(file, "")
+        } else {
+            fs::remove_file(file)
+        };
+        if let Err(problem) = noted {
+            tracing::warn!(%problem, "the demo server may not run at the next start: open the sign-in form then");
+        }
+    }
+
+    fn in_use_file(&self) -> PathBuf {
+        self.folder.join(IN_USE_FILE)
+    }
+}
 
 /// What the sign-in form is filled in with. The password is no secret: everyone's demo has the same.
 #[derive(Serialize)]

@@ -3,7 +3,8 @@
 //!
 //! Environment, for tests and for running beside an installed client:
 //! - `HOLDFAST_DATA_DIR`: folder for everything that the client stores. Clients with different folders run side by side.
-//! - `HOLDFAST_DEMO`: `off` for no demo server, `control` for one whose fault switches can be turned over HTTP.
+//! - `HOLDFAST_DEMO`: `off` for no demo server, `control` for one that runs from the start and whose fault switches can be
+//!   turned over HTTP.
 //! - `RUST_LOG`: what is logged to standard error, as `tracing-subscriber` reads it.
 
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
@@ -66,6 +67,7 @@ fn main() {
         ])
         .setup(|app| {
             app.manage(quitting::Asked::default());
+            demo::follow_session(app.handle());
             windows::open_first(app.handle())?;
             quitting::quit_on_signals(app.handle());
             Ok(())

@@ -36,7 +36,7 @@ pub(crate) struct Home {
     evidence: PathBuf,
     prefix: String,
     has_keyring: bool,
-    has_demo_server: bool,
+    has_switches: bool,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -50,7 +50,7 @@ impl Home {
             evidence: evidence.to_path_buf(),
             prefix: prefix.to_owned(),
             has_keyring: true,
-            has_demo_server: true,
+            has_switches: true,
             _turn: turn,
         }
     }
@@ -61,19 +61,25 @@ impl Home {
         self
     }
 
-    /// Takes the demo server out of the application, for a server in another process.
-    pub(crate) fn without_demo_server(mut self) -> Self {
-        self.has_demo_server = false;
+    /// Starts the application as people do: its demo server has no switches, and runs only where it is used.
+    pub(crate) fn as_people_start_it(mut self) -> Self {
+        self.has_switches = false;
         self
+    }
+
+    /// The port of the application's own demo server, running or not; nothing where it has never run.
+    pub(crate) fn demo_port(&self) -> Option<u16> {
+        // In the folder of the application's name, whatever that is.
+        let folders = fs::read_dir(self.data.path()).expect("the data folder can be read");
+        let mut folders = folders.map(|entry| entry.expect("an entry").path());
+        let port = folders.find_map(|folder| fs::read_to_string(folder.join("demo-port")).ok());
+        let port = port.or_else(|| fs::read_to_string(self.data.path().join("demo-port")).ok());
+        Some(port?.trim().parse().expect("a port"))
     }
 
     /// What the application finds in its environment.
     pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let demo = if self.has_demo_server {
-            "control"
-        } else {
-            "off"
-        };
+        let demo = if self.has_switches { "control" } else { "" };
         let mut environment = vec![
             ("HOLDFAST_DATA_DIR", self.data.path().into()),
             // The examples know no setting of their own.
