@@ -56,9 +56,17 @@ server is the scriptable one of our own tests, and counts what it sees; each cli
 others in a file.
 
 {short}
-In bold what costs people their session, their work or their patience. A case is passed without: a person signed out although the session was good; a mutation that ran more often than it was
-called; a call that had not settled after {hung} s; a call that failed although the session was good and the server there;
-more renewals than were needed. Where a case says that calls may fail, a failure is none, as long as it is told.
+In bold what costs people their session, their work or their patience. A case is passed without: a person signed out
+although the session was good; a mutation that ran more often than it was called; a call that had not settled after
+{hung} s; a call that failed although the session was good and the server there; more renewals than were needed. Where
+a case says that calls may fail, a failure is none, as long as it is told.
+
+We chose the cases, from what has broken real clients, and ours was made to survive them. Clients that look at the clock
+alone do not claim to notice a server that refuses a token early (late refusal, renewal refused, refused mutation). A second
+renewal in two windows costs nobody anything where a used refresh token is taken again, as Twenty does for 60 s; the strict
+cases show what it costs elsewhere. Twenty itself would refuse every renewal of urql, which sends its expired access token
+along; the server of these cases does not look at it. Signed out counts windows that were told so, and processes left
+without credentials.
 
 ![Every case and every client](comparison-cases.svg)
 
