@@ -66,7 +66,17 @@ stage_rustdoc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no
 # else they share are compiled once.
 stage_core-and-server() { cargo test --locked -p graphql-session -p demo-server; }
 
-    cargo-deny clippy rustdoc core-and-server instructions compare plugin app examples desktop)
+# Compiles the core once more, as it is released.
+stage_instructions() { scripts/instructions.sh; }
+
+# The drivers of the compared clients, and ours in every case of the comparison.
+stage_compare() {
+    in_folder $compared/js npm test
+    local rust=(--locked --manifest-path $compared/rust/Cargo.toml --target-dir $compared/rust/target)
+    cargo clippy "${rust[@]}" --all-targets -- -D warnings
+    cargo test "${rust[@]}"
+    scripts/private-desktop.sh cargo test --locked -p graphql-session --bench compare -- cases holdfast
+}
 
 # The application's package is named along with the plugin's only for its features: another set of them would compile
 # the whole of GTK a second time.
