@@ -273,7 +273,7 @@ async fn the_demo_server_runs_at_a_start_only_where_the_session_is_one_with_it()
     let elsewhere = DemoServer::start(Options::default())
         .await
         .expect("a server");
-    let home = home("lazy").await.as_people_start_it();
+    let home = home("lazy").await.without_switches();
     let app = start(&home).await;
     let window = app.window().await;
     sign_in_at(&window, &elsewhere.origin(), DEMO_EMAIL, DEMO_PASSWORD).await;

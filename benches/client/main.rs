@@ -80,7 +80,7 @@ async fn main() {
     let server = DemoServer::start(Options::default())
         .await
         .expect("a server");
-    let home = home("client-").await.as_people_start_it();
+    let home = home("client-").await.without_switches();
     sign_in_and_quit(&home, &server).await;
     let starts = starts_of(&home, &server).await;
     let client = memory_of_client(&home).await;

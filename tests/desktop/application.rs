@@ -62,7 +62,7 @@ impl Home {
     }
 
     /// Starts the application as people do: its demo server has no switches, and runs only where it is used.
-    pub(crate) fn as_people_start_it(mut self) -> Self {
+    pub(crate) fn without_switches(mut self) -> Self {
         self.has_switches = false;
         self
     }
