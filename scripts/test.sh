@@ -97,7 +97,7 @@ stage_examples() {
 }
 stage_desktop() {
     rm -rf target/desktop
-    scripts/private-desktop.sh cargo test --locked --features custom-protocol --bins --test desktop
+    scripts/private-desktop.sh cargo test --locked --features custom-protocol --test desktop
 }
 
 main() {
