@@ -169,7 +169,13 @@ impl Driver {
         answer.unwrap_or_else(|| panic!("no answer {key:?} within {limit:?} to {command}"))
     }
 
-    async fn answer(&self, command: &Value, key: &str, limit: Duration) -> Option<Value> {
+    /// The same; nothing where it ends, or says nothing within `limit`.
+    pub(crate) async fn answer(
+        &self,
+        command: &Value,
+        key: &str,
+        limit: Duration,
+    ) -> Option<Value> {
         let mut watching = self.heard.subscribe();
         self.heard
             .send_modify(|heard| drop(heard.answers.remove(key)));

@@ -139,7 +139,7 @@ fn speed(path: &Path, speeds: &Speeds) -> Done {
         .iter()
         .filter_map(|(client, speed)| Some((*client, speed.waiters.last().copied()??.ratio)))
         .collect();
-    let title = "10,000 calls through one renewal, times the bare requests (no bar: calls failed)";
+    let title = "10,000 calls through one renewal, times the bare requests (no bar: calls failed or took minutes)";
     bars(&lower, title, &waiters, 1.0, 2)?;
     root.present()?;
     Ok(())

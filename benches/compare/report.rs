@@ -254,7 +254,7 @@ from a refusal to the replay, as the server sees it, beside the three bare reque
         let waiters: Vec<_> = speed
             .waiters
             .iter()
-            .map(|of| of.map_or("calls failed".into(), whole))
+            .map(|of| of.map_or("failed, or too slow".into(), whole))
             .collect();
         let replay = speed.replay.map_or("does not replay".into(), |replay| {
             format!(
