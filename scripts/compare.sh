@@ -13,6 +13,9 @@ clients=benches/compare/clients
 
 step() { printf '== %s\n' "$1"; }
 
+# The document is of one run: no step shows what an earlier one has left.
+rm -rf target/compare
+
 step "building"
 # In a folder of its own wherever the project's is: its dependencies are another set.
 cargo build --release --locked --manifest-path $clients/rust/Cargo.toml --target-dir $clients/rust/target

@@ -137,7 +137,7 @@ fn speed(path: &Path, speeds: &Speeds) -> Done {
     )?;
     let waiters: Vec<_> = measured
         .iter()
-        .filter_map(|(client, speed)| Some((*client, speed.waiters.last().copied()??.ratio)))
+        .filter_map(|(client, speed)| Some((*client, speed.waiters.last()?.through()?.ratio)))
         .collect();
     let title = "10,000 calls through one renewal, times the bare requests (no bar: calls failed or took minutes)";
     bars(&lower, title, &waiters, 1.0, 2)?;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::cases::{CASES, Case, HUNG};
 use crate::clients::{CLIENTS, Client, root};
-use crate::speed::{CALLERS, Compared, Middle, WAITERS, bare_name};
+use crate::speed::{CALLERS, Compared, LIMIT, Middle, WAITERS, Waiters, bare_name};
 use crate::tally::Tally;
 use crate::{Speeds, Tallies, Versions, machine, plot, tallies_of, targets};
 
@@ -111,14 +111,18 @@ fn short_table(tallies: &Tallies, speeds: &Speeds) -> String {
         }
         let speed = speeds.get(client.name);
         let call = speed.and_then(|speed| speed.calls.first());
-        let waiters = speed.and_then(|speed| speed.waiters.last().copied().flatten());
+        let waiters = speed.and_then(|speed| speed.waiters.last().copied());
         let _ = writeln!(
             text,
             "| {} | {passed} of {} | {logouts} | {hung} | {failed} | {twice} | {renewals} | {} | {} |",
             name(client),
             CASES.len(),
             call.map_or("-".into(), |call| times(&call.ratio)),
-            waiters.map_or("-".into(), |waiters| times(&waiters.ratio)),
+            waiters.map_or("-".into(), |waiters| match waiters {
+                Waiters::Through(of) => times(&of.ratio),
+                Waiters::Failed { .. } => "calls fail".into(),
+                Waiters::TooSlow => too_slow(),
+            }),
         );
     }
     text
@@ -245,6 +249,8 @@ from a refusal to the replay, as the server sees it, beside the three bare reque
 | | {few} calls | {many} calls | refusal to replay |
 |---|---|---|---|
 ",
+        few = thousands(few),
+        many = thousands(many),
     );
     for client in CLIENTS
         .iter()
@@ -254,7 +260,13 @@ from a refusal to the replay, as the server sees it, beside the three bare reque
         let waiters: Vec<_> = speed
             .waiters
             .iter()
-            .map(|of| of.map_or("failed, or too slow".into(), whole))
+            .map(|of| match *of {
+                Waiters::Through(of) => whole(of),
+                Waiters::Failed { failed, calls } => {
+                    format!("{} of {} failed", thousands(failed), thousands(calls))
+                }
+                Waiters::TooSlow => too_slow(),
+            })
             .collect();
         let replay = speed.replay.map_or("does not replay".into(), |replay| {
             format!(
@@ -291,6 +303,18 @@ fn whole(of: Compared) -> String {
         of.client.median,
         times(&of.ratio)
     )
+}
+
+fn too_slow() -> String {
+    format!("over {} s", LIMIT.as_secs())
+}
+
+/// With a comma before the last three digits, as people write it.
+fn thousands(number: u64) -> String {
+    match number {
+        1_000.. => format!("{},{:03}", number / 1_000, number % 1_000),
+        _ => number.to_string(),
+    }
 }
 
 fn times(ratio: &Middle) -> String {

@@ -10,15 +10,16 @@ use crate::clients::{Client, Language};
 use crate::driver::Driver;
 use crate::server;
 
-/// How long a client may take for one of these. Most take seconds.
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long a client may take for one of these, and how long its waiters are waited for. Most take seconds.
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// Callers at once, each with one call after the other.
 pub(crate) const CALLERS: [u64; 3] = [1, 8, 64];
 
-/// Calls per side, in so many turns.
-const CALLS: u64 = 4_000;
-const TURNS: u64 = 20;
+/// Calls per side, in so many turns. A thousand calls a turn, because fewer take too short a time for the process's CPU
+/// clock: with 200, one caller's interval was 60 µs wide.
+const CALLS: u64 = 30_000;
+const TURNS: u64 = 30;
 
 /// Calls at once with an expired token.
 pub(crate) const WAITERS: [u64; 2] = [1_000, 10_000];
@@ -53,10 +54,31 @@ pub(crate) struct Speed {
     pub(crate) calls: Vec<Compared>,
     /// µs of CPU time per call, at each of [`CALLERS`].
     pub(crate) cpu: Vec<Compared>,
-    /// ms until all are through, at each of [`WAITERS`]; none where calls failed, or took longer than the limit.
-    pub(crate) waiters: Vec<Option<Compared>>,
+    /// Until all are through, at each of [`WAITERS`].
+    pub(crate) waiters: Vec<Waiters>,
     /// µs from the refusal to the replay; none for a client that does not replay.
     pub(crate) replay: Option<Compared>,
+}
+
+/// What became of many calls that waited for one renewal.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Waiters {
+    /// ms until all were through.
+    Through(Compared),
+    /// How many of how many calls failed.
+    Failed { failed: u64, calls: u64 },
+    /// Not through in [`LIMIT`].
+    TooSlow,
+}
+
+impl Waiters {
+    /// Where all were through.
+    pub(crate) fn through(self) -> Option<Compared> {
+        match self {
+            Self::Through(compared) => Some(compared),
+            Self::Failed { .. } | Self::TooSlow => None,
+        }
+    }
 }
 
 /// Measures one client.
@@ -73,9 +95,16 @@ pub(crate) async fn measure(client: &Client) -> Speed {
     for (calls, turns) in WAITERS.into_iter().zip(WAITER_TURNS) {
         let command = json!({ "do": "waiters", "calls": calls, "turns": turns });
         let answer = answer_in_time(client, &command, "waited").await;
-        let answer = answer.filter(|answer| answer["failed"] == 0);
-        let through = answer.map(|answer| compared(&answer, "bare", "client"));
-        speed.waiters.push(through);
+        speed.waiters.push(match answer {
+            None => Waiters::TooSlow,
+            Some(answer) => match answer["failed"].as_u64().expect("a number of calls") {
+                0 => Waiters::Through(compared(&answer, "bare", "client")),
+                failed => Waiters::Failed {
+                    failed,
+                    calls: calls * turns,
+                },
+            },
+        });
     }
     let answer = asked(
         client,

@@ -1,10 +1,11 @@
 //! The recorded counts, and the comparison with them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// How much more a call through the session may take, in percent.
 const TOLERATED: f64 = 2.0;
@@ -12,6 +13,12 @@ const TOLERATED: f64 = 2.0;
 /// How much more the session's own part of it may take, in percent: what it adds is a fraction of the whole call, and
 /// would drown in 2 % of that.
 const TOLERATED_OF_ADDED: f64 = 5.0;
+
+/// Where `make compare` looks for the counts, beside those of the other benches.
+const FIGURES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../target/compare/instructions.json"
+);
 
 /// Instructions per call.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -60,6 +67,31 @@ impl Baseline {
         let text = serde_json::to_string_pretty(self).expect("names and numbers are JSON");
         std::fs::write(path(), text + "\n").expect("the baseline can be written");
         println!("recorded; say why in the commit's message");
+    }
+
+    /// Writes the counts for `make compare`, with the most that each may be.
+    pub(crate) fn report(&self, now: Counts) {
+        let at_most = |recorded: u64, tolerated: f64| recorded as f64 * (1.0 + tolerated / 100.0);
+        let before = self.instructions_per_call;
+        let figure = |name: &str, median: u64, target: Option<f64>| {
+            json!({ "name": name, "unit": "", "median": median, "target": target })
+        };
+        let figures = json!([
+            figure(
+                "instructions per call, session",
+                now.session,
+                Some(at_most(before.session, TOLERATED))
+            ),
+            figure(
+                "instructions per call, added",
+                now.added(),
+                Some(at_most(before.added(), TOLERATED_OF_ADDED))
+            ),
+            figure("instructions per call, bare", now.bare, None),
+        ]);
+        let folder = Path::new(FIGURES).parent().expect("a folder");
+        std::fs::create_dir_all(folder).expect("the folder can be made");
+        std::fs::write(FIGURES, format!("{figures:#}\n")).expect("the figures can be written");
     }
 
     /// Fails where a call takes more than it did.

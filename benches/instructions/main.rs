@@ -57,7 +57,9 @@ fn main() -> ExitCode {
         Baseline::of(counts).write();
         return ExitCode::SUCCESS;
     }
-    Baseline::read().compare(counts)
+    let recorded = Baseline::read();
+    recorded.report(counts);
+    recorded.compare(counts)
 }
 
 /// One thread: with more of them, who wakes whom is up to the system.

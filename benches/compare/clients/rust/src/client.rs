@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
-use tokio::runtime::{Builder, Runtime};
 
 use crate::google::Google;
 use crate::holdfast::Holdfast;
@@ -15,9 +14,6 @@ use crate::wire::{Answer, Wire, bearer};
 
 /// How far a client's clock jumps so that its access token has expired for sure: longer than any lives.
 pub(crate) const JUMP: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Threads of a runtime that has several: the cores of the machine that the figures are from.
-const WORKERS: usize = 2;
 
 /// Which client.
 #[derive(Clone, Copy)]
@@ -61,15 +57,12 @@ impl Kind {
         }
     }
 
-    /// What its calls, and the bare ones beside them, run on: several threads, as in a desktop application. google's clock
-    /// can only be moved on one.
-    pub(crate) fn runtime(self) -> std::io::Result<Runtime> {
+    /// The crates that it is made of, by the names that the lock file has.
+    pub(crate) fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::Holdfast | Self::Smithy => Builder::new_multi_thread()
-                .worker_threads(WORKERS)
-                .enable_all()
-                .build(),
-            Self::Google => Builder::new_current_thread().enable_all().build(),
+            Self::Holdfast => &["graphql-session"],
+            Self::Smithy => &["aws-smithy-runtime", "aws-smithy-runtime-api"],
+            Self::Google => &["google-cloud-auth"],
         }
     }
 }

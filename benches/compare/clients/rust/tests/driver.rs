@@ -341,15 +341,19 @@ async fn google_goes_on_with_the_refresh_token_that_it_was_given() {
 }
 
 #[tokio::test]
-async fn versions_are_those_of_the_lock_file() {
-    let mut driver = Driver::start("smithy");
-    driver.say(json!({"do": "versions"})).await;
-    let versions = driver.hear().await;
+async fn versions_are_those_of_the_lock_file_and_of_this_client_alone() {
     // Both are pinned in Cargo.toml.
     let manifest = include_str!("../Cargo.toml");
-    for name in ["aws-smithy-runtime", "google-cloud-auth"] {
-        let version = versions["versions"][name].as_str().expect("a version");
-        assert!(manifest.contains(&format!("{name} = {{ version = \"={version}\"")));
+    for (client, package, of_another) in [
+        ("smithy", "aws-smithy-runtime", "google-cloud-auth"),
+        ("google", "google-cloud-auth", "aws-smithy-runtime"),
+    ] {
+        let mut driver = Driver::start(client);
+        driver.say(json!({"do": "versions"})).await;
+        let versions = driver.hear().await["versions"].take();
+        let version = versions[package].as_str().expect("a version");
+        assert!(manifest.contains(&format!("{package} = {{ version = \"={version}\"")));
+        assert_eq!(versions[of_another], serde_json::Value::Null);
+        driver.end().await;
     }
-    driver.end().await;
 }
