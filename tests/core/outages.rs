@@ -489,10 +489,20 @@ async fn a_server_that_is_away_while_the_token_works_is_said_probed_for_and_foun
 
 #[tokio::test]
 async fn a_gateway_that_answers_calls_in_the_servers_place_means_that_the_server_is_away() {
-    for status in [502, 503, 504] {
+    let json = r#"{"message":"Service Unavailable"}"#;
+    for (status, body) in [
+        (502, "<html>"),
+        (503, "<html>"),
+        (504, "<html>"),
+        (503, json),
+    ] {
         let machine = Machine::start().await;
         let session = served(&machine).await;
-        machine.server.on_call(Fault::html(status));
+        machine.server.on_call(Fault::Answer {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        });
 
         let reply = session.execute(query("people")).await.expect("handed on");
 

@@ -90,8 +90,10 @@ async fn a_401_is_a_refusal_unless_it_brings_data() {
         ("", 1),
         ("Unauthorized", 1),
         ("{}", 1),
-        (r#"{"data":{"cut":["#, 1),
+        (r#"{"errors":["Unauthorized"]}"#, 1),
+        (r#"{"data":{"cut":["#, 0),
         (r#"{"data":{"a":1}}"#, 0),
+        (r#"{"errors":["Unauthorized"],"data":{"a":1}}"#, 0),
     ] {
         let machine = Machine::start().await;
         let session = served(&machine).await;

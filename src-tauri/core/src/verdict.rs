@@ -132,17 +132,17 @@ pub(crate) enum CallVerdict {
 /// The verdict on a call's reply.
 ///
 /// Most replies begin with a data object, and their first bytes decide: something ran, so nothing is replayed, whatever
-/// comes after them. Such a body is not read further: 10 MB of it would take 17 ms. Where an HTTP status
-/// or the errors come first, the envelope is read to its end, and one that is not whole counts as no GraphQL at all.
+/// comes after them and whatever the HTTP status. Such a body is not read further: 10 MB of it would take 17 ms. Where the
+/// errors come first, the envelope is read to its end, and one that is not whole counts as no GraphQL at all.
 pub(crate) fn judge_call(protocol: &dyn Protocol, status: u16, body: &[u8]) -> CallVerdict {
-    if (200..300).contains(&status) && Envelope::opens_with_data(body) {
+    if Envelope::opens_with_data(body) {
         return CallVerdict::Fine;
     }
     let is_refused = match Envelope::read(body) {
         // Part of it ran: the caller's, whatever the protocol thinks of the errors beside it.
         Some(envelope) if envelope.data == Data::Present => false,
         Some(envelope) if envelope.is_graphql() => protocol.refuses(status, &envelope),
-        None if matches!(status, 502..=504) => return CallVerdict::Gateways,
+        _ if matches!(status, 502..=504) => return CallVerdict::Gateways,
         _ => status == 401,
     };
     if is_refused {

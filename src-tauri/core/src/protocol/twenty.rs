@@ -125,13 +125,15 @@ impl Protocol for Twenty {
         }
     }
 
-    fn refuses(&self, _status: u16, envelope: &Envelope) -> bool {
-        // An unknown user at sign-in is UNAUTHENTICATED, too, and no reason to renew.
-        envelope.code() == Some("UNAUTHENTICATED")
-            && !matches!(
-                envelope.sub_code(),
-                Some("USER_NOT_FOUND" | "WORKSPACE_NOT_FOUND")
-            )
+    fn refuses(&self, status: u16, envelope: &Envelope) -> bool {
+        match (envelope.code(), envelope.sub_code()) {
+            // An unknown user at sign-in is UNAUTHENTICATED, too, and no reason to renew.
+            (Some("UNAUTHENTICATED"), Some("USER_NOT_FOUND" | "WORKSPACE_NOT_FOUND")) => false,
+            (Some("UNAUTHENTICATED"), _) => true,
+            // Not this server's words; something in front of it says it by the status.
+            (None, _) => status == 401,
+            _ => false,
+        }
     }
 
     fn subject(&self, tokens: &Tokens) -> Option<String> {

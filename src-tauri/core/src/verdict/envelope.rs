@@ -1,17 +1,20 @@
 //! The outside of a GraphQL reply: whether it has data, and the codes of its errors.
+//!
+//! Other servers put anything into their errors, and what we cannot read there must not hide what we can: a reply whose
+//! data is overlooked would be replayed, and its mutation would run twice. So every level is read on its own, and a value
+//! of another type than expected counts as one that says nothing.
 
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// The outside of a GraphQL reply, read without building its data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// What stands under `data`.
     pub data: Data,
-    /// What stands under `errors`.
+    /// What stands under `errors`; one that says nothing where that is neither a list nor `null`.
     pub errors: Vec<GraphqlError>,
 }
 
@@ -23,15 +26,14 @@ pub enum Data {
     Absent,
     /// `null`.
     Null,
-    /// An object, perhaps with nulls in it: something ran.
+    /// Anything else, an object in GraphQL, perhaps with nulls in it: something ran.
     Present,
 }
 
 /// One entry under `errors`, with the extensions that say who is meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraphqlError {
-    /// For people. May quote what was sent; never passed on.
+    /// For people. May quote what was sent; never passed on. Empty where no text stands.
     pub message: String,
     /// `code` and `subCode`.
     pub extensions: Extensions,
@@ -40,16 +42,27 @@ pub struct GraphqlError {
 /// The extensions of an error that programs act on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extensions {
-    /// `code`, such as `UNAUTHENTICATED`.
+    /// `code`, such as `UNAUTHENTICATED`; none where no text stands.
     pub code: Option<String>,
-    /// `subCode`, such as `USER_NOT_FOUND`.
+    /// `subCode`, such as `USER_NOT_FOUND`; none where no text stands.
     pub sub_code: Option<String>,
 }
 
 impl Envelope {
-    /// Reads the outside of a reply; `None` where the body is not a JSON object.
+    /// Reads the outside of a reply; `None` where the body is not one JSON object, or not whole. Of a key that stands
+    /// twice the last counts, as in JavaScript.
     pub fn read(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
+        // Text in another encoding is still worth its data and codes.
+        let text = String::from_utf8_lossy(body);
+        let [data, errors] = values(&text, ["data", "errors"])?;
+        Some(Self {
+            data: match data {
+                None => Data::Absent,
+                Some("null") => Data::Null,
+                Some(_) => Data::Present,
+            },
+            errors: errors.map(read_errors).unwrap_or_default(),
+        })
     }
 
     /// Whether a reply begins with a data object, `{"data":{`, as one does to which nothing is objected. Looks at these
@@ -85,144 +98,84 @@ impl Envelope {
     }
 }
 
-impl<'de> Deserialize<'de> for Envelope {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(field_identifier, rename_all = "lowercase")]
-        enum Key {
-            Data,
-            Errors,
-            #[serde(other)]
-            Other,
-        }
-        struct Outside;
-        impl<'de> Visitor<'de> for Outside {
-            type Value = Envelope;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a GraphQL reply")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope, A::Error> {
-                let mut envelope = Envelope::default();
-                while let Some(key) = map.next_key()? {
-                    match key {
-                        // Skipped, not built: it can be megabytes.
-                        Key::Data => {
-                            let present = map.next_value::<Option<IgnoredAny>>()?.is_some();
-                            envelope.data = if present { Data::Present } else { Data::Null };
-                        }
-                        Key::Errors => {
-                            let errors: Option<Vec<GraphqlError>> = map.next_value()?;
-                            envelope.errors = errors.unwrap_or_default();
-                        }
-                        Key::Other => drop(map.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(envelope)
-            }
-        }
-        deserializer.deserialize_map(Outside)
+fn read_errors(errors: &str) -> Vec<GraphqlError> {
+    if errors == "null" {
+        return Vec::new();
+    }
+    match serde_json::from_str::<Vec<&RawValue>>(errors) {
+        Ok(errors) => errors.iter().map(|error| read_error(error.get())).collect(),
+        Err(_) => vec![GraphqlError::default()],
     }
 }
 
-impl<'de> Deserialize<'de> for Extensions {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Leniently(PhantomData))
+fn read_error(error: &str) -> GraphqlError {
+    let [message, extensions] = values(error, ["message", "extensions"]).unwrap_or_default();
+    let [code, sub_code] = extensions
+        .and_then(|extensions| values(extensions, ["code", "subCode"]))
+        .unwrap_or_default();
+    GraphqlError {
+        message: message.and_then(read_text).unwrap_or_default(),
+        extensions: Extensions {
+            code: code.and_then(read_text),
+            sub_code: sub_code.and_then(read_text),
+        },
     }
 }
 
-impl Lenient for Extensions {
-    fn of_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
-        #[derive(Deserialize)]
-        #[serde(field_identifier, rename_all = "camelCase")]
-        enum Key {
-            Code,
-            SubCode,
-            #[serde(other)]
-            Other,
-        }
-        let mut extensions = Self::default();
-        while let Some(key) = map.next_key()? {
-            match key {
-                Key::Code => extensions.code = map.next_value::<Text>()?.0,
-                Key::SubCode => extensions.sub_code = map.next_value::<Text>()?.0,
-                Key::Other => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(extensions)
-    }
+fn read_text(json: &str) -> Option<String> {
+    serde_json::from_str(json).ok()
 }
 
-/// A text; nothing where a value of another type stands.
-#[derive(Default)]
-struct Text(Option<String>);
-
-impl Lenient for Text {
-    fn of_text(text: &str) -> Self {
-        Self(Some(text.to_owned()))
-    }
+/// What stands under these keys of a JSON object, unread; `None` for anything but one object.
+fn values<'a, const N: usize>(json: &'a str, keys: [&str; N]) -> Option<[Option<&'a str>; N]> {
+    let mut reading = serde_json::Deserializer::from_str(json);
+    let values = reading.deserialize_map(Values(keys)).ok()?;
+    reading.end().ok()?;
+    Some(values)
 }
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Leniently(PhantomData))
-    }
-}
+struct Values<'k, const N: usize>([&'k str; N]);
 
-/// Read from one type of value, and empty where another one stands: other servers put anything into an error's
-/// extensions, and that is no error of ours. Nothing is built of what is not wanted: every refused call pays for this.
-trait Lenient: Default {
-    fn of_text(_text: &str) -> Self {
-        Self::default()
-    }
-
-    fn of_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Self::default())
-    }
-}
-
-struct Leniently<T>(PhantomData<T>);
-
-impl<'de, T: Lenient> Visitor<'de> for Leniently<T> {
-    type Value = T;
+impl<'a, const N: usize> Visitor<'a> for Values<'_, N> {
+    type Value = [Option<&'a str>; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
+        f.write_str("an object")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<T, E> {
-        Ok(T::of_text(text))
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = [None; N];
+        while let Some(key) = map.next_key_seed(Key(&self.0))? {
+            match key {
+                Some(at) => values[at] = Some(map.next_value::<&RawValue>()?.get()),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// Which of these a key is.
+struct Key<'k>(&'k [&'k str]);
+
+impl<'a> DeserializeSeed<'a> for Key<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        // As bytes, because not every escape that JSON allows is a text.
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::of_map(map)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(T::default())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_unit<E>(self) -> Result<T, E> {
-        Ok(T::default())
+    fn visit_bytes<E>(self, key: &[u8]) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|wanted| wanted.as_bytes() == key))
     }
 }
 
@@ -256,6 +209,8 @@ mod tests {
             "18446744073709551616",
             "[\"C\"]",
             "{\"code\":\"C\"}",
+            "1e999",
+            "\"\\ud83d\"",
         ] {
             let found = extensions(&format!(r#"{{"code":{other},"subCode":"S"}}"#));
             assert_eq!(found.code, None, "{other}");
@@ -273,8 +228,78 @@ mod tests {
             "0.5",
             "\"code\"",
             "[{\"code\":\"C\"}]",
+            "1e999",
         ] {
             assert_eq!(extensions(other), Extensions::default(), "{other}");
+        }
+    }
+
+    #[test]
+    fn data_is_found_beside_errors_of_every_kind() {
+        for errors in [
+            r#"["Unauthorized"]"#,
+            r#"[["x",{"code":"UNAUTHENTICATED"}]]"#,
+            r#"[{"message":null}]"#,
+            r#"[{"message":"\ud83d"}]"#,
+            r#"[{"message":7,"extensions":{"code":1e999}}]"#,
+            "[null]",
+            r#""Unauthorized""#,
+            r#"{"message":"Unauthorized"}"#,
+            "401",
+        ] {
+            let body = format!(r#"{{"errors":{errors},"data":{{"createPerson":{{"id":"1"}}}}}}"#);
+            let envelope = Envelope::read(body.as_bytes()).expect("an object");
+            assert_eq!(envelope.data, Data::Present, "{errors}");
+            assert_eq!(envelope.errors, [GraphqlError::default()], "{errors}");
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_readable_message_still_has_its_code() {
+        for message in ["null", "7", "[]", r#""\ud83d""#, "1e999"] {
+            let body = format!(
+                r#"{{"errors":[{{"message":{message},"extensions":{{"code":"UNAUTHENTICATED"}}}}]}}"#
+            );
+            let envelope = Envelope::read(body.as_bytes()).expect("an object");
+            assert_eq!(envelope.code(), Some("UNAUTHENTICATED"), "{message}");
+            assert_eq!(envelope.message(), "", "{message}");
+        }
+    }
+
+    #[test]
+    fn a_reply_in_another_encoding_is_read_all_the_same() {
+        let body = b"{\"errors\":[{\"message\":\"Non autoris\xe9\"}],\"data\":{\"name\":\"\xe9\"}}";
+        let envelope = Envelope::read(body).expect("an object");
+        assert_eq!(envelope.data, Data::Present);
+        assert_eq!(envelope.message(), "Non autoris\u{fffd}");
+    }
+
+    #[test]
+    fn keys_are_what_they_spell_and_the_last_of_one_name_counts() {
+        let body = br#" {"\u0064ata":{"a":1},"\ud83d":1,"errors":[{"message":"m"}],"errors":null,"data":null} "#;
+        let envelope = Envelope::read(body).expect("an object");
+        assert_eq!(
+            envelope,
+            Envelope {
+                data: Data::Null,
+                errors: Vec::new()
+            }
+        );
+    }
+
+    #[test]
+    fn anything_but_one_whole_object_is_no_envelope() {
+        for body in [
+            "",
+            "null",
+            "[]",
+            "7",
+            r#"{"data":{}"#,
+            r#"{"data":{}} x"#,
+            "<html>",
+            r#"{"data":}"#,
+        ] {
+            assert_eq!(Envelope::read(body.as_bytes()), None, "{body}");
         }
     }
 }
