@@ -22,7 +22,7 @@ mod window;
 use std::net::TcpStream;
 use std::path::Path;
 
-use application::{Application, Home};
+use application::{Application, DemoSetting, Home};
 use demo_server::{Counter, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
 use person::{all_panels_ready, open_panels, reload_all, second_window, sign_in, sign_in_at};
 use serde_json::json;
@@ -259,7 +259,7 @@ async fn a_restarted_application_is_still_signed_in_from_the_keyring() {
     assert_eq!(
         counts.operation("ObjectMetadataItems"),
         1,
-        "sent before the page was there, and not again by the page: {counts:?}"
+        "sent once, whether by the start or by the page: {counts:?}"
     );
     // The stored session is whole: it can still be renewed.
     demo.expire_and_count().await;
@@ -273,7 +273,8 @@ async fn the_demo_server_runs_at_a_start_only_where_the_session_is_one_with_it()
     let elsewhere = DemoServer::start(Options::default())
         .await
         .expect("a server");
-    let home = home("lazy").await.without_switches();
+    let mut home = home("lazy").await;
+    home.set_demo(DemoSetting::WhereUsed);
     let app = start(&home).await;
     let window = app.window().await;
     sign_in_at(&window, &elsewhere.origin(), DEMO_EMAIL, DEMO_PASSWORD).await;
@@ -306,6 +307,20 @@ async fn the_demo_server_runs_at_a_start_only_where_the_session_is_one_with_it()
         TcpStream::connect(&own_demo).is_ok(),
         "the session needs it"
     );
+    app.quit().await;
+
+    // A start without it changes nothing.
+    home.set_demo(DemoSetting::Off);
+    let app = start(&home).await;
+    let window = app.window().await;
+    window
+        .has("session-indicator", "data-phase", "unreachable")
+        .await;
+    app.quit().await;
+    home.set_demo(DemoSetting::WhereUsed);
+    let app = start(&home).await;
+    let window = app.window().await;
+    window.says("record-count", "1,000").await;
     elsewhere.stop().await;
 }
 

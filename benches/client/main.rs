@@ -43,7 +43,7 @@ mod window;
 
 use std::path::{Path, PathBuf};
 
-use application::{Application, Home};
+use application::{Application, DemoSetting, Home};
 use demo_server::{DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
 use memory::Memory;
 use person::{second_window, sign_in, sign_in_at};
@@ -80,7 +80,8 @@ async fn main() {
     let server = DemoServer::start(Options::default())
         .await
         .expect("a server");
-    let home = home("client-").await.without_switches();
+    let mut home = home("client-").await;
+    home.set_demo(DemoSetting::WhereUsed);
     sign_in_and_quit(&home, &server).await;
     let starts = starts_of(&home, &server).await;
     let client = memory_of_client(&home).await;

@@ -5,6 +5,7 @@
 //! session is one with it.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ const FIRST_PORT: u16 = 27_310;
 /// Remembers the port, in the data folder.
 const PORT_FILE: &str = "demo-port";
 
-/// There while the session is one with the demo server. In the data folder.
+/// There where the last session was one with the demo server, so that the server runs before the session opens. In the
+/// data folder.
 const IN_USE_FILE: &str = "demo-in-use";
 
 /// The server's own folder, in the data folder.
@@ -46,7 +48,7 @@ pub(crate) fn plugin<R: Runtime>() -> TauriPlugin<R> {
                 server: Mutex::new(None),
             };
             if demo.has_switches || demo.in_use_file().exists() {
-                tauri::async_runtime::block_on(demo.account());
+                tauri::async_runtime::block_on(demo.run());
             }
             app.manage(demo);
             Ok(())
@@ -58,10 +60,11 @@ pub(crate) fn plugin<R: Runtime>() -> TauriPlugin<R> {
 /// no demo server.
 #[tauri::command]
 pub(crate) async fn demo_account(demo: State<'_, Demo>) -> Result<Option<Account>, ()> {
-    Ok(demo.account().await)
+    Ok(demo.run().await)
 }
 
-/// Keeps in mind whether the session is one with the demo server, for the next start.
+/// Keeps in mind whether the session is one with the demo server, for the next start. Where it was not kept in mind, the
+/// server starts now.
 pub(crate) fn follow_session<R: Runtime>(app: &AppHandle<R>) {
     let Some(session) = app.graphql_session() else {
         return;
@@ -84,18 +87,17 @@ pub(crate) fn stop<R: Runtime>(app: &AppHandle<R>) {
     let Some(demo) = app.try_state::<Demo>() else {
         return;
     };
-    tauri::async_runtime::block_on(async {
-        let Some(server) = demo.server.lock().await.take() else {
-            return;
-        };
-        // Past the limit it is dropped, which closes what is left.
-        if tokio::time::timeout(STOP_LIMIT, server.stop())
-            .await
-            .is_err()
-        {
-            tracing::debug!("calls to the demo server were cut off");
+    let stopping = async {
+        // It may be starting just now: its first database takes seconds.
+        if let Some(server) = demo.server.lock().await.take() {
+            server.stop().await;
         }
-    });
+    };
+    // Past the limit it is dropped, which closes what is left.
+    let stopping = async { tokio::time::timeout(STOP_LIMIT, stopping).await };
+    if tauri::async_runtime::block_on(stopping).is_err() {
+        tracing::debug!("the demo server was cut off");
+    }
 }
 
 /// The demo server, which may not run yet.
@@ -108,7 +110,8 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    async fn account(&self) -> Option<Account> {
+    /// From now on, unless it is off or cannot start.
+    async fn run(&self) -> Option<Account> {
         if self.is_off {
             return None;
         }
@@ -124,14 +127,15 @@ impl Demo {
     }
 
     async fn note_use(&self, session_at: Option<&str>) {
-        let server = self.server.lock().await;
-        let demo_at = server.as_ref().map(DemoServer::origin);
+        // By the port, whether it runs or not: while it is off, a session with it is still one with it.
+        let demo_at = remembered_port(&self.folder).map(origin);
         let is_in_use = demo_at.is_some() && demo_at.as_deref() == session_at;
         let file = self.in_use_file();
         if is_in_use == file.exists() {
             return;
         }
         let noted = if is_in_use {
+            self.run().await;
             fs::write(file, "")
         } else {
             fs::remove_file(file)
@@ -185,6 +189,11 @@ async fn start(folder: &Path, control: bool) -> Option<DemoServer> {
         tracing::warn!(%problem, "the demo server does not run");
     }
     None
+}
+
+/// Its address, as a session knows it.
+fn origin(port: u16) -> String {
+    format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
 fn remembered_port(folder: &Path) -> Option<u16> {

@@ -30,13 +30,24 @@ const TOKEN_START: &str = "eyJ";
 /// One display and one keyring: applications run one after another.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
+/// Which demo server the application has.
+#[derive(Clone, Copy)]
+pub(crate) enum DemoSetting {
+    /// One that runs from the start, with fault switches for tests.
+    WithSwitches,
+    /// One that runs only where it is used, without switches, as people have it.
+    WhereUsed,
+    /// None.
+    Off,
+}
+
 /// Where the application keeps what it keeps. It outlives the application, as a person's disk does.
 pub(crate) struct Home {
     data: TempDir,
     evidence: PathBuf,
     prefix: String,
     has_keyring: bool,
-    has_switches: bool,
+    demo: DemoSetting,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -50,7 +61,7 @@ impl Home {
             evidence: evidence.to_path_buf(),
             prefix: prefix.to_owned(),
             has_keyring: true,
-            has_switches: true,
+            demo: DemoSetting::WithSwitches,
             _turn: turn,
         }
     }
@@ -61,10 +72,9 @@ impl Home {
         self
     }
 
-    /// Starts the application as people do: its demo server has no switches, and runs only where it is used.
-    pub(crate) fn without_switches(mut self) -> Self {
-        self.has_switches = false;
-        self
+    /// For the application's next start.
+    pub(crate) fn set_demo(&mut self, demo: DemoSetting) {
+        self.demo = demo;
     }
 
     /// The port of the application's own demo server, running or not; nothing where it has never run.
@@ -79,7 +89,11 @@ impl Home {
 
     /// What the application finds in its environment.
     pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let demo = if self.has_switches { "control" } else { "" };
+        let demo = match self.demo {
+            DemoSetting::WithSwitches => "control",
+            DemoSetting::WhereUsed => "",
+            DemoSetting::Off => "off",
+        };
         let mut environment = vec![
             ("HOLDFAST_DATA_DIR", self.data.path().into()),
             // The examples know no setting of their own.
