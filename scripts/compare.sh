@@ -21,13 +21,16 @@ step "building"
 cargo build --release --locked --manifest-path $clients/rust/Cargo.toml --target-dir $clients/rust/target
 cargo bench --locked -p graphql-session --bench compare --bench session --no-run
 
+# First, because it can fail: then nothing has been measured for long.
+step "instructions"
+scripts/instructions.sh
+
 step "cases"
 scripts/private-desktop.sh cargo bench --quiet --locked -p graphql-session --bench compare -- cases
 step "speed"
 scripts/private-desktop.sh cargo bench --quiet --locked -p graphql-session --bench compare -- speed
 step "ours alone"
 cargo bench --quiet --locked -p graphql-session --bench session
-scripts/instructions.sh
 scripts/bench-client.sh
 step "report"
 cargo bench --quiet --locked -p graphql-session --bench compare -- report

@@ -12,7 +12,7 @@ use crate::starts::Start;
 /// The most that the client's own process may take with two windows, in MB.
 pub(crate) const PSS_TARGET: f64 = 90.0;
 
-/// The longest from the keyring's answer to the first reply to a call with credentials, in ms.
+/// The most that the median may be, from the keyring's answer to the first reply to a call with credentials, in ms.
 const REPLY_TARGET: f64 = 150.0;
 
 /// All that a run found.
@@ -91,8 +91,12 @@ impl Report {
     ) {
         let mut sorted: Vec<_> = values.collect();
         sorted.sort_by(f64::total_cmp);
-        // As long as it means something: a microsecond, a kilobyte.
-        let at = |percent: usize| (sorted[(sorted.len() - 1) * percent / 100] * 1e3).round() / 1e3;
+        // Rounded up where a rank lies between two, so that no figure looks better than it is; and as long as it means
+        // something: a microsecond, a kilobyte.
+        let at = |percent: usize| {
+            let rank = ((sorted.len() - 1) * percent).div_ceil(100);
+            (sorted[rank] * 1e3).round() / 1e3
+        };
         self.figures.push(Figure {
             name,
             unit,

@@ -15,7 +15,7 @@ use crate::application::{Home, signal};
 /// The core's moments.
 const LOG: &str = "warn,graphql_session=debug";
 const ASKED: &str = "asks the vault";
-const READ: &str = "the vault is read answered=true";
+const READ: &str = "the vault has answered is_ok=true";
 const SERVED: &str = "the server serves these credentials";
 
 /// What the page asks once it knows the server's objects: it has the first reply by then.

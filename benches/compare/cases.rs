@@ -1,11 +1,14 @@
 //! What happens to a client, case by case: the same for all, and counted by the server.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graphql_session::SystemClock;
-use graphql_session::testing::{Counts, EMAIL, Fault, FaultServer, Gate, IssuedPair};
+use graphql_session::testing::{
+    AttemptOutcome, Counts, EMAIL, Fault, FaultServer, Gate, IssuedPair, Rejection,
+};
 
 use crate::clients::Client;
 use crate::driver::{Driver, Outcome};
@@ -258,6 +261,8 @@ struct Stage {
     server: FaultServer,
     folder: tempfile::TempDir,
     drivers: Vec<Driver>,
+    /// Calls of the first process that hung, by their numbers: what becomes of them later is too late.
+    hung: BTreeSet<usize>,
 }
 
 async fn burst(mut stage: Stage) -> Tally {
@@ -290,11 +295,14 @@ async fn retry_after(stage: Stage) -> Tally {
     let fault = Fault::retry_after(429, RETRY_AFTER.as_secs().to_string());
     let server = stage.server.clone();
     let mut tally = first_renewal_goes_wrong(stage, fault).await;
-    let mut renewals = server.seen();
-    renewals.retain(|seen| seen.field == "renewToken");
-    if let [first, second, ..] = &renewals[..] {
-        tally.asked_again_after = Some(second.at.duration_since(first.at).unsigned_abs());
-    }
+    tally.asked_again_after = server.ask_ledger(|ledger| {
+        let mut attempts = ledger.attempts();
+        let (_, put_off) = attempts.next()?;
+        let told_at = put_off.over_at?;
+        // Those that were on their way when it was told are no answer to it.
+        let (again, _) = attempts.find(|(entry, _)| entry.at >= told_at)?;
+        Some(again.at.duration_since(told_at).unsigned_abs())
+    });
     tally
 }
 
@@ -319,12 +327,10 @@ async fn first_renewal_goes_wrong(mut stage: Stage, fault: Fault) -> Tally {
     stage.sign_in_expired(1).await;
     stage.calls(5, QUERY);
     stage.drivers[0].settle(HUNG).await;
-    let waited_in_vain = stage.hung();
+    stage.hung = stage.unsettled();
     tokio::time::sleep(NEXT_TRY).await;
     stage.calls(5, QUERY);
-    let mut tally = stage.settled().await;
-    tally.hung = tally.hung.max(waited_in_vain);
-    tally
+    stage.settled().await
 }
 
 async fn refused(mut stage: Stage) -> Tally {
@@ -470,6 +476,7 @@ impl Stage {
             server,
             folder: tempfile::tempdir().expect("a temporary folder"),
             drivers: Vec::new(),
+            hung: BTreeSet::new(),
         }
     }
 
@@ -540,9 +547,11 @@ impl Stage {
         None
     }
 
-    fn hung(&self) -> u64 {
-        let outcomes = self.drivers.iter().flat_map(Driver::outcomes);
-        outcomes.filter(Option::is_none).count() as u64
+    /// The first process's calls that have not settled.
+    fn unsettled(&self) -> BTreeSet<usize> {
+        let outcomes = self.drivers[0].outcomes().into_iter().enumerate();
+        let unsettled = outcomes.filter(|(_, outcome)| outcome.is_none());
+        unsettled.map(|(id, _)| id).collect()
     }
 
     /// Waits for the calls, and counts.
@@ -554,14 +563,18 @@ impl Stage {
         let counts = self.server.counts();
         let mut tally = Tally {
             renewals: counts.renewals,
-            renewals_at_once: counts.renewals_at_once,
             calls: counts.calls,
             effects: counts.effects.values().sum(),
+            is_revoked: self.server.ask_ledger(|ledger| {
+                let mut rejections = ledger.rejections();
+                rejections.any(|(_, it)| it.outcome == AttemptOutcome::Rejected(Rejection::Spent))
+            }),
             ..Tally::default()
         };
-        for driver in &self.drivers {
-            for outcome in driver.outcomes() {
-                match outcome {
+        for (process, driver) in self.drivers.iter().enumerate() {
+            for (id, outcome) in driver.outcomes().into_iter().enumerate() {
+                let is_too_late = process == 0 && self.hung.contains(&id);
+                match outcome.filter(|_| !is_too_late) {
                     Some(Outcome::Data) => tally.succeeded += 1,
                     Some(Outcome::Partial) => tally.partial += 1,
                     Some(Outcome::Error(error)) => {

@@ -2,6 +2,7 @@
 //! `README.md` beside this file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -18,6 +19,9 @@ use crate::clients::Client;
 /// How long a driver may take for what needs no network: Node starts in half a second, several at once in some.
 const PROMPT: Duration = Duration::from_secs(60);
 
+/// Beside an answer that says nothing: why.
+const ERROR: &str = "error";
+
 /// How a call ended, as the driver says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -29,6 +33,26 @@ pub(crate) enum Outcome {
     Error(String),
     /// Taken back by its caller.
     Aborted,
+}
+
+/// Why there is no answer.
+pub(crate) enum Silence {
+    /// The process has said nothing in time.
+    Late,
+    /// The process has ended.
+    Ended,
+    /// It could not do it, and says why.
+    Failed(String),
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Late => f.write_str("not in time"),
+            Self::Ended => f.write_str("the process has ended"),
+            Self::Failed(why) => f.write_str(why),
+        }
+    }
 }
 
 /// A running process.
@@ -127,7 +151,7 @@ impl Driver {
     /// The person signs out. Returns when the client says that it is done, or does not say so in time.
     pub(crate) async fn sign_out(&self, limit: Duration) {
         let command = json!({ "do": "signOut", "window": 0 });
-        self.answer(&command, "signedOut", limit).await;
+        let _ = self.answer(&command, "signedOut", limit).await;
     }
 
     /// Whether the client still holds the session.
@@ -163,27 +187,33 @@ impl Driver {
     /// Gives a command, and returns what the driver answers under `key`.
     ///
     /// # Panics
-    /// When it ends, or says nothing within `limit`.
+    /// When there is none within `limit`.
     pub(crate) async fn ask(&self, command: &Value, key: &str, limit: Duration) -> Value {
         let answer = self.answer(command, key, limit).await;
-        answer.unwrap_or_else(|| panic!("no answer {key:?} within {limit:?} to {command}"))
+        answer.unwrap_or_else(|why| panic!("no {key:?} within {limit:?} to {command}: {why}"))
     }
 
-    /// The same; nothing where it ends, or says nothing within `limit`.
+    /// The same, with the reason where there is none.
     pub(crate) async fn answer(
         &self,
         command: &Value,
         key: &str,
         limit: Duration,
-    ) -> Option<Value> {
+    ) -> Result<Value, Silence> {
         let mut watching = self.heard.subscribe();
-        self.heard
-            .send_modify(|heard| drop(heard.answers.remove(key)));
+        self.heard.send_modify(|heard| {
+            heard.answers.remove(key);
+            heard.answers.remove(ERROR);
+        });
         self.tell(command);
         let answer = watching.wait_for(|heard| heard.is_over || heard.answers.contains_key(key));
-        let heard = tokio::time::timeout(limit, answer).await.ok()?;
+        let answer = tokio::time::timeout(limit, answer).await;
+        let heard = answer.map_err(|_| Silence::Late)?;
         let heard = heard.expect("this handle holds the sender");
-        heard.answers.get(key).cloned()
+        if let Some(error) = heard.answers.get(ERROR) {
+            return Err(Silence::Failed(error.to_string()));
+        }
+        heard.answers.get(key).cloned().ok_or(Silence::Ended)
     }
 
     fn tell(&self, command: &Value) {

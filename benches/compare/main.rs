@@ -82,9 +82,8 @@ fn main() {
         }
         ["speed", only @ ..] => {
             let clients = chosen(only);
-            let speeds = runtime.block_on(measure(&clients));
-            write("speed", &speeds);
             write("versions", &runtime.block_on(versions(&clients)));
+            let speeds = runtime.block_on(measure(&clients));
             report::print_speeds(&speeds);
         }
         ["report"] => report::write(&read("cases"), &read("speed"), &read("versions")),
@@ -108,7 +107,8 @@ fn chosen(names: &[&str]) -> Vec<&'static Client> {
     CLIENTS.iter().filter(wanted).collect()
 }
 
-/// Several at once: no case measures time that a busy machine could change.
+/// Several at once, because most of their time they wait. What takes time in them, pauses and limits, is seconds; but
+/// which of two answers comes first is decided anew in each play.
 async fn play(clients: &[&'static Client]) -> Tallies {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut playing = JoinSet::new();
@@ -168,6 +168,8 @@ async fn measure(clients: &[&'static Client]) -> Speeds {
     for client in clients {
         eprintln!("speed: {}", client.title);
         speeds.insert(client.name.to_owned(), speed::measure(client).await);
+        // After each, so that a run that is cut short leaves something.
+        write("speed", &speeds);
     }
     speeds
 }
@@ -203,7 +205,12 @@ fn read<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Where the figures of one step are kept.
+/// Where the figures of one step are kept. What a debug build finds never gets into the document.
 pub(crate) fn figures_at(name: &str) -> PathBuf {
-    root().join("target/compare").join(format!("{name}.json"))
+    let folder = if cfg!(debug_assertions) {
+        "target/compare/debug"
+    } else {
+        "target/compare"
+    };
+    root().join(folder).join(format!("{name}.json"))
 }

@@ -8,7 +8,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::cases::CASES;
 use crate::clients::{CLIENTS, Client};
-use crate::speed::Middle;
+use crate::report::thousands;
+use crate::speed::{Middle, WAITERS};
 use crate::{Speeds, Tallies};
 
 type Done = Result<(), Box<dyn Error>>;
@@ -35,6 +36,7 @@ fn cases(path: &Path, tallies: &Tallies) -> Done {
     const LEFT: i32 = 170;
     const TOP: i32 = 70;
     const CELL: (i32, i32) = (128, 40);
+    const LINES: usize = 3;
     let clients: Vec<_> = CLIENTS
         .iter()
         .filter(|client| tallies.contains_key(client.name))
@@ -75,15 +77,20 @@ fn cases(path: &Path, tallies: &Tallies) -> Done {
                 .map(|problem| problem.text.clone())
                 .collect();
             if words.is_empty() {
-                words.push("ok".into());
+                words.push(tally.praise());
             }
-            words.truncate(2);
-            let first = y + CELL.1 / 2 - if words.len() == 2 { 8 } else { 0 };
+            // Three lines, and more on the last of them.
+            if words.len() > LINES {
+                let rest = words.split_off(LINES - 1).join(", ");
+                words.push(rest);
+            }
+            let height = if words.len() == LINES { 12 } else { 16 };
+            let first = y + CELL.1 / 2 - height * (i32::try_from(words.len())? - 1) / 2;
             for (line, words) in (0..).zip(words) {
                 write(
                     &root,
                     &words,
-                    (x + CELL.0 / 2, first + 16 * line),
+                    (x + CELL.0 / 2, first + height * line),
                     12,
                     HPos::Center,
                     &ink,
@@ -139,8 +146,11 @@ fn speed(path: &Path, speeds: &Speeds) -> Done {
         .iter()
         .filter_map(|(client, speed)| Some((*client, speed.waiters.last()?.through()?.ratio)))
         .collect();
-    let title = "10,000 calls through one renewal, times the bare requests (no bar: calls failed or took minutes)";
-    bars(&lower, title, &waiters, 1.0, 2)?;
+    let title = format!(
+        "{} calls through one renewal, times the bare requests (no bar: calls failed or took minutes)",
+        thousands(WAITERS[1])
+    );
+    bars(&lower, &title, &waiters, 1.0, 2)?;
     root.present()?;
     Ok(())
 }

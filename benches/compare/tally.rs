@@ -13,8 +13,6 @@ use crate::cases::{Case, End, RETRY_AFTER};
 pub(crate) struct Tally {
     /// Renewals that arrived at the server.
     pub(crate) renewals: u64,
-    /// The most of them under way at once.
-    pub(crate) renewals_at_once: u64,
     /// Calls that arrived at the server, replays among them.
     pub(crate) calls: u64,
     /// Mutations that ran.
@@ -27,7 +25,7 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// Calls that their callers took back.
     pub(crate) aborted: u64,
-    /// Calls that had not settled at the end.
+    /// Calls that had not settled after [`HUNG`](crate::cases::HUNG), whatever became of them later.
     pub(crate) hung: u64,
     /// What the client said where calls failed.
     pub(crate) errors: BTreeSet<String>,
@@ -35,11 +33,13 @@ pub(crate) struct Tally {
     pub(crate) logouts: u64,
     /// Processes that held no session any more at the end.
     pub(crate) left_without_session: u64,
+    /// Whether the server has revoked the session, because a used refresh token came again.
+    pub(crate) is_revoked: bool,
     /// From the server's return to the first call that was served.
     pub(crate) recovery: Option<Duration>,
     /// Whether the server carried out a call after the person had signed out.
     pub(crate) served_after_sign_out: bool,
-    /// From a renewal that the server put off to the next one.
+    /// From the answer that put a renewal off to the arrival of the next one.
     pub(crate) asked_again_after: Option<Duration>,
 }
 
@@ -56,10 +56,14 @@ impl Tally {
         self.succeeded + self.partial + self.failed + self.aborted + self.hung
     }
 
-    /// People who were signed out although the session was good: told so, or left without credentials.
+    /// Windows and processes that were signed out although the session was good: told so, left without credentials, or
+    /// with such as the server has revoked.
     pub(crate) fn wrong_logouts(&self, case: &Case) -> u64 {
         match case.end {
-            End::SignedIn | End::Recovered => self.logouts.max(self.left_without_session),
+            End::SignedIn | End::Recovered => self
+                .logouts
+                .max(self.left_without_session)
+                .max(u64::from(self.is_revoked)),
             End::Ended | End::SignedOut => 0,
         }
     }
@@ -78,6 +82,14 @@ impl Tally {
         }
     }
 
+    /// What is said where nobody complains.
+    pub(crate) fn praise(&self) -> String {
+        match self.recovery {
+            Some(recovery) => format!("ok, after {:.1} s", recovery.as_secs_f64()),
+            None => "ok".into(),
+        }
+    }
+
     /// What a person or a server would complain about, the worst first; empty where all is well.
     pub(crate) fn problems(&self, case: &Case) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -87,7 +99,13 @@ impl Tally {
             }
         };
         let (grave, slight) = (true, false);
-        complain(self.wrong_logouts(case) > 0, grave, "signed out".into());
+        let is_told = self.logouts > 0 || self.left_without_session > 0;
+        let how = if is_told {
+            "signed out"
+        } else {
+            "session revoked"
+        };
+        complain(self.wrong_logouts(case) > 0, grave, how.into());
         let twice = self.run_twice(case) > 0;
         complain(twice, grave, format!("ran {} times", self.effects));
         complain(self.hung > 0, grave, format!("{} hung", self.hung));

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use crate::figures_at;
 
-/// The most that a figure of `benches/session` may be, by how its name begins and ends.
+/// The most that a figure of `benches/session` may be, by how its name begins and ends. Of many waiters people feel the
+/// time; the CPU's ratio stands beside it.
 const SESSION: [(&str, &str, f64); 3] = [
     ("CPU per call", "added", 5.0),
     ("10000 waiters, refused, ratio", "", 1.10),
@@ -71,7 +72,9 @@ interval of the median, or the extremes of all runs.
         let (measured, judged) = (figure.measured(), figure.judged());
         let _ = writeln!(text, "| {} | {measured} | {judged} |", figure.name);
     }
-    text.push_str("\nWhat they are made of, and what is beside them:\n\n| | measured |\n|---|---|\n");
+    text.push_str(
+        "\nWhat they are made of, and what is beside them:\n\n| | measured |\n|---|---|\n",
+    );
     for figure in others {
         let _ = writeln!(text, "| {} | {} |", figure.name, figure.measured());
     }
