@@ -28,7 +28,8 @@ const BYTES_LEFT_PER_WAITER: usize = 150;
 /// tables and queues, which grow with the number of waiters and not with each.
 const NODE_BYTES: usize = 96;
 
-/// Most allocations of tables and queues: the queue of messages has one for 32 waiters, the tables grow by doubling.
+/// Fewest waiters that share an allocation of tables and queues: the queue of messages has one for 32 of them, the tables
+/// grow by doubling.
 const WAITERS_PER_GROWTH: usize = 25;
 
 /// Allocations that belong to no waiter: the renewal itself, the server, the test.

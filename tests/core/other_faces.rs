@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graphql_session::SystemClock;
-use graphql_session::testing::{EMAIL, FaultServer};
+use graphql_session::testing::{EMAIL, Explanation, FaultServer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -52,11 +52,13 @@ async fn a_revoked_session_is_rejected_in_the_words_of_each() {
 #[tokio::test]
 async fn a_supabase_sign_out_with_the_access_token_ends_the_session() {
     let server = server().await;
-    let issued = server.issue(EMAIL);
+    let email = "another@example.com";
+    server.add_person(email, "secret");
+    let issued = server.issue(email);
     let path = "/auth/v1/token?grant_type=refresh_token";
     let body = |refresh: &Value| json!({ "refresh_token": refresh }).to_string();
     let (status, renewed) = post(&server, path, None, body(&json!(issued.refresh))).await;
-    assert_eq!((status, &renewed["user"]["email"]), (200, &json!(EMAIL)));
+    assert_eq!((status, &renewed["user"]["email"]), (200, &json!(email)));
     assert!(renewed["expires_at"].is_i64());
 
     let access = renewed["access_token"].as_str();
@@ -70,6 +72,9 @@ async fn a_supabase_sign_out_with_the_access_token_ends_the_session() {
     assert_eq!(status, 200);
     let (status, _) = post(&server, path, None, body(&renewed["refresh_token"])).await;
     assert_eq!(status, 400);
+    let ledger = server.ledger();
+    let (last, _) = ledger.rejections().last().expect("a rejection");
+    assert_eq!(ledger.explain(last), Some(Explanation::SignedOut));
 }
 
 #[tokio::test]

@@ -288,8 +288,8 @@ impl Session {
         Ok(held)
     }
 
-    /// Reads the current credentials as a call does, and tells only their generation: what reading them costs can be
-    /// measured so, and no token gets out.
+    /// Reads the current credentials as a call does, and tells only their generation; `None` where nobody is signed in.
+    /// What reading them costs can be measured so, and no token gets out.
     #[cfg(feature = "testing")]
     pub fn generation_held(&self) -> Option<u64> {
         let held = self.held(None).ok()?;

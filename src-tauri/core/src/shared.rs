@@ -133,7 +133,7 @@ impl Shared {
     pub(crate) async fn look(&self, held: Option<Stamp>) -> (View, Option<Credentials>) {
         tracing::debug!("asks the vault");
         let entry = self.keeper.read(self.config.limits.vault_read).await;
-        tracing::debug!(answered = entry.is_ok(), "the vault is read");
+        tracing::debug!(is_ok = entry.is_ok(), "the vault has answered");
         let files = self.look_at_files(held);
         let (vault, credentials) = match entry {
             Err(error) => (VaultView::Unavailable(error), None),

@@ -28,7 +28,7 @@ const FILE_POLL: Duration = Duration::from_millis(500);
 /// An application without a call for this long is not in use, and renews nothing ahead of expiry, in ms.
 const IN_USE_FOR: u64 = 300_000;
 
-/// Most messages between two looks at the clock and the files. Each takes about a microsecond.
+/// Most messages between two looks at the files and at what is due. A call's message takes about a microsecond.
 const BURST: usize = 256;
 
 /// What reaches the task. Small: ten thousand calls may leave one each, all at once.
@@ -132,7 +132,7 @@ impl Driver {
                 next_poll = now + millis(FILE_POLL);
                 self.look_at_files();
             }
-            // Messages come in bursts; one look and one timer serve a whole burst.
+            // Messages come in bursts; one look at the files and one timer serve a whole burst.
             if self.receive_burst() {
                 continue;
             }

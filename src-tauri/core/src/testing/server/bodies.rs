@@ -1,4 +1,4 @@
-//! What the server says, to the letter of a real one.
+//! What the server says, to the letter of a real Twenty; its other faces are in `token_endpoint.rs`.
 
 use jiff::Timestamp;
 use serde_json::json;

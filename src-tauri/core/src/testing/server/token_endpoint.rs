@@ -7,7 +7,6 @@ use url::form_urlencoded;
 
 use super::ledger::Rejection;
 use super::twenty::IssuedPair;
-use crate::testing::server::EMAIL;
 
 /// Where OAuth 2 clients renew.
 const OAUTH2: &str = "/oauth/token";
@@ -58,8 +57,14 @@ pub(super) fn fields(body: &[u8]) -> Value {
     })
 }
 
-/// New tokens.
-pub(super) fn granted(face: Face, pair: &IssuedPair, with_refresh: bool, now: Timestamp) -> String {
+/// New tokens for the account `email`.
+pub(super) fn granted(
+    face: Face,
+    pair: &IssuedPair,
+    email: &str,
+    with_refresh: bool,
+    now: Timestamp,
+) -> String {
     let mut answer = json!({
         "access_token": pair.access,
         "token_type": "Bearer",
@@ -71,10 +76,11 @@ pub(super) fn granted(face: Face, pair: &IssuedPair, with_refresh: bool, now: Ti
     if face == Face::Supabase {
         answer["expires_at"] = pair.access_until.as_second().into();
         answer["user"] = json!({
-            "id": "00000000-0000-4000-8000-000000000001",
+            // No UUID as there, and as good: the same for one account, and another for another.
+            "id": email,
             "aud": "authenticated",
             "role": "authenticated",
-            "email": EMAIL,
+            "email": email,
         });
     }
     answer.to_string()

@@ -342,7 +342,10 @@ impl Records {
                 let with_refresh = matches!(outcome, AttemptOutcome::Exchanged(_));
                 Taken::Done(match face {
                     Face::Twenty => self.pair_body("renewToken", &pair, with_refresh),
-                    _ => token_endpoint::granted(face, &pair, with_refresh, now),
+                    _ => {
+                        let email = &self.access[&pair.access].email;
+                        token_endpoint::granted(face, &pair, email, with_refresh, now)
+                    }
                 })
             }
             Err(rejection) => Taken::Refused(match face {
@@ -413,7 +416,13 @@ impl Records {
             known.revoked.get_or_insert(Revocation::SignedOut);
             self.ledger.signed_out(token, now);
         } else if let Some(email) = caller.filter(|_| token.is_empty()) {
-            self.revoke(Some(email), now);
+            // An access token does not tell which of the account's sessions it is of, so all of them end.
+            for (token, known) in &mut self.refresh {
+                if known.email == email {
+                    known.revoked.get_or_insert(Revocation::SignedOut);
+                    self.ledger.signed_out(token, now);
+                }
+            }
         }
         Taken::Done(json!({ "data": { "signOut": true } }).to_string())
     }
