@@ -131,7 +131,7 @@ pub(crate) struct Measured {
     pub(crate) client_cpu: Vec<f64>,
 }
 
-/// Milliseconds per turn of both sides, and how many calls of either did not get their reply.
+/// Milliseconds per turn of both sides, and how many calls of the client did not get their data.
 #[derive(Default, Serialize)]
 pub(crate) struct Waited {
     pub(crate) bare: Vec<f64>,

@@ -34,6 +34,11 @@ for_each_client![
     measure_runs_both_sides_in_turns,
     waiters_make_one_renewal_a_turn_on_both_sides,
     a_measurement_says_why_it_failed,
+    a_call_without_data_is_not_measured,
+    in_every_second_turn_the_client_goes_first,
+    waiters_have_the_client_go_first_in_every_second_turn,
+    waiters_count_the_calls_of_the_client_that_got_no_data,
+    a_bare_request_that_fails_fails_the_waiters,
 ];
 
 async fn a_call_with_a_valid_token_gets_its_data(client: &str) {
@@ -268,6 +273,108 @@ async fn a_measurement_says_why_it_failed(client: &str) {
             .as_str()
             .expect("a reason")
             .contains("401")
+    );
+    driver.end().await;
+}
+
+async fn a_call_without_data_is_not_measured(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    for answer in [r#"{"errors":[{"message":"b"}]}"#, r#"{"data":null}"#] {
+        server.answer_with(200, answer);
+        driver
+            .say(json!({"do": "measure", "callers": 1, "calls": 1, "turns": 1}))
+            .await;
+        assert_eq!(
+            driver.hear().await,
+            json!({"measured": null, "error": "a call was answered without data"})
+        );
+    }
+    driver.end().await;
+}
+
+async fn in_every_second_turn_the_client_goes_first(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    driver.call(0, 0).await;
+    server.hold_calls();
+    driver
+        .say(json!({"do": "measure", "callers": 1, "calls": 3, "turns": 3}))
+        .await;
+    server
+        .until("a bare call", |server| server.calls().len() == 2)
+        .await;
+    // The bare side goes on with the token that it began with, so that they can be told apart.
+    driver.expire().await;
+    server.release_calls(100);
+    assert_eq!(driver.hear().await["error"], Value::Null);
+    let calls = server.calls();
+    let bare = calls[1].token;
+    let is_bare: Vec<_> = calls[1..].iter().map(|call| call.token == bare).collect();
+    assert_eq!(
+        is_bare,
+        [true, false, true, false, false, true, true, false],
+        "one of each that does not count, then the turns"
+    );
+    driver.end().await;
+}
+
+async fn waiters_have_the_client_go_first_in_every_second_turn(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    driver.call(0, 0).await;
+    let first = server.exchanged().len();
+    let calls = 5;
+    driver
+        .say(json!({"do": "waiters", "calls": calls, "turns": 4}))
+        .await;
+    assert_eq!(driver.hear().await["waited"]["failed"], 0);
+    // Whose an exchange is shows in its refresh token: the bare side rotates its own.
+    let mut bare = "secret-refresh-0".to_owned();
+    for (at, of_bare) in [true, false, false, true, true, false, false, true]
+        .into_iter()
+        .enumerate()
+    {
+        let issued = first + 1 + at;
+        if of_bare {
+            assert_eq!(server.exchanged()[first + at], bare, "exchange {at}");
+            bare = format!("secret-refresh-{issued}");
+        } else if at > 1 {
+            assert_ne!(server.exchanged()[first + at], bare, "exchange {at}");
+        }
+        // No renewal of the client is between the bare side's and its calls, nor one beside.
+        let burst = 1 + at * calls..1 + (at + 1) * calls;
+        let of_the_burst = |call: &server::Call| call.token == issued;
+        assert!(server.calls()[burst].iter().all(of_the_burst), "burst {at}");
+    }
+    assert_eq!(server.exchanged().len(), first + 8);
+    driver.end().await;
+}
+
+async fn waiters_count_the_calls_of_the_client_that_got_no_data(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    driver.call(0, 0).await;
+    // The first renewal is the bare side's.
+    server.give_no_data_to(server.exchanged().len() + 2);
+    driver
+        .say(json!({"do": "waiters", "calls": 5, "turns": 2}))
+        .await;
+    assert_eq!(driver.hear().await["waited"]["failed"], 5);
+    driver.end().await;
+}
+
+async fn a_bare_request_that_fails_fails_the_waiters(client: &str) {
+    let server = Server::start().await;
+    let mut driver = Driver::open(client, &server).await;
+    driver.call(0, 0).await;
+    server.give_no_data_to(server.exchanged().len() + 1);
+    driver
+        .say(json!({"do": "waiters", "calls": 5, "turns": 2}))
+        .await;
+    assert_eq!(
+        driver.hear().await,
+        json!({"waited": null, "error": "a call was answered without data"})
     );
     driver.end().await;
 }

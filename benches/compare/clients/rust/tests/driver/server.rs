@@ -30,6 +30,8 @@ pub(crate) struct Server {
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) body: Value,
+    /// The number at the end of its access token.
+    pub(crate) token: usize,
 }
 
 struct Shared {
@@ -51,6 +53,8 @@ struct Known {
     at_once: usize,
     most_at_once: usize,
     answer: Option<(u16, &'static str)>,
+    /// Its calls are answered with 200, and no data.
+    without_data: Option<usize>,
     rejects: bool,
     holds_calls: bool,
     holds_renewals: bool,
@@ -102,6 +106,11 @@ impl Server {
         self.shared.known().answer = Some((status, body));
     }
 
+    /// The calls with the access token of this number are answered with 200, and no data.
+    pub(crate) fn give_no_data_to(&self, token: usize) {
+        self.shared.known().without_data = Some(token);
+    }
+
     pub(crate) fn refuse_all_issued(&self) {
         self.shared.known().accepted.clear();
     }
@@ -150,10 +159,18 @@ impl Shared {
 }
 
 async fn graphql(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Answer {
+    let header = headers["authorization"].to_str().expect("text");
+    let bearer = header.strip_prefix("Bearer ").expect("a bearer token");
+    let token = bearer
+        .rsplit('-')
+        .next()
+        .and_then(|number| number.parse().ok());
+    let token = token.expect("a numbered token");
     let holds = {
         let mut known = shared.known();
         known.calls.push(Call {
             body: serde_json::from_slice(&body).expect("JSON"),
+            token,
         });
         known.at_once += 1;
         known.most_at_once = known.most_at_once.max(known.at_once);
@@ -165,13 +182,15 @@ async fn graphql(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     }
     let mut known = shared.known();
     known.at_once -= 1;
-    let bearer = headers["authorization"]
-        .to_str()
-        .expect("text")
-        .strip_prefix("Bearer ");
-    if !known.accepted.contains(bearer.expect("a bearer token")) {
+    if !known.accepted.contains(bearer) {
         let refusal = json!({"errors": [{"extensions": {"code": "UNAUTHENTICATED"}}]});
         return (StatusCode::UNAUTHORIZED, refusal.to_string());
+    }
+    if known.without_data == Some(token) {
+        return (
+            StatusCode::OK,
+            r#"{"errors":[{"message":"no"}]}"#.to_owned(),
+        );
     }
     let (status, answer) = known
         .answer
@@ -193,12 +212,8 @@ async fn token(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     assert_eq!(fields["grant_type"], "refresh_token");
     let holds = {
         let mut known = shared.known();
-        known.exchanged.push(
-            fields["refresh_token"]
-                .as_str()
-                .expect("a token")
-                .to_owned(),
-        );
+        let exchanged = fields["refresh_token"].as_str().expect("a token");
+        known.exchanged.push(exchanged.to_owned());
         known.holds_renewals
     };
     shared.asked.notify_waiters();
@@ -216,12 +231,7 @@ async fn token(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
             json!({"error": "invalid_grant", "error_description": "secret, for all we know"});
         return (StatusCode::BAD_REQUEST, rejection.to_string());
     }
-    known.issued += 1;
-    let (access, refresh) = (
-        format!("secret-access-{}", known.issued),
-        format!("secret-refresh-{}", known.issued),
-    );
-    known.accepted.insert(access.clone());
+    let (access, refresh) = known.issue();
     let issued = json!({
         "access_token": access,
         "token_type": "Bearer",
@@ -229,6 +239,15 @@ async fn token(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
         "refresh_token": refresh,
     });
     (StatusCode::OK, issued.to_string())
+}
+
+impl Known {
+    fn issue(&mut self) -> (String, String) {
+        self.issued += 1;
+        let access = format!("secret-access-{}", self.issued);
+        self.accepted.insert(access.clone());
+        (access, format!("secret-refresh-{}", self.issued))
+    }
 }
 
 async fn expire(State(shared): State<Arc<Shared>>) -> StatusCode {
