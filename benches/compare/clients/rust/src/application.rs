@@ -1,9 +1,9 @@
 //! The application around a client: as little as makes one.
 //!
-//! Of the compared clients none has a store, a sign-out or a replay. The application keeps the tokens of the sign-in in a file, reads
-//! them at its next start, and at the sign-out drops the client and removes the file. It does not wait for a renewal that
-//! is on the wire, nor keep one from storing what it got. A refused call is an error. Ours has all three; of the file only
-//! the bare side of a measurement makes use then.
+//! Of the compared clients none has a store, a sign-out or a replay. The application keeps the tokens of the sign-in in a
+//! file, reads them at its next start, and at the sign-out drops the client and removes the file. It does not wait for a
+//! renewal that is on the wire; what one brings after the sign-out is not stored. A refused call is an error. Ours has all
+//! three; of the file only the bare side of a measurement makes use then.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -93,7 +93,12 @@ impl Application {
     pub(crate) async fn sign_out(&mut self) {
         match self.client.as_deref() {
             Some(Client::Holdfast(holdfast)) => holdfast.sign_out().await,
-            _ => self.client = None,
+            client => {
+                if let Some(Client::Smithy(smithy)) = client {
+                    smithy.sign_out();
+                }
+                self.client = None;
+            }
         }
         self.place.store.remove();
         tell(&Reply::SignedOut { signed_out: true });

@@ -5,6 +5,7 @@
 
 mod application;
 mod client;
+mod exchange;
 mod google;
 mod holdfast;
 mod measure;

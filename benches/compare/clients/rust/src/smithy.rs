@@ -7,8 +7,9 @@
 //! The load runs inside the first caller's future: a caller that leaves takes the exchange with it. Each caller that waits
 //! makes its own attempt when the one before it failed. Nothing here mends that, because it is what is compared.
 //!
-//! Two processes: each reads the store when it starts, and holds its own copy of the refresh token from then on. Both
-//! exchange the same one and rotate it apart; the store has the one that was written last.
+//! The resolver is what a careful application writes, after the model of the AWS SDK's provider of SSO tokens: the exchange
+//! has the SDK's retry (`exchange.rs`), and before one the store is read again, for another process may have renewed. Two
+//! that read it at the same time still exchange the same refresh token. After the sign-out it writes nothing.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,12 +35,16 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::header::HeaderMap;
 
 use crate::client::{Failure, JUMP, Place};
+use crate::exchange::Exchange;
 use crate::store::{Store, Tokens};
-use crate::wire::{Wire, bearer};
+use crate::wire::bearer;
+
+const SIGNED_OUT: &str = "signed out";
 
 /// The cache, its resolver, and the parts of an SDK's client that both are handed.
 pub(crate) struct Smithy {
     components: RuntimeComponents,
+    held: Arc<Mutex<Held>>,
     resolver: SharedIdentityResolver,
     settings: ConfigBag,
     clock: Clock,
@@ -48,14 +53,15 @@ pub(crate) struct Smithy {
 impl Smithy {
     pub(crate) fn open(place: &Place, tokens: Tokens) -> Result<Self, BoxError> {
         let clock = Clock::default();
-        let expiry = SystemTime::try_from(tokens.access_expires_at)?;
+        let held = Arc::new(Mutex::new(Held {
+            tokens,
+            is_used: false,
+            is_signed_out: false,
+        }));
         let resolver = SharedIdentityResolver::new(RefreshToken {
-            wire: place.wire.clone(),
+            exchange: Exchange::new(&place.wire, &place.origin, clock.clone()),
             store: place.store.clone(),
-            held: Mutex::new(Held {
-                unused: Some((tokens.access, expiry)),
-                refresh: tokens.refresh,
-            }),
+            held: held.clone(),
         });
         // As an SDK's client puts them together. The cache asks for the clock and the sleep; the rest has to be there.
         let components = RuntimeComponents::builder("compare")
@@ -72,6 +78,7 @@ impl Smithy {
             .build()?;
         Ok(Self {
             components,
+            held,
             resolver,
             settings: ConfigBag::base(),
             clock,
@@ -93,6 +100,11 @@ impl Smithy {
         bearer(token.token()).map_err(|_| failure("the token is no header value".to_owned()))
     }
 
+    /// From now on nothing is written: a renewal that is on the wire ends as an error.
+    pub(crate) fn sign_out(&self) {
+        lock(&self.held).is_signed_out = true;
+    }
+
     /// The cache looks at the clock that it was given.
     pub(crate) fn expire(&self) {
         self.clock.jumps.fetch_add(1, Ordering::SeqCst);
@@ -101,15 +113,16 @@ impl Smithy {
 
 /// Loads an identity by exchanging the refresh token.
 struct RefreshToken {
-    wire: Arc<Wire>,
+    exchange: Exchange,
     store: Store,
-    held: Mutex<Held>,
+    held: Arc<Mutex<Held>>,
 }
 
 struct Held {
-    /// The access token from the sign-in or the store with its expiry, until the cache has it.
-    unused: Option<(String, SystemTime)>,
-    refresh: String,
+    tokens: Tokens,
+    /// The cache has had this access token.
+    is_used: bool,
+    is_signed_out: bool,
 }
 
 impl ResolveIdentity for RefreshToken {
@@ -120,16 +133,17 @@ impl ResolveIdentity for RefreshToken {
     ) -> IdentityFuture<'a> {
         IdentityFuture::new(async move {
             let clock = components.time_source().expect("Smithy::open sets one");
-            let (unused, refresh) = {
-                let mut held = self.lock();
-                (held.unused.take(), held.refresh.clone())
+            let refresh = {
+                let mut held = lock(&self.held);
+                held.look_again(&self.store)?;
+                let expiry = SystemTime::try_from(held.tokens.access_expires_at)?;
+                if !held.is_used && clock.now() < expiry {
+                    held.is_used = true;
+                    return Ok(Token::new(held.tokens.access.clone(), Some(expiry)).into());
+                }
+                held.tokens.refresh.clone()
             };
-            if let Some((access, expiry)) = unused
-                && clock.now() < expiry
-            {
-                return Ok(Token::new(access, Some(expiry)).into());
-            }
-            let issued = self.wire.renew(&refresh).await?;
+            let issued = self.exchange.exchange(refresh.clone()).await?;
             let tokens = Tokens {
                 access: issued.access_token,
                 access_expires_at: Timestamp::now()
@@ -137,20 +151,48 @@ impl ResolveIdentity for RefreshToken {
                 refresh: issued.refresh_token.unwrap_or(refresh),
                 refresh_expires_at: None,
             };
-            self.lock().refresh = tokens.refresh.clone();
-            if let Err(error) = self.store.write(&tokens) {
-                eprintln!("the store: {error}");
-            }
             let expiry = clock.now() + Duration::from_secs(issued.expires_in.into());
-            Ok(Identity::from(Token::new(tokens.access, Some(expiry))))
+            let identity = Identity::from(Token::new(tokens.access.clone(), Some(expiry)));
+            self.keep(tokens)?;
+            Ok(identity)
         })
     }
 }
 
-impl RefreshToken {
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().expect("nothing panics while it is held")
+impl Held {
+    /// Takes what another process has stored since.
+    fn look_again(&mut self, store: &Store) -> Result<(), BoxError> {
+        match store.read() {
+            Ok(Some(stored)) if stored.access != self.tokens.access => {
+                self.tokens = stored;
+                self.is_used = false;
+            }
+            Ok(None) => return Err(SIGNED_OUT.into()),
+            // Unreadable for now: what is held may still do.
+            Ok(Some(_)) | Err(_) => {}
+        }
+        Ok(())
     }
+}
+
+impl RefreshToken {
+    /// Under the lock that the sign-out takes: of the two one is first, and the store ends empty either way.
+    fn keep(&self, tokens: Tokens) -> Result<(), BoxError> {
+        let mut held = lock(&self.held);
+        if held.is_signed_out {
+            return Err(SIGNED_OUT.into());
+        }
+        if let Err(error) = self.store.write(&tokens) {
+            eprintln!("the store: {error}");
+        }
+        held.tokens = tokens;
+        held.is_used = true;
+        Ok(())
+    }
+}
+
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().expect("nothing panics while it is held")
 }
 
 /// Required by the trait. Shows no token.

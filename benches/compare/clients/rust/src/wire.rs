@@ -29,7 +29,7 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// What the token endpoint issued (RFC 6749, section 5.1). No `Debug`: it would print the tokens.
+/// What the token endpoint issued (RFC 6749, section 5.1). No derived `Debug`: it would print the tokens.
 #[derive(Deserialize)]
 pub(crate) struct Issued {
     pub(crate) access_token: String,
@@ -92,19 +92,26 @@ impl Wire {
         self.send(request).await
     }
 
-    /// Exchanges a refresh token (RFC 6749, section 6).
+    /// Exchanges a refresh token, once.
     pub(crate) async fn renew(&self, refresh_token: &str) -> Result<Issued, WireError> {
+        let answer = self.send(self.renewal(refresh_token)).await?;
+        Issued::read(answer.status, &answer.body)
+    }
+
+    /// The request of an exchange (RFC 6749, section 6).
+    pub(crate) fn renewal(&self, refresh_token: &str) -> reqwest::RequestBuilder {
         let form = [
             ("grant_type", "refresh_token"),
             ("refresh_token", refresh_token),
         ];
-        let answer = self
-            .send(self.http.post(self.token.clone()).form(&form))
-            .await?;
-        if !answer.status.is_success() {
-            return Err(WireError::RenewalRefused(answer.status));
-        }
-        serde_json::from_slice(&answer.body).map_err(|_| WireError::Unreadable)
+        self.http.post(self.token.clone()).form(&form)
+    }
+
+    /// Sends what is a request already.
+    pub(crate) async fn execute(&self, request: reqwest::Request) -> Result<Answer, WireError> {
+        let http = self.http.clone();
+        self.send(reqwest::RequestBuilder::from_parts(http, request))
+            .await
     }
 
     /// Has the speed server refuse every access token that it has issued so far.
@@ -133,6 +140,16 @@ impl Wire {
         let status = reply.status();
         let body = reply.bytes().await?;
         Ok(Answer { status, body })
+    }
+}
+
+impl Issued {
+    /// From the endpoint's answer.
+    pub(crate) fn read(status: StatusCode, body: &[u8]) -> Result<Self, WireError> {
+        if !status.is_success() {
+            return Err(WireError::RenewalRefused(status));
+        }
+        serde_json::from_slice(body).map_err(|_| WireError::Unreadable)
     }
 }
 

@@ -37,11 +37,16 @@ impl Driver {
 
     /// Two windows of a person who has just signed in.
     pub(crate) async fn open(client: &str, server: &Server) -> Self {
+        Self::open_for(client, server, SignedDuration::from_mins(30)).await
+    }
+
+    /// The same, with an access token that lasts so long.
+    pub(crate) async fn open_for(client: &str, server: &Server, lifetime: SignedDuration) -> Self {
         let mut driver = Self::start(client);
         let now = Timestamp::now();
         let tokens = json!({
             "access": "secret-access-0",
-            "accessExpiresAt": now + SignedDuration::from_mins(30),
+            "accessExpiresAt": now + lifetime,
             "refresh": "secret-refresh-0",
             "refreshExpiresAt": now + SignedDuration::from_hours(24 * 60),
         });

@@ -1,14 +1,18 @@
 //! The server: issues tokens, refuses the calls of others, holds answers back, and remembers what was asked.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
@@ -34,6 +38,19 @@ pub(crate) struct Call {
     pub(crate) token: usize,
 }
 
+/// What goes wrong with a renewal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// This status, with a Retry-After of a minute.
+    Status(u16),
+    /// A page for people, with 200.
+    Page,
+    /// The connection ends without an answer.
+    Reset,
+    /// The answer breaks off.
+    Cut,
+}
+
 struct Shared {
     state: Mutex<Known>,
     /// Wakes who waits for something to have been asked.
@@ -55,6 +72,7 @@ struct Known {
     answer: Option<(u16, &'static str)>,
     /// Its calls are answered with 200, and no data.
     without_data: Option<usize>,
+    faults: VecDeque<Fault>,
     rejects: bool,
     holds_calls: bool,
     holds_renewals: bool,
@@ -109,6 +127,11 @@ impl Server {
     /// The calls with the access token of this number are answered with 200, and no data.
     pub(crate) fn give_no_data_to(&self, token: usize) {
         self.shared.known().without_data = Some(token);
+    }
+
+    /// One for each of the next renewals.
+    pub(crate) fn renewals_go_wrong(&self, faults: &[Fault]) {
+        self.shared.known().faults.extend(faults);
     }
 
     pub(crate) fn refuse_all_issued(&self) {
@@ -202,7 +225,7 @@ async fn graphql(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
 }
 
 /// In both forms: smithy's resolver sends a form, google sends JSON.
-async fn token(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+async fn token(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let text = String::from_utf8(body.to_vec()).expect("text");
     let fields: Value = serde_json::from_str(&text).unwrap_or_else(|_| {
         text.split('&')
@@ -226,10 +249,14 @@ async fn token(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
             .forget();
     }
     let mut known = shared.known();
+    if let Some(fault) = known.faults.pop_front() {
+        drop(known);
+        return fault.answer();
+    }
     if known.rejects {
         let rejection =
             json!({"error": "invalid_grant", "error_description": "secret, for all we know"});
-        return (StatusCode::BAD_REQUEST, rejection.to_string());
+        return (StatusCode::BAD_REQUEST, rejection.to_string()).into_response();
     }
     let (access, refresh) = known.issue();
     let issued = json!({
@@ -238,7 +265,7 @@ async fn token(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
         "expires_in": LIFETIME,
         "refresh_token": refresh,
     });
-    (StatusCode::OK, issued.to_string())
+    (StatusCode::OK, issued.to_string()).into_response()
 }
 
 impl Known {
@@ -247,6 +274,27 @@ impl Known {
         let access = format!("secret-access-{}", self.issued);
         self.accepted.insert(access.clone());
         (access, format!("secret-refresh-{}", self.issued))
+    }
+}
+
+impl Fault {
+    fn answer(self) -> Response {
+        match self {
+            Self::Status(status) => {
+                let status = StatusCode::from_u16(status).expect("a status");
+                (status, [("retry-after", "60")], "later").into_response()
+            }
+            Self::Page => "<html>secret</html>".into_response(),
+            // Ends the task of the connection, without a word on standard error.
+            Self::Reset => resume_unwind(Box::new("reset")),
+            Self::Cut => {
+                let pieces = [
+                    Ok(Bytes::from_static(br#"{"access_token":"secret"#)),
+                    Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+                ];
+                Body::from_stream(stream::iter(pieces)).into_response()
+            }
+        }
     }
 }
 
