@@ -104,9 +104,9 @@ impl Application {
         tell(&Reply::SignedOut { signed_out: true });
     }
 
-    pub(crate) fn status(&self) {
+    pub(crate) async fn status(&self) {
         let signed_in = match self.client.as_deref() {
-            Some(Client::Holdfast(holdfast)) => holdfast.is_signed_in(),
+            Some(Client::Holdfast(holdfast)) => holdfast.is_signed_in().await,
             client => client.is_some() || self.place.store.holds_tokens(),
         };
         tell(&Reply::Status {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use graphql_session::{BoxFuture, Call, Clock, Config, Phase, Reply, Session, SystemClock};
+use graphql_session::{BoxFuture, Call, Clock, Config, Phase, Reply, Session, SystemClock, Vault};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::StatusCode;
 
@@ -24,6 +24,8 @@ const APPLICATION: &str = "holdfast-compare";
 pub(crate) struct Holdfast {
     session: Session,
     clock: Arc<JumpingClock>,
+    vault: Arc<dyn Vault>,
+    account: String,
 }
 
 impl Holdfast {
@@ -37,6 +39,7 @@ impl Holdfast {
             .trim_start_matches('.')
             .clone_into(&mut config.account);
         config.clock = clock.clone();
+        let (vault, account) = (config.vault.clone(), config.account.clone());
         let session = Session::open(config)
             .await
             .map_err(|error| error.to_string())?;
@@ -47,7 +50,12 @@ impl Holdfast {
                 .map_err(|error| error.to_string())?;
         }
         tell_endings(&session, place.windows);
-        Ok(Self { session, clock })
+        Ok(Self {
+            session,
+            clock,
+            vault,
+            account,
+        })
     }
 
     /// One call.
@@ -70,8 +78,15 @@ impl Holdfast {
         self.session.sign_out().await;
     }
 
-    pub(crate) fn is_signed_in(&self) -> bool {
-        !matches!(self.session.status().phase, Phase::SignedOut | Phase::Ended)
+    /// The session says so, or the keyring has an entry still: as with the store of the others, what is left there counts.
+    /// So does a keyring that cannot be read.
+    pub(crate) async fn is_signed_in(&self) -> bool {
+        if !matches!(self.session.status().phase, Phase::SignedOut | Phase::Ended) {
+            return true;
+        }
+        let (vault, account) = (self.vault.clone(), self.account.clone());
+        let read = tokio::task::spawn_blocking(move || vault.read(&account)).await;
+        !matches!(read, Ok(Ok(None)))
     }
 
     /// The session looks at the clock that it was given, until the server's Date header corrects it.

@@ -92,7 +92,7 @@ async fn obey(kind: Kind, application: &mut Option<Application>, command: Comman
         }
         (Command::Abort { id }, Some(application)) => application.abort(id),
         (Command::SignOut, Some(application)) => application.sign_out().await,
-        (Command::Status, Some(application)) => application.status(),
+        (Command::Status, Some(application)) => application.status().await,
         (Command::Expire, Some(application)) => application.expire().await,
         (
             Command::Measure {

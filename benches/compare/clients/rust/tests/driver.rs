@@ -546,3 +546,87 @@ async fn versions_are_those_of_the_lock_file_and_of_this_client_alone() {
         driver.end().await;
     }
 }
+
+/// Ours needs a keyring, and gets one that is nobody's.
+#[cfg(target_os = "linux")]
+#[test]
+fn holdfast_on_a_desktop_of_its_own() {
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../../scripts/private-desktop.sh"
+    );
+    let these_tests = std::env::current_exe().expect("this program");
+    let ran = std::process::Command::new(script)
+        .arg(these_tests)
+        .args(["--ignored", "--test-threads=1", "with_a_keyring::"])
+        .output()
+        .expect("the script");
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{said}{errors}");
+    assert!(said.contains("2 passed"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+mod with_a_keyring {
+    use std::time::Instant;
+
+    use graphql_session::Config;
+    use serde_json::json;
+
+    use super::process::{DEADLINE, Driver};
+    use super::server::Server;
+
+    #[tokio::test]
+    #[ignore = "needs a keyring; `holdfast_on_a_desktop_of_its_own` runs it"]
+    async fn an_entry_that_is_left_counts_as_signed_in() {
+        let server = Server::start().await;
+        let mut driver = Driver::open("holdfast", &server).await;
+        assert!(driver.signed_in().await);
+        let vault = Config::new("holdfast-compare", "nowhere").vault;
+        let account = driver.account();
+        let entry = vault.read(&account).expect("a keyring").expect("an entry");
+        driver.say(json!({"do": "signOut", "window": 0})).await;
+        assert_eq!(driver.hear().await, json!({"signedOut": true}));
+        // The session says so at once, and removes the entry right after.
+        until_signed_out(&mut driver).await;
+
+        // As a save would that comes too late.
+        vault.write(&account, &entry).expect("a write");
+        assert!(driver.signed_in().await);
+        vault.remove(&account).expect("a removal");
+        assert!(!driver.signed_in().await);
+        driver.end().await;
+    }
+
+    async fn until_signed_out(driver: &mut Driver) {
+        let began = Instant::now();
+        while driver.signed_in().await {
+            assert!(began.elapsed() < DEADLINE, "still signed in");
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "needs a keyring; `holdfast_on_a_desktop_of_its_own` runs it"]
+    async fn replays_are_measured_only_with_data() {
+        let server = Server::start().await;
+        let mut driver = Driver::open("holdfast", &server).await;
+        driver.say(json!({"do": "replays", "turns": 2})).await;
+        assert_eq!(
+            driver.hear().await,
+            json!({"replayed": {"bare": [1.0, 1.0], "client": [1.0, 1.0]}})
+        );
+        for (later, side) in [(1, "by hand"), (2, "the client's")] {
+            server.give_no_data_to(server.newest() + later);
+            driver.say(json!({"do": "replays", "turns": 2})).await;
+            assert_eq!(
+                driver.hear().await,
+                json!({"replayed": null, "error": "a call was answered without data"}),
+                "{side}"
+            );
+        }
+        driver.say(json!({"do": "signOut", "window": 0})).await;
+        assert_eq!(driver.hear().await, json!({"signedOut": true}));
+        driver.end().await;
+    }
+}

@@ -17,7 +17,7 @@ use crate::QUERY;
 use crate::server::Server;
 
 /// More than any answer takes on a busy machine; google's three attempts of a rejected renewal take up to 3 s.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What every token of these tests contains, and no output may.
 const SECRET: &str = "secret";
@@ -89,6 +89,14 @@ impl Driver {
 
     pub(crate) fn store(&self) -> PathBuf {
         self.folder.path().join("store.json")
+    }
+
+    /// The account under which ours has its keyring entry.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn account(&self) -> String {
+        let name = self.folder.path().file_name().expect("a name");
+        let name = name.to_str().expect("text");
+        name.trim_start_matches('.').to_owned()
     }
 
     pub(crate) fn stored(&self) -> Value {

@@ -11,8 +11,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use futures_util::stream;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
@@ -91,6 +92,7 @@ impl Server {
             .route("/graphql", post(graphql))
             .route("/oauth/token", post(token))
             .route("/control/expire", post(expire))
+            .route("/control/replays", get(async || r#"{"µs":[1]}"#))
             .with_state(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let origin = format!("http://{}", listener.local_addr().expect("an address"));
@@ -109,6 +111,12 @@ impl Server {
     /// The refresh tokens that came, in their order.
     pub(crate) fn exchanged(&self) -> Vec<String> {
         self.shared.known().exchanged.clone()
+    }
+
+    /// The number of the newest access token.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn newest(&self) -> usize {
+        self.shared.known().issued
     }
 
     /// How often `/control/expire` was asked.
@@ -182,7 +190,10 @@ impl Shared {
 }
 
 async fn graphql(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Answer {
-    let header = headers["authorization"].to_str().expect("text");
+    let Some(header) = headers.get("authorization") else {
+        return renew_token(&shared, &body);
+    };
+    let header = header.to_str().expect("text");
     let bearer = header.strip_prefix("Bearer ").expect("a bearer token");
     let token = bearer
         .rsplit('-')
@@ -266,6 +277,20 @@ async fn token(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         "refresh_token": refresh,
     });
     (StatusCode::OK, issued.to_string()).into_response()
+}
+
+/// In Twenty's words, for ours.
+fn renew_token(shared: &Shared, body: &[u8]) -> Answer {
+    let asked: Value = serde_json::from_slice(body).expect("JSON");
+    assert_eq!(asked["operationName"], "RenewToken");
+    let (access, refresh) = shared.known().issue();
+    let until = Timestamp::now() + SignedDuration::from_secs(LIFETIME.into());
+    let tokens = json!({
+        "accessOrWorkspaceAgnosticToken": {"token": access, "expiresAt": until},
+        "refreshToken": {"token": refresh, "expiresAt": until},
+    });
+    let issued = json!({"data": {"renewToken": {"tokens": tokens}}});
+    (StatusCode::OK, issued.to_string())
 }
 
 impl Known {
