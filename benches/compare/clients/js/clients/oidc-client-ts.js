@@ -49,17 +49,25 @@ export const client = {
       if (error instanceof ErrorResponse) onLogout();
     };
     manager.events.addSilentRenewError(heed);
+    /** @type {Promise<User | null> | null} */
+    let renewal = null;
+    // The one place of an application that renews: signinSilent() has no single flight of its own.
+    const renewed = () =>
+      (renewal ??= manager
+        .signinSilent()
+        .catch((error) => {
+          heed(error);
+          throw error;
+        })
+        .finally(() => {
+          renewal = null;
+        }));
     const stored = () => JSON.parse(storage.getItem(userKey(origin)) ?? "null");
 
     return {
       async call(operation, signal) {
         let user = await manager.getUser();
-        if (user?.expired) {
-          user = await manager.signinSilent().catch((error) => {
-            heed(error);
-            throw error;
-          });
-        }
+        if (user?.expired) user = await renewed();
         /** @type {Record<string, string>} */
         const headers = user ? { authorization: `Bearer ${user.access_token}` } : {};
         return post(origin, headers, operation, signal);

@@ -67,13 +67,17 @@ for (const [name, truth] of Object.entries(CLIENTS)) {
         for (const version of Object.values(versions)) assert.match(version, /^v?\d+\.\d+\.\d+/);
       }));
 
-    test("a call after the expiry renews and gets data", { skip: !truth.clock }, () =>
+    test("calls at once after the expiry share one renewal and get data", { skip: !truth.clock }, () =>
       driven(name, truth, async ({ driver, server }) => {
         server.expireAll();
-        assert.deepEqual(await driver.ask({ do: "expire" }, "expired"), { expired: true });
-        assert.equal((await driver.call({ id: 1, window: 0, query: PEOPLE })).outcome, "data");
-        assert.equal(server.renewals, 1);
-        assert.equal(server.refused, 0);
+        for (const round of [1, 2]) {
+          assert.deepEqual(await driver.ask({ do: "expire" }, "expired"), { expired: true });
+          const ids = Array.from({ length: 50 }, (_, index) => round * 100 + index);
+          for (const id of ids) driver.tell({ do: "call", id, window: 0, query: PEOPLE, variables: { caller: id } });
+          for (const id of ids) assert.equal((await driver.settled(id)).outcome, "data");
+          assert.equal(server.renewals, round);
+          assert.equal(server.refused, 0);
+        }
       }),
     );
 
