@@ -22,42 +22,56 @@ export const client = {
   open(place) {
     const { storage } = place;
     const document = parsedOnce((query) => gql(query));
-    let urql = newClient(place);
+    /** What takes back each call that is under way. @type {Set<(reason: unknown) => void>} */
+    const underWay = new Set();
+    const logout = () => {
+      place.onLogout();
+      // The example's `window.location.reload()`: nobody waits for the old page's calls, the new one has a new client.
+      urql = newClient(place, logout);
+      for (const takeBack of underWay) takeBack(new Error("the page was reloaded"));
+    };
+    let urql = newClient(place, logout);
 
     return {
       call: ({ query, variables = {} }, signal) =>
         new Promise((resolve, reject) => {
+          let unsubscribe = () => {};
+          const takeBack = (/** @type {unknown} */ reason) => {
+            underWay.delete(takeBack);
+            unsubscribe();
+            reject(reason);
+          };
+          // Before it begins: without a token the client logs out at once.
+          underWay.add(takeBack);
+          signal?.addEventListener("abort", () => takeBack(signal.reason));
           const source = isMutation({ query })
             ? urql.client.mutation(document(query), variables)
             : urql.client.query(document(query), variables, { requestPolicy: "network-only" });
           // What urql's own toPromise() does, and its subscription, with which a call can be taken back.
-          const { unsubscribe } = pipe(
+          ({ unsubscribe } = pipe(
             source,
             filter((result) => !result.stale && !result.hasNext),
             take(1),
             subscribe(({ data, error }) => {
+              underWay.delete(takeBack);
               if (error?.networkError) reject(error);
               else resolve({ data, errors: error?.graphQLErrors });
             }),
-          );
-          signal?.addEventListener("abort", () => {
-            unsubscribe();
-            reject(signal.reason);
-          });
+          ));
         }),
       tokens: () => stored(storage) ?? urql.tokens(),
       async signOut() {
         storage.clear();
         // "We need to ensure that the Client is reinitialized whenever the authentication state changes."
-        urql = newClient(place);
+        urql = newClient(place, logout);
       },
       expire: () => storage.setItem("tokenExpiresAt", new Date(0).toISOString()),
     };
   },
 };
 
-/** @param {compare.Place} place */
-function newClient({ origin, storage, onLogout }) {
+/** @param {compare.Place} place @param {() => void} logout */
+function newClient({ origin, storage }, logout) {
   /** @type {string | null} */
   let token;
   /** @type {string | null} */
@@ -92,7 +106,9 @@ function newClient({ origin, storage, onLogout }) {
         }
       }
       storage.clear();
-      onLogout();
+      logout();
+      // The page does not live to see what comes after.
+      await new Promise(() => {});
     },
   }));
 

@@ -185,6 +185,21 @@ for (const [name, truth] of Object.entries(CLIENTS)) {
   });
 }
 
+test("urql reloads the page when its renewal is rejected: every call settles, and none is sent again", () =>
+  driven("urql", {}, async ({ driver, server }) => {
+    server.revoke();
+    const reloaded = (/** @type {number} */ id) => ({ settled: id, outcome: "error", error: "the page was reloaded" });
+    const ids = [1, 2, 3, 4, 5];
+    for (const id of ids) driver.tell({ do: "call", id, window: 0, query: PEOPLE, variables: { caller: id } });
+    driver.tell({ do: "call", id: 6, window: 0, query: CREATE });
+    for (const id of [...ids, 6]) assert.deepEqual(await driver.settled(id), reloaded(id));
+    assert.deepEqual(driver.logouts, [0]);
+    assert.equal(await driver.signedIn(0), false);
+    assert.deepEqual(await driver.call({ id: 7, window: 0, query: PEOPLE }), reloaded(7));
+    assert.equal(server.calls, 6);
+    assert.equal(server.renewals, 1);
+  }));
+
 test("an unknown command and a broken line are answered, and do not end the driver", async () => {
   const driver = new Driver("urql");
   assert.equal((await driver.ask({ do: "dance" }, "failed")).failed, false);
