@@ -1,15 +1,13 @@
 // @ts-check
 /** axios with axios-auth-refresh, as its README shows. */
-import { Agent } from "node:http";
-
 import axios from "axios";
 import { createAuthRefresh } from "axios-auth-refresh";
 
 import { RENEW_TOKEN } from "../client.js";
-import { CONNECTIONS } from "../connections.js";
 /** @import * as compare from "../client.js" */
 
-const httpAgent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+/** Over `fetch`, as the bare requests beside it. In Node axios would use `http`, which has connections of its own. */
+const adapter = "fetch";
 
 /** @type {compare.Client} */
 export const client = {
@@ -21,7 +19,7 @@ export const client = {
   },
 
   open({ origin, storage }) {
-    const instance = axios.create({ httpAgent });
+    const instance = axios.create({ adapter });
 
     // "Make sure the stalled requests are using the newly fetched data": the README's request interceptor.
     instance.interceptors.request.use((request) => {
@@ -34,7 +32,7 @@ export const client = {
       const reply = await axios.post(
         `${origin}/metadata`,
         { query: RENEW_TOKEN, variables: { appToken } },
-        { httpAgent },
+        { adapter },
       );
       // The README's server would have rejected with an HTTP status, which axios throws. GraphQL rejects with 200.
       if (reply.data.errors) throw new Error("The renewal was rejected");
@@ -55,7 +53,6 @@ export const client = {
       async signOut() {
         storage.clear();
       },
-      // It looks at no clock: only the server's refusal tells it.
       expire() {},
     };
   },
