@@ -8,6 +8,8 @@
 /**
  * @typedef {object} Client
  * @property {string[]} packages the npm packages that are compared; the driver answers with their installed versions
+ * @property {boolean} looksAtClock whether it renews when it knows that its token has expired. One that does not sends
+ *   each call, and learns of the expiry from the refusal
  * @property {(storage: WindowStorage, tokens: SignInTokens, origin: string) => void} signedIn stores what a sign-in
  *   would have stored, in the client's own form
  * @property {(place: Place) => ClientWindow | Promise<ClientWindow>} open one more window, with a memory of its own

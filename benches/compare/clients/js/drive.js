@@ -107,7 +107,7 @@ const commands = {
   },
 };
 
-/** How the answer of each command begins, for the one that says that it failed. @type {Record<string, string>} */
+/** The field of each command's answer, which is false where the command failed. @type {Record<string, string>} */
 const FAILED = {
   open: "opened",
   signOut: "signedOut",
@@ -132,8 +132,7 @@ async function obey(line) {
     if (answer) say(answer);
   } catch (error) {
     const field = FAILED[command?.do] ?? "failed";
-    const value = field === "measured" || field === "waited" || field === "replayed" ? null : false;
-    say({ [field]: value, error: shortly(error) });
+    say({ [field]: false, error: shortly(error) });
   }
 }
 
@@ -153,6 +152,7 @@ function opened(index) {
 function subject() {
   return {
     origin,
+    looksAtClock: client.looksAtClock,
     call: (/** @type {Operation} */ operation) => settle(0, operation),
     tokens: opened(0).tokens,
     expire: () => windows.forEach((window) => window.expire()),

@@ -7,11 +7,12 @@
  */
 import { RENEW_TOKEN } from "./client.js";
 import { CONNECTIONS } from "./connections.js";
-/** @import { ClientWindow, Operation, TokenPair, Tokens } from "./client.js" */
+/** @import { ClientWindow, GraphQLReply, Operation, TokenPair, Tokens } from "./client.js" */
 
 /**
  * @typedef {object} Subject
  * @property {string} origin
+ * @property {boolean} looksAtClock
  * @property {(operation: Operation) => Promise<{ outcome: string, error?: string }>} call through the client; never
  *   rejects
  * @property {ClientWindow["tokens"]} tokens
@@ -39,32 +40,37 @@ export async function measure(subject, { callers, calls, turns }) {
 
   /** @type {Record<"bare" | "client" | "bareCpu" | "clientCpu", number[]>} */
   const figures = { bare: [], client: [], bareCpu: [], clientCpu: [] };
-  for (let turn = 0; turn < turns; turn++) {
-    const bare = await timed(() => atMost(callers, block, bareCall));
-    const client = await timed(() => atMost(callers, block, clientCall));
-    figures.bare.push((bare.wall * 1000) / block);
-    figures.client.push((client.wall * 1000) / block);
-    figures.bareCpu.push((bare.cpu * 1000) / block);
-    figures.clientCpu.push((client.cpu * 1000) / block);
-  }
+  const bareTurn = async () => {
+    const { wall, cpu } = await timed(() => atMost(callers, block, bareCall));
+    figures.bare.push((wall * 1000) / block);
+    figures.bareCpu.push((cpu * 1000) / block);
+  };
+  const clientTurn = async () => {
+    const { wall, cpu } = await timed(() => atMost(callers, block, clientCall));
+    figures.client.push((wall * 1000) / block);
+    figures.clientCpu.push((cpu * 1000) / block);
+  };
+  for (let turn = 0; turn < turns; turn++) await bothSides(turn, bareTurn, clientTurn);
   return figures;
 }
 
 /**
  * The time until so many calls have settled that all found the access token expired, in milliseconds, for each
- * turn. By hand: one renewal, then as many requests.
+ * turn. By hand: one renewal, then as many requests; and before that as many that are refused, where the client looks
+ * at no clock and can only learn of the expiry so.
  *
  * @param {Subject} subject
  * @param {{ calls: number, turns: number }} size
  */
 export async function waiters(subject, { calls, turns }) {
-  let byHand = held(subject).refresh;
+  const { origin, looksAtClock } = subject;
+  let byHand = held(subject);
   let failed = 0;
 
   const bareTurn = async (/** @type {number} */ calls) => {
-    const tokens = await renewByHand(subject.origin, byHand);
-    byHand = tokens.refresh;
-    await atMost(CONNECTIONS, calls, bareCaller(subject.origin, tokens.access));
+    if (!looksAtClock) await atMost(CONNECTIONS, calls, bareCaller(origin, byHand.access, REFUSED));
+    byHand = await renewByHand(origin, byHand.refresh);
+    await atMost(CONNECTIONS, calls, bareCaller(origin, byHand.access));
   };
   const clientTurn = async (/** @type {number} */ calls) => {
     const all = Array.from({ length: calls }, (_, caller) => subject.call(operation(caller)));
@@ -73,17 +79,25 @@ export async function waiters(subject, { calls, turns }) {
 
   // The client goes first where nothing is measured: the token that both begin with is then used by hand within its
   // grace time, and the client never holds a used one.
-  await allExpired(subject);
+  await refuseAll(origin);
+  subject.expire();
   await clientTurn(CONNECTIONS);
   await bareTurn(CONNECTIONS);
   failed = 0;
 
   /** @type {Record<"bare" | "client", number[]>} */
   const figures = { bare: [], client: [] };
-  for (let turn = 0; turn < turns; turn++) {
-    await allExpired(subject);
+  const timedBare = async () => {
     figures.bare.push((await timed(() => bareTurn(calls))).wall);
+  };
+  const timedClient = async () => {
+    // Only now: a client that looks at its clock by itself must not renew in the other side's time.
+    subject.expire();
     figures.client.push((await timed(() => clientTurn(calls))).wall);
+  };
+  for (let turn = 0; turn < turns; turn++) {
+    await refuseAll(origin);
+    await bothSides(turn, timedBare, timedClient);
   }
   return { ...figures, failed };
 }
@@ -96,23 +110,22 @@ export async function waiters(subject, { calls, turns }) {
  * @param {{ turns: number }} size
  */
 export async function replays(subject, { turns }) {
-  let byHand = held(subject).refresh;
-  let access = "";
+  const { origin } = subject;
+  let byHand = held(subject);
 
   const clientTurn = async () => {
-    await refuseAll(subject.origin);
-    await replayTimes(subject.origin);
+    await refuseAll(origin);
+    await replayTimes(origin);
     const settled = await subject.call(operation(0));
-    return { settled, times: await replayTimes(subject.origin) };
+    return { settled, times: await replayTimes(origin) };
   };
   const bareTurn = async () => {
-    await refuseAll(subject.origin);
-    await replayTimes(subject.origin);
-    await bareCaller(subject.origin, access)(0);
-    const tokens = await renewByHand(subject.origin, byHand);
-    ({ access, refresh: byHand } = tokens);
-    await bareCaller(subject.origin, access)(0);
-    return replayTimes(subject.origin);
+    await refuseAll(origin);
+    await replayTimes(origin);
+    await bareCaller(origin, byHand.access, REFUSED)(0);
+    byHand = await renewByHand(origin, byHand.refresh);
+    await bareCaller(origin, byHand.access)(0);
+    return replayTimes(origin);
   };
 
   const first = await clientTurn();
@@ -121,13 +134,27 @@ export async function replays(subject, { turns }) {
 
   /** @type {Record<"bare" | "client", number[]>} */
   const figures = { bare: [], client: [] };
-  for (let turn = 0; turn < turns; turn++) {
+  const timedBare = async () => {
     figures.bare.push(...(await bareTurn()));
+  };
+  const timedClient = async () => {
     const { settled, times } = await clientTurn();
     if (settled.outcome !== "data") throw new Error(`A refused call settled as ${settled.outcome}: ${settled.error}`);
     figures.client.push(...times);
-  }
+  };
+  for (let turn = 0; turn < turns; turn++) await bothSides(turn, timedBare, timedClient);
   return figures;
+}
+
+/**
+ * One turn. Each side goes first in every second one: what one leaves behind meets the other as often.
+ *
+ * @param {number} turn
+ * @param {() => Promise<void>} bare
+ * @param {() => Promise<void>} client
+ */
+async function bothSides(turn, bare, client) {
+  for (const side of turn % 2 === 0 ? [bare, client] : [client, bare]) await side();
 }
 
 /**
@@ -159,15 +186,28 @@ async function timed(work) {
   return { wall, cpu: (user + system) / 1000 };
 }
 
-/** @param {string} origin @param {string} access */
-function bareCaller(origin, access) {
+/** What a bare request is to be answered with. */
+const DATA = "data";
+const REFUSED = "a refusal";
+
+/**
+ * Bare requests. One with another answer than it is to have ends the measurement: that is no figure of the client's.
+ *
+ * @param {string} origin
+ * @param {string} access
+ * @param {typeof DATA | typeof REFUSED} wanted
+ */
+function bareCaller(origin, access, wanted = DATA) {
   const headers = { "content-type": "application/json", authorization: `Bearer ${access}` };
   /** @type {string[]} */
   const bodies = [];
   return async (/** @type {number} */ caller) => {
     const body = (bodies[caller] ??= JSON.stringify(operation(caller)));
     const reply = await fetch(`${origin}/graphql`, { method: "POST", headers, body });
-    return reply.json();
+    /** @type {GraphQLReply} */
+    const { data, errors } = await reply.json();
+    const isWanted = wanted === DATA ? reply.ok && data && !errors : (reply.ok || reply.status === 401) && errors;
+    if (!isWanted) throw new Error(`A bare request was not answered with ${wanted}, but with HTTP ${reply.status}`);
   };
 }
 
@@ -197,12 +237,6 @@ async function renewByHand(origin, refresh) {
 async function refuseAll(origin) {
   const reply = await fetch(`${origin}/control/expire`, { method: "POST" });
   if (!reply.ok) throw new Error(`The server answered ${reply.status} to /control/expire`);
-}
-
-/** The same, and the client knows it. @param {Subject} subject */
-async function allExpired({ origin, expire }) {
-  await refuseAll(origin);
-  expire();
 }
 
 /**

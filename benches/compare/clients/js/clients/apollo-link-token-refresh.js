@@ -17,6 +17,7 @@ const { TokenRefreshLink } = require("apollo-link-token-refresh");
 /** @type {compare.Client} */
 export const client = {
   packages: ["apollo-link-token-refresh", "@apollo/client"],
+  looksAtClock: true,
 
   signedIn(storage, tokens) {
     storage.setItem("accessToken", tokens.access);

@@ -27,6 +27,7 @@ const REJECTIONS = ["UNAUTHENTICATED", "FORBIDDEN", "BAD_USER_INPUT"];
 /** @type {compare.Client} */
 export const client = {
   packages: ["apollo-client-4"],
+  looksAtClock: false,
 
   signedIn(storage, tokens) {
     /** @type {compare.TokenPair} */
@@ -69,7 +70,6 @@ export const client = {
         session.set(null);
         await apollo.clearStore();
       },
-      // It looks at no clock: only the server's refusal tells it.
       expire() {},
     };
   },

@@ -13,6 +13,7 @@ const userKey = (origin) => `oidc.user:${origin}:${CLIENT_ID}`;
 /** @type {compare.Client} */
 export const client = {
   packages: ["oidc-client-ts"],
+  looksAtClock: true,
 
   signedIn(storage, tokens, origin) {
     const user = new User({

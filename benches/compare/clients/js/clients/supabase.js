@@ -19,6 +19,7 @@ const USER = { id: "ada", aud: "authenticated", role: "authenticated", email: "a
 /** @type {compare.Client} */
 export const client = {
   packages: ["@supabase/auth-js"],
+  looksAtClock: true,
 
   signedIn(storage, tokens) {
     const expiresAt = Math.floor(Date.parse(tokens.accessExpiresAt) / 1000);

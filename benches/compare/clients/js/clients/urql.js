@@ -12,6 +12,7 @@ const RENEW = gql(RENEW_TOKEN);
 /** @type {compare.Client} */
 export const client = {
   packages: ["@urql/core", "@urql/exchange-auth"],
+  looksAtClock: true,
 
   signedIn(storage, tokens) {
     storage.setItem("token", tokens.access);

@@ -167,12 +167,22 @@ for (const [name, truth] of Object.entries(CLIENTS)) {
         const { measured } = await driver.ask(measure, "measured");
         for (const side of ["bare", "client", "bareCpu", "clientCpu"]) plausible(measured[side], 2);
         // Each side has one block of 20 more than it has turns; identical queries at a time would have shared requests.
-        assert.equal(server.calls, 2 * 3 * 20);
+        // The client goes first in the second turn, right after its first one.
+        assert.deepEqual(server.blocks.map(({ calls }) => calls), [20, 20, 20, 40, 20]);
 
+        server.blocks = [];
         const { waited } = await driver.ask({ do: "waiters", calls: 50, turns: 2 }, "waited");
         plausible(waited.bare, 2);
         plausible(waited.client, 2);
         assert.equal(waited.failed > 0, truth.rejectsLateRefusals ?? false);
+        // A client that looks at no clock sends all calls in vain first, and so does its bare side.
+        assert.deepEqual(server.blocks.map(({ isBare }) => isBare), [false, true, false, true]);
+        const once = [32, 32 + 50, 50 + 50, 50];
+        assert.deepEqual(server.blocks.map(({ refused }) => refused), truth.clock ? [0, 0, 0, 0] : once);
+        for (const index of [1, 3]) {
+          assert.equal(server.blocks[index]?.calls, (once[index] ?? 0) * (truth.clock ? 1 : 2));
+        }
+        assert.ok(server.connections <= 32, "not the same connections for both sides");
 
         const { replayed } = await driver.ask({ do: "replays", turns: 3 }, "replayed");
         if (truth.replays) {
@@ -200,11 +210,37 @@ test("urql reloads the page when its renewal is rejected: every call settles, an
     assert.equal(server.renewals, 1);
   }));
 
-test("an unknown command and a broken line are answered, and do not end the driver", async () => {
+test("a measurement of which a side fails is answered with the error, and no token in it", () =>
+  driven("urql", {}, async ({ driver, server }) => {
+    const failure = async (/** @type {object} */ command, /** @type {string} */ field) => {
+      const answer = await driver.ask(command, field);
+      assert.equal(answer[field], false);
+      return answer.error;
+    };
+    const measure = () => failure({ do: "measure", callers: 2, calls: 4, turns: 1 }, "measured");
+    const waiters = () => failure({ do: "waiters", calls: 4, turns: 1 }, "waited");
+    const replays = () => failure({ do: "replays", turns: 1 }, "replayed");
+
+    server.fails = "client";
+    assert.match(await measure(), /^A call with a valid token settled as error: .*Not for Bearer …$/);
+    server.fails = "bare";
+    assert.equal(await measure(), "A bare request was not answered with data, but with HTTP 500");
+    assert.equal(await waiters(), "A bare request was not answered with data, but with HTTP 500");
+    assert.equal(await replays(), "A bare request was not answered with a refusal, but with HTTP 500");
+    server.fails = undefined;
+    server.expireAll();
+    assert.equal(await measure(), "A bare request was not answered with data, but with HTTP 200");
+    server.revoke();
+    assert.equal(await waiters(), "The renewal by hand was rejected");
+    assert.equal(await replays(), "Nobody is signed in");
+  }));
+
+test("an unknown command and a broken line are answered, and do not end the driver", async (t) => {
   const driver = new Driver("urql");
+  t.after(() => driver.end());
   assert.equal((await driver.ask({ do: "dance" }, "failed")).failed, false);
   assert.equal((await driver.call({ id: 1, window: 0, query: PEOPLE })).outcome, "error");
-  assert.equal((await driver.ask({ do: "measure", callers: 1, calls: 1, turns: 1 }, "measured")).measured, null);
+  assert.equal((await driver.ask({ do: "measure", callers: 1, calls: 1, turns: 1 }, "measured")).measured, false);
   assert.equal(await driver.end(), 0);
 });
 

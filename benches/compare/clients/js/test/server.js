@@ -19,6 +19,13 @@ export class Server {
   /** Refresh tokens that it issued, used or not. */
   #refreshTokens = new Set();
   #issued = 0;
+  /** Calls one after the other from one side: bare requests, which say no more than they must, or the client's. */
+  blocks = /** @type {{ isBare: boolean, calls: number, refused: number }[]} */ ([]);
+  /** The most connections that were open at a time. */
+  connections = 0;
+  #open = 0;
+  /** Whose calls get no answer of use. @type {"bare" | "client" | undefined} */
+  fails = undefined;
   /** So many of the next renewals lose their connection instead of an answer. */
   drops = 0;
   /** While set, renewals and calls wait for it. @type {Promise<void> | undefined} */
@@ -33,6 +40,10 @@ export class Server {
   /** @param {{ unauthorized?: number }} [options] the HTTP status of a refused call: 401 for clients of HTTP alone */
   constructor({ unauthorized = 200 } = {}) {
     this.#unauthorized = unauthorized;
+    this.#http.on("connection", (socket) => {
+      this.connections = Math.max(this.connections, ++this.#open);
+      socket.on("close", () => this.#open--);
+    });
   }
 
   async listen() {
@@ -148,8 +159,17 @@ export class Server {
    */
   #call(request, body, json) {
     this.calls++;
+    const isBare = request.headers.accept === "*/*" && body.operationName === undefined;
+    let block = this.blocks.at(-1);
+    if (block?.isBare !== isBare) this.blocks.push((block = { isBare, calls: 0, refused: 0 }));
+    block.calls++;
+    if (this.fails === (isBare ? "bare" : "client")) {
+      json(500, { errors: [{ message: `Not for ${request.headers.authorization}` }] });
+      return;
+    }
     if (!this.#accepted.has(request.headers.authorization)) {
       this.refused++;
+      block.refused++;
       const extensions = { subCode: "UNAUTHENTICATED", code: "UNAUTHENTICATED" };
       json(this.#unauthorized, { errors: [{ message: "Token has expired.", extensions }] });
       this.#refusedAt = process.hrtime.bigint();
