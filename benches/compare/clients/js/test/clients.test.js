@@ -195,6 +195,15 @@ for (const [name, truth] of Object.entries(CLIENTS)) {
   });
 }
 
+test("the text of a refusal is told whole, without its token", () =>
+  driven("apollo-link-token-refresh", { refresh: "r" }, async ({ driver, server }) => {
+    server.expireAll();
+    const told = async (/** @type {number} */ id) => (await driver.call({ id, window: 0, query: PEOPLE })).error;
+    assert.equal(await told(1), "ApolloError: Token has expired.");
+    server.repeatsTokens = true;
+    assert.equal(await told(2), "ApolloError: Bearer … has expired.");
+  }));
+
 test("urql reloads the page when its renewal is rejected: every call settles, and none is sent again", () =>
   driven("urql", {}, async ({ driver, server }) => {
     server.revoke();
@@ -252,17 +261,20 @@ test("an unknown client is refused", async () => {
  * A driver whose person has signed in, and the server that they speak with.
  *
  * @param {string} name
- * @param {Pick<Truth, "unauthorized"> & { windows?: number }} setup
+ * @param {Pick<Truth, "unauthorized"> & { windows?: number, refresh?: string }} setup `refresh`: what is
+ *   stored instead of the server's refresh token
  * @param {(at: { driver: Driver, server: Server, origin: string, store: string }) => Promise<void>} scene
  */
-async function driven(name, { unauthorized, windows = 1 }, scene) {
+async function driven(name, { unauthorized, windows = 1, refresh }, scene) {
   const folder = mkdtempSync(join(tmpdir(), "compare-"));
   const store = join(folder, "store.json");
   const server = new Server({ unauthorized });
   const origin = await server.listen();
   const driver = new Driver(name);
   try {
-    const open = { do: "open", origin, store, windows, tokens: server.signIn() };
+    const tokens = server.signIn();
+    if (refresh) tokens.refresh = refresh;
+    const open = { do: "open", origin, store, windows, tokens };
     assert.deepEqual(await driver.ask(open, "opened"), { opened: true });
     await scene({ driver, server, origin, store });
     assert.equal(await driver.end(), 0);

@@ -26,6 +26,8 @@ export class Server {
   #open = 0;
   /** Whose calls get no answer of use. @type {"bare" | "client" | undefined} */
   fails = undefined;
+  /** Whether a refusal repeats the token that it refuses. */
+  repeatsTokens = false;
   /** So many of the next renewals lose their connection instead of an answer. */
   drops = 0;
   /** While set, renewals and calls wait for it. @type {Promise<void> | undefined} */
@@ -171,7 +173,8 @@ export class Server {
       this.refused++;
       block.refused++;
       const extensions = { subCode: "UNAUTHENTICATED", code: "UNAUTHENTICATED" };
-      json(this.#unauthorized, { errors: [{ message: "Token has expired.", extensions }] });
+      const message = this.repeatsTokens ? `${request.headers.authorization} has expired.` : "Token has expired.";
+      json(this.#unauthorized, { errors: [{ message, extensions }] });
       this.#refusedAt = process.hrtime.bigint();
       return;
     }
