@@ -287,6 +287,38 @@ async fn a_second_sign_in_replaces_the_first_session_and_revokes_it() {
 }
 
 #[tokio::test]
+async fn the_sessions_id_stays_through_renewals_and_restarts_and_the_next_session_has_another() {
+    let machine = Machine::start().await;
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    assert_eq!(session.id(), None);
+    let address = machine.server.address();
+    let sign_in = |session: &Session| {
+        let (session, address) = (session.clone(), address.clone());
+        let person = machine.server.person();
+        async move { session.sign_in(&address, person).await.expect("signed in") }
+    };
+    sign_in(&session).await;
+    let first = session.id();
+    assert!(first.is_some());
+
+    machine.server.expire_access_tokens();
+    serve(&session).await;
+    assert_eq!(machine.server.counts().exchanged, 1);
+    assert_eq!(session.id(), first);
+    session.close().await;
+    drop(session);
+    let session = machine.session(DEFAULT_ACCOUNT).await;
+    assert_eq!(session.id(), first);
+
+    // The same person at the same server.
+    sign_in(&session).await;
+    let second = session.id();
+    assert!(second.is_some() && second != first);
+    session.sign_out().await;
+    assert_eq!(session.id(), None);
+}
+
+#[tokio::test]
 async fn a_sign_in_while_a_rejection_is_being_confirmed_does_not_wait_for_the_second_question() {
     let machine = Machine::start().await;
     let session = expired(&machine).await;

@@ -83,6 +83,14 @@ impl Session {
         &self.shared().config.account
     }
 
+    /// Which session calls are made in now, to tell one from the next, which the status of the same person does not:
+    /// made at each sign-in, the same through all renewals, restarts and processes, and no secret. `None` where there is
+    /// none: nobody is signed in, the session has ended, or the keyring does not show it.
+    pub fn id(&self) -> Option<Id> {
+        let current = self.shared().current.load();
+        current.as_ref().map(|held| held.stamp.session)
+    }
+
     /// Where the session stands.
     pub fn status(&self) -> Status {
         self.shared().status.borrow().clone()
@@ -422,9 +430,10 @@ impl Session {
         self.tell(Message::SignIn(Box::new(credentials), reply));
         let _ = done.await;
         let status = self.status();
-        match status.phase {
-            Phase::SignedIn | Phase::Renewing | Phase::Unreachable => Ok(status),
-            _ => Err(Error::signed_out()),
+        if status.has_session() {
+            Ok(status)
+        } else {
+            Err(Error::signed_out())
         }
     }
 

@@ -46,7 +46,9 @@ impl Status {
         self.has_session() && matches!(self.storage, Storage::NotSaved(_))
     }
 
-    pub(crate) fn has_session(&self) -> bool {
+    /// Whether somebody is signed in: calls go out, or wait for a server that is away. Not in [`Phase::Locked`], where a
+    /// session is stored and cannot be used.
+    pub fn has_session(&self) -> bool {
         matches!(
             self.phase,
             Phase::SignedIn | Phase::Renewing | Phase::Unreachable
