@@ -1,120 +1,402 @@
 //! The one query that is sent before a page asks for it.
 
-use demo_server::{Calls, Counter, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
-use serde_json::json;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
 use tauri::test::mock_builder;
 use tauri_plugin_graphql_session::Builder;
-use tauri_plugin_graphql_session::graphql_session::{Call, Config, Person, Session};
+use tauri_plugin_graphql_session::graphql_session::testing::{
+    EMAIL, Fault, FaultServer, Gate, ManualClock, PASSWORD,
+};
+use tauri_plugin_graphql_session::graphql_session::{Call, Config, Session};
 
-use crate::desk::{Desk, EVERYTHING, Page, context, wait};
+use crate::desk::{Answer, Desk, EVERYTHING, Page, context, eventually, new_id, wait};
 
 const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 
-/// Longer than a reply takes that comes at once, so that nothing comes that should not.
-const A_WHILE: std::time::Duration = std::time::Duration::from_millis(300);
+/// How long the prefetch is kept.
+const KEPT_FOR: Duration = Duration::from_secs(10);
+
+/// What a page gives its call, in ms. Nothing else sleeps for so long.
+const DEADLINE_MS: u64 = 4_321;
+const DEADLINE: Duration = Duration::from_millis(DEADLINE_MS);
+
+/// An application that prefetches, on a manual clock, with a second account in which nobody is signed in.
+struct Start {
+    desk: Desk,
+    server: FaultServer,
+    clock: ManualClock,
+}
+
+impl Start {
+    /// An earlier run has left a session. The prefetch meets these faults, if any.
+    fn with(faults: impl IntoIterator<Item = Fault>) -> Self {
+        Self::of(call(PEOPLE), |config, server| {
+            store_session(config, server);
+            faults.into_iter().for_each(|fault| server.on_call(fault));
+        })
+    }
+
+    fn of(prefetched: Call, before: impl FnOnce(Config, &FaultServer)) -> Self {
+        let clock = ManualClock::new();
+        let server = wait(FaultServer::start_on(&clock));
+        server.answer("people", reply(1));
+        let desk = Desk::open_with(EVERYTHING, |_, configure| {
+            let configure = |account: &str| Config {
+                clock: Arc::new(clock.clone()),
+                ..configure(account)
+            };
+            before(configure("default"), &server);
+            Builder::new()
+                .session(configure("default"))
+                .session(configure("other"))
+                .prefetch(prefetched)
+        });
+        Self {
+            desk,
+            server,
+            clock,
+        }
+    }
+
+    /// The prefetch has been answered with 1, and whatever is sent from now on is answered with 2.
+    fn answered() -> Self {
+        Self::with([]).once_answered()
+    }
+
+    fn once_answered(self) -> Self {
+        wait(self.server.wait_for(|counts| counts.served == 1));
+        self.server.answer("people", reply(2));
+        self
+    }
+
+    /// The prefetch is at the server, and so far without an answer.
+    fn held(gate: &Gate, then: Fault) -> Self {
+        let start = Self::with([Fault::hold_then(gate, then)]);
+        wait(start.server.wait_for(|counts| counts.calls == 1));
+        start.server.answer("people", reply(2));
+        start
+    }
+
+    /// A page asks for the prefetched query and waits for it; its answer.
+    fn ask_and_wait(&self, page: &Page, id: &str) -> JoinHandle<Answer> {
+        let metadata = json!({ "requestId": id, "endpoint": "graphql", "deadlineMs": DEADLINE_MS });
+        let page = page.clone();
+        let asked = std::thread::spawn(move || {
+            let reply = page.execute_as(metadata, PEOPLE)?;
+            Ok(reply.body)
+        });
+        wait(self.clock.wait_until_sleeping_for(DEADLINE));
+        asked
+    }
+
+    fn sign_in_to_other(&self, page: &Page) {
+        let person = json!({
+            "account": "other", "server": self.server.address(), "email": EMAIL, "password": PASSWORD,
+        });
+        page.invoke("sign_in", person).expect("signs in");
+    }
+
+    /// How often `people` was asked for so far.
+    fn asked(&self) -> u64 {
+        self.asked_at("graphql")
+    }
+
+    fn asked_at(&self, endpoint: &str) -> u64 {
+        let by_name = self.server.counts().by_name;
+        let name = format!("{endpoint} people");
+        by_name.get(&name).copied().unwrap_or(0)
+    }
+
+    fn assert_nothing_on_the_wire(&self) {
+        eventually("no call is on the wire", || {
+            self.server.calls_under_way() == 0
+        });
+    }
+}
 
 #[test]
 fn the_first_page_with_the_same_call_gets_the_reply_and_the_next_one_asks_for_itself() {
-    let server = server();
-    let switches = server.switches();
-    let desk = desk_with_stored_session(&server);
-    wait(switches.wait_for(Counter::Calls, 1));
-    let pages = [desk.window("main"), desk.window("main-2")];
+    let start = Start::answered();
+    let pages = [start.desk.window("main"), start.desk.window("main-2")];
 
-    assert_eq!(people(&pages[0]), 1_000);
-    assert_eq!(switches.counts().operation("People"), 1);
-    assert_eq!(people(&pages[1]), 1_000);
-    assert_eq!(switches.counts().operation("People"), 2);
+    assert_eq!((people(&pages[0]), start.asked()), (1, 1));
+    assert_eq!((people(&pages[1]), start.asked()), (2, 2));
 }
 
 #[test]
-fn a_page_that_asks_during_the_early_call_waits_for_its_reply() {
-    let server = server();
-    let switches = server.switches();
-    switches.hold_renewals(true);
-    let desk = Desk::open_with(EVERYTHING, |builder, configure| {
-        store_session(configure("default"), &server);
-        wait(switches.expire_access_tokens()).expect("expired");
-        switches.reset_counts();
-        builder.prefetch(call(PEOPLE))
+fn a_page_that_asks_during_the_prefetch_waits_for_its_reply() {
+    let gate = Gate::new();
+    let start = Start::of(call(PEOPLE), |config, server| {
+        store_session(config, server);
+        server.expire_access_tokens();
+        server.on_renewal(Fault::hold(&gate));
     });
-    wait(switches.wait_for(Counter::RenewalsHeld, 1));
-    let page = desk.window("main");
-    let asked = std::thread::spawn(move || people(&page));
-    std::thread::sleep(A_WHILE);
-    switches.hold_renewals(false);
+    wait(start.server.wait_for(|counts| counts.renewals == 1));
+    let page = start.desk.window("main");
+    let asked = start.ask_and_wait(&page, &new_id());
+    gate.open();
 
-    assert_eq!(asked.join().expect("no panic"), 1_000);
+    assert_eq!(count_in(&settled(asked).expect("a reply")), 1);
     // Refused, and replayed after the one renewal: the page sent nothing of its own.
-    let counts = switches.counts();
-    assert_eq!((counts.operation("People"), counts.renewals_sent), (2, 1));
+    assert_eq!((start.asked(), start.server.counts().renewals), (2, 1));
 }
 
 #[test]
-fn a_call_that_differs_is_made_as_ever() {
-    let server = server();
-    let switches = server.switches();
-    let desk = desk_with_stored_session(&server);
-    wait(switches.wait_for(Counter::Calls, 1));
-    let page = desk.window("main");
+fn a_call_that_differs_is_made_as_ever_and_leaves_the_prefetch() {
+    let start = Start::answered();
+    let page = start.desk.window("main");
 
-    let other = page.execute(
-        "graphql",
-        "query Others { people(first: 2) { totalCount } }",
-    );
-    other.expect("a reply");
-    let headers = json!({ "x-other": "1" });
-    let metadata = json!({ "requestId": "other", "endpoint": "graphql", "headers": headers });
-    page.execute_as(metadata, PEOPLE).expect("a reply");
-    let counts = switches.counts();
-    assert_eq!(
-        (counts.operation("Others"), counts.operation("People")),
-        (1, 2)
-    );
+    let other = "query People { people(first: 2) { totalCount } }";
+    let reply = page.execute("graphql", other).expect("a reply");
+    assert_eq!((count_in(&reply), start.asked()), (2, 2));
+    let reply = execute(&page, json!({ "headers": { "x-other": "1" } }));
+    assert_eq!((count_in(&reply), start.asked()), (2, 3));
+
+    assert_eq!((people(&page), start.asked()), (1, 3));
+}
+
+#[test]
+fn another_endpoint_is_not_served_by_the_prefetch_and_leaves_it() {
+    let start = Start::answered();
+    let page = start.desk.window("main");
+
+    let reply = execute(&page, json!({ "endpoint": "metadata" }));
+    assert_eq!((count_in(&reply), start.asked_at("metadata")), (2, 1));
+
+    assert_eq!((people(&page), start.asked()), (1, 1));
+}
+
+#[test]
+fn another_account_is_not_served_by_the_prefetch_and_leaves_it() {
+    let start = Start::answered();
+    let page = start.desk.window("main");
+    start.sign_in_to_other(&page);
+
+    let reply = execute(&page, json!({ "account": "other" }));
+    assert_eq!((count_in(&reply), start.asked()), (2, 2));
+
+    assert_eq!((people(&page), start.asked()), (1, 2));
+}
+
+#[test]
+fn headers_are_the_same_in_any_order_and_case() {
+    let mut prefetched = call(PEOPLE);
+    prefetched.headers = [
+        ("X-Client", "replaced below"),
+        ("X-CLIENT", "desk"),
+        ("Accept", "application/json"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec();
+    let start = Start::of(prefetched, store_session).once_answered();
+    let page = start.desk.window("main");
+
+    let headers = json!({ "accept": "application/json", "x-client": "desk" });
+    let reply = execute(&page, json!({ "headers": headers }));
+    assert_eq!((count_in(&reply), start.asked()), (1, 1));
+}
+
+#[test]
+fn a_mutation_drops_the_prefetch_of_its_account_and_of_no_other() {
+    for (account, shown) in [("default", 2), ("other", 1)] {
+        let start = Start::answered();
+        let page = start.desk.window("main");
+        start.sign_in_to_other(&page);
+        let mutation = json!({ "requestId": new_id(), "endpoint": "graphql", "account": account });
+        page.execute_as(mutation, "mutation { createPerson { id } }")
+            .expect("runs");
+
+        assert_eq!(people(&page), shown, "after a mutation of {account}");
+    }
 }
 
 #[test]
 fn what_was_asked_in_one_session_is_not_shown_in_the_next() {
-    let server = server();
-    let switches = server.switches();
-    let desk = desk_with_stored_session(&server);
-    wait(switches.wait_for(Counter::Calls, 1));
-    let page = desk.window("main");
+    let start = Start::answered();
+    let page = start.desk.window("main");
     page.invoke("sign_out", json!({})).expect("signed out");
-    page.invoke(
-        "sign_in",
-        json!({ "server": server.origin(), "email": DEMO_EMAIL, "password": DEMO_PASSWORD }),
-    )
-    .expect("signed in");
+    page.sign_in_at(&start.server);
 
-    assert_eq!(people(&page), 1_000);
-    assert_eq!(switches.counts().operation("People"), 2);
+    assert_eq!((people(&page), start.asked()), (2, 2));
 }
 
 #[test]
-fn an_early_call_that_failed_is_made_again_by_the_page() {
-    let server = server();
-    let switches = server.switches();
-    let desk = Desk::open_with(EVERYTHING, |builder, configure| {
-        store_session(configure("default"), &server);
-        switches.drop_connections(Some(Calls::All));
-        builder.prefetch(call(PEOPLE))
-    });
+fn what_was_asked_in_one_session_is_not_shown_after_a_sign_in_over_it() {
+    let start = Start::answered();
+    let page = start.desk.window("main");
+    // The same person: by the status, somebody is signed in all the time.
+    page.sign_in_at(&start.server);
+
+    assert_eq!((people(&page), start.asked()), (2, 2));
+}
+
+#[test]
+fn a_reply_that_comes_after_a_sign_in_is_not_shown_to_the_page_that_waits_for_it() {
+    let gate = Gate::new();
+    let start = Start::held(&gate, Fault::json(reply(1)));
+    let page = start.desk.window("main");
+    let asked = start.ask_and_wait(&page, &new_id());
+    page.sign_in_at(&start.server);
+    gate.open();
+
+    assert_eq!(count_in(&settled(asked).expect("a reply")), 2);
+    assert_eq!(start.asked(), 2);
+}
+
+#[test]
+fn a_sign_out_takes_the_prefetch_back() {
+    let start = Start::held(&Gate::new(), Fault::Stall);
+    let page = start.desk.window("main");
+    page.invoke("sign_out", json!({})).expect("signed out");
+
+    start.assert_nothing_on_the_wire();
+}
+
+#[test]
+fn a_page_waits_for_the_prefetch_no_longer_than_its_own_deadline() {
+    let start = Start::held(&Gate::new(), Fault::Stall);
+    let page = start.desk.window("main");
+    let asked = start.ask_and_wait(&page, &new_id());
+    start.clock.advance(DEADLINE);
+
+    assert_eq!(code(settled(asked)), "timed_out");
+    start.assert_nothing_on_the_wire();
+    assert_eq!(start.asked(), 1);
+}
+
+#[test]
+fn a_page_that_makes_its_own_call_after_the_prefetch_has_the_rest_of_its_time() {
+    let gate = Gate::new();
+    let start = Start::held(&gate, Fault::html(200));
+    start.server.on_call(Fault::Stall);
+    let page = start.desk.window("main");
+    let asked = start.ask_and_wait(&page, &new_id());
+    let waited = Duration::from_secs(3);
+    start.clock.advance(waited);
+    gate.open();
+    let rest = DEADLINE - waited;
+    wait(start.server.wait_for(|counts| counts.calls == 2));
+    assert!(start.clock.sleepers().contains(&rest));
+    start.clock.advance(rest);
+
+    assert_eq!(code(settled(asked)), "timed_out");
+    assert_eq!(start.asked(), 2);
+}
+
+#[test]
+fn a_page_that_takes_its_call_back_or_goes_away_takes_the_prefetch_back() {
+    let cancel = |_: &Desk, page: Page| {
+        let id = json!({ "requestId": "asked" });
+        page.invoke("cancel", id).expect("taken back");
+    };
+    let leaves: [(&str, fn(&Desk, Page)); 2] = [("cancel", cancel), ("close", Desk::close)];
+    for (way, leave) in leaves {
+        let start = Start::held(&Gate::new(), Fault::Stall);
+        let page = start.desk.window("main");
+        let asked = start.ask_and_wait(&page, "asked");
+        leave(&start.desk, page);
+
+        assert_eq!(code(settled(asked)), "cancelled", "{way}");
+        start.assert_nothing_on_the_wire();
+        assert_eq!(start.asked(), 1, "{way}");
+    }
+}
+
+#[test]
+fn a_prefetch_that_fails_while_a_page_waits_is_one_failure_for_both() {
+    let gate = Gate::new();
+    let start = Start::held(&gate, Fault::Reset);
     // A query whose connection was lost is sent once more.
-    wait(switches.wait_for(Counter::ConnectionsDropped, 2));
-    switches.drop_connections(None);
+    start.server.on_call(Fault::Reset);
+    let page = start.desk.window("main");
+    let asked = start.ask_and_wait(&page, &new_id());
+    gate.open();
 
-    assert_eq!(people(&desk.window("main")), 1_000);
+    assert_eq!(code(settled(asked)), "unreachable");
+    assert_eq!(start.asked(), 2);
 }
 
 #[test]
-fn nothing_is_sent_where_nobody_is_signed_in() {
-    let desk = Desk::open_with(EVERYTHING, |builder, _| builder.prefetch(call(PEOPLE)));
-    let page = desk.signed_in_window("main");
+fn a_prefetch_that_failed_before_a_page_asks_is_made_again() {
+    let start = Start::with([Fault::Reset, Fault::Reset]);
+    let page = start.desk.window("main");
+    eventually("the server counts as away", || {
+        page.status()["phase"] == "unreachable"
+    });
+    // What says so comes right before the failure itself.
+    start.clock.wait_for_calm_rounds(30);
+    wait(start.clock.quiet());
 
-    assert_eq!(people(&page), 1_000);
-    let counts = desk.switches.counts();
-    assert_eq!(counts.operation("People"), 1);
+    assert_eq!((people(&page), start.asked()), (1, 3));
+}
+
+#[test]
+fn a_reply_without_data_or_with_errors_is_asked_for_again() {
+    let failed =
+        r#"[{"message":"Something failed","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]"#;
+    for fault in [
+        Fault::html(200),
+        Fault::status(429),
+        Fault::status(502),
+        Fault::not_json(),
+        Fault::json(format!(r#"{{"errors":{failed}}}"#)),
+        Fault::json(format!(r#"{{"data":{{"people":null}},"errors":{failed}}}"#)),
+        Fault::Answer {
+            status: 500,
+            headers: Vec::new(),
+            body: reply(3),
+        },
+    ] {
+        let start = Start::with([fault.clone()]);
+        wait(start.server.wait_for(|counts| counts.calls == 1));
+        let page = start.desk.window("main");
+
+        assert_eq!((people(&page), start.asked()), (1, 2), "after {fault:?}");
+    }
+}
+
+#[test]
+fn a_reply_is_kept_for_ten_seconds_and_no_longer() {
+    for (after, shown) in [(KEPT_FOR - Duration::from_millis(1), 1), (KEPT_FOR, 2)] {
+        let start = Start::answered();
+        wait(start.clock.wait_until_sleeping_for(KEPT_FOR));
+        start.clock.advance(after);
+
+        assert_eq!(people(&start.desk.window("main")), shown, "{after:?}");
+    }
+}
+
+#[test]
+fn a_prefetch_that_no_page_asks_for_is_taken_back_after_ten_seconds() {
+    let start = Start::held(&Gate::new(), Fault::Stall);
+    wait(start.clock.wait_until_sleeping_for(KEPT_FOR));
+    start.clock.advance(KEPT_FOR);
+
+    start.assert_nothing_on_the_wire();
+}
+
+#[test]
+fn a_reply_from_before_a_sleep_of_the_machine_is_not_shown() {
+    let start = Start::answered();
+    start.clock.jump_wall(SignedDuration::from_mins(1));
+
+    assert_eq!(people(&start.desk.window("main")), 2);
+    assert_eq!(start.asked(), 2);
+}
+
+#[test]
+fn nothing_is_sent_where_nobody_is_signed_in_nor_for_a_page_that_signs_in() {
+    let start = Start::of(call(PEOPLE), |_, _| {});
+    let page = start.desk.window("main");
+    page.sign_in_at(&start.server);
+    wait(start.clock.quiet());
+
+    assert_eq!(start.asked(), 0);
+    assert_eq!((people(&page), start.asked()), (1, 1));
 }
 
 #[test]
@@ -130,41 +412,51 @@ fn only_a_query_can_be_prefetched() {
     assert!(refusal.contains("Only a query"), "{refusal}");
 }
 
-fn server() -> DemoServer {
-    wait(DemoServer::start(Options::default())).expect("a server")
-}
-
-/// An application that prefetches, where an earlier run has left a session.
-fn desk_with_stored_session(server: &DemoServer) -> Desk {
-    Desk::open_with(EVERYTHING, |builder, configure| {
-        store_session(configure("default"), server);
-        builder.prefetch(call(PEOPLE))
-    })
-}
-
-fn store_session(config: Config, server: &DemoServer) {
+fn store_session(config: Config, server: &FaultServer) {
     wait(async {
         let session = Session::open(config).await.expect("a session");
-        let person = Person {
-            email: DEMO_EMAIL.to_owned(),
-            password: DEMO_PASSWORD.into(),
-        };
         session
-            .sign_in(&server.origin(), person)
+            .sign_in(&server.address(), server.person())
             .await
             .expect("signed in");
         session.close().await;
     });
-    server.switches().reset_counts();
 }
 
 fn call(query: &str) -> Call {
     Call::new("graphql", json!({ "query": query }).to_string())
 }
 
+/// The server's reply with this count.
+fn reply(count: u64) -> String {
+    json!({ "data": { "people": { "totalCount": count } } }).to_string()
+}
+
+/// What a page sees when it makes the prefetched call.
 fn people(page: &Page) -> u64 {
-    let reply = page.execute("graphql", PEOPLE).expect("a reply");
+    count_in(&execute(page, json!({})))
+}
+
+/// The prefetched query, with this beside it.
+fn execute(page: &Page, further: Value) -> Value {
+    let mut metadata = json!({ "requestId": new_id(), "endpoint": "graphql" });
+    for (key, value) in further.as_object().expect("an object") {
+        metadata[key] = value.clone();
+    }
+    page.execute_as(metadata, PEOPLE).expect("a reply").body
+}
+
+fn count_in(reply: &Value) -> u64 {
     reply["data"]["people"]["totalCount"]
         .as_u64()
         .expect("a count")
+}
+
+fn settled(asked: JoinHandle<Answer>) -> Answer {
+    eventually("the call settles", || asked.is_finished());
+    asked.join().expect("no panic")
+}
+
+fn code(answer: Answer) -> Value {
+    answer.expect_err("it was to fail")["code"].clone()
 }

@@ -87,8 +87,18 @@ impl Builder {
     }
 
     /// Sends this query of the default account as soon as a stored session is open, while the first window still loads
-    /// its page. The first page that makes the very same call (endpoint, headers and body, byte for byte) gets its reply,
-    /// and every other call is made as ever. A reply that no page asks for is dropped after 10 s, and with the session.
+    /// its page. The first page that makes the very same call gets its reply, and every other call is made as ever.
+    ///
+    /// What has to match: account and endpoint; the body, byte for byte; the headers, all of them and no other, with the
+    /// same values, while their order and the case of their names do not matter. A deadline set here is not used: the
+    /// page's own one counts, for the prefetch as well.
+    ///
+    /// The page gets a reply of HTTP status 2xx with data and without errors, and of the session that is still there. It
+    /// gets the failure if the server is away or takes too long while it waits. After anything else its own call is made,
+    /// in the rest of its time. A prefetch that no page asks for is dropped after 10 s, with the session, and with the
+    /// first call of a page of the same account that is no query.
+    ///
+    /// The plugin's setup fails where this is anything but one query, as [`Call::operation`] tells it.
     #[must_use]
     pub fn prefetch(mut self, query: Call) -> Self {
         self.prefetch = Some(query);
@@ -152,13 +162,13 @@ impl Builder {
         refuse_doubles(&self.configs)?;
         refuse_all_but_queries(self.prefetch.as_ref())?;
         let clock = self.configs[0].clock.clone();
+        let prefetch = Prefetch::new(clock.clone(), self.configs[0].limits.call);
         let closing = self.configs.iter().map(|config| config.limits.quit).max();
         let longest = self
             .configs
             .iter()
             .map(|config| config.limits.request_bytes);
         let uploads = UploadLimits::of_length(longest.max().unwrap_or_default());
-        let prefetch = Prefetch::default();
         let sessions = wait_for(open_all(self.configs, &prefetch, self.prefetch))?;
         let accounts = Accounts::new(sessions, self.by_window)?;
         for session in accounts.all() {

@@ -96,10 +96,7 @@ pub(crate) async fn execute<R: Runtime>(
         if let Some(id) = metadata.upload_id {
             uploads.forget(&label, &id);
         }
-        match prefetch.take(session.account(), &call).await {
-            Some(reply) => Ok(reply),
-            None => session.execute(call).await,
-        }
+        prefetch.execute(&session, operation, call).await
     };
     let reply = calls
         .run(window.label(), &metadata.request_id, operation, run)
