@@ -20,6 +20,9 @@ const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 /// How long the prefetch is kept.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 
+/// What one call may take in all.
+const CALL_LIMIT: Duration = Duration::from_secs(75);
+
 /// What a page gives its call, in ms. Nothing else sleeps for so long.
 const DEADLINE_MS: u64 = 4_321;
 const DEADLINE: Duration = Duration::from_millis(DEADLINE_MS);
@@ -83,14 +86,18 @@ impl Start {
 
     /// A page asks for the prefetched query and waits for it; its answer.
     fn ask_and_wait(&self, page: &Page, id: &str) -> JoinHandle<Answer> {
-        let metadata = json!({ "requestId": id, "endpoint": "graphql", "deadlineMs": DEADLINE_MS });
-        let page = page.clone();
-        let asked = std::thread::spawn(move || {
-            let reply = page.execute_as(metadata, PEOPLE)?;
-            Ok(reply.body)
-        });
+        let asked = self.ask(page, id, DEADLINE_MS);
         wait(self.clock.wait_until_sleeping_for(DEADLINE));
         asked
+    }
+
+    fn ask(&self, page: &Page, id: &str, deadline_ms: u64) -> JoinHandle<Answer> {
+        let metadata = json!({ "requestId": id, "endpoint": "graphql", "deadlineMs": deadline_ms });
+        let page = page.clone();
+        std::thread::spawn(move || {
+            let reply = page.execute_as(metadata, PEOPLE)?;
+            Ok(reply.body)
+        })
     }
 
     fn sign_in_to_other(&self, page: &Page) {
@@ -228,7 +235,6 @@ fn what_was_asked_in_one_session_is_not_shown_in_the_next() {
 fn what_was_asked_in_one_session_is_not_shown_after_a_sign_in_over_it() {
     let start = Start::answered();
     let page = start.desk.window("main");
-    // The same person: by the status, somebody is signed in all the time.
     page.sign_in_at(&start.server);
 
     assert_eq!((people(&page), start.asked()), (2, 2));
@@ -265,6 +271,20 @@ fn a_page_waits_for_the_prefetch_no_longer_than_its_own_deadline() {
 
     assert_eq!(code(settled(asked)), "timed_out");
     start.assert_nothing_on_the_wire();
+    assert_eq!(start.asked(), 1);
+}
+
+#[test]
+fn a_page_waits_for_the_prefetch_no_longer_than_a_call_may_take_and_shares_its_time_out() {
+    let start = Start::held(&Gate::new(), Fault::Stall);
+    let page = start.desk.window("main");
+    let sent_before = Duration::from_secs(1);
+    start.clock.advance(sent_before);
+    let asked = start.ask(&page, &new_id(), 100_000);
+    wait(start.clock.wait_until_sleeping_for(CALL_LIMIT));
+    start.clock.advance(CALL_LIMIT - sent_before);
+
+    assert_eq!(code(settled(asked)), "timed_out");
     assert_eq!(start.asked(), 1);
 }
 

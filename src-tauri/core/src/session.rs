@@ -83,9 +83,9 @@ impl Session {
         &self.shared().config.account
     }
 
-    /// Which session calls are made in now, to tell one from the next, which the status of the same person does not:
-    /// made at each sign-in, the same through all renewals, restarts and processes, and no secret. `None` where there is
-    /// none: nobody is signed in, the session has ended, or the keyring does not show it.
+    /// Which session calls are made in now: tells one from the next, which can have the very same status. Made at each
+    /// sign-in, the same through all renewals, restarts and processes, and no secret. `None` where there is no session:
+    /// nobody is signed in, it has ended, or the keyring does not show it.
     pub fn id(&self) -> Option<Id> {
         let current = self.shared().current.load();
         current.as_ref().map(|held| held.stamp.session)
