@@ -313,16 +313,15 @@ fn a_page_that_takes_its_call_back_or_goes_away_takes_the_prefetch_back() {
         let id = json!({ "requestId": "asked" });
         page.invoke("cancel", id).expect("taken back");
     };
-    let leaves: [(&str, fn(&Desk, Page)); 2] = [("cancel", cancel), ("close", Desk::close)];
-    for (way, leave) in leaves {
+    for leave in [cancel as fn(&Desk, Page), Desk::close] {
         let start = Start::held(&Gate::new(), Fault::Stall);
         let page = start.desk.window("main");
         let asked = start.ask_and_wait(&page, "asked");
         leave(&start.desk, page);
 
-        assert_eq!(code(settled(asked)), "cancelled", "{way}");
+        assert_eq!(code(settled(asked)), "cancelled");
         start.assert_nothing_on_the_wire();
-        assert_eq!(start.asked(), 1, "{way}");
+        assert_eq!(start.asked(), 1);
     }
 }
 
