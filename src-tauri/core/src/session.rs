@@ -249,8 +249,10 @@ impl Session {
             let clients = shared.clients(&held.origin)?;
             may_have_run.store(true, Ordering::Relaxed);
             let sending = clients.call(endpoint, headers.authorized(&held)?, call.body.clone());
-            let response = match sending.await {
-                Ok(response) => response,
+            let receiving = match sending.await {
+                // On the heap: as many as there are places receive at a time, and thousands may wait for a renewal, each
+                // with room for what it would receive.
+                Ok(response) => Box::pin(self.receive(response, call, &held)),
                 // No byte of a reply had arrived: most often a connection that the server gave up meanwhile.
                 Err(trouble)
                     if !trouble.not_sent() && !lost && call.operation() == OperationKind::Query =>
@@ -260,10 +262,7 @@ impl Session {
                 }
                 Err(trouble) => return Err(self.no_answer(trouble, call, &held)),
             };
-            if let Some(date) = header_date(response.headers()) {
-                shared.server_clock.learn(date);
-            }
-            let reply = self.receive(response, call, &held).await?;
+            let reply = receiving.await?;
             match verdict::judge_call(&*shared.config.protocol, reply.status, &reply.body) {
                 CallVerdict::Refused => {}
                 CallVerdict::Gateways => {
@@ -310,31 +309,35 @@ impl Session {
         held.stamp.has_expired(now + EXPIRY_MARGIN)
     }
 
-    /// Reads a whole reply.
-    pub(crate) async fn receive(
+    /// Learns the server's clock from a reply's head, and reads the rest of it. Not an `async fn`, which would have room
+    /// for the response twice.
+    pub(crate) fn receive(
         &self,
-        response: reqwest::Response,
+        mut response: reqwest::Response,
         call: &Call,
         held: &Credentials,
-    ) -> Result<Reply, Error> {
-        let limit = self.shared().config.limits.reply_bytes;
-        let status = response.status().as_u16();
-        let content_type = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
-        match read_body(response, limit).await {
-            Ok(body) => Ok(Reply {
-                status,
-                content_type,
-                body,
-            }),
-            Err(Trouble::TooLong) => Err(Error::new(
-                Code::TooLarge,
-                "The server's reply is larger than this application accepts. Ask for less at a time.",
-            )),
-            Err(trouble) => Err(self.no_answer(trouble, call, held)),
+    ) -> impl Future<Output = Result<Reply, Error>> {
+        if let Some(date) = header_date(response.headers()) {
+            self.shared().server_clock.learn(date);
+        }
+        async move {
+            let limit = self.shared().config.limits.reply_bytes;
+            match read_body(&mut response, limit).await {
+                Ok(body) => Ok(Reply {
+                    status: response.status().as_u16(),
+                    content_type: response
+                        .headers()
+                        .get(CONTENT_TYPE)
+                        .and_then(|value| value.to_str().ok())
+                        .map(str::to_owned),
+                    body,
+                }),
+                Err(Trouble::TooLong) => Err(Error::new(
+                    Code::TooLarge,
+                    "The server's reply is larger than this application accepts. Ask for less at a time.",
+                )),
+                Err(trouble) => Err(self.no_answer(trouble, call, held)),
+            }
         }
     }
 

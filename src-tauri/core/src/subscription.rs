@@ -292,7 +292,7 @@ impl Request {
         let shared = self.session.shared();
         let clients = shared.clients(&held.origin)?;
         let headers = self.headers.authorized(held)?;
-        let response = clients
+        let mut response = clients
             .call(self.endpoint, headers, self.call.body.clone())
             .await
             .map_err(|_| self.away(held, None))?;
@@ -304,7 +304,7 @@ impl Request {
             ))));
         }
         let status = response.status().as_u16();
-        let body = read_body(response, self.event_bytes())
+        let body = read_body(&mut response, self.event_bytes())
             .await
             .map_err(|_| self.away(held, None))?;
         match verdict::judge_call(&*shared.config.protocol, status, &body) {

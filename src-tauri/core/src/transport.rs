@@ -239,12 +239,14 @@ impl Clients {
     }
 
     /// Sends one call. The reply's head is returned as soon as it is there.
-    pub(crate) async fn call(
+    ///
+    /// Not an `async fn`, which would keep its arguments as long as it lives: thousands of calls may wait at a time.
+    pub(crate) fn call(
         &self,
         endpoint: Endpoint,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<reqwest::Response, Trouble> {
+    ) -> impl Future<Output = Result<reqwest::Response, Trouble>> + use<> {
         let known = self.addresses.iter().find(|(known, _)| *known == endpoint);
         let address = known.map_or_else(
             || self.origin.join(endpoint.path),
@@ -254,7 +256,7 @@ impl Clients {
         *request.headers_mut() = headers;
         *request.body_mut() = Some(body.into());
         let sending = self.calls.execute(request);
-        sending.await.map_err(|error| trouble(&error))
+        async move { sending.await.map_err(|error| trouble(&error)) }
     }
 }
 
@@ -313,7 +315,7 @@ impl Wire {
         let limit = self.clock.local().sleep(self.limit);
         tokio::pin!(limit);
         // What has arrived is used, even if its time is up by the time we look: a frozen process finds both.
-        let response = tokio::select! {
+        let mut response = tokio::select! {
             biased;
             response = sending.send() => response.map_err(|error| trouble(&error))?,
             () = &mut limit => return Err(Trouble::NoAnswer),
@@ -322,7 +324,7 @@ impl Wire {
         let retry_after = retry_after(response.headers(), &self.clock);
         let body = tokio::select! {
             biased;
-            body = read_body(response, EXCHANGE_BYTES) => body?,
+            body = read_body(&mut response, EXCHANGE_BYTES) => body?,
             () = &mut limit => return Err(Trouble::Truncated),
         };
         Ok(Answer {
@@ -335,14 +337,14 @@ impl Wire {
 
 /// Reads a body to its end, or until it has become longer than `limit` bytes: a chunked one announces no length.
 pub(crate) async fn read_body(
-    mut response: reqwest::Response,
+    response: &mut reqwest::Response,
     limit: usize,
 ) -> Result<Bytes, Trouble> {
     let announced = response.content_length().unwrap_or(0);
     if announced > limit as u64 {
         return Err(Trouble::TooLong);
     }
-    let Some(first) = next_chunk(&mut response).await? else {
+    let Some(first) = next_chunk(response).await? else {
         return Ok(Bytes::new());
     };
     if first.len() as u64 == announced {
@@ -356,7 +358,7 @@ pub(crate) async fn read_body(
             return Err(Trouble::TooLong);
         }
         body.extend_from_slice(&chunk);
-        next = next_chunk(&mut response).await?;
+        next = next_chunk(response).await?;
     }
     Ok(body.freeze())
 }
