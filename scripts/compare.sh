@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
-check_toolchain
+check_toolchain "$rust_needed_to_compare"
 [ "$(uname -s)" = Linux ] || stop "The comparison needs Linux: it starts a session bus and a keyring service of its own."
 scripts/prepare.sh test
 clients=benches/compare/clients

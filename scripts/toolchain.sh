@@ -1,6 +1,7 @@
 # Sourced by the other scripts: which Rust and Node this project needs, and one way to stop with advice.
 
 rust_needed=1.90   # tauri 2.12
+rust_needed_to_compare=1.94.1   # aws-smithy-runtime 1.16
 node_needed=20.19  # vite 8
 npm_needed=10      # both 10 and 11 read the lock files
 
@@ -10,7 +11,10 @@ stop() {
 }
 
 # Stops with the exact command where something is missing or too old.
+#
+#   check_toolchain [RUST]    RUST or newer; what all but the comparison needs, unless said
 check_toolchain() {
+    local rust_needed=${1:-$rust_needed}
     # rustup puts cargo here and tells only new shells.
     command -v cargo >/dev/null || PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
     local found
