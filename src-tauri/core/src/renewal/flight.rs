@@ -361,7 +361,7 @@ impl Driver {
     }
 }
 
-/// What of a state a status shows.
+/// What of a state a status shows. Server and person change with what is held.
 #[derive(PartialEq)]
 struct Shown {
     standing: Standing,
