@@ -13,15 +13,15 @@ use crate::server;
 /// How long a measurement may take. Most take seconds, the calls of a slow client a minute.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// How long one turn of waiters may take, both sides together. Most take a second.
-pub(crate) const TURN_LIMIT: Duration = Duration::from_secs(60);
+/// How long one turn of waiters may take, both sides together. Most take a second or three, and nobody would wait for
+/// more than this.
+pub(crate) const TURN_LIMIT: Duration = Duration::from_secs(20);
 
 /// Callers at once, each with one call after the other.
 pub(crate) const CALLERS: [u64; 3] = [1, 8, 64];
 
-/// Calls per side, in so many turns. A thousand calls a turn, because fewer take too short a time for the process's CPU
-/// clock: with 200, one caller's interval was 60 µs wide.
-const CALLS: u64 = 30_000;
+/// Calls per side, in so many turns: each takes a fiftieth of a second or more, long enough for the process's CPU clock.
+const CALLS: u64 = 18_000;
 const TURNS: u64 = 30;
 
 /// Calls at once with an expired token.
