@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::cases::CASES;
 use crate::clients::{CLIENTS, Client};
 use crate::report::thousands;
-use crate::speed::{Middle, WAITERS};
+use crate::speed::{Middle, TURN_LIMIT, WAITERS};
 use crate::{Speeds, Tallies};
 
 type Done = Result<(), Box<dyn Error>>;
@@ -35,7 +35,7 @@ pub(crate) fn draw(docs: &Path, tallies: &Tallies, speeds: &Speeds) -> Done {
 fn cases(path: &Path, tallies: &Tallies) -> Done {
     const LEFT: i32 = 170;
     const TOP: i32 = 70;
-    const CELL: (i32, i32) = (128, 40);
+    const CELL: (i32, i32) = (128, 46);
     const LINES: usize = 3;
     let clients: Vec<_> = CLIENTS
         .iter()
@@ -147,8 +147,9 @@ fn speed(path: &Path, speeds: &Speeds) -> Done {
         .filter_map(|(client, speed)| Some((*client, speed.waiters.last()?.through()?.ratio)))
         .collect();
     let title = format!(
-        "{} calls through one renewal, times the bare requests (no bar: calls failed or took minutes)",
-        thousands(WAITERS[1])
+        "{} calls through one renewal, times the bare requests (not shown: calls failed, or took over {} s)",
+        thousands(WAITERS[1]),
+        TURN_LIMIT.as_secs()
     );
     bars(&lower, &title, &waiters, 1.0, 2)?;
     root.present()?;

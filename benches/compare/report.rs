@@ -69,7 +69,8 @@ alone do not claim to notice a server that refuses a token early (late refusal, 
 renewal in two windows costs nobody anything where a used refresh token is taken again, as Twenty does for 60 s; the strict
 cases show what it costs elsewhere. google-cloud-auth is made for a server that does not rotate refresh tokens, and drops a
 new one; smithy's cache leaves the exchange, the store and the sign-out to the application, so those are ours, after the
-model of its SDK. Twenty itself would refuse every renewal of urql, which sends its expired access token along; the server
+model of its SDK. oidc-client-ts has no single flight: that the calls of a window share one renewal, and its failure, is ours,
+too. Twenty itself would refuse every renewal of urql, which sends its expired access token along; the server
 of these cases does not look at it. Wrong logouts are windows that were told that the person is signed out, processes left
 without credentials, and sessions that the server has revoked, although the session was good.
 
