@@ -18,7 +18,7 @@ const WAITERS: usize = 10_000;
 /// Most bytes that one of them may take while it waits. Measured: 1.1 kB, nearly all of it the suspended call itself in
 /// its task (request, headers, deadline); the renewal keeps one number and one sender of it. A quarter more means that
 /// something grows with each waiter that need not: with room for the response in each it was 1.9 kB, and ten thousand
-/// waiters took a tenth longer.
+/// of them took longer.
 const BYTES_PER_WAITER: usize = 1_400;
 
 /// Most bytes per waiter that may be left when all have gone. Measured: 110, the capacity that empty tables keep for the

@@ -422,16 +422,22 @@ async fn smithy_makes_three_attempts() {
     driver.end().await;
 }
 
-#[tokio::test]
-async fn smithy_stores_nothing_after_the_sign_out() {
-    let server = Server::start().await;
-    let mut driver = Driver::open("smithy", &server).await;
+/// Its exchange has arrived at the server, and is not answered yet.
+async fn smithy_renewing_for_call_1(server: &Server) -> Driver {
+    let mut driver = Driver::open("smithy", server).await;
     driver.expire().await;
     server.hold_renewals();
     driver.say_call(1, 0).await;
     server
         .until("an exchange", |server| server.exchanged().len() == 1)
         .await;
+    driver
+}
+
+#[tokio::test]
+async fn smithy_stores_nothing_after_the_sign_out() {
+    let server = Server::start().await;
+    let mut driver = smithy_renewing_for_call_1(&server).await;
     driver.say(json!({"do": "signOut", "window": 0})).await;
     assert_eq!(driver.hear().await, json!({"signedOut": true}));
     server.release_renewals(1);
@@ -498,13 +504,7 @@ async fn smithy_of_a_second_process_exchanges_what_has_expired_in_the_store() {
 #[tokio::test]
 async fn smithy_loses_the_exchange_of_a_caller_that_leaves() {
     let server = Server::start().await;
-    let mut driver = Driver::open("smithy", &server).await;
-    driver.expire().await;
-    server.hold_renewals();
-    driver.say_call(1, 0).await;
-    server
-        .until("an exchange", |server| server.exchanged().len() == 1)
-        .await;
+    let mut driver = smithy_renewing_for_call_1(&server).await;
     driver.say_call(2, 1).await;
     driver.say(json!({"do": "abort", "id": 1})).await;
     assert_eq!(driver.hear().await["outcome"], "aborted");
@@ -578,7 +578,7 @@ mod with_a_keyring {
     use super::server::Server;
 
     #[tokio::test]
-    #[ignore = "needs a keyring; `holdfast_on_a_desktop_of_its_own` runs it"]
+    #[ignore = "needs a keyring: cargo test --test driver holdfast_on_a_desktop_of_its_own"]
     async fn an_entry_that_is_left_counts_as_signed_in() {
         let server = Server::start().await;
         let mut driver = Driver::open("holdfast", &server).await;
@@ -607,7 +607,7 @@ mod with_a_keyring {
     }
 
     #[tokio::test]
-    #[ignore = "needs a keyring; `holdfast_on_a_desktop_of_its_own` runs it"]
+    #[ignore = "needs a keyring: cargo test --test driver holdfast_on_a_desktop_of_its_own"]
     async fn replays_are_measured_only_with_data() {
         let server = Server::start().await;
         let mut driver = Driver::open("holdfast", &server).await;
