@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use graphql_session::{BoxFuture, Call, Clock, Config, MemoryVault, Session, SystemClock, Tokens};
+use graphql_session::{Call, Clock, Config, MemoryVault, Session, Sleep, SystemClock, Tokens};
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Request, Url};
@@ -253,9 +253,9 @@ impl Clock for BenchClock {
         }
     }
 
-    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+    fn sleep(&self, pause: Duration) -> Sleep {
         if self.is_undisturbed && pause < LOOKS {
-            return Box::pin(std::future::pending());
+            return Sleep::new(std::future::pending());
         }
         self.machine.sleep(pause)
     }

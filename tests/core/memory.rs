@@ -15,11 +15,14 @@ use crate::fixture::{MINUTE, code, finish, served, start};
 /// The calls that wait at once.
 const WAITERS: usize = 10_000;
 
-/// Most bytes that one of them may take while it waits. Measured: 1.1 kB, nearly all of it the suspended call itself in
+/// Most bytes that one of them may take while it waits. Measured: 1.0 kB, nearly all of it the suspended call itself in
 /// its task (request, headers, deadline); the renewal keeps one number and one sender of it. A quarter more means that
 /// something grows with each waiter that need not: with room for the response in each it was 1.9 kB, and ten thousand
 /// of them took longer.
-const BYTES_PER_WAITER: usize = 1_400;
+const BYTES_PER_WAITER: usize = 1_250;
+
+/// The body of a refusal: longer than all that a waiter may take.
+const REFUSAL_BYTES: usize = 2_000;
 
 /// Most bytes per waiter that may be left when all have gone. Measured: 110, the capacity that empty tables keep for the
 /// next ones.
@@ -124,6 +127,38 @@ async fn ten_thousand_waiters_take_a_bounded_number_of_bytes_each_and_give_them_
     );
     assert!(taken <= WAITERS * BYTES_PER_WAITER, "{taken} bytes");
     assert!(left <= WAITERS * BYTES_LEFT_PER_WAITER, "{left} bytes left");
+}
+
+#[tokio::test]
+async fn a_refused_call_keeps_nothing_of_its_reply_while_it_waits() {
+    let _alone = ALONE.lock().await;
+    let machine = Machine::start().await;
+    let session = served(&machine).await;
+    machine.server.keeps_requests(false);
+    let long = "Token has expired. ".repeat(REFUSAL_BYTES / 19);
+    let refusal = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", &long);
+    machine.server.on_every_call(refusal);
+    let gate = Gate::new();
+    let rejection = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", "Token has expired.");
+    machine
+        .server
+        .on_renewal(Fault::hold_then(&gate, rejection));
+    machine.clock.quiet().await;
+    let before = IN_USE.load(Ordering::Relaxed);
+
+    let asked = machine.server.counts().calls;
+    let calls = start(&session, WAITERS, &query("people"));
+    let all = asked + WAITERS as u64;
+    machine.server.wait_for(|counts| counts.calls == all).await;
+    machine.clock.quiet().await;
+    let taken = IN_USE.load(Ordering::Relaxed) - before;
+    gate.open();
+    for outcome in finish(calls).await {
+        assert_eq!(code(outcome), Code::SignedOut);
+    }
+
+    println!("{} bytes per refused waiter", taken / WAITERS);
+    assert!(taken <= WAITERS * BYTES_PER_WAITER, "{taken} bytes");
 }
 
 #[tokio::test]

@@ -57,7 +57,9 @@ async fn unknown_endpoints_and_addresses_are_refused_without_a_request() {
         "https://evil.example/graphql",
         &format!("{}/graphql", elsewhere.server.address()),
     ] {
-        let outcome = session.execute(call(endpoint, "query", "people")).await;
+        let outcome = session
+            .execute(call(endpoint.to_owned(), "query", "people"))
+            .await;
         assert_eq!(code(outcome), Code::InvalidRequest, "{endpoint}");
     }
 

@@ -131,7 +131,11 @@ async fn live(machine: &Machine, shown: &mut Shown) {
     shown.error(outcome);
     machine.server.behave();
     reach(machine, &session, Phase::SignedIn).await;
-    shown.error(session.execute(call(&token, "query", "people")).await);
+    shown.error(
+        session
+            .execute(call(token.clone(), "query", "people"))
+            .await,
+    );
     shown.session(&session);
 
     // A stream that is refused first, opens, breaks, is refused for good; and an upload.

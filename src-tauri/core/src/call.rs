@@ -1,5 +1,6 @@
 //! [`Call`] and [`Reply`]: what a caller hands over, and what comes back; and the headers between them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ const FORM: &str = "multipart/form-data";
 #[derive(Clone)]
 pub struct Call {
     /// Name of one of the protocol's endpoints, such as `graphql`.
-    pub endpoint: String,
+    pub endpoint: Cow<'static, str>,
     /// Request headers; see the allow-list in the manual. Authorization is the session's business.
     pub headers: Vec<(String, String)>,
     /// The request body: a JSON request, or an upload in the GraphQL multipart request form, whose content type has to
@@ -48,7 +49,7 @@ pub struct Call {
 
 impl Call {
     /// A call with a JSON body and the default deadline.
-    pub fn new(endpoint: impl Into<String>, body: impl Into<Bytes>) -> Self {
+    pub fn new(endpoint: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Self {
         Self {
             endpoint: endpoint.into(),
             headers: Vec::new(),

@@ -4,9 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use pin_project_lite::pin_project;
 
 /// A boxed future, as the traits of this crate return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -20,10 +22,48 @@ pub trait Clock: Send + Sync + 'static {
     fn awake(&self) -> Duration;
 
     /// Returns once `awake` has grown by `pause`.
-    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()>;
+    fn sleep(&self, pause: Duration) -> Sleep;
 
     /// 64 random bits: for jitter and for ids of requests, never for secrets.
     fn random(&self) -> u64;
+}
+
+pin_project! {
+    /// What [`Clock::sleep`] returns. Each call has one for its deadline, and thousands may wait at a time: that of the
+    /// machine's clock lies within the call, and not on the heap beside it.
+    pub struct Sleep {
+        #[pin]
+        kind: SleepKind,
+    }
+}
+
+pin_project! {
+    #[project = PinnedKind]
+    enum SleepKind {
+        Machine { #[pin] timer: tokio::time::Sleep },
+        Other { future: BoxFuture<'static, ()> },
+    }
+}
+
+impl Sleep {
+    /// A sleep of a clock that is not the machine's.
+    pub fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        let future = Box::pin(future);
+        Self {
+            kind: SleepKind::Other { future },
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        match self.project().kind.project() {
+            PinnedKind::Machine { timer } => timer.poll(context),
+            PinnedKind::Other { future } => future.as_mut().poll(context),
+        }
+    }
 }
 
 /// The machine's clock: the wall clock, `CLOCK_MONOTONIC` (which stands still during sleep), tokio's timers.
@@ -56,8 +96,11 @@ impl Clock for SystemClock {
         self.start.elapsed()
     }
 
-    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(pause))
+    fn sleep(&self, pause: Duration) -> Sleep {
+        let timer = tokio::time::sleep(pause);
+        Sleep {
+            kind: SleepKind::Machine { timer },
+        }
     }
 
     fn random(&self) -> u64 {

@@ -15,9 +15,9 @@ use crate::protocol::{Dialect, Tokens};
 /// Version of the stored form. Another version is not read: it is treated as a damaged entry, never as "no session".
 const VERSION: u32 = 1;
 
-/// 128 random bits.
+/// 128 random bits. As bytes, because a number of that size would be aligned to 16 of them, and all that holds one, too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(u128);
+pub struct Id([u8; 16]);
 
 impl Id {
     pub(crate) fn random() -> Self {
@@ -27,13 +27,13 @@ impl Id {
     /// A chosen id, for the tests of the decisions.
     #[cfg(any(test, feature = "testing"))]
     pub fn of(number: u128) -> Self {
-        Self(number)
+        Self(number.to_be_bytes())
     }
 }
 
 impl fmt::Debug for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
@@ -47,7 +47,7 @@ impl FromStr for Id {
     type Err = std::num::ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u128::from_str_radix(text, 16).map(Self)
+        u128::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes()))
     }
 }
 

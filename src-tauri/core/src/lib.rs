@@ -148,7 +148,7 @@ pub mod verdict;
 pub mod testing;
 
 pub use call::{Call, Reply};
-pub use clock::{BoxFuture, Clock, SystemClock};
+pub use clock::{BoxFuture, Clock, Sleep, SystemClock};
 pub use config::{Config, DEFAULT_ACCOUNT, Limits};
 pub use credentials::{Id, Stamp};
 pub use error::{Code, Error};

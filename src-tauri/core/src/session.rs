@@ -161,20 +161,26 @@ impl Session {
     /// # Errors
     /// [`Code::SignedOut`], [`Code::Locked`], [`Code::Unreachable`], [`Code::AccessDenied`], [`Code::TimedOut`],
     /// [`Code::MaybeExecuted`] (mutations only), [`Code::TooLarge`], [`Code::InvalidRequest`].
-    pub async fn execute(&self, call: Call) -> Result<Reply, Error> {
-        let shared = self.shared();
-        shared.last_call.store(shared.awake_ms(), Ordering::Relaxed);
-        let limit = shared.config.limits.call;
-        let deadline = call.deadline.map_or(limit, |own| own.min(limit));
-        let may_have_run = AtomicBool::new(false);
-        tokio::select! {
-            biased;
-            reply = self.run(&call, &may_have_run) => reply,
-            () = shared.config.clock.sleep(deadline) => {
-                if may_have_run.load(Ordering::Relaxed) && call.operation() != OperationKind::Query {
-                    Err(maybe_executed())
-                } else {
-                    Err(Error::new(Code::TimedOut, "The server took too long. Try again."))
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` has room for the call twice"
+    )]
+    pub fn execute(&self, call: Call) -> impl Future<Output = Result<Reply, Error>> + Send {
+        async move {
+            let shared = self.shared();
+            shared.last_call.store(shared.awake_ms(), Ordering::Relaxed);
+            let longest = shared.config.limits.call;
+            let deadline = call.deadline.unwrap_or(longest).min(longest);
+            let may_have_run = AtomicBool::new(false);
+            tokio::select! {
+                biased;
+                reply = self.run(&call, &may_have_run) => reply,
+                () = shared.config.clock.sleep(deadline) => {
+                    if may_have_run.load(Ordering::Relaxed) && call.operation() != OperationKind::Query {
+                        Err(maybe_executed())
+                    } else {
+                        Err(Error::new(Code::TimedOut, "The server took too long. Try again."))
+                    }
                 }
             }
         }
@@ -238,7 +244,7 @@ impl Session {
         loop {
             let place = self.inner.on_the_wire.acquire().await;
             let held = self.held(sent_under)?;
-            if self.has_expired(&held) && !waited {
+            if !waited && self.has_expired(&held) {
                 // Once: with a wrong clock they look expired for ever, and only the server knows.
                 waited = true;
                 drop(place);
@@ -246,9 +252,12 @@ impl Session {
                 continue;
             }
             sent_under = Some(held.stamp.session);
-            let clients = shared.clients(&held.origin)?;
             may_have_run.store(true, Ordering::Relaxed);
-            let sending = clients.call(endpoint, headers.authorized(&held)?, call.body.clone());
+            let sending = shared.clients(&held.origin)?.call(
+                endpoint,
+                headers.authorized(&held)?,
+                call.body.clone(),
+            );
             let receiving = match sending.await {
                 // On the heap: as many as there are places receive at a time, and thousands may wait for a renewal, each
                 // with room for what it would receive.
@@ -280,7 +289,8 @@ impl Session {
             }
             refused = true;
             waited = true;
-            drop(place);
+            // The reply, too: it would keep the connection's buffer from being used again as long as the call waits.
+            drop((place, reply));
             self.wait_for_renewal(held, Why::Refused).await?;
         }
     }
@@ -460,18 +470,15 @@ impl Session {
         Ok(clients.wire(shared.server_clock.clone(), shared.config.limits.attempt))
     }
 
-    pub(crate) fn endpoint(&self, name: &str) -> Result<Endpoint, Error> {
-        let endpoints = self.shared().config.protocol.endpoints();
-        endpoints
-            .iter()
-            .find(|endpoint| endpoint.name == name)
-            .copied()
-            .ok_or_else(|| {
-                Error::new(
-                    Code::InvalidRequest,
-                    "There is no such endpoint. Use one that the protocol names, not an address.",
-                )
-            })
+    pub(crate) fn endpoint(&self, name: &str) -> Result<&'static Endpoint, Error> {
+        let mut endpoints = self.shared().config.protocol.endpoints().iter();
+        let named = endpoints.find(|endpoint| endpoint.name == name);
+        named.ok_or_else(|| {
+            Error::new(
+                Code::InvalidRequest,
+                "There is no such endpoint. Use one that the protocol names, not an address.",
+            )
+        })
     }
 
     /// Refused with fresh credentials, it is the caller's error. Credentials from before the call say nothing: another

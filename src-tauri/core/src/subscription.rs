@@ -243,7 +243,7 @@ impl fmt::Debug for Subscription {
 struct Request {
     session: Session,
     call: Call,
-    endpoint: Endpoint,
+    endpoint: &'static Endpoint,
     headers: AllowedHeaders,
     /// The session that it belongs to, from its first moment on. It ends with that one.
     bound: Option<Id>,

@@ -243,11 +243,11 @@ impl Clients {
     /// Not an `async fn`, which would keep its arguments as long as it lives: thousands of calls may wait at a time.
     pub(crate) fn call(
         &self,
-        endpoint: Endpoint,
+        endpoint: &Endpoint,
         headers: HeaderMap,
         body: Bytes,
     ) -> impl Future<Output = Result<reqwest::Response, Trouble>> + use<> {
-        let known = self.addresses.iter().find(|(known, _)| *known == endpoint);
+        let known = self.addresses.iter().find(|(known, _)| known == endpoint);
         let address = known.map_or_else(
             || self.origin.join(endpoint.path),
             |(_, address)| address.clone(),

@@ -1,6 +1,7 @@
 //! The prefetch: one query that is sent as soon as the session is open, while the first window still loads its page. The
 //! first page that makes the very same call gets its reply, so far as its own call would have come to the same.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -121,7 +122,7 @@ struct Sent {
     /// Whose data the reply holds: no other session gets it, not even the next one of the same person.
     session: Id,
     at: Moment,
-    endpoint: String,
+    endpoint: Cow<'static, str>,
     headers: BTreeMap<String, String>,
     body: Bytes,
     /// One task, which ends with its set.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use graphql_session::testing::ManualClock;
-use graphql_session::{BoxFuture, Clock, Config, Error, Reply, Session, Storage};
+use graphql_session::{Clock, Config, Error, Reply, Session, Sleep, Storage};
 use jiff::Timestamp;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -94,14 +94,14 @@ impl Clock for ProcessClock {
         self.own.awake()
     }
 
-    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+    fn sleep(&self, pause: Duration) -> Sleep {
         let sleep = self.own.sleep(pause);
         if pause != self.lock_limit {
             return sleep;
         }
         // Nothing else sleeps for exactly that long.
         let waiting = Waiting::begin(self.waiting_for_lock.clone());
-        Box::pin(async move {
+        Sleep::new(async move {
             let _waiting = waiting;
             sleep.await;
         })

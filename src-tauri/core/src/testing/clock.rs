@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
-use crate::clock::{BoxFuture, Clock};
+use crate::clock::{Clock, Sleep};
 
 /// Where the wall clock of a new [`ManualClock`] stands: an ordinary Monday morning, the same in every run.
 const START: &str = "2026-01-05T09:00:00Z";
@@ -313,7 +313,7 @@ impl Clock for ManualClock {
         self.awake_now()
     }
 
-    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+    fn sleep(&self, pause: Duration) -> Sleep {
         self.shared.activity.note();
         let id = {
             let mut time = self.time();
@@ -328,7 +328,7 @@ impl Clock for ManualClock {
             id
         };
         self.shared.slept.notify_waiters();
-        Box::pin(Sleep {
+        Sleep::new(ManualSleep {
             clock: self.clone(),
             id,
         })
@@ -348,12 +348,12 @@ impl Clock for ManualClock {
     }
 }
 
-struct Sleep {
+struct ManualSleep {
     clock: ManualClock,
     id: u64,
 }
 
-impl Future for Sleep {
+impl Future for ManualSleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -374,7 +374,7 @@ impl Future for Sleep {
     }
 }
 
-impl Drop for Sleep {
+impl Drop for ManualSleep {
     fn drop(&mut self) {
         let id = self.id;
         self.clock

@@ -1,5 +1,6 @@
 //! One computer with a server to talk to: a folder, a keyring, a clock.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,7 +119,7 @@ pub fn subscription(field: &str) -> Call {
 }
 
 /// A call of `kind` (`query`, `mutation` or `subscription`) for `field` on `endpoint`.
-pub fn call(endpoint: &str, kind: &str, field: &str) -> Call {
+pub fn call(endpoint: impl Into<Cow<'static, str>>, kind: &str, field: &str) -> Call {
     let body = json!({ "query": format!("{kind} {{ {field} {{ id }} }}") });
     Call::new(endpoint, Bytes::from(body.to_string()))
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use graphql_session::BoxFuture;
+use graphql_session::{BoxFuture, Sleep};
 use jiff::Timestamp;
 
 use super::*;
@@ -35,8 +35,8 @@ impl Clock for StillClock {
         Duration::from_millis(self.awake_ms.load(Ordering::SeqCst))
     }
 
-    fn sleep(&self, _pause: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::pending())
+    fn sleep(&self, _pause: Duration) -> Sleep {
+        Sleep::new(std::future::pending())
     }
 
     fn random(&self) -> u64 {

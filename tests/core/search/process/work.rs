@@ -8,10 +8,6 @@ const FAILURE: VaultError = VaultError::Locked;
 
 /// A slow action, and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a search clones it millions of times, and a box would cost each time"
-)]
 pub(crate) enum Work {
     Lock {
         patient: bool,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use graphql_session::{BoxFuture, Call, Clock, Config, Phase, Reply, Session, SystemClock, Vault};
+use graphql_session::{Call, Clock, Config, Phase, Reply, Session, Sleep, SystemClock, Vault};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::StatusCode;
 
@@ -135,7 +135,7 @@ impl Clock for JumpingClock {
         self.machine.awake()
     }
 
-    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+    fn sleep(&self, pause: Duration) -> Sleep {
         self.machine.sleep(pause)
     }
 
