@@ -4,6 +4,7 @@
 //! its own and reports by a message. Callers only leave a message and wait for their outcome, so that none of them can
 //! cancel a renewal (I2), and no two decisions are ever made at once.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::{
     Action, Event, Exchange, Flight, Now, Outcome, Rules, Standing, State, View, WaiterId, Why,
     step,
 };
+use crate::clock::Sleep;
 use crate::credentials::{Credentials, Id, Stamp};
 use crate::journal::Circumstances;
 use crate::lock::{Fingerprint, LockGuard};
@@ -122,6 +124,8 @@ impl Driver {
 
     async fn run(mut self) {
         let mut next_poll = self.shared.awake_ms() + millis(FILE_POLL);
+        // Kept from one message to the next: a timer that is set costs as much as a message.
+        let mut timer: Option<(u64, Pin<Box<Sleep>>)> = None;
         while !(self.handles_gone && self.is_at_rest()) {
             let now = self.shared.awake_ms();
             let wake = self.state.next_wake(&self.rules).unwrap_or(u64::MAX);
@@ -132,17 +136,24 @@ impl Driver {
                 next_poll = now + millis(FILE_POLL);
                 self.look_at_files();
             }
-            // Messages come in bursts; one look at the files and one timer serve a whole burst.
+            // Messages come in bursts; one look at the files and at what is due serves a whole burst.
             if self.receive_burst() {
                 continue;
             }
             let wake = self.state.next_wake(&self.rules).unwrap_or(u64::MAX);
-            let pause = wake.min(next_poll).saturating_sub(self.shared.awake_ms());
-            let timer = self.shared.config.clock.sleep(Duration::from_millis(pause));
+            let due = wake.min(next_poll);
+            let (_, rung) = match &mut timer {
+                Some(set) if set.0 == due => set,
+                other => {
+                    let pause = due.saturating_sub(self.shared.awake_ms());
+                    let rung = self.shared.config.clock.sleep(Duration::from_millis(pause));
+                    other.insert((due, Box::pin(rung)))
+                }
+            };
             tokio::select! {
                 biased;
                 Some(message) = self.inbox.recv() => self.receive(message),
-                () = timer => {}
+                () = rung => timer = None,
             }
         }
         self.perform(Action::ReleaseLock);
