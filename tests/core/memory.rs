@@ -101,11 +101,7 @@ async fn ten_thousand_waiters_take_a_bounded_number_of_bytes_each_and_give_them_
     let machine = Machine::start().await;
     let session = served(&machine).await;
     machine.clock.advance(45 * MINUTE);
-    let gate = Gate::new();
-    let rejection = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", "Token has expired.");
-    machine
-        .server
-        .on_renewal(Fault::hold_then(&gate, rejection));
+    let gate = reject_behind_a_gate(&machine);
     machine.clock.quiet().await;
     let before = IN_USE.load(Ordering::Relaxed);
 
@@ -135,14 +131,10 @@ async fn a_refused_call_keeps_nothing_of_its_reply_while_it_waits() {
     let machine = Machine::start().await;
     let session = served(&machine).await;
     machine.server.keeps_requests(false);
-    let long = "Token has expired. ".repeat(REFUSAL_BYTES / 19);
+    let long = "x".repeat(REFUSAL_BYTES);
     let refusal = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", &long);
     machine.server.on_every_call(refusal);
-    let gate = Gate::new();
-    let rejection = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", "Token has expired.");
-    machine
-        .server
-        .on_renewal(Fault::hold_then(&gate, rejection));
+    let gate = reject_behind_a_gate(&machine);
     machine.clock.quiet().await;
     let before = IN_USE.load(Ordering::Relaxed);
 
@@ -174,6 +166,16 @@ async fn a_waiter_allocates_one_small_node_from_joining_the_renewal_to_its_outco
     assert!(waiting.larger <= growth + BESIDE, "{waiting:?}");
 }
 
+/// The next renewal waits at the gate, and is rejected then.
+fn reject_behind_a_gate(machine: &Machine) -> Gate {
+    let gate = Gate::new();
+    let rejection = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", "Token has expired.");
+    machine
+        .server
+        .on_renewal(Fault::hold_then(&gate, rejection));
+    gate
+}
+
 /// What the calls allocate themselves, up to where they would be sent: they queue behind one that has the only place.
 async fn of_calls_that_queue() -> Allocations {
     let machine = Machine::start().await;
@@ -201,11 +203,7 @@ async fn of_calls_that_wait() -> Allocations {
     let machine = Machine::start().await;
     let session = served(&machine).await;
     machine.clock.advance(45 * MINUTE);
-    let gate = Gate::new();
-    let rejection = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", "Token has expired.");
-    machine
-        .server
-        .on_renewal(Fault::hold_then(&gate, rejection));
+    let gate = reject_behind_a_gate(&machine);
     machine.clock.quiet().await;
 
     let before = Allocations::so_far();
