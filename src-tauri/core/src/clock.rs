@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use pin_project_lite::pin_project;
 
-/// A boxed future, as the traits of this crate return it.
+/// A boxed future, as a trait's method returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Wall time for expiry, awake time for limits and pauses, and randomness for jitter.
@@ -31,6 +31,7 @@ pub trait Clock: Send + Sync + 'static {
 pin_project! {
     /// What [`Clock::sleep`] returns. Each call has one for its deadline, and thousands may wait at a time: that of the
     /// machine's clock lies within the call, and not on the heap beside it.
+    #[must_use = "nothing waits for a sleep that is not awaited"]
     pub struct Sleep {
         #[pin]
         kind: SleepKind,

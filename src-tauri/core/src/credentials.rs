@@ -15,7 +15,7 @@ use crate::protocol::{Dialect, Tokens};
 /// Version of the stored form. Another version is not read: it is treated as a damaged entry, never as "no session".
 const VERSION: u32 = 1;
 
-/// 128 random bits. As bytes, because a number of that size would be aligned to 16 of them, and all that holds one, too.
+/// 128 random bits. Kept as bytes: a number of that size is aligned to 16 bytes, and pads everything that it is part of.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id([u8; 16]);
 
@@ -332,5 +332,14 @@ mod tests {
         assert!(now.supersedes(&older) && !older.supersedes(&now));
         assert!(now.supersedes(&earlier) && !earlier.supersedes(&now));
         assert!(!now.supersedes(&now));
+    }
+
+    /// Of two sessions that began in the same millisecond the greater id wins, in every process and release.
+    #[test]
+    fn ids_are_ordered_like_the_numbers_that_they_are_written_as() {
+        assert!(Id::of(1) < Id::of(256));
+        assert!(Id::of(u128::MAX) > Id::of(u128::MAX >> 8));
+        assert_eq!(Id::of(256).to_string(), format!("{:032x}", 256));
+        assert_eq!(Id::of(256).to_string().parse(), Ok(Id::of(256)));
     }
 }

@@ -124,7 +124,8 @@ impl Driver {
 
     async fn run(mut self) {
         let mut next_poll = self.shared.awake_ms() + millis(FILE_POLL);
-        // Kept from one message to the next: a timer that is set costs as much as a message.
+        // When it is due, in awake ms, and its sleep. Kept from one message to the next: to set a timer costs as much as to
+        // handle a message.
         let mut timer: Option<(u64, Pin<Box<Sleep>>)> = None;
         while !(self.handles_gone && self.is_at_rest()) {
             let now = self.shared.awake_ms();
@@ -142,18 +143,18 @@ impl Driver {
             }
             let wake = self.state.next_wake(&self.rules).unwrap_or(u64::MAX);
             let due = wake.min(next_poll);
-            let (_, rung) = match &mut timer {
+            let (_, sleep) = match &mut timer {
                 Some(set) if set.0 == due => set,
-                other => {
+                unset_or_other => {
                     let pause = due.saturating_sub(self.shared.awake_ms());
-                    let rung = self.shared.config.clock.sleep(Duration::from_millis(pause));
-                    other.insert((due, Box::pin(rung)))
+                    let sleep = self.shared.config.clock.sleep(Duration::from_millis(pause));
+                    unset_or_other.insert((due, Box::pin(sleep)))
                 }
             };
             tokio::select! {
                 biased;
                 Some(message) = self.inbox.recv() => self.receive(message),
-                () = rung => timer = None,
+                () = sleep => timer = None,
             }
         }
         self.perform(Action::ReleaseLock);

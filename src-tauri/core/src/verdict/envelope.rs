@@ -53,8 +53,8 @@ impl Envelope {
     /// Reads the outside of a reply; `None` where the body is not one JSON object, or not whole. Of a key that stands
     /// twice the last counts, as in JavaScript.
     pub fn read(body: &[u8]) -> Option<Self> {
-        // Text in another encoding is still worth its data and codes. Asked first, because the lossy reading of what needs
-        // none takes several times as long.
+        // Text in another encoding is still worth its data and codes. Only then: the lossy reading takes several times as
+        // long as the check that none is needed.
         let text = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::from);
         let [data, errors] = values(&text, ["data", "errors"])?;
         Some(Self {
