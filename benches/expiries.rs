@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use graphql_session::testing::{EMAIL, Fault, FaultServer, Gate, PASSWORD, query};
 use graphql_session::{Config, MemoryVault, Person, Session, SystemClock};
+use graphql_session_testing::{EMAIL, Fault, FaultServer, Gate, PASSWORD, query};
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
 

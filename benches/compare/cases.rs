@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graphql_session::SystemClock;
-use graphql_session::testing::{
+use graphql_session_testing::{
     AttemptOutcome, Counts, EMAIL, Fault, FaultServer, Gate, IssuedPair, Rejection,
 };
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use graphql_session::testing::IssuedPair;
+use graphql_session_testing::IssuedPair;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 

@@ -32,7 +32,7 @@ pub(crate) fn measure() -> Vec<Figure> {
         });
         figures.push(Figure::of(name("reading an ArcSwap"), "ns", &of_bare));
         let of_session = turns(threads, || {
-            black_box(session.generation_held());
+            black_box(session.generation());
         });
         figures.push(Figure::of(
             name("reading the credentials"),

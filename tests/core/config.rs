@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use graphql_session::testing::Machine;
 use graphql_session::{Code, Config, Limits, Session};
+use graphql_session_testing::Machine;
 use serde_json::json;
 
 #[tokio::test]

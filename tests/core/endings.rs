@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use graphql_session::testing::{EMAIL, Fault, Machine, query};
 use graphql_session::{Code, DEFAULT_ACCOUNT, EndingReason, Phase, Session};
+use graphql_session_testing::{EMAIL, Fault, Machine, query};
 
 use crate::fixture::{
     MINUTE, SECOND, code, expired, finish, noted, reach, removed, serve, served, start,

@@ -7,7 +7,7 @@ mod fixture;
 use std::sync::{Arc, Mutex};
 
 use graphql_session::Code;
-use graphql_session::testing::{Fault, Machine, query};
+use graphql_session_testing::{Fault, Machine, query};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};

@@ -1,7 +1,7 @@
 //! One record per renewal, from its trigger to its outcome. That `tracing` says the same is in `events.rs`.
 
-use graphql_session::testing::{Fault, Gate, Machine, VaultCall, query};
 use graphql_session::{Code, DEFAULT_ACCOUNT, Phase, Session, VaultError};
+use graphql_session_testing::{Fault, Gate, Machine, VaultCall, query};
 use serde_json::{Value, json};
 
 use crate::fixture::{
@@ -185,9 +185,7 @@ async fn a_rejected_renewal_is_a_record_with_the_reason_of_the_ending() {
 async fn an_ambiguous_rejection_that_is_confirmed_shows_both_answers() {
     let machine = Machine::start().await;
     let session = expired(&machine).await;
-    machine
-        .server
-        .remove_member(graphql_session::testing::EMAIL);
+    machine.server.remove_member(graphql_session_testing::EMAIL);
 
     let call = start_one(&session, query("people"));
     reach(&machine, &session, Phase::Ended).await;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use graphql_session::testing::{
+use graphql_session::{Clock, DEFAULT_ACCOUNT, Phase, Session};
+use graphql_session_testing::{
     AnswerFate, Attempt, AttemptOutcome, EMAIL, Explanation, Fact, Fault, Machine, Rejection,
     Revocation, query,
 };
-use graphql_session::{Clock, DEFAULT_ACCOUNT, Phase, Session};
 
 use crate::fixture::{MINUTE, SECOND, expired, reach, serve, served, start_one};
 

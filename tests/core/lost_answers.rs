@@ -1,7 +1,7 @@
 //! The server exchanged the refresh token, and its answer never arrived.
 
-use graphql_session::testing::{Fault, Machine, VaultCall, query};
 use graphql_session::{Code, DEFAULT_ACCOUNT, EndingReason, Phase, VaultError};
+use graphql_session_testing::{Fault, Machine, VaultCall, query};
 
 use crate::fixture::{MINUTE, SECOND, code, expired, noted, reach, removed, serve, start_one};
 
@@ -186,7 +186,7 @@ async fn a_late_answer_is_used_although_every_waiter_was_told_and_no_second_atte
     serve(&session).await;
     machine.server.expire_access_tokens();
     // Two attempts of up to 20 s do not fit into a budget of 20 s: the second is under way when it ends.
-    let gate = graphql_session::testing::Gate::new();
+    let gate = graphql_session_testing::Gate::new();
     machine.server.on_renewal(Fault::status(503));
     machine.server.on_renewal(Fault::hold(&gate));
 

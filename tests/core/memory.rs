@@ -6,8 +6,8 @@ mod fixture;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use graphql_session::testing::{Fault, Gate, Machine, query};
 use graphql_session::{Code, DEFAULT_ACCOUNT, Session};
+use graphql_session_testing::{Fault, Gate, Machine, query};
 use tokio::sync::Mutex;
 
 use crate::fixture::{MINUTE, code, finish, served, start};

@@ -1,7 +1,7 @@
 //! At most one renewal, whoever asks (I1, I2, I4).
 
-use graphql_session::testing::{EMAIL, Fault, Gate, Machine, call, query};
 use graphql_session::{Code, Phase};
+use graphql_session_testing::{EMAIL, Fault, Gate, Machine, call, query};
 
 use crate::fixture::{MINUTE, code, expired, finish, noted, serve, served, start, start_one};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graphql_session::SystemClock;
-use graphql_session::testing::{EMAIL, Explanation, FaultServer};
+use graphql_session_testing::{EMAIL, Explanation, FaultServer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use graphql_session::testing::{AccessField, AuthenticationOn, EMAIL, Fault, Machine, query};
 use graphql_session::{Clock as _, Code, DEFAULT_ACCOUNT, Phase, Session, Unreachable};
+use graphql_session_testing::{AccessField, AuthenticationOn, EMAIL, Fault, Machine, query};
 
 use crate::fixture::{MINUTE, SECOND, code, expired, finish, noted, reach, serve, served, start};
 

@@ -1,7 +1,7 @@
 //! What is sent again, and what never is (I9).
 
-use graphql_session::testing::{Fault, Gate, Machine, mutation, query};
 use graphql_session::{Code, Phase};
+use graphql_session_testing::{Fault, Gate, Machine, mutation, query};
 
 use crate::fixture::{code, expired, finish, serve, served, start_one};
 

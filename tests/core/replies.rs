@@ -1,6 +1,6 @@
 //! Replies: handed on to the byte, and judged by their outside only.
 
-use graphql_session::testing::{Fault, Machine, mutation, query};
+use graphql_session_testing::{Fault, Machine, mutation, query};
 
 use crate::fixture::served;
 

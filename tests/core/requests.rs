@@ -1,7 +1,7 @@
 //! What goes out and what comes back: named endpoints, allowed headers, untouched bytes (I11).
 
-use graphql_session::testing::{Fault, Machine, call, mutation, query};
 use graphql_session::{Call, Code, DEFAULT_ACCOUNT, Phase, Session};
+use graphql_session_testing::{Fault, Machine, call, mutation, query};
 
 use crate::fixture::{MINUTE, code, expired, finish, served, start};
 
@@ -211,7 +211,7 @@ async fn at_most_so_many_calls_as_configured_are_on_the_wire_and_the_rest_queue(
     config.limits.concurrent_calls = 3;
     let session = Session::open(config).await.expect("opens");
     machine.sign_in(&session).await;
-    let gate = graphql_session::testing::Gate::new();
+    let gate = graphql_session_testing::Gate::new();
     machine.server.on_every_call(Fault::hold(&gate));
 
     let calls = start(&session, 10, &query("people"));
@@ -233,7 +233,7 @@ async fn waiters_do_not_take_the_places_of_calls_on_the_wire() {
     let session = Session::open(config).await.expect("opens");
     machine.sign_in(&session).await;
     machine.server.expire_access_tokens();
-    let gate = graphql_session::testing::Gate::new();
+    let gate = graphql_session_testing::Gate::new();
     machine.server.on_renewal(Fault::hold(&gate));
 
     let calls = start(&session, 5, &query("people"));

@@ -1,7 +1,7 @@
 //! The pause that a server asks for: in seconds, or as a date by its own clock.
 
-use graphql_session::testing::{Fault, query};
 use graphql_session::{Clock as _, Code, Session};
+use graphql_session_testing::{Fault, query};
 use jiff::SignedDuration;
 use serde_json::Value;
 

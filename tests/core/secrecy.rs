@@ -9,10 +9,10 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use graphql_session::testing::{
+use graphql_session::{DEFAULT_ACCOUNT, Error, Phase, Session, StreamEvent, VaultError};
+use graphql_session_testing::{
     EMAIL, Fault, Machine, PASSWORD, VaultCall, call, mutation, query, subscription, upload,
 };
-use graphql_session::{DEFAULT_ACCOUNT, Error, Phase, Session, StreamEvent, VaultError};
 
 use crate::fixture::{MINUTE, expired, reach, serve};
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use graphql_session::testing::{EMAIL, Fault, Gate, Machine, VaultCall, query};
 use graphql_session::{
     Code, DEFAULT_ACCOUNT, EndingReason, Phase, Session, Unreachable, VaultError,
 };
+use graphql_session_testing::{EMAIL, Fault, Gate, Machine, VaultCall, query};
 use serde_json::{Value, json};
 
 use crate::fixture::{MINUTE, SECOND, code, finish, noted, reach, serve, served, start_one};

@@ -1,9 +1,9 @@
 //! Signing in, and every way in which it is refused.
 
-use graphql_session::testing::{
+use graphql_session::{Clock, Code, DEFAULT_ACCOUNT, Origin, Person, Phase, Session, Storage};
+use graphql_session_testing::{
     AccessField, AuthenticationOn, EMAIL, Fault, Gate, Machine, VaultCall, query,
 };
-use graphql_session::{Clock, Code, DEFAULT_ACCOUNT, Origin, Person, Phase, Session, Storage};
 
 use crate::fixture::{SECOND, code, expired, serve, served, start_one};
 

@@ -1,7 +1,7 @@
 //! The person's own sign-out wins over everything that is under way (I5).
 
-use graphql_session::testing::{Fault, Gate, Machine, VaultCall, query};
 use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, VaultError};
+use graphql_session_testing::{Fault, Gate, Machine, VaultCall, query};
 use serde_json::json;
 
 use crate::fixture::{MINUTE, code, expired, finish, noted, removed, serve, served, start};

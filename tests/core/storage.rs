@@ -1,9 +1,9 @@
 //! What a keyring can do to a session, and what it cannot: end it (I3, I5, I7).
 
-use graphql_session::testing::{Fault, Gate, Machine, VaultCall, query};
 use graphql_session::{
     Clock as _, Closed, Code, DEFAULT_ACCOUNT, LockedReason, NotSaved, Phase, Storage, VaultError,
 };
+use graphql_session_testing::{Fault, Gate, Machine, VaultCall, query};
 use serde_json::Value;
 
 use crate::fixture::{

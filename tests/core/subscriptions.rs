@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use graphql_session::testing::{Fault, Feed, Gate, Machine, call, mutation, query, subscription};
 use graphql_session::{
     Clock, Code, DEFAULT_ACCOUNT, Error, Phase, Session, StreamEvent, Subscription,
 };
+use graphql_session_testing::{Fault, Feed, Gate, Machine, call, mutation, query, subscription};
 
 use crate::fixture::{
     MINUTE, SECOND, code, expired, finish, patient_machine, reach, serve, served, start,
@@ -56,7 +56,7 @@ fn next(payload: &str) -> StreamEvent {
 fn authorizations(machine: &Machine) -> Vec<String> {
     let asked = machine.server.seen_asking_for(FIELD);
     let header =
-        |seen: &graphql_session::testing::Seen| seen.header("authorization").map(str::to_owned);
+        |seen: &graphql_session_testing::Seen| seen.header("authorization").map(str::to_owned);
     asked.iter().filter_map(header).collect()
 }
 
@@ -125,7 +125,7 @@ async fn refusals_at_connect_join_the_one_renewal_of_refused_calls() {
             tokio::spawn(async move { (stream.next().await, stream) })
         })
         .collect();
-    let all_refused = |counts: &graphql_session::testing::Counts| {
+    let all_refused = |counts: &graphql_session_testing::Counts| {
         counts.calls_refused == 10 && counts.subscriptions_refused == 10
     };
     machine.server.wait_for(all_refused).await;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use graphql_session::renewal::{Event, FileView, Now, Rules, State, VaultView, View, step};
-use graphql_session::testing::{Fault, Gate, Machine, query};
 use graphql_session::{Clock as _, Code, DEFAULT_ACCOUNT, EndingReason, Id, Phase, Session, Stamp};
+use graphql_session_testing::{Fault, Gate, Machine, query};
 use jiff::SignedDuration;
 use serde_json::json;
 

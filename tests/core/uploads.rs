@@ -1,7 +1,7 @@
 //! Uploads: sent again with their whole body, or not at all.
 
-use graphql_session::testing::{Fault, Machine, Seen, upload};
 use graphql_session::{Call, Code, DEFAULT_ACCOUNT, OperationKind, Session};
+use graphql_session_testing::{Fault, Machine, Seen, upload};
 
 use crate::fixture::{code, expired, served};
 

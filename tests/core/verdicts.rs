@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
-use graphql_session::testing::{EMAIL, Fault, Machine, query};
 use graphql_session::verdict::{Envelope, Reading};
 use graphql_session::{
     Answer, BoxFuture, Code, DEFAULT_ACCOUNT, EndingReason, Error, Person, Phase, Protocol,
     Session, Tokens, Twenty, Wire,
 };
+use graphql_session_testing::{EMAIL, Fault, Machine, query};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Who waits for a renewal, for how long, and what becomes of it when they leave (I2, I8, I10).
 
-use graphql_session::testing::{Fault, Gate, Machine, query};
 use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, Session};
+use graphql_session_testing::{Fault, Gate, Machine, query};
 
 use crate::fixture::{SECOND, code, expired, finish, noted, reach, serve, start, start_one};
 
@@ -186,7 +186,7 @@ async fn a_call_that_hangs_times_out_by_its_own_limit() {
     let took = graphql_session::Clock::awake(&machine.clock) - before;
     assert_eq!(took, 75 * SECOND);
 
-    let change = graphql_session::testing::mutation("createPerson");
+    let change = graphql_session_testing::mutation("createPerson");
     let outcome = machine.clock.run_until(session.execute(change)).await;
     assert_eq!(code(outcome), Code::MaybeExecuted);
     assert_eq!(session.status().phase, Phase::SignedIn);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tauri::http::HeaderMap;
 use tauri::ipc::InvokeBody;
 
-use tauri_plugin_graphql_session::graphql_session::testing::Fault;
+use graphql_session_testing::Fault;
 
 use crate::desk::{Desk, new_id, scriptable_server, unframe};
 

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use demo_server::{Counter, Counts, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options, Switches};
+use graphql_session_testing::{EMAIL, FaultServer, PASSWORD};
 use serde_json::{Value, json};
 use tauri::http::HeaderMap;
 use tauri::ipc::{CallbackFn, InvokeBody, InvokeResponseBody};
@@ -21,7 +22,6 @@ use tauri::utils::acl::resolved::Resolved;
 use tauri::utils::platform::Target;
 use tauri::webview::InvokeRequest;
 use tauri::{App, Context, Listener, WebviewWindow, WebviewWindowBuilder};
-use tauri_plugin_graphql_session::graphql_session::testing::{EMAIL, FaultServer, PASSWORD};
 use tauri_plugin_graphql_session::graphql_session::{
     Config, MemoryVault, Session, SystemClock, Vault,
 };

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use graphql_session_testing::{EMAIL, Fault, FaultServer, Gate, ManualClock, PASSWORD};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tauri::test::mock_builder;
 use tauri_plugin_graphql_session::Builder;
-use tauri_plugin_graphql_session::graphql_session::testing::{
-    EMAIL, Fault, FaultServer, Gate, ManualClock, PASSWORD,
-};
 use tauri_plugin_graphql_session::graphql_session::{Call, Config, Session};
 
 use crate::desk::{Answer, Desk, EVERYTHING, Page, context, eventually, new_id, wait};

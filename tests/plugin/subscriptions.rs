@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use graphql_session_testing::{Fault, FaultServer, Feed};
 use serde_json::{Value, json};
 use tauri_plugin_graphql_session::graphql_session::SystemClock;
-use tauri_plugin_graphql_session::graphql_session::testing::{Fault, FaultServer, Feed};
 
 use crate::desk::{Answer, Desk, Page, eventually, new_id, wait};
 
@@ -27,8 +27,8 @@ impl Streaming {
         let page = desk.window("main");
         let person = json!({
             "server": server.address(),
-            "email": tauri_plugin_graphql_session::graphql_session::testing::EMAIL,
-            "password": tauri_plugin_graphql_session::graphql_session::testing::PASSWORD,
+            "email": graphql_session_testing::EMAIL,
+            "password": graphql_session_testing::PASSWORD,
         });
         page.invoke("sign_in", person).expect("signs in");
         Self { desk, server, page }

@@ -9,10 +9,10 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use graphql_session_testing::FaultServer;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tauri_plugin_graphql_session::graphql_session::SystemClock;
-use tauri_plugin_graphql_session::graphql_session::testing::FaultServer;
 
 use crate::desk::{Desk, Reply, eventually};
 

@@ -1,9 +1,9 @@
 //! Uploads: slices in, one body out, sent whole or not at all.
 
+use graphql_session_testing::{Fault, FaultServer, Gate, upload};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tauri_plugin_graphql_session::graphql_session::Call;
-use tauri_plugin_graphql_session::graphql_session::testing::{Fault, FaultServer, Gate, upload};
 
 use crate::desk::{Desk, Page, Reply, eventually, new_id, scriptable_server, wait};
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use graphql_session::testing::FaultServer;
+use graphql_session_testing::FaultServer;
 
 /// How much longer than its limit a call may take on a busy machine before it counts as late.
 const LATE: Duration = Duration::from_secs(10);

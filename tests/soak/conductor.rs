@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use graphql_session::testing::{FaultServer, PASSWORD};
 use graphql_session::{Keyring, SystemClock, Vault};
+use graphql_session_testing::{FaultServer, PASSWORD};
 use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use graphql_session::testing::{AnswerFate, Attempt, AttemptOutcome, Entry, Fact, Ledger};
+use graphql_session_testing::{AnswerFate, Attempt, AttemptOutcome, Entry, Fact, Ledger};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 

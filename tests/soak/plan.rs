@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use graphql_session::testing::Fault;
+use graphql_session_testing::Fault;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

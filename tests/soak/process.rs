@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
-use graphql_session::testing::{PASSWORD, mutation, query};
 use graphql_session::verdict::{Data, Envelope, Reading};
 use graphql_session::{
     Answer, BoxFuture, Call, Config, Error, Person, Protocol, Reply, Session, Tokens, Twenty, Wire,
 };
+use graphql_session_testing::{PASSWORD, mutation, query};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 

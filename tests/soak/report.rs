@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use graphql_session::testing::{FaultServer, Ledger};
+use graphql_session_testing::{FaultServer, Ledger};
 
 use crate::calls::Calls;
 use crate::endings::{Endings, Violation, email};

@@ -24,8 +24,7 @@ impl Id {
         Self(rand::random())
     }
 
-    /// A chosen id, for the tests of the decisions.
-    #[cfg(any(test, feature = "testing"))]
+    /// The id that is this number: for simulations and tests, where ids are counted instead of drawn.
     pub fn of(number: u128) -> Self {
         Self(number.to_be_bytes())
     }

@@ -144,9 +144,6 @@ mod transport;
 pub mod vault;
 pub mod verdict;
 
-#[cfg(feature = "testing")]
-pub mod testing;
-
 pub use call::{Call, Reply};
 pub use clock::{BoxFuture, Clock, Sleep, SystemClock};
 pub use config::{Config, DEFAULT_ACCOUNT, Limits};

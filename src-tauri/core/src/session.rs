@@ -91,6 +91,13 @@ impl Session {
         current.as_ref().map(|held| held.stamp.session)
     }
 
+    /// The generation of the credentials that the next call uses: 1 after the sign-in, +1 per renewal, the same in every
+    /// process, and no secret. `None` where [`Session::id`] is.
+    pub fn generation(&self) -> Option<u64> {
+        let held = self.held(None).ok()?;
+        Some(held.stamp.generation)
+    }
+
     /// Where the session stands.
     pub fn status(&self) -> Status {
         self.shared().status.borrow().clone()
@@ -303,14 +310,6 @@ impl Session {
             return Err(Error::signed_out());
         }
         Ok(held)
-    }
-
-    /// Reads the current credentials as a call does, and tells only their generation; `None` where nobody is signed in.
-    /// What reading them costs can be measured so, and no token gets out.
-    #[cfg(feature = "testing")]
-    pub fn generation_held(&self) -> Option<u64> {
-        let held = self.held(None).ok()?;
-        Some(held.stamp.generation)
     }
 
     /// Whether the access token is known to have expired.

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graphql_session::testing::FaultServer;
 use graphql_session::{Config, Session, SystemClock};
+use graphql_session_testing::FaultServer;
 
 #[allow(dead_code)] // each test binary uses its part
 #[path = "../processes/computer.rs"]

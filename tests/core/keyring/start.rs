@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use graphql_session::testing::query;
 use graphql_session::{Code, LockedReason, NotSaved, Phase, Storage};
+use graphql_session_testing::query;
 use serde_json::json;
 
 use crate::computer::Computer;

@@ -7,8 +7,8 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use graphql_session::testing::{FaultServer, Seen};
 use graphql_session::{DEFAULT_ACCOUNT, Keyring, SystemClock, Vault};
+use graphql_session_testing::{FaultServer, Seen};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;

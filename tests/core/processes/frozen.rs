@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use graphql_session::testing::Fault;
+use graphql_session_testing::Fault;
 use serde_json::{Value, json};
 
 use crate::computer::{Computer, Process, noted_by_all};

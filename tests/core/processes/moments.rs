@@ -5,7 +5,7 @@
 //! the same server. The lock is let go before a call is answered, and a lock that was let go looks like one whose
 //! holder died. An answer that has not arrived whole is the same as none, however much of it arrived.
 
-use graphql_session::testing::Fault;
+use graphql_session_testing::Fault;
 
 use crate::computer::{Computer, Process, Told};
 

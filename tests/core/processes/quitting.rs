@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use graphql_session::testing::{Fault, Gate};
+use graphql_session_testing::{Fault, Gate};
 use serde_json::json;
 
 use crate::computer::Computer;

@@ -12,12 +12,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
-use graphql_session::testing::{EMAIL, PASSWORD, query};
 use graphql_session::verdict::{Envelope, Reading};
 use graphql_session::{
     Answer, BoxFuture, Code, Config, Error, Person, Protocol, Session, Status, Storage, Tokens,
     Twenty, Vault, VaultError, Wire,
 };
+use graphql_session_testing::{EMAIL, PASSWORD, query};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::mpsc;
 

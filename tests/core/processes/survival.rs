@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use graphql_session::testing::Counts;
+use graphql_session_testing::Counts;
 use serde_json::Value;
 
 use crate::computer::{Computer, Process};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use graphql_session::testing::{EMAIL, Fault, Gate};
+use graphql_session_testing::{EMAIL, Fault, Gate};
 use serde_json::{Value, json};
 
 use crate::computer::{Computer, noted_by_all};

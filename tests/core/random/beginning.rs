@@ -2,7 +2,7 @@
 //! one step away from what is interesting about it.
 
 use graphql_session::VaultError;
-use graphql_session::testing::VaultCall;
+use graphql_session_testing::VaultCall;
 use proptest::prelude::*;
 
 use super::model::{KeyringTrouble, Span, Step, Trouble};

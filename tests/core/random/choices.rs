@@ -1,7 +1,7 @@
 //! How often each kind of trouble is drawn.
 
 use graphql_session::VaultError;
-use graphql_session::testing::VaultCall;
+use graphql_session_testing::VaultCall;
 use proptest::prelude::*;
 
 use super::model::{CallTrouble, KeyringTrouble, Span, Trouble};

@@ -1,6 +1,6 @@
 //! What goes wrong at the server, in its words.
 
-use graphql_session::testing::Fault;
+use graphql_session_testing::Fault;
 
 use super::model::{CallTrouble, Trouble};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use graphql_session::testing::call;
 use graphql_session::{Code, Error, Phase, Reply, Status};
+use graphql_session_testing::call;
 
 use super::model::{PROCESSES, Span, Step};
 use super::world::World;

@@ -1,7 +1,7 @@
 //! Cases that once failed, as they were printed: shrunk lists of steps, each with what it showed.
 
 use graphql_session::VaultError::Locked;
-use graphql_session::testing::VaultCall::{Read, Write};
+use graphql_session_testing::VaultCall::{Read, Write};
 
 use super::beginning::Beginning;
 use super::model::KeyringTrouble::{Fails, Slow};

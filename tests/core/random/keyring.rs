@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use graphql_session::testing::{FaultServer, ManualClock, ScriptedVault, VaultCall};
 use graphql_session::{Clock, Vault, VaultError};
+use graphql_session_testing::{FaultServer, ManualClock, ScriptedVault, VaultCall};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 

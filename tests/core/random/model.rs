@@ -5,7 +5,7 @@
 //! predicted here: the [checks](super::invariants) hold it against what server, keyring and files recorded.
 
 use graphql_session::VaultError;
-use graphql_session::testing::VaultCall;
+use graphql_session_testing::VaultCall;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use graphql_session::testing::ManualClock;
 use graphql_session::{Clock, Config, Error, Reply, Session, Sleep, Storage};
+use graphql_session_testing::ManualClock;
 use jiff::Timestamp;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use graphql_session::testing::{
+use graphql_session::{EndingReason, Session};
+use graphql_session_testing::{
     EMAIL, FaultServer, Ledger, PairNumber, Rejection, SessionNumber, Words,
 };
-use graphql_session::{EndingReason, Session};
 use jiff::{SignedDuration, Timestamp};
 
 use super::keyring::{Record, Write};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use graphql_session::testing::Seen;
 use graphql_session::{Clock, Code, Error, Phase, Reply};
+use graphql_session_testing::Seen;
 use serde_json::Value;
 
 use super::keyring::{Record, Write};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use graphql_session::testing::{Fault, FaultServer, Gate, ManualClock, call};
 use graphql_session::{Clock, Config};
+use graphql_session_testing::{Fault, FaultServer, Gate, ManualClock, call};
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
@@ -421,7 +421,7 @@ impl World {
 
     fn break_keyring(&mut self, trouble: KeyringTrouble) {
         use graphql_session::VaultError;
-        use graphql_session::testing::VaultCall;
+        use graphql_session_testing::VaultCall;
         self.keyring_works = false;
         self.keyring_has_failed = true;
         let scripted = &self.keyring.scripted;

@@ -1,6 +1,6 @@
 //! The bounds of what is kept; how slices become a call is in `tests/plugin`.
 
-use graphql_session::testing::ManualClock;
+use graphql_session_testing::ManualClock;
 
 use super::*;
 

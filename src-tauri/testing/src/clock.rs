@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
-use crate::clock::{Clock, Sleep};
+use graphql_session::{Clock, Sleep};
 
 /// Where the wall clock of a new [`ManualClock`] stands: an ordinary Monday morning, the same in every run.
 const START: &str = "2026-01-05T09:00:00Z";

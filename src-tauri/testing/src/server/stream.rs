@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::FaultServer;
 use super::http::{BodyEnds, Connection, LAST_CHUNK, Outgoing, one_chunk};
-use crate::testing::clock::UnderWay;
+use crate::clock::UnderWay;
 
 /// How often a stream says that it is alive, as Twenty does.
 const ALIVE_EVERY: Duration = Duration::from_secs(12);

@@ -1,9 +1,9 @@
-//! What tests of this crate and of its adopters stand on: a server that breaks on demand, a vault that fails on
-//! demand, a clock that moves on demand. Feature `testing`.
+//! The test kit of `graphql-session`, for its own tests and for those of applications that use it: a server that fails on
+//! demand, a vault that fails on demand, and a clock that moves on demand. It uses only what the crate makes public.
 //!
 //! ```
 //! use std::time::Duration;
-//! use graphql_session::testing::{Fault, Machine, query};
+//! use graphql_session_testing::{Fault, Machine, query};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let machine = Machine::start().await;

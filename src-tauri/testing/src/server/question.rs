@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::http::{Incoming, find};
 use super::token_endpoint::{self, Face};
 use super::twenty;
-use crate::operation::OperationKind;
+use graphql_session::OperationKind;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,9 +11,7 @@ use serde_json::json;
 use super::clock::ManualClock;
 use super::server::FaultServer;
 use super::vault::ScriptedVault;
-use crate::call::Call;
-use crate::config::{Config, DEFAULT_ACCOUNT};
-use crate::session::Session;
+use graphql_session::{Call, Config, DEFAULT_ACCOUNT, Session};
 
 /// Longer vault limits than the defaults: the vault's thread runs in real time, and a busy test machine must not make
 /// it look slow. They still fit into one call.

@@ -12,7 +12,7 @@ use super::bodies::{access_refusal, cannot_query, client_config, error, in_words
 use super::ledger::{AttemptOutcome, Fact, Ledger, PairNumber, Rejection, Revocation, Spent};
 use super::question::{Asked, Question};
 use super::token_endpoint::{self, Face};
-use crate::operation::OperationKind;
+use graphql_session::OperationKind;
 
 /// Where the authentication operations are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

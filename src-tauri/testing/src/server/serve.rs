@@ -10,8 +10,8 @@ use super::ledger::{AnswerFate, Words};
 use super::question::{Asked, Question};
 use super::twenty::{Peculiarity, Taken};
 use super::{FaultServer, Kind, Seen, stream};
-use crate::operation::OperationKind;
-use crate::testing::clock::UnderWay;
+use crate::clock::UnderWay;
+use graphql_session::OperationKind;
 
 /// Accepts connections until it is aborted.
 pub(super) async fn accept(server: FaultServer, listener: TcpListener) {

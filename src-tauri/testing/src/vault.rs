@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::clock::{Activity, ManualClock};
-use crate::vault::{Vault, VaultError};
+use graphql_session::{Vault, VaultError};
 
 /// How long a test waits for a vault call before it takes it for missing.
 const MISSING: Duration = Duration::from_secs(20);

@@ -13,8 +13,7 @@ use tokio::task::JoinHandle;
 use self::http::{BodyEnds, Outgoing};
 use self::twenty::Records;
 use super::clock::{Activity, ManualClock};
-use crate::clock::Clock;
-use crate::protocol::{Person, Tokens};
+use graphql_session::{Clock, Person, Tokens};
 
 mod bodies;
 mod counts;
@@ -507,7 +506,7 @@ impl std::fmt::Debug for FaultServer {
 }
 
 impl IssuedPair {
-    /// As [`Session::sign_in_with_tokens`](crate::Session::sign_in_with_tokens) takes them.
+    /// As [`Session::sign_in_with_tokens`](graphql_session::Session::sign_in_with_tokens) takes them.
     pub fn to_tokens(&self) -> Tokens {
         Tokens {
             access: self.access.as_str().into(),
