@@ -28,7 +28,7 @@ bench-window: ## what a call costs in the real window, beside the page's own fet
 	@scripts/bench-window.sh
 
 fleet: ## a million clients and an outage, on virtual time; writes docs/fleet.md and its plots
-	cargo bench --locked -p graphql-session --bench fleet
+	cargo bench --locked -p graphql-session-renewal --bench fleet
 
 compare: ## ours beside the clients that people use, in the same cases and by the same requests; writes docs/comparison.md
 	@scripts/compare.sh

@@ -64,7 +64,9 @@ stage_rustdoc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no
 
 # Without Tauri, these two answer minutes before the application is built. In one command, so that tokio, hyper and what
 # else they share are compiled once.
-stage_core-and-server() { cargo test --locked -p graphql-session -p demo-server; }
+stage_core-and-server() {
+    cargo test --locked -p graphql-session-renewal -p graphql-session -p graphql-session-testing -p demo-server
+}
 
 # Compiles the core once more, as it is released.
 stage_instructions() { scripts/instructions.sh; }

@@ -4,12 +4,12 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use graphql_session::renewal::{
+use graphql_session_renewal::TokenFate;
+use graphql_session_renewal::{
     Action, Event, Exchange, FailureSeen, FileState, FileView, Now, Outcome, Rules, State,
     VaultView, View, Why, step,
 };
-use graphql_session::verdict::TokenFate;
-use graphql_session::{Id, Stamp};
+use graphql_session_renewal::{Id, Stamp};
 
 use crate::counts::Counts;
 use crate::random::Random;

@@ -2,8 +2,6 @@
 //! link. Real processes, the real keyring and the log capture have their own.
 
 mod config;
-mod counterexamples;
-mod decisions;
 mod endings;
 mod fixture;
 mod journal;

@@ -11,14 +11,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::renewal::{Exchange, Why};
-use crate::status::EndingReason;
-use crate::vault::VaultError;
+use graphql_session_renewal::Exchange;
 
 mod round;
 
 pub use round::{Attempt, Outcome, Reason, Renewal, Saved};
 
+pub use graphql_session_renewal::Note;
 pub(crate) use round::Circumstances;
 use round::Round;
 
@@ -37,106 +36,6 @@ pub struct Entry {
     pub facts: Map<String, Value>,
 }
 
-/// What can happen to a session. The decisions write these; the shell adds what it alone knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // each word is its own documentation; the facts are numbers and words
-pub enum Note {
-    Opened,
-    SignedIn,
-    SignedOut,
-    AttemptSent {
-        why: Why,
-        attempt: u32,
-        generation: u64,
-        waiters: usize,
-    },
-    Answered {
-        exchange: Exchange,
-        took: u64,
-    },
-    Renewed {
-        generation: u64,
-        waiters: usize,
-    },
-    Adopted,
-    Saved,
-    SaveFailed(VaultError),
-    EntryLost,
-    Removed(bool),
-    WaitersTold {
-        waiters: usize,
-    },
-    Ended(EndingReason),
-    Revoked(bool),
-    LockWaited {
-        ms: u64,
-    },
-}
-
-impl Note {
-    fn what(&self) -> &'static str {
-        match self {
-            Self::Opened => "opened",
-            Self::SignedIn => "signed_in",
-            Self::SignedOut => "signed_out",
-            Self::AttemptSent { .. } => "attempt_sent",
-            Self::Answered { .. } => "answered",
-            Self::Renewed { .. } => "renewed",
-            Self::Adopted => "adopted",
-            Self::Saved => "saved",
-            Self::SaveFailed(_) => "save_failed",
-            Self::EntryLost => "entry_lost",
-            Self::Removed(_) => "removed",
-            Self::WaitersTold { .. } => "waiters_told",
-            Self::Ended(_) => "ended",
-            Self::Revoked(_) => "revoked",
-            Self::LockWaited { .. } => "lock_waited",
-        }
-    }
-
-    fn facts(&self) -> Value {
-        match *self {
-            Self::Opened
-            | Self::SignedIn
-            | Self::SignedOut
-            | Self::Adopted
-            | Self::Saved
-            | Self::EntryLost => json!({}),
-            Self::AttemptSent {
-                why,
-                attempt,
-                generation,
-                waiters,
-            } => json!({
-                "why": why, "attempt": attempt, "generation": generation, "waiters": waiters,
-            }),
-            Self::Answered { exchange, took } => match exchange {
-                Exchange::Renewed(stamp) => {
-                    json!({ "verdict": "renewed", "ms": took, "generation": stamp.generation })
-                }
-                Exchange::Rejected { ambiguous } => {
-                    json!({ "verdict": "rejected", "ms": took, "ambiguous": ambiguous })
-                }
-                Exchange::Inconclusive { token, retry_after } => match retry_after {
-                    Some(pause) => json!({
-                        "verdict": "inconclusive", "ms": took, "token": token, "retryAfterMs": pause,
-                    }),
-                    None => json!({ "verdict": "inconclusive", "ms": took, "token": token }),
-                },
-            },
-            Self::Renewed {
-                generation,
-                waiters,
-            } => json!({ "generation": generation, "waiters": waiters }),
-            Self::SaveFailed(error) => json!({ "cause": error.to_string() }),
-            Self::Removed(done) | Self::Revoked(done) => json!({ "done": done }),
-            Self::WaitersTold { waiters } => json!({ "waiters": waiters }),
-            Self::Ended(reason) => json!({ "reason": reason }),
-            Self::LockWaited { ms } => json!({ "ms": ms }),
-        }
-    }
-}
-
 /// The list, oldest first; the oldest are dropped beyond [`CAPACITY`].
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
@@ -152,7 +51,7 @@ struct Inside {
 impl Journal {
     /// Notes what was decided, or what the shell alone knows; with it a renewal's record, where it ends a round.
     pub(crate) fn note(&self, at: Timestamp, note: &Note, around: &Circumstances) {
-        self.push(at, note.what(), &note.facts());
+        self.push(at, note.what(), &facts(note));
         let renewal = self.lock().round.take(note, around);
         if let Some(renewal) = renewal {
             self.push(at, "renewal", &json!(renewal));
@@ -178,5 +77,48 @@ impl Journal {
         self.inside
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The numbers and words of a note.
+fn facts(note: &Note) -> Value {
+    match *note {
+        Note::Opened
+        | Note::SignedIn
+        | Note::SignedOut
+        | Note::Adopted
+        | Note::Saved
+        | Note::EntryLost => json!({}),
+        Note::AttemptSent {
+            why,
+            attempt,
+            generation,
+            waiters,
+        } => json!({
+            "why": why, "attempt": attempt, "generation": generation, "waiters": waiters,
+        }),
+        Note::Answered { exchange, took } => match exchange {
+            Exchange::Renewed(stamp) => {
+                json!({ "verdict": "renewed", "ms": took, "generation": stamp.generation })
+            }
+            Exchange::Rejected { ambiguous } => {
+                json!({ "verdict": "rejected", "ms": took, "ambiguous": ambiguous })
+            }
+            Exchange::Inconclusive { token, retry_after } => match retry_after {
+                Some(pause) => json!({
+                    "verdict": "inconclusive", "ms": took, "token": token, "retryAfterMs": pause,
+                }),
+                None => json!({ "verdict": "inconclusive", "ms": took, "token": token }),
+            },
+        },
+        Note::Renewed {
+            generation,
+            waiters,
+        } => json!({ "generation": generation, "waiters": waiters }),
+        Note::SaveFailed(error) => json!({ "cause": error.to_string() }),
+        Note::Removed(done) | Note::Revoked(done) => json!({ "done": done }),
+        Note::WaitersTold { waiters } => json!({ "waiters": waiters }),
+        Note::Ended(reason) => json!({ "reason": reason }),
+        Note::LockWaited { ms } => json!({ "ms": ms }),
     }
 }

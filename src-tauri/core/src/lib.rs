@@ -49,7 +49,7 @@
 //!
 //! # How it is built
 //!
-//! Every decision is made by one pure function, [`renewal::step`]: it takes the state and what happened, and returns
+//! Every decision is made by one pure function, [`step`](graphql_session_renewal::step): it takes the state and what happened, and returns
 //! the next state and what to do. It does no I/O, and sees no token. One task per session performs the actions and
 //! reports back; callers leave it a message and wait for their outcome. Hence nobody can cancel a renewal, and no two
 //! decisions race.
@@ -98,7 +98,7 @@
 //!
 //! # What is proven, and how
 //!
-//! `tests/core/search` runs [`renewal::step`] itself, not a description of it, under a model checker: two processes,
+//! `tests/renewal/search` runs [`step`](graphql_session_renewal::step) itself, not a description of it, under a model checker: two processes,
 //! three callers, and at most one each of a sign-out, a crash with its restart, a lost answer (the server rotated, or
 //! not), a keyring call that fails, and a keyring write that lands after its limit, at every boundary between two
 //! actions that another process, a caller or a crash can notice. I1 to I9 are checked in every state; where nothing
@@ -110,7 +110,7 @@
 //! replaced whole, the keyring carries out requests in their order); a second sign-in; renewals ahead of expiry;
 //! ambiguous rejections, Retry-After and `end_after`; sleep, clocks that disagree, and times other than "now", "at the
 //! next timer" and "past the grace time"; endless loops that come back to the same state. What it has found is told in
-//! `tests/core/counterexamples.rs`.
+//! `tests/renewal/counterexamples.rs`.
 //!
 //! `tests/core/random` plays the whole core, shell and all, and checks I1 to I10 after every step: real sessions in up to
 //! three processes, two accounts, real sockets, files and locks, on virtual time. What happens: calls and their callers
@@ -130,12 +130,12 @@ mod call;
 mod clock;
 mod config;
 mod credentials;
+mod driver;
 mod error;
 pub mod journal;
 mod lock;
 mod operation;
 pub mod protocol;
-pub mod renewal;
 mod session;
 mod shared;
 mod status;

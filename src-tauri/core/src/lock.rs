@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::credentials::{Id, Stamp};
+use crate::credentials::{Id, Stamp, random_id};
 use crate::status::EndingReason;
 
 /// Version of the state file. A file of another version is ignored: the vault's record decides then.
@@ -157,7 +157,7 @@ impl AccountFiles {
     /// Replaces the state file.
     pub(crate) fn write_state(&self, state: &StateFile) -> io::Result<()> {
         let text = serde_json::to_vec(state)?;
-        let unique = self.state.with_extension(format!("{}.new", Id::random()));
+        let unique = self.state.with_extension(format!("{}.new", random_id()));
         let written = write_durably(&unique, &text).and_then(|()| fs::rename(&unique, &self.state));
         if written.is_err() {
             let _ = fs::remove_file(&unique);

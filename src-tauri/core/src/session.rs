@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use graphql_session_renewal::{Outcome, WaiterId, Why};
 use jiff::Timestamp;
 use reqwest::header::CONTENT_TYPE;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -12,13 +13,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::call::{AllowedHeaders, Call, Reply};
 use crate::clock::CLOCK_NOISE;
 use crate::config::Config;
-use crate::credentials::{Credentials, Id, Stamp};
+use crate::credentials::{Credentials, Id, Stamp, random_id};
+use crate::driver::{Driver, Message};
 use crate::error::{Code, Error};
 use crate::journal;
 use crate::operation::OperationKind;
 use crate::protocol::{Dialect, Endpoint, Issued, Person, Tokens};
-use crate::renewal::flight::{Driver, Message};
-use crate::renewal::{Outcome, WaiterId, Why};
 use crate::shared::Shared;
 use crate::status::{Closed, Phase, Status, Storage};
 use crate::subscription::Subscription;
@@ -422,10 +422,10 @@ impl Session {
         let begun_at = shared.config.clock.wall().as_millisecond().max(before + 1);
         let credentials = Credentials {
             stamp: Stamp {
-                session: Id::random(),
+                session: random_id(),
                 begun_at,
                 generation: 1,
-                credentials: Id::random(),
+                credentials: random_id(),
                 access_until: tokens.access_expires_at.map(Timestamp::as_millisecond),
                 issued_at: shared.server_clock.now(),
             },

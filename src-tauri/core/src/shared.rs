@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use graphql_session_renewal::{FailureSeen, FileState, FileView, VaultView, View, WaiterId};
 use tokio::sync::watch;
 
 use crate::clock::ServerClock;
@@ -13,7 +14,6 @@ use crate::credentials::{Credentials, Id, Stamp};
 use crate::error::{Code, Error};
 use crate::journal::{Circumstances, Journal, Note};
 use crate::lock::{AccountFiles, FileStanding};
-use crate::renewal::{FailureSeen, FileState, FileView, VaultView, View, WaiterId};
 use crate::status::{Phase, Status, Storage};
 use crate::transport::{Clients, Origin};
 use crate::vault::keeper::Keeper;

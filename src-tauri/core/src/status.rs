@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use graphql_session_renewal::{EndingReason, LockedReason, NotSaved, Storage, Unreachable};
+
 /// Where the session stands, as published to every observer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -76,16 +78,6 @@ pub enum Phase {
     Ended,
 }
 
-/// Whether the credentials rest in the vault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "state", content = "reason", rename_all = "snake_case")]
-pub enum Storage {
-    /// They would survive a restart (or there are none).
-    Saved,
-    /// They live in memory only; saving is tried again and again.
-    NotSaved(NotSaved),
-}
-
 /// Whether quitting loses anything; what [`Session::close`](crate::Session::close) says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "state", content = "reason", rename_all = "snake_case")]
@@ -100,37 +92,6 @@ pub enum Closed {
     Unfinished,
 }
 
-/// Why credentials could not be saved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NotSaved {
-    /// The keyring is locked. Remedy: unlock it.
-    KeyringLocked,
-    /// There is no keyring service. Remedy: install or start one.
-    KeyringMissing,
-    /// The keyring did not answer within its limit.
-    KeyringSlow,
-    /// The keyring answered with an error.
-    KeyringFailed,
-    /// The record is longer than the platform allows (Windows: 2560 bytes).
-    TooLong,
-}
-
-/// Why a stored session cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LockedReason {
-    /// The keyring is locked, or did not answer (it may wait behind a prompt).
-    KeyringLocked,
-    /// There is no keyring service.
-    KeyringMissing,
-    /// The keyring says "no entry" while the state file says one was saved: a keyring that was never unlocked says
-    /// the same, so this is not taken for signed out.
-    KeyringLockedOrCleared,
-    /// The keyring answered with an error, or the entry is damaged.
-    KeyringFailed,
-}
-
 /// A session that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ending {
@@ -139,29 +100,4 @@ pub struct Ending {
     /// When; milliseconds since 1970 on the wire.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub at: Timestamp,
-}
-
-/// Why a session is over. There is no other reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndingReason {
-    /// The person signed out.
-    SignedOut,
-    /// The server rejected the refresh token that was still the stored one.
-    Rejected,
-    /// The server rejected it after an answer had been lost: the lost answer held the newer one.
-    LostAnswer,
-    /// A person set `end_after`, and that much awake time passed with failed attempts.
-    UnreachableTooLong,
-}
-
-/// Who is out of reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unreachable {
-    /// The server, or the network on the way.
-    Server,
-    /// Another process of this application renews, and does not finish; or it has renewed, and the keyring does not
-    /// show what it stored.
-    HeldByOtherProcess,
 }

@@ -3,7 +3,7 @@
 //! A connection is made with the credentials that are current then; a refusal joins the one renewal, as a call's does.
 //! From then on it is left alone: the server has looked at the token once, and a renewal changes nothing about a stream
 //! that is open. A connection that is lost is made again, with the then current credentials, after a pause that
-//! `renewal/pace.rs` draws. Nothing that happened meanwhile is sent again by the server.
+//! [`Reconnecting`] draws. Nothing that happened meanwhile is sent again by the server.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,18 +13,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use graphql_session_renewal::{Backoff, Why};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use sse_stream::SseByteStream;
 
 use crate::call::{AllowedHeaders, Call};
 use crate::clock::Clock;
 use crate::credentials::{Credentials, Id};
+use crate::driver::Message;
 use crate::error::{Code, Error};
 use crate::operation::OperationKind;
 use crate::protocol::Endpoint;
-use crate::renewal::Why;
-use crate::renewal::flight::Message;
-use crate::renewal::pace::Reconnecting;
 use crate::session::Session;
 use crate::shared::millis;
 use crate::transport::{read_body, retry_after};
@@ -36,6 +35,10 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// Longest event that is handed on, in bytes: ten times the largest reply that a Twenty server usually gives, and an
 /// event is about one record. Shorter where [`Limits::reply_bytes`](crate::Limits::reply_bytes) is.
 const EVENT_BYTES: usize = 4 << 20;
+
+/// A stream that stood this long, in ms, was a good one, and its loss is the first of a new series. Shorter ones are
+/// not: a server that accepts and drops would be asked without a pause otherwise.
+const STOOD: u64 = 60_000;
 
 /// What a subscription says, in this order: `Open`, then events; between a `Lost` and a `Reopened` nothing is heard;
 /// `Complete` or `Failed` is the last.
@@ -236,6 +239,23 @@ impl fmt::Debug for Subscription {
             .field("call", &self.request.call)
             .field("is_open", &matches!(self.link, Link::Up(_)))
             .finish_non_exhaustive()
+    }
+}
+
+/// When a stream connects again whose connection was lost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reconnecting {
+    backoff: Backoff,
+}
+
+impl Reconnecting {
+    /// The pause before the next try, in ms, of at most `longest` but for what the server `asked` for. `stood`: how long
+    /// the connection had lasted.
+    pub(crate) fn pause(&mut self, stood: u64, random: u64, longest: u64, asked: u64) -> u64 {
+        if stood >= STOOD {
+            self.backoff = Backoff::default();
+        }
+        self.backoff.next(random, longest).max(asked)
     }
 }
 
@@ -489,7 +509,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Unfinished;
+    use super::*;
 
     fn unfinished(text: &str) -> usize {
         let mut whole = Unfinished::default();
@@ -517,5 +537,16 @@ mod tests {
             assert_eq!(unfinished(&format!(": padding{end}:{end}")), 0);
             assert_eq!(unfinished(&format!("data: a{end}: padding{end}")), 7);
         }
+    }
+
+    #[test]
+    fn a_stream_that_stood_a_while_starts_the_backoff_anew_and_the_servers_pause_is_a_floor() {
+        let mut reconnecting = Reconnecting::default();
+        let mut pause = |stood, asked| reconnecting.pause(stood, u64::MAX, 30_000, asked);
+        assert_eq!(pause(0, 0), 1_000);
+        assert_eq!(pause(STOOD - 1, 0), 2_000);
+        assert_eq!(pause(0, 90_000), 90_000);
+        assert_eq!(pause(0, 5_000), 8_000);
+        assert_eq!(pause(STOOD, 0), 1_000);
     }
 }

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub(crate) mod keeper;
 mod keyring;
 
+pub use graphql_session_renewal::VaultError;
 pub use keyring::Keyring;
 
 /// A place for one secret text per account. Adopters can bring their own.
@@ -34,26 +35,6 @@ pub trait Vault: Send + Sync + 'static {
     /// # Errors
     /// Any [`VaultError`]; the entry is then still there.
     fn remove(&self, account: &str) -> Result<(), VaultError>;
-}
-
-/// Why a vault did not do it. The session survives every one of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum VaultError {
-    /// The keyring is locked; the person can unlock it.
-    #[error("the keyring is locked")]
-    Locked,
-    /// There is no keyring service on this machine.
-    #[error("there is no keyring service")]
-    Missing,
-    /// The text is longer than the platform allows.
-    #[error("the record is too long for the keyring")]
-    TooLong,
-    /// The vault did not answer within its limit. Only the keeper says this.
-    #[error("the keyring did not answer in time")]
-    Slow,
-    /// Anything else; the cause is in the log, without the text.
-    #[error("the keyring failed")]
-    Failed,
 }
 
 /// Memory only: for tests, and for applications that must not leave anything behind.

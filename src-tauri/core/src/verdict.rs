@@ -45,6 +45,7 @@ use crate::transport::{Answer, Trouble};
 mod envelope;
 
 pub use envelope::{Data, Envelope, Extensions, GraphqlError};
+pub use graphql_session_renewal::TokenFate;
 
 /// What one renewal attempt proved.
 #[derive(Clone, Debug)]
@@ -68,18 +69,6 @@ pub enum Verdict {
         /// The pause that the server asked for.
         retry_after: Option<Duration>,
     },
-}
-
-/// What an inconclusive attempt did to the refresh token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenFate {
-    /// It never left this machine.
-    NotSent,
-    /// The server answered, and did not exchange it.
-    NotUsed,
-    /// The server may have exchanged it, and the answer is lost.
-    MaybeUsed,
 }
 
 /// How a protocol reads one answer to a renewal.

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
+use graphql_session_renewal::{Exchange, Why};
 use serde::Serialize;
 
 use super::Note;
-use crate::renewal::{Exchange, Why};
 use crate::status::{EndingReason, Unreachable};
 use crate::verdict::TokenFate;
 

@@ -29,7 +29,7 @@ impl Turn<'_> {
         self.actions.push(Action::Use(stamp.credentials));
         self.forget_renewal();
         self.state.agenda.renew = None;
-        self.state.ahead_at = pace::ahead(&stamp, self.now);
+        self.state.ahead_at = schedule::ahead(&stamp, self.now);
         if is_sign_in {
             self.note(Note::SignedIn);
             self.actions.push(Action::SignInDone);
@@ -63,7 +63,7 @@ impl Turn<'_> {
             .state
             .held
             .filter(|_| is_early && in_grace.is_none())
-            .and_then(|held| pace::ahead_again(&held, self.now));
+            .and_then(|held| schedule::ahead_again(&held, self.now));
         let due = ahead.unwrap_or(self.now.awake + in_grace.unwrap_or(drawn));
         let due = due.max(self.now.awake + retry_after.unwrap_or(0));
         // What a later attempt says of itself does not bring a lost answer back.

@@ -1,10 +1,6 @@
 //! What happens to a session: the events that [`step`](super::step) takes.
 
-use super::{WaiterId, Why};
-use crate::credentials::{Id, Stamp};
-use crate::status::EndingReason;
-use crate::vault::VaultError;
-use crate::verdict::TokenFate;
+use super::{EndingReason, Id, Stamp, TokenFate, VaultError, WaiterId, Why};
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +50,7 @@ pub enum Event {
     Tick,
 }
 
-/// What one exchange proved; a [`Verdict`](crate::verdict::Verdict) without its secrets.
+/// What one exchange proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exchange {
     /// New credentials for the same account.

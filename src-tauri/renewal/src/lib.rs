@@ -1,6 +1,6 @@
 //! Every decision about a session, as one pure function: [`step`].
 //!
-//! The shell in `renewal/flight.rs` performs the [`Action`]s in their order and feeds back [`Event`]s. Nothing here
+//! The driver of `graphql-session` performs the [`Action`]s in their order and feeds back [`Event`]s. Nothing here
 //! does I/O, reads a clock, draws a random number, or sees a token: credentials are named by their [`Stamp`].
 //!
 //! ```text
@@ -14,25 +14,26 @@
 //!                       │                                   └─ confirmed ─▶ Removing ─▶ Idle (ended)
 //! ```
 
-use crate::credentials::{Id, Stamp};
-use crate::journal::Note;
-use crate::status::{EndingReason, LockedReason, NotSaved, Storage, Unreachable};
-use crate::vault::VaultError;
-use crate::verdict::TokenFate;
-
 mod action;
-mod asked;
+mod ending;
 mod event;
-pub(crate) mod flight;
-mod outcome;
-pub(crate) mod pace;
-mod perform;
-mod progress;
+mod exchange;
+mod ids;
+mod note;
+mod requests;
+mod schedule;
+mod standing;
 
 pub use action::{Action, Outcome};
+use ending::{locked_reason, not_saved};
 pub use event::{Event, Exchange, FailureSeen, FileState, FileView, SaveFailure, VaultView, View};
-use outcome::{locked_reason, not_saved};
-use pace::{Backoff, LostAnswer, RefusalBucket};
+pub use ids::{Id, Stamp};
+pub use note::Note;
+pub use schedule::Backoff;
+use schedule::{LostAnswer, RefusalBucket};
+pub use standing::{
+    EndingReason, LockedReason, NotSaved, Storage, TokenFate, Unreachable, VaultError,
+};
 
 /// How long to wait before an ambiguous rejection is asked for once more, in ms: an outage that hides behind one is
 /// mostly shorter (a database's failover takes seconds).
@@ -350,6 +351,11 @@ impl State {
             .into_iter()
             .flatten()
             .any(|stamp| stamp.credentials == credentials)
+    }
+
+    /// Why a renewal is wanted, if one is.
+    pub fn renewal_reason(&self) -> Option<Why> {
+        self.agenda.renew
     }
 
     /// Whether an attempt is under way that a new caller can join.

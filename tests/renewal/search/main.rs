@@ -1,5 +1,5 @@
 //! The decisions, searched: every order in which two processes, three callers and the five faults can meet, around the
-//! very [`step`](graphql_session::renewal::step) that the session runs. Each fault comes once or stays away, at every
+//! very [`step`](graphql_session_renewal::step) that the session runs. Each fault comes once or stays away, at every
 //! boundary between two actions.
 
 mod process;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use graphql_session::renewal::{Flight, Standing};
-use graphql_session::{EndingReason, Storage};
+use graphql_session_renewal::{EndingReason, Storage};
+use graphql_session_renewal::{Flight, Standing};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use process::{Process, Saving, Work};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use graphql_session_renewal::{Action, Event, Exchange, SaveFailure};
 
-use super::flight::{Driver, Message};
-use super::{Action, Event, Exchange, SaveFailure};
+use super::{Driver, Message};
 use crate::credentials::{Credentials, Id};
 use crate::journal::Note;
 use crate::lock::{Failure, FileStanding, StateFile};

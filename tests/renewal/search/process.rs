@@ -1,12 +1,12 @@
 //! One process: its decisions, what they made it do, and how far each slow action has got. This is the shell
 //! (`renewal/perform.rs`, `vault/keeper.rs`) cut at every boundary that another process, a caller or a crash can see.
 
-use graphql_session::renewal::{
+use graphql_session_renewal::TokenFate;
+use graphql_session_renewal::{
     Action, Event, Exchange, FailureSeen, FileState, Flight, Now, Outcome, Rules, SaveFailure,
     State, VaultView, View, WaiterId, step,
 };
-use graphql_session::verdict::TokenFate;
-use graphql_session::{EndingReason, Stamp, VaultError};
+use graphql_session_renewal::{EndingReason, Stamp, VaultError};
 
 use crate::server::GRACE;
 use crate::world::{Record, World, Wrong};
@@ -386,6 +386,9 @@ impl World {
 
 impl Process {
     pub(crate) fn says_unsaved(&self) -> bool {
-        matches!(self.state.storage, graphql_session::Storage::NotSaved(_))
+        matches!(
+            self.state.storage,
+            graphql_session_renewal::Storage::NotSaved(_)
+        )
     }
 }

@@ -1,10 +1,6 @@
 //! What the shell has to do: the actions that [`step`](super::step) returns.
 
-use super::WaiterId;
-use crate::credentials::{Id, Stamp};
-use crate::journal::Note;
-use crate::status::{EndingReason, Unreachable};
-use crate::verdict::TokenFate;
+use super::{EndingReason, Id, Note, Stamp, TokenFate, Unreachable, WaiterId};
 
 /// What the shell has to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]

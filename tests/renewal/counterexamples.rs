@@ -1,10 +1,10 @@
 //! What the search (`search/main.rs`) has found, each as the shortest story that shows it.
 
-use graphql_session::renewal::{
+use graphql_session_renewal::{
     Action, Event, Exchange, FileState, FileView, Flight, Now, Outcome, Rules, Standing, State,
     VaultView, View, Why, step,
 };
-use graphql_session::{EndingReason, Id, Stamp, VaultError};
+use graphql_session_renewal::{EndingReason, Id, Stamp, VaultError};
 
 const RULES: Rules = Rules {
     waiting: 25_000,

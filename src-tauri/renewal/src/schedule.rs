@@ -1,8 +1,7 @@
 //! When the next attempt may be made: ahead of expiry, by backoff, after a lost answer, and from the bucket for refused
 //! fresh credentials. `docs/fleet.md` shows what these numbers do to a server with a million clients.
 
-use super::Now;
-use crate::credentials::Stamp;
+use super::{Now, Stamp};
 
 /// First step of the backoff, in ms.
 const BACKOFF_BASE: u64 = 1_000;
@@ -21,10 +20,6 @@ const BACKOFF_FLOOR: u64 = 300;
 /// When attempts follow a lost answer, in ms after it: they fall inside a grace time of 60 s even if the outage lasts
 /// most of it, and get rarer as a restart gets less likely to be the reason.
 const AFTER_LOST_ANSWER: [u64; 7] = [0, 1_000, 3_000, 7_000, 15_000, 30_000, 50_000];
-
-/// A stream that stood this long, in ms, was a good one, and its loss is the first of a new series. Shorter ones are
-/// not: a server that accepts and drops would be asked without a pause otherwise.
-const STOOD: u64 = 60_000;
 
 /// Renewals that refused, never served credentials may start: a few at once, then one per refill.
 const REFUSAL_BUCKET: u8 = 3;
@@ -73,37 +68,21 @@ pub(super) fn longest_probe_pause(longest: u64) -> u64 {
 
 /// Exponential backoff with full jitter: after an outage, clients come back spread out and not in step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Backoff {
+pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    pub(super) fn failures(self) -> u32 {
+    /// How many failures were counted.
+    pub fn failures(self) -> u32 {
         self.failures
     }
 
     /// Counts a failure, and draws the pause before the next attempt, of at most `longest` ms.
-    pub(super) fn next(&mut self, random: u64, longest: u64) -> u64 {
+    pub fn next(&mut self, random: u64, longest: u64) -> u64 {
         let ceiling = longest.min(BACKOFF_BASE << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
         BACKOFF_FLOOR.max(draw(random, ceiling))
-    }
-}
-
-/// When a stream connects again whose connection was lost.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Reconnecting {
-    backoff: Backoff,
-}
-
-impl Reconnecting {
-    /// The pause before the next try, in ms, of at most `longest` but for what the server `asked` for. `stood`: how long
-    /// the connection had lasted.
-    pub(crate) fn pause(&mut self, stood: u64, random: u64, longest: u64, asked: u64) -> u64 {
-        if stood >= STOOD {
-            self.backoff = Backoff::default();
-        }
-        self.backoff.next(random, longest).max(asked)
     }
 }
 
@@ -222,17 +201,6 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_stood_a_while_starts_the_backoff_anew_and_the_servers_pause_is_a_floor() {
-        let mut reconnecting = Reconnecting::default();
-        let mut pause = |stood, asked| reconnecting.pause(stood, u64::MAX, 30_000, asked);
-        assert_eq!(pause(0, 0), 1_000);
-        assert_eq!(pause(STOOD - 1, 0), 2_000);
-        assert_eq!(pause(0, 90_000), 90_000);
-        assert_eq!(pause(0, 5_000), 8_000);
-        assert_eq!(pause(STOOD, 0), 1_000);
-    }
-
-    #[test]
     fn a_draw_reaches_both_ends_of_its_range_and_nothing_beyond() {
         assert_eq!(draw(0, 9), 0);
         assert_eq!(draw(u64::MAX / 2, 9), 4);
@@ -244,10 +212,10 @@ mod tests {
     /// A token of 30 min, looked at when `left` ms of its life are left.
     fn token(left: i64, random: u64) -> (Stamp, Now) {
         let stamp = Stamp {
-            session: crate::credentials::Id::random(),
+            session: crate::Id::of(1),
             begun_at: 0,
             generation: 1,
-            credentials: crate::credentials::Id::random(),
+            credentials: crate::Id::of(1),
             access_until: Some(1_800_000),
             issued_at: 0,
         };

@@ -7,8 +7,8 @@
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use graphql_session::renewal::{Event, FileState, FileView, Flight, Outcome, Standing, Why};
-use graphql_session::{EndingReason, Id, Stamp};
+use graphql_session_renewal::{EndingReason, Id, Stamp};
+use graphql_session_renewal::{Event, FileState, FileView, Flight, Outcome, Standing, Why};
 
 use crate::process::{How, Process, Work};
 use crate::server::Server;

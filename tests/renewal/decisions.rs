@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graphql_session::renewal::{
+use graphql_session_renewal::TokenFate;
+use graphql_session_renewal::{
     Action, Event, Exchange, FailureSeen, FileState, FileView, Flight, Now, Rules, SaveFailure,
     Standing, State, VaultView, View, WaiterId, Why, step,
 };
-use graphql_session::verdict::TokenFate;
-use graphql_session::{EndingReason, Id, Stamp, VaultError};
+use graphql_session_renewal::{EndingReason, Id, Stamp, VaultError};
 use proptest::prelude::*;
 
 const RULES: Rules = Rules {

@@ -122,7 +122,7 @@ impl Turn<'_> {
     }
 
     fn probe_later(&mut self, mut backoff: Backoff) {
-        let longest = pace::longest_probe_pause(self.rules.longest_pause);
+        let longest = schedule::longest_probe_pause(self.rules.longest_pause);
         let pause = backoff.next(self.now.random, longest);
         let due = Some(self.now.awake + pause);
         self.state.probe = Some(Probe { due, backoff });
@@ -134,7 +134,7 @@ impl Turn<'_> {
         if was_away {
             // The outage held up the early renewals of a whole fleet. Those that were not due yet make room for them.
             let held = self.state.held;
-            self.state.ahead_at = held.and_then(|held| pace::ahead_again(&held, self.now));
+            self.state.ahead_at = held.and_then(|held| schedule::ahead_again(&held, self.now));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The server: which refresh tokens it takes. As Twenty does: rotation with a grace time, and a token that comes back
 //! after it takes the whole session down.
 
-use graphql_session::Stamp;
+use graphql_session_renewal::Stamp;
 
 use crate::world::stamp;
 
@@ -105,6 +105,6 @@ impl Server {
 
 fn number(credentials: Stamp) -> usize {
     (1..=MOST_CREDENTIALS)
-        .find(|number| graphql_session::Id::of(*number as u128) == credentials.credentials)
+        .find(|number| graphql_session_renewal::Id::of(*number as u128) == credentials.credentials)
         .expect("credentials of this server")
 }

@@ -1,4 +1,4 @@
-//! The task that performs what [`step`](super::step) decides.
+//! The task that performs what [`step`] decides.
 //!
 //! One task per session owns the state. It never waits for anything but its inbox: each slow action runs in a task of
 //! its own and reports by a message. Callers only leave a message and wait for their outcome, so that none of them can
@@ -9,20 +9,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use graphql_session_renewal::{
+    Action, Event, Exchange, Flight, Now, Outcome, Rules, Standing, State, View, WaiterId, Why,
+    step,
+};
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    Action, Event, Exchange, Flight, Now, Outcome, Rules, Standing, State, View, WaiterId, Why,
-    step,
-};
 use crate::clock::Sleep;
 use crate::credentials::{Credentials, Id, Stamp};
 use crate::journal::Circumstances;
 use crate::lock::{Fingerprint, LockGuard};
 use crate::shared::{Shared, millis};
 use crate::status::{Ending, Phase, Status, Storage, Unreachable};
+
+mod perform;
 
 /// How often the files are looked at, so that a sign-out in one process reaches the others within 2 s.
 const FILE_POLL: Duration = Duration::from_millis(500);
@@ -264,7 +266,7 @@ impl Driver {
                 < IN_USE_FOR,
         };
         let before = Circumstances {
-            why: self.state.agenda.renew,
+            why: self.state.renewal_reason(),
             from: self.state.held.map(|held| held.generation),
             waiters: self.state.waiters.len(),
             ..Circumstances::default()

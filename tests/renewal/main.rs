@@ -1,0 +1,5 @@
+//! The decisions about a session, without I/O: properties of every order of events, and the cases that once were wrong.
+
+mod counterexamples;
+mod decisions;
+mod early_renewal;
