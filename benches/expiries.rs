@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use graphql_session::{Config, MemoryVault, Person, Session, SystemClock};
+use graphql_session::{Config, MemoryVault, PasswordLogin, Session, SystemClock};
 use graphql_session_testing::{EMAIL, Fault, FaultServer, Gate, PASSWORD, query};
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
@@ -64,7 +64,7 @@ async fn run(address: &str) -> (Vec<Call>, Vec<Renewal>) {
     let mut config = Config::new("bench", folder.path());
     config.vault = Arc::new(MemoryVault::new());
     let session = Session::open(config).await.expect("opens");
-    let person = Person {
+    let person = PasswordLogin {
         email: EMAIL.to_owned(),
         password: PASSWORD.into(),
     };

@@ -8,12 +8,12 @@
 mod application;
 #[path = "desktop/close_button.rs"]
 mod close_button;
-#[path = "desktop/person.rs"]
-mod person;
+#[path = "desktop/demo_control.rs"]
+mod demo_control;
 #[path = "desktop/quitting.rs"]
 mod quitting;
-#[path = "desktop/switchboard.rs"]
-mod switchboard;
+#[path = "desktop/steps.rs"]
+mod steps;
 #[path = "desktop/waiting.rs"]
 mod waiting;
 #[path = "desktop/window.rs"]
@@ -24,8 +24,8 @@ use std::path::Path;
 
 use application::{Application, DemoSetting, Home};
 use demo_server::{Counter, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
-use person::{all_panels_ready, open_panels, reload_all, second_window, sign_in, sign_in_at};
 use serde_json::json;
+use steps::{all_panels_ready, open_panels, reload_all, second_window, sign_in, sign_in_at};
 use window::Window;
 
 /// The application under test, as it is built for people.

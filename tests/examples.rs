@@ -20,8 +20,8 @@ mod close_button;
     dead_code,
     reason = "shared with the desktop client's tests, which use all of it"
 )]
-#[path = "desktop/switchboard.rs"]
-mod switchboard;
+#[path = "desktop/demo_control.rs"]
+mod demo_control;
 #[path = "desktop/waiting.rs"]
 mod waiting;
 #[allow(

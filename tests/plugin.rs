@@ -3,8 +3,6 @@
 
 #[path = "plugin/calls.rs"]
 mod calls;
-#[path = "plugin/desk.rs"]
-mod desk;
 #[path = "plugin/endings.rs"]
 mod endings;
 #[path = "plugin/permissions.rs"]
@@ -19,5 +17,7 @@ mod secrecy;
 mod setup;
 #[path = "plugin/subscriptions.rs"]
 mod subscriptions;
+#[path = "plugin/test_app.rs"]
+mod test_app;
 #[path = "plugin/uploads.rs"]
 mod uploads;

@@ -17,21 +17,21 @@ mod application;
 )]
 #[path = "../../tests/desktop/close_button.rs"]
 mod close_button;
-mod memory;
 #[allow(
     dead_code,
     reason = "shared with the window's tests, which use all of it"
 )]
-#[path = "../../tests/desktop/person.rs"]
-mod person;
+#[path = "../../tests/desktop/demo_control.rs"]
+mod demo_control;
+mod memory;
 mod report;
 mod starts;
 #[allow(
     dead_code,
     reason = "shared with the window's tests, which use all of it"
 )]
-#[path = "../../tests/desktop/switchboard.rs"]
-mod switchboard;
+#[path = "../../tests/desktop/steps.rs"]
+mod steps;
 #[path = "../../tests/desktop/waiting.rs"]
 mod waiting;
 #[allow(
@@ -46,9 +46,9 @@ use std::path::{Path, PathBuf};
 use application::{Application, DemoSetting, Home};
 use demo_server::{DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
 use memory::Memory;
-use person::{second_window, sign_in, sign_in_at};
 use report::Report;
 use starts::Start;
+use steps::{second_window, sign_in, sign_in_at};
 
 /// The client, as it is built for people.
 const CLIENT: &str = env!("CARGO_BIN_EXE_holdfast");

@@ -38,7 +38,7 @@ const RECOVERY: u64 = 180;
 /// The longest pauses that the curve compares with the default, in s.
 const PAUSES: [u64; 4] = [10, 20, 60, 120];
 
-/// The default of `limits.pauseMs`, in s.
+/// The default of `limits.maxBackoffMs`, in s.
 const DEFAULT_PAUSE: u64 = 30;
 
 /// Runs at a time: each takes most of a gigabyte.
@@ -103,7 +103,7 @@ fn run_all(clients: u32) -> Runs {
         away: (BEFORE * SECOND, (BEFORE + OUTAGE) * SECOND),
         until: (BEFORE + OUTAGE + AFTER) * SECOND,
         policy: Policy::Ours,
-        longest_pause: DEFAULT_PAUSE * SECOND,
+        max_backoff: DEFAULT_PAUSE * SECOND,
         signed_in_within: None,
     };
     let never_away = Plan {
@@ -138,7 +138,7 @@ fn run_all(clients: u32) -> Runs {
         },
     ];
     plans.extend(PAUSES.map(|pause| Plan {
-        longest_pause: pause * SECOND,
+        max_backoff: pause * SECOND,
         until: (BEFORE + OUTAGE + RECOVERY) * SECOND,
         ..ours
     }));

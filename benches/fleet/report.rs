@@ -140,7 +140,7 @@ fn waits(text: &mut String, runs: &Runs) {
     text.push_str(
         "## The peak against the wait
 
-The one setting that trades them is `limits.pauseMs`, the longest pause of those who need a renewal; pauses between probes
+The one setting that trades them is `limits.maxBackoffMs`, the longest pause of those who need a renewal; pauses between probes
 follow it. It moves nobody whose token works. The peaks are those of the three minutes after the outage. The wait counts
 from the recovery, or from the person's first action after it, to the served call.
 

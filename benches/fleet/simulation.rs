@@ -6,10 +6,10 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use graphql_session_renewal::TokenFate;
 use graphql_session_renewal::{
-    Action, Event, Exchange, FailureSeen, FileState, FileView, Now, Outcome, Rules, State,
-    VaultView, View, Why, step,
+    Action, Event, Exchange, FailureSeen, FileState, FileView, Now, Outcome, RenewalReason, Rules,
+    State, VaultView, View, step,
 };
-use graphql_session_renewal::{Id, Stamp};
+use graphql_session_renewal::{CredentialsInfo, Id};
 
 use crate::counts::Counts;
 use crate::random::Random;
@@ -44,7 +44,7 @@ pub(crate) struct Plan {
     pub(crate) until: u64,
     pub(crate) policy: Policy,
     /// Longest pause of those who need a renewal, in ms.
-    pub(crate) longest_pause: u64,
+    pub(crate) max_backoff: u64,
     /// All signed in within this long before the start, in ms; without, their tokens' ages are those of a steady state.
     pub(crate) signed_in_within: Option<u64>,
 }
@@ -116,9 +116,9 @@ impl Simulation {
         let mut simulation = Self {
             plan,
             rules: Rules {
-                waiting: 25 * SECOND,
+                renewal_timeout: 25 * SECOND,
                 grace: 60 * SECOND,
-                longest_pause: plan.longest_pause,
+                max_backoff: plan.max_backoff,
                 end_after: None,
             },
             clients: Vec::with_capacity(plan.clients as usize),
@@ -171,7 +171,7 @@ impl Simulation {
             let age = self
                 .random
                 .below(self.plan.signed_in_within.unwrap_or(LIFETIME));
-            let stamp = self.new_stamp(1, age);
+            let info = self.new_stamp(1, age);
             let client = &mut self.clients[number as usize];
             client.state = State::default();
             let nothing = View {
@@ -179,7 +179,7 @@ impl Simulation {
                 vault: VaultView::Empty,
             };
             self.tell(number, Event::Opened(nothing));
-            self.tell(number, Event::SignedIn(stamp));
+            self.tell(number, Event::SignedIn(info));
             let is_overdue = self.clients[number as usize]
                 .state
                 .next_wake(&self.rules)
@@ -226,8 +226,8 @@ impl Simulation {
             Due::CallEnds { answered } => self.call_ends(client, answered),
             Due::SignedIn => {
                 self.clients[index].signed_out = false;
-                let stamp = self.new_stamp(1, 0);
-                self.tell(client, Event::SignedIn(stamp));
+                let info = self.new_stamp(1, 0);
+                self.tell(client, Event::SignedIn(info));
                 self.send(client);
             }
             Due::PersonActs => {
@@ -258,7 +258,7 @@ impl Simulation {
             let needed = Event::Needed {
                 waiter: 1,
                 seen: held,
-                why: Why::Expired,
+                why: RenewalReason::Expired,
             };
             return self.tell(client, needed);
         }
@@ -301,7 +301,7 @@ impl Simulation {
         };
         let exchange = if answered {
             let renewed = self.new_stamp(held.generation + 1, 0);
-            Exchange::Renewed(Stamp {
+            Exchange::Renewed(CredentialsInfo {
                 session: held.session,
                 begun_at: held.begun_at,
                 ..renewed
@@ -353,9 +353,9 @@ impl Simulation {
         match action {
             Action::TakeLock { .. } => events.push_back(Event::LockTaken),
             Action::Reread => {
-                let vault = client.state.held.map_or(VaultView::Empty, |stamp| {
+                let vault = client.state.held.map_or(VaultView::Empty, |info| {
                     let renewing_at = client.mark;
-                    VaultView::Entry { stamp, renewing_at }
+                    VaultView::Entry { info, renewing_at }
                 });
                 let files = FileView {
                     ended: None,
@@ -397,13 +397,13 @@ impl Simulation {
                 ..
             } => {
                 let at = wall(self.now);
-                client.file = client.state.held.map(|stamp| FileState {
-                    stamp,
+                client.file = client.state.held.map(|info| FileState {
+                    info,
                     ended: None,
                     saved,
                     not_before,
                     last_failure: failure.map(|(token, next_at)| FailureSeen {
-                        credentials: stamp.credentials,
+                        credentials: info.credentials,
                         at,
                         token,
                         next_at,
@@ -465,10 +465,10 @@ impl Simulation {
     }
 
     /// Credentials of a session of its own, issued `age` ms ago.
-    fn new_stamp(&mut self, generation: u64, age: u64) -> Stamp {
+    fn new_stamp(&mut self, generation: u64, age: u64) -> CredentialsInfo {
         self.ids += 2;
         let issued_at = wall(self.now) - wall(age);
-        Stamp {
+        CredentialsInfo {
             session: Id::of(self.ids),
             begun_at: issued_at,
             generation,

@@ -8,7 +8,7 @@ const COMMANDS: &[&str] = &[
     "execute",
     "upload",
     "subscribe",
-    "received_events",
+    "ack_events",
     "cancel",
     "sign_out",
     "retry_now",

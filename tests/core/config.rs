@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use graphql_session::{Code, Config, Limits, Session};
-use graphql_session_testing::Machine;
+use graphql_session_testing::TestHost;
 use serde_json::json;
 
 #[tokio::test]
@@ -23,23 +23,23 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
         ("endAfterSeconds", |config| {
             config.end_after = Some(Duration::ZERO)
         }),
-        ("limits.attemptMs", |config| {
-            config.limits.attempt = Duration::ZERO
+        ("limits.attemptTimeoutMs", |config| {
+            config.limits.attempt_timeout = Duration::ZERO
         }),
-        ("limits.waitingMs", |config| {
-            config.limits.waiting = Duration::ZERO
+        ("limits.renewalTimeoutMs", |config| {
+            config.limits.renewal_timeout = Duration::ZERO
         }),
-        ("limits.waitingMs", |config| {
-            config.limits.waiting = Duration::from_secs(9)
+        ("limits.renewalTimeoutMs", |config| {
+            config.limits.renewal_timeout = Duration::from_secs(9)
         }),
-        ("limits.pauseMs", |config| {
-            config.limits.pause = Duration::ZERO
+        ("limits.maxBackoffMs", |config| {
+            config.limits.max_backoff = Duration::ZERO
         }),
-        ("limits.pauseMs", |config| {
-            config.limits.pause = Duration::from_secs(601)
+        ("limits.maxBackoffMs", |config| {
+            config.limits.max_backoff = Duration::from_secs(601)
         }),
-        ("limits.lockMs", |config| {
-            config.limits.lock = Duration::ZERO
+        ("limits.lockTimeoutMs", |config| {
+            config.limits.lock_timeout = Duration::ZERO
         }),
         ("limits.vaultReadMs", |config| {
             config.limits.vault_read = Duration::ZERO
@@ -47,11 +47,11 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
         ("limits.vaultWriteMs", |config| {
             config.limits.vault_write = Duration::ZERO
         }),
-        ("limits.callMs", |config| {
-            config.limits.call = Duration::from_secs(20)
+        ("limits.callTimeoutMs", |config| {
+            config.limits.call_timeout = Duration::from_secs(20)
         }),
-        ("limits.quitMs", |config| {
-            config.limits.quit = Duration::ZERO
+        ("limits.quitTimeoutMs", |config| {
+            config.limits.quit_timeout = Duration::ZERO
         }),
         ("limits.streamSilenceMs", |config| {
             config.limits.stream_silence = Duration::ZERO
@@ -64,9 +64,9 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
         }),
         ("limits.replyBytes", |config| config.limits.reply_bytes = 0),
     ];
-    let machine = Machine::start().await;
+    let host = TestHost::start().await;
     for (key, spoil) in cases {
-        let mut config = machine.config("work");
+        let mut config = host.config("work");
         spoil(&mut config);
         let error = Session::open(config).await.expect_err(key);
         assert_eq!(error.code(), Code::Config, "{key}");
@@ -81,8 +81,8 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
 
 #[tokio::test]
 async fn a_state_folder_that_cannot_be_made_fails_at_open() {
-    let machine = Machine::start().await;
-    let mut config = machine.config("work");
+    let host = TestHost::start().await;
+    let mut config = host.config("work");
     let in_the_way = std::env::current_exe().expect("this test has a file");
     config.state_dir = in_the_way.join("state");
 
@@ -104,8 +104,8 @@ fn an_unknown_key_and_a_wrong_type_are_named() {
         (json!({ "acount": "work" }), "acount"),
         (json!({ "limits": { "attemptMS": 1 } }), "attemptMS"),
         (
-            json!({ "limits": { "attemptMs": "10 s" } }),
-            "limits.attemptMs",
+            json!({ "limits": { "attemptTimeoutMs": "10 s" } }),
+            "limits.attemptTimeoutMs",
         ),
         (json!({ "endAfterSeconds": -1 }), "endAfterSeconds"),
         (json!({ "protocol": "smtp" }), "protocol"),
@@ -127,9 +127,9 @@ fn settings_in_json_arrive_in_the_configuration() {
         "protocol": "twenty",
         "endAfterSeconds": 60,
         "limits": {
-            "attemptMs": 1, "waitingMs": 2, "lockMs": 3, "vaultReadMs": 4, "vaultWriteMs": 5,
-            "callMs": 6, "quitMs": 7, "concurrentCalls": 8, "requestBytes": 11,
-            "replyBytes": 9, "pauseMs": 10, "streamSilenceMs": 12
+            "attemptTimeoutMs": 1, "renewalTimeoutMs": 2, "lockTimeoutMs": 3, "vaultReadMs": 4, "vaultWriteMs": 5,
+            "callTimeoutMs": 6, "quitTimeoutMs": 7, "concurrentCalls": 8, "requestBytes": 11,
+            "replyBytes": 9, "maxBackoffMs": 10, "streamSilenceMs": 12
         }
     });
     let config = Config::from_json("testing", "unused", &settings).expect("right");
@@ -139,14 +139,14 @@ fn settings_in_json_arrive_in_the_configuration() {
     assert_eq!(
         config.limits,
         Limits {
-            attempt: ms(1),
-            waiting: ms(2),
-            pause: ms(10),
-            lock: ms(3),
+            attempt_timeout: ms(1),
+            renewal_timeout: ms(2),
+            max_backoff: ms(10),
+            lock_timeout: ms(3),
             vault_read: ms(4),
             vault_write: ms(5),
-            call: ms(6),
-            quit: ms(7),
+            call_timeout: ms(6),
+            quit_timeout: ms(7),
             concurrent_calls: 8,
             request_bytes: 11,
             reply_bytes: 9,
@@ -158,7 +158,8 @@ fn settings_in_json_arrive_in_the_configuration() {
 #[test]
 fn the_default_limits_compose_so_that_no_waiter_outlives_its_call() {
     let limits = Limits::default();
-    let longest = limits.lock + limits.waiting + limits.vault_read + limits.vault_write;
-    assert!(longest <= limits.call);
-    assert!(limits.attempt <= limits.waiting);
+    let longest =
+        limits.lock_timeout + limits.renewal_timeout + limits.vault_read + limits.vault_write;
+    assert!(longest <= limits.call_timeout);
+    assert!(limits.attempt_timeout <= limits.renewal_timeout);
 }

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use graphql_session::{Code, DEFAULT_ACCOUNT, EndingReason, Phase, Session};
-use graphql_session_testing::{EMAIL, Fault, Machine, query};
+use graphql_session_testing::{EMAIL, Fault, TestHost, query};
 
 use crate::fixture::{
-    MINUTE, SECOND, code, expired, finish, noted, reach, removed, serve, served, start,
+    MINUTE, SECOND, call_succeeds, code, join_all, journal_count, removed,
+    session_with_expired_token, signed_in_session, spawn_calls, wait_for_phase,
 };
 
 /// Five calls meet one rejected renewal; everything that follows is checked.
-async fn assert_ends_once(machine: &Machine, session: &Session, case: &str) {
-    let calls = start(session, 5, &query("people"));
-    for outcome in machine.clock.run_until(finish(calls)).await {
+async fn assert_ends_once(host: &TestHost, session: &Session, case: &str) {
+    let calls = spawn_calls(session, 5, &query("people"));
+    for outcome in host.clock.run_until(join_all(calls)).await {
         assert_eq!(code(outcome), Code::SignedOut, "{case}");
     }
     let status = session.status();
@@ -20,13 +21,13 @@ async fn assert_ends_once(machine: &Machine, session: &Session, case: &str) {
     assert_eq!(status.endings, 1, "{case}");
     let ending = status.ending.expect("an ending says why");
     assert_eq!(ending.reason, EndingReason::Rejected, "{case}");
-    assert_eq!(noted(session, "ended"), 1, "{case}");
+    assert_eq!(journal_count(session, "ended"), 1, "{case}");
 
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!(counts.renewals, 1, "{case}: asked more than once");
     assert_eq!(counts.served, 1, "{case}: a call was replayed");
     assert!(counts.calls <= 1 + 5, "{case}: a call was replayed");
-    removed(machine).await;
+    removed(host).await;
 }
 
 #[tokio::test]
@@ -53,69 +54,68 @@ async fn each_final_answer_ends_the_session_once_and_no_call_is_replayed() {
         ("BAD_USER_INPUT", "INVALID_INPUT", "User not found"),
         ("BAD_USER_INPUT", "", "appToken should not be empty"),
     ] {
-        let machine = Machine::start().await;
-        let session = expired(&machine).await;
-        machine
-            .server
+        let host = TestHost::start().await;
+        let session = session_with_expired_token(&host).await;
+        host.server
             .on_every_renewal(Fault::refuse(code, sub_code, message));
-        assert_ends_once(&machine, &session, message).await;
+        assert_ends_once(&host, &session, message).await;
     }
 }
 
 #[tokio::test]
 async fn a_final_answer_inside_http_400_401_or_403_ends_the_session_once() {
     for status in [400, 401, 403] {
-        let machine = Machine::start().await;
-        let session = expired(&machine).await;
+        let host = TestHost::start().await;
+        let session = session_with_expired_token(&host).await;
         let fault = Fault::refuse_with_status(status, "UNAUTHENTICATED", "", "Token invalid.");
-        machine.server.on_every_renewal(fault);
-        assert_ends_once(&machine, &session, &status.to_string()).await;
+        host.server.on_every_renewal(fault);
+        assert_ends_once(&host, &session, &status.to_string()).await;
     }
 }
 
 #[tokio::test]
 async fn a_revoked_an_expired_and_a_forgotten_refresh_token_each_end_the_session_once() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.revoke_sessions();
-    assert_ends_once(&machine, &session, "revoked").await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.revoke_sessions();
+    assert_ends_once(&host, &session, "revoked").await;
 
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.expire_refresh_tokens();
-    assert_ends_once(&machine, &session, "expired").await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.expire_refresh_tokens();
+    assert_ends_once(&host, &session, "expired").await;
 
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.forget_refresh_tokens();
-    assert_ends_once(&machine, &session, "forgotten").await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.forget_refresh_tokens();
+    assert_ends_once(&host, &session, "forgotten").await;
 }
 
 #[tokio::test]
 async fn after_an_ending_calls_fail_at_once_without_the_network() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.revoke_sessions();
-    assert_ends_once(&machine, &session, "revoked").await;
-    let before = machine.server.counts();
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.revoke_sessions();
+    assert_ends_once(&host, &session, "revoked").await;
+    let before = host.server.counts();
 
-    for outcome in finish(start(&session, 20, &query("people"))).await {
+    for outcome in join_all(spawn_calls(&session, 20, &query("people"))).await {
         assert_eq!(code(outcome), Code::SignedOut);
     }
 
-    assert_eq!(machine.server.counts(), before);
+    assert_eq!(host.server.counts(), before);
     assert_eq!(session.status().endings, 1);
 }
 
 #[tokio::test]
 async fn an_ending_survives_a_restart_and_a_new_sign_in_ends_it() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.revoke_sessions();
-    assert_ends_once(&machine, &session, "revoked").await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.revoke_sessions();
+    assert_ends_once(&host, &session, "revoked").await;
     drop(session);
 
-    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
     let status = session.status();
     assert_eq!(status.phase, Phase::Ended);
     assert_eq!(
@@ -124,10 +124,10 @@ async fn an_ending_survives_a_restart_and_a_new_sign_in_ends_it() {
     );
     assert_eq!(status.endings, 0, "it did not end in this process");
 
-    machine.sign_in(&session).await;
+    host.sign_in(&session).await;
     assert_eq!(session.status().phase, Phase::SignedIn);
     assert_eq!(session.status().ending, None);
-    serve(&session).await;
+    call_succeeds(&session).await;
 }
 
 #[tokio::test]
@@ -147,15 +147,14 @@ async fn an_internal_error_and_the_throttle_leave_the_session_and_the_next_attem
         ("BAD_USER_INPUT", "LIMIT_REACHED", "Too fast"),
         ("SOMETHING_NEW", "", "An error that nobody has seen before"),
     ] {
-        let machine = Machine::start().await;
-        let session = expired(&machine).await;
-        machine
-            .server
+        let host = TestHost::start().await;
+        let session = session_with_expired_token(&host).await;
+        host.server
             .on_renewal(Fault::refuse(code, sub_code, message));
 
-        machine.clock.run_until(serve(&session)).await;
+        host.clock.run_until(call_succeeds(&session)).await;
 
-        assert_eq!(machine.server.counts().renewals, 2, "{message}");
+        assert_eq!(host.server.counts().renewals, 2, "{message}");
         assert_eq!(session.status().phase, Phase::SignedIn, "{message}");
         assert_eq!(session.status().endings, 0, "{message}");
     }
@@ -163,24 +162,21 @@ async fn an_internal_error_and_the_throttle_leave_the_session_and_the_next_attem
 
 #[tokio::test]
 async fn user_workspace_not_found_twice_thirty_seconds_apart_ends_the_session() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.remove_member(EMAIL);
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.remove_member(EMAIL);
 
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
     assert_eq!(code(outcome), Code::Unreachable, "not confirmed yet");
     assert_eq!(session.status().phase, Phase::Unreachable);
 
-    let status = reach(&machine, &session, Phase::Ended).await;
+    let status = wait_for_phase(&host, &session, Phase::Ended).await;
     assert_eq!(
         status.ending.map(|ending| ending.reason),
         Some(EndingReason::Rejected)
     );
     assert_eq!(status.endings, 1);
-    let asked = machine.server.seen_asking_for("renewToken");
+    let asked = host.server.seen_asking_for("renewToken");
     assert_eq!(asked.len(), 2);
     let apart = asked[1].at.duration_since(asked[0].at);
     assert!((30..=31).contains(&apart.as_secs()), "{apart:?} apart");
@@ -188,99 +184,88 @@ async fn user_workspace_not_found_twice_thirty_seconds_apart_ends_the_session() 
 
 #[tokio::test]
 async fn user_workspace_not_found_once_leaves_the_session() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
     let fault = Fault::refuse("INTERNAL_SERVER_ERROR", "", "User Workspace not found");
-    machine.server.on_renewal(fault);
+    host.server.on_renewal(fault);
 
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
     assert_eq!(code(outcome), Code::Unreachable);
-    reach(&machine, &session, Phase::SignedIn).await;
+    wait_for_phase(&host, &session, Phase::SignedIn).await;
 
-    serve(&session).await;
+    call_succeeds(&session).await;
     assert_eq!(session.status().endings, 0);
 }
 
 #[tokio::test]
 async fn the_known_expiry_of_the_refresh_token_ends_nothing_without_the_servers_word() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     // A local clock in 2090: everything looks expired, and nothing is.
-    machine
-        .server
+    host.server
         .clock_is_off_by(jiff::SignedDuration::from_hours(-64 * 365 * 24));
-    machine
-        .clock
+    host.clock
         .jump_wall(jiff::SignedDuration::from_hours(64 * 365 * 24));
 
-    machine.clock.run_until(serve(&session)).await;
-    machine.clock.pass(MINUTE).await;
+    host.clock.run_until(call_succeeds(&session)).await;
+    host.clock.pass(MINUTE).await;
     assert_eq!(session.status().phase, Phase::SignedIn);
 
-    machine.server.expire_access_tokens();
-    machine.server.expire_refresh_tokens();
-    let before = machine.server.counts().renewals;
+    host.server.expire_access_tokens();
+    host.server.expire_refresh_tokens();
+    let before = host.server.counts().renewals;
     assert_eq!(
         code(session.execute(query("people")).await),
         Code::SignedOut
     );
-    assert_eq!(machine.server.counts().renewals, before + 1);
+    assert_eq!(host.server.counts().renewals, before + 1);
     assert_eq!(session.status().phase, Phase::Ended);
 }
 
 #[tokio::test]
 async fn with_end_after_set_a_server_that_stays_away_ends_the_session_exactly_once() {
-    let machine = Machine::start().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
     config.end_after = Some(10 * MINUTE);
     let session = Session::open(config).await.expect("opens");
-    machine.sign_in(&session).await;
-    serve(&session).await;
-    machine.clock.advance(31 * MINUTE);
-    machine.server.stop().await;
+    host.sign_in(&session).await;
+    call_succeeds(&session).await;
+    host.clock.advance(31 * MINUTE);
+    host.server.stop().await;
 
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
     assert_eq!(code(outcome), Code::Unreachable);
-    machine.clock.pass_in_strides(9 * MINUTE, 2 * SECOND).await;
+    host.clock.pass_in_strides(9 * MINUTE, 2 * SECOND).await;
     assert_eq!(session.status().phase, Phase::Unreachable, "too early");
 
-    let status = reach(&machine, &session, Phase::Ended).await;
+    let status = wait_for_phase(&host, &session, Phase::Ended).await;
     let reason = status.ending.map(|ending| ending.reason);
     assert_eq!(reason, Some(EndingReason::UnreachableTooLong));
-    machine.clock.pass(2 * MINUTE).await;
+    host.clock.pass(2 * MINUTE).await;
     assert_eq!(session.status().endings, 1);
-    assert_eq!(noted(&session, "ended"), 1);
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
+    assert_eq!(journal_count(&session, "ended"), 1);
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None);
 }
 
 #[tokio::test]
 async fn eight_hours_of_sleep_do_not_count_towards_end_after() {
-    let machine = Machine::start().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
     config.end_after = Some(Duration::from_secs(3_600));
     let session = Session::open(config).await.expect("opens");
-    machine.sign_in(&session).await;
-    serve(&session).await;
-    machine.clock.advance(31 * MINUTE);
-    machine.server.stop().await;
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    host.sign_in(&session).await;
+    call_succeeds(&session).await;
+    host.clock.advance(31 * MINUTE);
+    host.server.stop().await;
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
     assert_eq!(code(outcome), Code::Unreachable);
 
-    machine.clock.jump_wall(jiff::SignedDuration::from_hours(8));
-    machine.clock.pass(2 * MINUTE).await;
+    host.clock.jump_wall(jiff::SignedDuration::from_hours(8));
+    host.clock.pass(2 * MINUTE).await;
     assert_eq!(session.status().phase, Phase::Unreachable);
 
-    machine.server.start_again();
-    machine.clock.pass(31 * SECOND).await;
+    host.server.start_again();
+    host.clock.pass(31 * SECOND).await;
     assert_eq!(session.status().phase, Phase::SignedIn);
     assert_eq!(session.status().endings, 0);
 }

@@ -7,13 +7,13 @@ mod fixture;
 use std::sync::{Arc, Mutex};
 
 use graphql_session::Code;
-use graphql_session_testing::{Fault, Machine, query};
+use graphql_session_testing::{Fault, TestHost, query};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::fixture::{code, expired, serve};
+use crate::fixture::{call_succeeds, code, session_with_expired_token};
 
 /// What one `tracing` event of the session said.
 #[derive(Default)]
@@ -59,17 +59,17 @@ impl<S: tracing::Subscriber> Layer<S> for Listener {
 async fn tracing_says_the_same_as_the_journal_entry_by_entry() {
     let listener = Listener::default();
     tracing_subscriber::registry().with(listener.clone()).init();
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::retry_after(429, "1"));
-    machine.clock.run_until(serve(&session)).await;
-    machine.server.expire_access_tokens();
-    machine.server.revoke_sessions();
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::retry_after(429, "1"));
+    host.clock.run_until(call_succeeds(&session)).await;
+    host.server.expire_access_tokens();
+    host.server.revoke_sessions();
     assert_eq!(
         code(session.execute(query("people")).await),
         Code::SignedOut
     );
-    machine.clock.quiet().await;
+    host.clock.quiet().await;
 
     let heard = listener.heard.lock().expect("no panic").clone();
     let noted: Vec<_> = session

@@ -1,11 +1,12 @@
 //! One record per renewal, from its trigger to its outcome. That `tracing` says the same is in `events.rs`.
 
 use graphql_session::{Code, DEFAULT_ACCOUNT, Phase, Session, VaultError};
-use graphql_session_testing::{Fault, Gate, Machine, VaultCall, query};
+use graphql_session_testing::{Fault, Gate, TestHost, VaultCall, query};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    MINUTE, SECOND, code, expired, finish, reach, serve, served, start, start_one,
+    MINUTE, SECOND, call_succeeds, code, join_all, session_with_expired_token, signed_in_session,
+    spawn_call, spawn_calls, wait_for_phase,
 };
 
 /// Every `renewal` record, without its times: they are another run's.
@@ -27,18 +28,17 @@ fn without_times(mut record: Value) -> Value {
 
 #[tokio::test]
 async fn a_plain_renewal_is_one_record_from_its_trigger_to_its_save() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
     let gate = Gate::new();
-    machine.server.on_renewal(Fault::hold(&gate));
-    let calls = start(&session, 3, &query("people"));
-    machine
-        .server
+    host.server.on_renewal(Fault::hold(&gate));
+    let calls = spawn_calls(&session, 3, &query("people"));
+    host.server
         .wait_for(|counts| counts.calls_refused == 3)
         .await;
-    machine.clock.quiet().await;
+    host.clock.quiet().await;
     gate.open();
-    finish(calls).await;
+    join_all(calls).await;
 
     assert_eq!(
         records(&session),
@@ -52,11 +52,11 @@ async fn a_plain_renewal_is_one_record_from_its_trigger_to_its_save() {
 
 #[tokio::test]
 async fn a_renewal_ahead_of_expiry_is_a_record_without_waiters() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     for _ in 0..24 {
-        machine.clock.pass_in_strides(MINUTE, 10 * SECOND).await;
-        serve(&session).await;
+        host.clock.pass_in_strides(MINUTE, 10 * SECOND).await;
+        call_succeeds(&session).await;
     }
 
     let records = records(&session);
@@ -70,12 +70,12 @@ async fn a_renewal_ahead_of_expiry_is_a_record_without_waiters() {
 
 #[tokio::test]
 async fn three_attempts_of_different_verdicts_are_one_record() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::retry_after(503, "2"));
-    machine.server.on_renewal(Fault::rotate_then_drop());
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::retry_after(503, "2"));
+    host.server.on_renewal(Fault::rotate_then_drop());
 
-    machine.clock.run_until(serve(&session)).await;
+    host.clock.run_until(call_succeeds(&session)).await;
 
     assert_eq!(
         records(&session),
@@ -93,17 +93,17 @@ async fn three_attempts_of_different_verdicts_are_one_record() {
 
 #[tokio::test]
 async fn the_time_of_an_attempt_and_the_wait_for_the_lock_are_told_in_milliseconds() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    let other = machine.session(DEFAULT_ACCOUNT).await;
-    machine.server.on_renewal(Fault::Stall);
-    let first = start_one(&other, query("people"));
-    machine.server.wait_for(|counts| counts.renewals == 1).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    let other = host.session(DEFAULT_ACCOUNT).await;
+    host.server.on_renewal(Fault::Stall);
+    let first = spawn_call(&other, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
     // The other process holds the lock, and its attempt stalls for its whole limit of 10 s. Taking a lock that was just
     // let go takes 20 ms of real time.
-    machine.clock.wait_for_calm_rounds(100);
-    let second = start_one(&session, query("companies"));
-    machine.clock.run_until(finish(vec![first, second])).await;
+    host.clock.wait_for_calm_rounds(100);
+    let second = spawn_call(&session, query("companies"));
+    host.clock.run_until(join_all(vec![first, second])).await;
 
     let stalled = &other.journal();
     let stalled = stalled.iter().find(|entry| entry.what == "renewal");
@@ -120,19 +120,19 @@ async fn the_time_of_an_attempt_and_the_wait_for_the_lock_are_told_in_millisecon
 
 #[tokio::test]
 async fn a_renewal_whose_save_failed_says_why_and_that_it_renewed() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.vault.fail(VaultCall::Write, VaultError::Locked);
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.vault.fail(VaultCall::Write, VaultError::Locked);
 
-    serve(&session).await;
+    call_succeeds(&session).await;
 
     let records = records(&session);
     assert_eq!(records.len(), 1);
     assert_eq!(records[0]["outcome"], "renewed");
     assert_eq!(records[0]["saved"], VaultError::Locked.to_string());
 
-    machine.vault.work_again();
-    machine.clock.pass(MINUTE).await;
+    host.vault.work_again();
+    host.clock.pass(MINUTE).await;
     assert_eq!(
         self::records(&session).len(),
         1,
@@ -142,14 +142,14 @@ async fn a_renewal_whose_save_failed_says_why_and_that_it_renewed() {
 
 #[tokio::test]
 async fn an_adoption_is_a_record_with_the_generation_that_was_found_and_no_attempt() {
-    let machine = Machine::start().await;
-    let renewing = served(&machine).await;
-    let adopting = machine.session(DEFAULT_ACCOUNT).await;
-    serve(&adopting).await;
-    machine.server.expire_access_tokens();
-    serve(&renewing).await;
+    let host = TestHost::start().await;
+    let renewing = signed_in_session(&host).await;
+    let adopting = host.session(DEFAULT_ACCOUNT).await;
+    call_succeeds(&adopting).await;
+    host.server.expire_access_tokens();
+    call_succeeds(&renewing).await;
 
-    serve(&adopting).await;
+    call_succeeds(&adopting).await;
 
     assert_eq!(
         records(&adopting),
@@ -162,9 +162,9 @@ async fn an_adoption_is_a_record_with_the_generation_that_was_found_and_no_attem
 
 #[tokio::test]
 async fn a_rejected_renewal_is_a_record_with_the_reason_of_the_ending() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.revoke_sessions();
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.revoke_sessions();
 
     assert_eq!(
         code(session.execute(query("people")).await),
@@ -183,12 +183,12 @@ async fn a_rejected_renewal_is_a_record_with_the_reason_of_the_ending() {
 
 #[tokio::test]
 async fn an_ambiguous_rejection_that_is_confirmed_shows_both_answers() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.remove_member(graphql_session_testing::EMAIL);
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.remove_member(graphql_session_testing::EMAIL);
 
-    let call = start_one(&session, query("people"));
-    reach(&machine, &session, Phase::Ended).await;
+    let call = spawn_call(&session, query("people"));
+    wait_for_phase(&host, &session, Phase::Ended).await;
 
     assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
     let records = records(&session);
@@ -202,17 +202,17 @@ async fn an_ambiguous_rejection_that_is_confirmed_shows_both_answers() {
 
 #[tokio::test]
 async fn a_sign_out_during_a_renewal_closes_its_record_with_the_verdict_that_came_late() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
     let gate = Gate::new();
-    machine.server.on_renewal(Fault::hold(&gate));
-    let call = start_one(&session, query("people"));
-    machine.server.wait_for(|counts| counts.renewals == 1).await;
+    host.server.on_renewal(Fault::hold(&gate));
+    let call = spawn_call(&session, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
 
     session.sign_out().await;
     assert_eq!(code(call.await.expect("no panic")), Code::SignedOut);
     gate.open();
-    machine.clock.quiet().await;
+    host.clock.quiet().await;
 
     assert_eq!(
         records(&session),
@@ -226,13 +226,13 @@ async fn a_sign_out_during_a_renewal_closes_its_record_with_the_verdict_that_cam
 
 #[tokio::test]
 async fn a_round_that_gives_up_for_now_is_a_record_and_the_return_of_the_server_another() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_every_renewal(Fault::status(503));
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_every_renewal(Fault::status(503));
     let call = session.execute(query("people"));
-    assert_eq!(code(machine.clock.run_until(call).await), Code::Unreachable);
-    machine.server.behave();
-    reach(&machine, &session, Phase::SignedIn).await;
+    assert_eq!(code(host.clock.run_until(call).await), Code::Unreachable);
+    host.server.behave();
+    wait_for_phase(&host, &session, Phase::SignedIn).await;
 
     let records = records(&session);
     assert_eq!(records.len(), 2);
@@ -248,31 +248,25 @@ async fn a_round_that_gives_up_for_now_is_a_record_and_the_return_of_the_server_
     let attempts = |record: &Value| record["attemptCount"].as_u64().expect("a number");
     assert_eq!(
         attempts(&records[0]) + attempts(&records[1]),
-        machine.server.counts().renewals
+        host.server.counts().renewals
     );
 }
 
 #[tokio::test]
 async fn an_outage_of_hours_keeps_the_last_twenty_attempts_of_a_round_and_counts_all() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_every_renewal(Fault::status(503));
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_every_renewal(Fault::status(503));
     let call = session.execute(query("people"));
-    assert_eq!(code(machine.clock.run_until(call).await), Code::Unreachable);
-    let told = machine.server.counts().renewals;
-    machine
-        .clock
-        .pass_in_strides(60 * MINUTE, 10 * SECOND)
-        .await;
-    machine.server.behave();
-    reach(&machine, &session, Phase::SignedIn).await;
+    assert_eq!(code(host.clock.run_until(call).await), Code::Unreachable);
+    let told = host.server.counts().renewals;
+    host.clock.pass_in_strides(60 * MINUTE, 10 * SECOND).await;
+    host.server.behave();
+    wait_for_phase(&host, &session, Phase::SignedIn).await;
 
     let records = records(&session);
     let last = records.last().expect("a record");
-    assert_eq!(
-        last["attemptCount"],
-        machine.server.counts().renewals - told
-    );
+    assert_eq!(last["attemptCount"], host.server.counts().renewals - told);
     let attempts = last["attempts"].as_array().expect("attempts");
     assert_eq!(attempts.len(), 20);
     assert_eq!(attempts[19]["verdict"], "renewed");
@@ -281,11 +275,11 @@ async fn an_outage_of_hours_keeps_the_last_twenty_attempts_of_a_round_and_counts
 /// A thousand entries are kept: after some 400 renewals the oldest are gone, and nothing grows any more.
 #[tokio::test]
 async fn thousands_of_renewals_keep_the_journal_at_its_bound() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     for _ in 0..2_000 {
-        machine.server.expire_access_tokens();
-        serve(&session).await;
+        host.server.expire_access_tokens();
+        call_succeeds(&session).await;
     }
 
     let journal = session.journal();

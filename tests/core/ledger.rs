@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use graphql_session::{Clock, DEFAULT_ACCOUNT, Phase, Session};
 use graphql_session_testing::{
-    AnswerFate, Attempt, AttemptOutcome, EMAIL, Explanation, Fact, Fault, Machine, Rejection,
-    Revocation, query,
+    AnswerFate, Attempt, AttemptOutcome, EMAIL, Explanation, Fact, Fault, Rejection, Revocation,
+    TestHost, query,
 };
 
-use crate::fixture::{MINUTE, SECOND, expired, reach, serve, served, start_one};
+use crate::fixture::{
+    MINUTE, SECOND, call_succeeds, session_with_expired_token, signed_in_session, spawn_call,
+    wait_for_phase,
+};
 
 /// Every attempt so far, in their order.
-fn attempts(machine: &Machine) -> Vec<Attempt> {
-    let ledger = machine.server.ledger();
+fn attempts(host: &TestHost) -> Vec<Attempt> {
+    let ledger = host.server.ledger();
     let attempts = ledger.attempts();
     let without_time = attempts.map(|(_, attempt)| Attempt {
         over_at: None,
@@ -22,9 +25,9 @@ fn attempts(machine: &Machine) -> Vec<Attempt> {
 }
 
 /// One query, whatever comes of it.
-async fn call(machine: &Machine, session: &Session) {
+async fn call(host: &TestHost, session: &Session) {
     let calling = session.execute(query("people"));
-    let _ = machine.clock.run_until(calling).await;
+    let _ = host.clock.run_until(calling).await;
 }
 
 /// An attempt that meets with nothing unusual.
@@ -41,13 +44,13 @@ fn plain(pair: usize, outcome: AttemptOutcome) -> Attempt {
 
 #[tokio::test]
 async fn the_ledger_counts_exchanges_by_number_and_tells_a_cut_before_acting_from_one_after() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::Reset);
-    machine.server.on_renewal(Fault::rotate_then_drop());
-    call(&machine, &session).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::Reset);
+    host.server.on_renewal(Fault::rotate_then_drop());
+    call(&host, &session).await;
 
-    let attempts = attempts(&machine);
+    let attempts = attempts(&host);
     let untouched = Attempt {
         answer: AnswerFate::Lost,
         ..plain(1, AttemptOutcome::Untouched)
@@ -68,12 +71,12 @@ async fn the_ledger_counts_exchanges_by_number_and_tells_a_cut_before_acting_fro
         }
     );
 
-    let ledger = machine.server.ledger();
+    let ledger = host.server.ledger();
     assert_eq!(ledger.exchanges().count(), 2);
     assert_eq!(ledger.spent_outside_grace().count(), 0);
     assert_eq!(ledger.attempts_at_once(), 1);
-    machine.clock.advance(SECOND);
-    let now = machine.clock.wall();
+    host.clock.advance(SECOND);
+    let now = host.clock.wall();
     assert_eq!(ledger.newer_shown(1, now), Some(3), "it served a call");
     assert_eq!(ledger.newer_shown(2, now), None, "its answer was lost");
     assert_eq!(ledger.sessions_of(EMAIL).len(), 1);
@@ -81,17 +84,17 @@ async fn the_ledger_counts_exchanges_by_number_and_tells_a_cut_before_acting_fro
 
 #[tokio::test]
 async fn a_lost_answer_past_its_grace_time_explains_the_rejection_if_nothing_newer_was_shown() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::rotate_then_drop());
-    machine.server.on_every_renewal(Fault::Reset);
-    let waiting = start_one(&session, query("people"));
-    machine.clock.pass(2 * MINUTE).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::rotate_then_drop());
+    host.server.on_every_renewal(Fault::Reset);
+    let waiting = spawn_call(&session, query("people"));
+    host.clock.pass(2 * MINUTE).await;
     let _ = waiting.await.expect("no panic");
-    machine.server.behave();
-    reach(&machine, &session, Phase::Ended).await;
+    host.server.behave();
+    wait_for_phase(&host, &session, Phase::Ended).await;
 
-    let ledger = machine.server.ledger();
+    let ledger = host.server.ledger();
     let (rejection, attempt) = ledger.rejections().next().expect("rejected");
     assert_eq!(attempt.outcome, AttemptOutcome::Rejected(Rejection::Spent));
     assert_eq!(ledger.spent_outside_grace().count(), 1);
@@ -102,44 +105,44 @@ async fn a_lost_answer_past_its_grace_time_explains_the_rejection_if_nothing_new
 
 #[tokio::test]
 async fn a_session_that_another_ones_spent_token_took_along_has_lost_no_answer_itself() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    let elsewhere = machine.another();
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    let elsewhere = host.another();
     let other = elsewhere.session(DEFAULT_ACCOUNT).await;
     elsewhere.sign_in(&other).await;
-    machine.server.on_renewal(Fault::rotate_then_drop());
-    machine.server.on_every_renewal(Fault::Reset);
-    let waiting = start_one(&session, query("people"));
-    machine.clock.pass(2 * MINUTE).await;
+    host.server.on_renewal(Fault::rotate_then_drop());
+    host.server.on_every_renewal(Fault::Reset);
+    let waiting = spawn_call(&session, query("people"));
+    host.clock.pass(2 * MINUTE).await;
     let _ = waiting.await.expect("no panic");
-    machine.server.behave();
-    reach(&machine, &session, Phase::Ended).await;
-    machine.server.expire_access_tokens();
+    host.server.behave();
+    wait_for_phase(&host, &session, Phase::Ended).await;
+    host.server.expire_access_tokens();
     call(&elsewhere, &other).await;
 
-    let ledger = machine.server.ledger();
+    let ledger = host.server.ledger();
     assert_eq!(ledger.explain_session(2), Some(Explanation::LostAnswer));
     assert!(!ledger.has_lost_answer(2));
 }
 
 #[tokio::test]
 async fn a_spent_token_presented_although_the_new_one_was_used_is_explained_by_nothing() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    let backup = machine.vault.stored(DEFAULT_ACCOUNT);
-    serve(&session).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    let backup = host.vault.stored(DEFAULT_ACCOUNT);
+    call_succeeds(&session).await;
     session.close().await;
     drop(session);
-    machine.clock.quiet().await;
+    host.clock.quiet().await;
     // The person restored an old copy of the keyring and of the application's folder.
-    let restored = machine.another();
+    let restored = host.another();
     let backup = backup.expect("stored");
     restored.vault.replace(DEFAULT_ACCOUNT, backup);
-    machine.clock.advance(2 * MINUTE);
+    host.clock.advance(2 * MINUTE);
     let session = restored.session(DEFAULT_ACCOUNT).await;
-    call(&machine, &session).await;
+    call(&host, &session).await;
 
-    let ledger = machine.server.ledger();
+    let ledger = host.server.ledger();
     let (rejection, attempt) = ledger.rejections().next().expect("rejected");
     assert_eq!(attempt.pair, Some(1));
     assert_eq!(ledger.newer_shown(1, rejection.at), Some(2));
@@ -148,28 +151,25 @@ async fn a_spent_token_presented_although_the_new_one_was_used_is_explained_by_n
 
 #[tokio::test]
 async fn an_injected_revocation_and_a_sign_out_explain_themselves_and_only_their_own_session() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.revoke_sessions_of(EMAIL);
-    call(&machine, &session).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.revoke_sessions_of(EMAIL);
+    call(&host, &session).await;
 
-    let ledger = machine.server.ledger();
+    let ledger = host.server.ledger();
     assert_eq!(ledger.explain_session(1), Some(Explanation::Injected));
     assert_eq!(
-        attempts(&machine),
+        attempts(&host),
         [plain(
             1,
             AttemptOutcome::Rejected(Rejection::Revoked(Revocation::Injected))
         )]
     );
 
-    machine.sign_in(&session).await;
+    host.sign_in(&session).await;
     session.sign_out().await;
-    machine
-        .server
-        .wait_for(|counts| counts.sign_outs == 1)
-        .await;
-    let ledger = machine.server.ledger();
+    host.server.wait_for(|counts| counts.sign_outs == 1).await;
+    let ledger = host.server.ledger();
     let last = ledger.entries().last().expect("facts");
     assert!(matches!(last.fact, Fact::SignedOut(_)));
     assert_eq!(last.session, Some(2));
@@ -178,16 +178,16 @@ async fn an_injected_revocation_and_a_sign_out_explain_themselves_and_only_their
 
 #[tokio::test]
 async fn the_ledger_shows_no_token_text() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.clock.advance(Duration::from_secs(60 * 60));
-    call(&machine, &session).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.clock.advance(Duration::from_secs(60 * 60));
+    call(&host, &session).await;
 
-    let ledger = machine.server.ledger();
+    let ledger = host.server.ledger();
     let lines: Vec<_> = ledger.of_account(EMAIL).map(ToString::to_string).collect();
     let shown = format!("{ledger:?} {}", lines.join("\n"));
     assert!(ledger.exchanges().count() > 0);
-    for secret in machine.server.secrets() {
+    for secret in host.server.secrets() {
         assert!(!shown.contains(&secret));
     }
 }

@@ -1,115 +1,109 @@
 //! The server exchanged the refresh token, and its answer never arrived.
 
 use graphql_session::{Code, DEFAULT_ACCOUNT, EndingReason, Phase, VaultError};
-use graphql_session_testing::{Fault, Machine, VaultCall, query};
+use graphql_session_testing::{Fault, TestHost, VaultCall, query};
 
-use crate::fixture::{MINUTE, SECOND, code, expired, noted, reach, removed, serve, start_one};
+use crate::fixture::{
+    MINUTE, SECOND, call_succeeds, code, journal_count, removed, session_with_expired_token,
+    spawn_call, wait_for_phase,
+};
 
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_at_once_and_the_session_recovers_in_the_grace_time() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::rotate_then_drop());
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::rotate_then_drop());
 
-    let reply = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let reply = host.clock.run_until(session.execute(query("people"))).await;
 
     assert_eq!(reply.expect("recovered").status, 200);
-    let asked = machine.server.seen_asking_for("renewToken");
+    let asked = host.server.seen_asking_for("renewToken");
     assert_eq!(asked.len(), 2);
     assert_eq!(asked[0].body, asked[1].body, "the same refresh token");
     let apart = asked[1].at.duration_since(asked[0].at);
     assert!(apart.as_secs() < 1, "{apart:?} apart");
-    assert_eq!(machine.server.counts().exchanged, 2);
+    assert_eq!(host.server.counts().exchanged, 2);
     assert_eq!(session.status().endings, 0);
 }
 
 #[tokio::test]
 async fn a_lost_answer_at_a_server_without_grace_ends_the_session_once_with_that_reason() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.grace(None);
-    machine.server.on_renewal(Fault::rotate_then_drop());
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.grace(None);
+    host.server.on_renewal(Fault::rotate_then_drop());
 
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
 
     assert_eq!(code(outcome), Code::SignedOut, "{:#?}", session.journal());
     let status = session.status();
     assert_eq!((status.phase, status.endings), (Phase::Ended, 1));
     let reason = status.ending.map(|ending| ending.reason);
     assert_eq!(reason, Some(EndingReason::LostAnswer));
-    assert_eq!(noted(&session, "ended"), 1);
+    assert_eq!(journal_count(&session, "ended"), 1);
 }
 
 #[tokio::test]
 async fn after_an_outage_of_forty_seconds_attempts_still_fall_inside_the_grace_time() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::rotate_then_drop());
-    machine.server.on_every_renewal(Fault::Reset);
-    let call = start_one(&session, query("people"));
-    machine.clock.pass(40 * SECOND).await;
-    machine.server.behave();
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::rotate_then_drop());
+    host.server.on_every_renewal(Fault::Reset);
+    let call = spawn_call(&session, query("people"));
+    host.clock.pass(40 * SECOND).await;
+    host.server.behave();
 
-    reach(&machine, &session, Phase::SignedIn).await;
+    wait_for_phase(&host, &session, Phase::SignedIn).await;
 
     let outcome = call.await.expect("no panic");
     assert_eq!(code(outcome), Code::Unreachable, "its budget is 25 s");
-    let asked = machine.server.seen_asking_for("renewToken");
+    let asked = host.server.seen_asking_for("renewToken");
     let last = asked.last().expect("asked").at.duration_since(asked[0].at);
     assert!(
         (40..60).contains(&last.as_secs()),
         "{last:?} after the first"
     );
     assert_eq!(session.status().endings, 0);
-    serve(&session).await;
+    call_succeeds(&session).await;
 }
 
 #[tokio::test]
 async fn after_the_grace_time_exactly_one_more_attempt_is_rejected_and_ends_the_session() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::rotate_then_drop());
-    machine.server.on_every_renewal(Fault::Reset);
-    let call = start_one(&session, query("people"));
-    machine.clock.pass(2 * MINUTE).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::rotate_then_drop());
+    host.server.on_every_renewal(Fault::Reset);
+    let call = spawn_call(&session, query("people"));
+    host.clock.pass(2 * MINUTE).await;
     assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
-    machine.server.behave();
+    host.server.behave();
 
-    let status = reach(&machine, &session, Phase::Ended).await;
+    let status = wait_for_phase(&host, &session, Phase::Ended).await;
 
     let reason = status.ending.map(|ending| ending.reason);
     assert_eq!(reason, Some(EndingReason::LostAnswer));
-    assert_eq!(machine.server.counts().renewals_refused, 1);
-    removed(&machine).await;
+    assert_eq!(host.server.counts().renewals_refused, 1);
+    removed(&host).await;
 }
 
 /// What a later attempt says of itself does not bring the lost answer back.
 #[tokio::test]
 async fn a_lost_answer_is_remembered_over_a_restart_whatever_later_attempts_came_to() {
-    let machine = Machine::start().await;
-    machine.server.grace(None);
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::rotate_then_drop());
-    machine.server.on_every_renewal(Fault::status(503));
-    let call = start_one(&session, query("people"));
-    machine.clock.pass(MINUTE).await;
+    let host = TestHost::start().await;
+    host.server.grace(None);
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::rotate_then_drop());
+    host.server.on_every_renewal(Fault::status(503));
+    let call = spawn_call(&session, query("people"));
+    host.clock.pass(MINUTE).await;
     assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
-    assert!(machine.server.counts().renewals > 2);
+    assert!(host.server.counts().renewals > 2);
     drop(session);
-    machine.clock.quiet().await;
-    machine.server.behave();
+    host.clock.quiet().await;
+    host.server.behave();
 
-    let session = machine.session(DEFAULT_ACCOUNT).await;
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
 
     assert_eq!(code(outcome), Code::SignedOut);
     let reason = session.status().ending.map(|ending| ending.reason);
@@ -119,55 +113,52 @@ async fn a_lost_answer_is_remembered_over_a_restart_whatever_later_attempts_came
 /// A later attempt marks the record with the time of the first.
 #[tokio::test]
 async fn the_grace_time_counts_from_the_first_lost_answer_also_after_restarts() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::rotate_then_drop());
-    machine.server.on_every_renewal(Fault::status(503));
-    let call = start_one(&session, query("people"));
-    machine.clock.pass(50 * SECOND).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::rotate_then_drop());
+    host.server.on_every_renewal(Fault::status(503));
+    let call = spawn_call(&session, query("people"));
+    host.clock.pass(50 * SECOND).await;
     assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
     let marked = || {
-        let stored = machine.vault.stored(DEFAULT_ACCOUNT).expect("saved");
+        let stored = host.vault.stored(DEFAULT_ACCOUNT).expect("saved");
         let stored: serde_json::Value = serde_json::from_str(&stored).expect("a record");
         stored["renewing_at"].as_i64().expect("marked")
     };
     let first = marked();
     drop(session);
-    machine.clock.quiet().await;
+    host.clock.quiet().await;
 
-    let session = machine.session(DEFAULT_ACCOUNT).await;
-    let before = machine.server.counts().renewals;
-    let call = start_one(&session, query("people"));
-    machine.clock.pass(50 * SECOND).await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    let before = host.server.counts().renewals;
+    let call = spawn_call(&session, query("people"));
+    host.clock.pass(50 * SECOND).await;
 
     assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
-    assert!(machine.server.counts().renewals > before, "tried again");
+    assert!(host.server.counts().renewals > before, "tried again");
     assert_eq!(marked(), first);
 }
 
 #[tokio::test]
 async fn a_lost_answer_that_the_keyring_could_not_note_is_known_from_the_state_file() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.grace(None);
-    machine.vault.fail(VaultCall::Write, VaultError::Locked);
-    machine.server.on_renewal(Fault::rotate_then_drop());
-    machine.server.on_every_renewal(Fault::Reset);
-    let call = start_one(&session, query("people"));
-    machine.clock.pass(50 * SECOND).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.grace(None);
+    host.vault.fail(VaultCall::Write, VaultError::Locked);
+    host.server.on_renewal(Fault::rotate_then_drop());
+    host.server.on_every_renewal(Fault::Reset);
+    let call = spawn_call(&session, query("people"));
+    host.clock.pass(50 * SECOND).await;
     assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
     drop(session);
-    machine.clock.quiet().await;
-    machine.vault.work_again();
-    machine.server.behave();
+    host.clock.quiet().await;
+    host.vault.work_again();
+    host.server.behave();
     // Every pause in the files is over, too.
-    machine.clock.advance(5 * MINUTE);
+    host.clock.advance(5 * MINUTE);
 
-    let session = machine.session(DEFAULT_ACCOUNT).await;
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
 
     assert_eq!(code(outcome), Code::SignedOut);
     let reason = session.status().ending.map(|ending| ending.reason);
@@ -177,60 +168,57 @@ async fn a_lost_answer_that_the_keyring_could_not_note_is_known_from_the_state_f
 #[tokio::test]
 async fn a_late_answer_is_used_although_every_waiter_was_told_and_no_second_attempt_runs_beside_it()
 {
-    let machine = Machine::start().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
-    config.limits.attempt = 20 * SECOND;
-    config.limits.waiting = 20 * SECOND;
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
+    config.limits.attempt_timeout = 20 * SECOND;
+    config.limits.renewal_timeout = 20 * SECOND;
     let session = graphql_session::Session::open(config).await.expect("opens");
-    machine.sign_in(&session).await;
-    serve(&session).await;
-    machine.server.expire_access_tokens();
+    host.sign_in(&session).await;
+    call_succeeds(&session).await;
+    host.server.expire_access_tokens();
     // Two attempts of up to 20 s do not fit into a budget of 20 s: the second is under way when it ends.
     let gate = graphql_session_testing::Gate::new();
-    machine.server.on_renewal(Fault::status(503));
-    machine.server.on_renewal(Fault::hold(&gate));
+    host.server.on_renewal(Fault::status(503));
+    host.server.on_renewal(Fault::hold(&gate));
 
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
     assert_eq!(code(outcome), Code::Unreachable);
-    assert_eq!(machine.server.counts().renewals, 2);
+    assert_eq!(host.server.counts().renewals, 2);
     let told = session.execute(query("people"));
-    let told = start_told(&machine, told).await;
+    let told = start_told(&host, told).await;
     gate.open();
-    reach(&machine, &session, Phase::SignedIn).await;
+    wait_for_phase(&host, &session, Phase::SignedIn).await;
 
     drop(told);
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.renewals_at_once), (2, 1));
     assert_eq!(counts.exchanged, 1);
-    serve(&session).await;
+    call_succeeds(&session).await;
 }
 
 /// Whatever comes of a call that is made while an attempt is under way: it starts none of its own.
 async fn start_told(
-    machine: &Machine,
+    host: &TestHost,
     call: impl Future<Output = Result<graphql_session::Reply, graphql_session::Error>>,
 ) -> Option<Result<graphql_session::Reply, graphql_session::Error>> {
     tokio::select! {
         outcome = call => Some(outcome),
-        () = machine.clock.quiet() => None,
+        () = host.clock.quiet() => None,
     }
 }
 
 #[tokio::test]
 async fn a_server_that_returns_no_new_refresh_token_keeps_the_old_one_good() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_every_renewal(Fault::WithoutRefreshToken);
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_every_renewal(Fault::WithoutRefreshToken);
 
     for _ in 0..3 {
-        serve(&session).await;
-        machine.server.expire_access_tokens();
+        call_succeeds(&session).await;
+        host.server.expire_access_tokens();
     }
 
-    let asked = machine.server.seen_asking_for("renewToken");
+    let asked = host.server.seen_asking_for("renewToken");
     assert_eq!(asked.len(), 3);
     assert!(asked.iter().all(|seen| seen.body == asked[0].body));
     assert_eq!(session.status().endings, 0);
@@ -238,19 +226,16 @@ async fn a_server_that_returns_no_new_refresh_token_keeps_the_old_one_good() {
 
 #[tokio::test]
 async fn no_layer_below_repeats_a_renewal_by_itself() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_every_renewal(Fault::Close);
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_every_renewal(Fault::Close);
 
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
 
     assert_eq!(code(outcome), Code::Unreachable);
-    let renewals = machine.server.counts().renewals;
+    let renewals = host.server.counts().renewals;
     assert_eq!(
         usize::try_from(renewals),
-        Ok(noted(&session, "attempt_sent"))
+        Ok(journal_count(&session, "attempt_sent"))
     );
 }

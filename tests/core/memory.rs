@@ -7,10 +7,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use graphql_session::{Code, DEFAULT_ACCOUNT, Session};
-use graphql_session_testing::{Fault, Gate, Machine, query};
+use graphql_session_testing::{Fault, Gate, TestHost, query};
 use tokio::sync::Mutex;
 
-use crate::fixture::{MINUTE, code, finish, served, start};
+use crate::fixture::{MINUTE, code, join_all, signed_in_session, spawn_calls};
 
 /// The calls that wait at once.
 const WAITERS: usize = 10_000;
@@ -101,22 +101,22 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 #[tokio::test]
 async fn ten_thousand_waiters_take_a_bounded_number_of_bytes_each_and_give_them_back() {
     let _alone = ALONE.lock().await;
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.clock.advance(45 * MINUTE);
-    let gate = reject_behind_a_gate(&machine);
-    machine.clock.quiet().await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.clock.advance(45 * MINUTE);
+    let gate = reject_behind_a_gate(&host);
+    host.clock.quiet().await;
     let before = IN_USE.load(Ordering::Relaxed);
 
-    let calls = start(&session, WAITERS, &query("people"));
-    machine.server.wait_for(|counts| counts.renewals == 1).await;
-    machine.clock.quiet().await;
+    let calls = spawn_calls(&session, WAITERS, &query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    host.clock.quiet().await;
     let taken = IN_USE.load(Ordering::Relaxed) - before;
     gate.open();
-    for outcome in finish(calls).await {
+    for outcome in join_all(calls).await {
         assert_eq!(code(outcome), Code::SignedOut);
     }
-    machine.clock.quiet().await;
+    host.clock.quiet().await;
     let left = IN_USE.load(Ordering::Relaxed).saturating_sub(before);
 
     println!(
@@ -131,26 +131,25 @@ async fn ten_thousand_waiters_take_a_bounded_number_of_bytes_each_and_give_them_
 #[tokio::test]
 async fn a_refused_call_keeps_nothing_of_its_reply_while_it_waits() {
     let _alone = ALONE.lock().await;
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.keeps_requests(false);
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.keeps_requests(false);
     let long = "x".repeat(REFUSAL_BYTES);
     let refusal = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", &long);
-    machine.server.on_every_call(refusal);
-    let gate = reject_behind_a_gate(&machine);
-    machine.clock.quiet().await;
+    host.server.on_every_call(refusal);
+    let gate = reject_behind_a_gate(&host);
+    host.clock.quiet().await;
     let before = IN_USE.load(Ordering::Relaxed);
 
-    let calls_in_all = machine.server.counts().calls + REFUSED as u64;
-    let calls = start(&session, REFUSED, &query("people"));
-    machine
-        .server
+    let calls_in_all = host.server.counts().calls + REFUSED as u64;
+    let calls = spawn_calls(&session, REFUSED, &query("people"));
+    host.server
         .wait_for(|counts| counts.calls == calls_in_all)
         .await;
-    machine.clock.quiet().await;
+    host.clock.quiet().await;
     let taken = IN_USE.load(Ordering::Relaxed) - before;
     gate.open();
-    for outcome in finish(calls).await {
+    for outcome in join_all(calls).await {
         assert_eq!(code(outcome), Code::SignedOut);
     }
 
@@ -172,30 +171,28 @@ async fn a_waiter_allocates_one_small_node_from_joining_the_renewal_to_its_outco
 }
 
 /// The next renewal waits at the gate, and is rejected then.
-fn reject_behind_a_gate(machine: &Machine) -> Gate {
+fn reject_behind_a_gate(host: &TestHost) -> Gate {
     let gate = Gate::new();
     let rejection = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", "Token has expired.");
-    machine
-        .server
-        .on_renewal(Fault::hold_then(&gate, rejection));
+    host.server.on_renewal(Fault::hold_then(&gate, rejection));
     gate
 }
 
 /// What the calls allocate themselves, up to where they would be sent: they queue behind one that has the only place.
 async fn of_calls_that_queue() -> Allocations {
-    let machine = Machine::start().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 1;
     let session = Session::open(config).await.expect("the session opens");
-    machine.sign_in(&session).await;
+    host.sign_in(&session).await;
     let gate = Gate::new();
-    machine.server.on_call(Fault::hold(&gate));
-    let first = start(&session, 1, &query("people"));
-    machine.clock.quiet().await;
+    host.server.on_call(Fault::hold(&gate));
+    let first = spawn_calls(&session, 1, &query("people"));
+    host.clock.quiet().await;
 
     let before = Allocations::so_far();
-    let calls = start(&session, WAITERS, &query("people"));
-    machine.clock.quiet().await;
+    let calls = spawn_calls(&session, WAITERS, &query("people"));
+    host.clock.quiet().await;
     let own = Allocations::so_far().since(before);
     for call in calls.iter().chain(&first) {
         call.abort();
@@ -205,16 +202,16 @@ async fn of_calls_that_queue() -> Allocations {
 
 /// The same calls with an expired token, from their start until each has been told that the session is over.
 async fn of_calls_that_wait() -> Allocations {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.clock.advance(45 * MINUTE);
-    let gate = reject_behind_a_gate(&machine);
-    machine.clock.quiet().await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.clock.advance(45 * MINUTE);
+    let gate = reject_behind_a_gate(&host);
+    host.clock.quiet().await;
 
     let before = Allocations::so_far();
-    let calls = start(&session, WAITERS, &query("people"));
-    machine.server.wait_for(|counts| counts.renewals == 1).await;
-    machine.clock.quiet().await;
+    let calls = spawn_calls(&session, WAITERS, &query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    host.clock.quiet().await;
     gate.open();
     for call in calls {
         let outcome = call.await.expect("a call does not panic");

@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use graphql_session::{Clock as _, Code, DEFAULT_ACCOUNT, Phase, Session, Unreachable};
-use graphql_session_testing::{AccessField, AuthenticationOn, EMAIL, Fault, Machine, query};
+use graphql_session_testing::{AccessField, AuthenticationOn, EMAIL, Fault, TestHost, query};
 
-use crate::fixture::{MINUTE, SECOND, code, expired, finish, noted, reach, serve, served, start};
+use crate::fixture::{
+    MINUTE, SECOND, call_succeeds, code, join_all, journal_count, session_with_expired_token,
+    signed_in_session, spawn_calls, wait_for_phase,
+};
 
 /// One attempt goes wrong like this; the session stays, and renews at a later attempt of the same call.
 async fn assert_survives(fault: Fault) {
     let case = format!("{fault:?}");
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(fault);
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(fault);
 
-    let reply = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let reply = host.clock.run_until(session.execute(query("people"))).await;
 
     assert_eq!(reply.map(|reply| reply.status), Ok(200), "{case}");
     let status = session.status();
@@ -26,8 +26,8 @@ async fn assert_survives(fault: Fault) {
         (Phase::SignedIn, 0),
         "{case}"
     );
-    assert_eq!(machine.server.counts().renewals, 2, "{case}");
-    assert_eq!(machine.server.counts().renewals_at_once, 1, "{case}");
+    assert_eq!(host.server.counts().renewals, 2, "{case}");
+    assert_eq!(host.server.counts().renewals_at_once, 1, "{case}");
 }
 
 #[tokio::test]
@@ -47,19 +47,19 @@ async fn a_captive_portal_leaves_the_session() {
 
 #[tokio::test]
 async fn a_redirected_renewal_is_not_followed() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    let elsewhere = Machine::start().await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    let elsewhere = TestHost::start().await;
     let address = format!("{}/graphql", elsewhere.server.address());
     for status in [301, 302, 303, 307, 308] {
-        machine.server.on_renewal(Fault::Answer {
+        host.server.on_renewal(Fault::Answer {
             status,
             headers: vec![("location".into(), address.clone())],
             body: String::new(),
         });
     }
 
-    machine.clock.run_until(serve(&session)).await;
+    host.clock.run_until(call_succeeds(&session)).await;
 
     assert_eq!(elsewhere.server.counts().connections, 0);
     assert_eq!(session.status().endings, 0);
@@ -95,18 +95,15 @@ async fn reset_and_closed_connections_leave_the_session() {
 }
 
 /// The access token is known to have expired, so that the first thing to be sent is a renewal.
-async fn unreachable_at(machine: &Machine, address: &str) -> Session {
-    let session = machine.session(DEFAULT_ACCOUNT).await;
-    let mut tokens = machine.server.issue(EMAIL).to_tokens();
+async fn unreachable_at(host: &TestHost, address: &str) -> Session {
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    let mut tokens = host.server.issue(EMAIL).to_tokens();
     tokens.access_expires_at = Some("2026-01-05T08:00:00Z".parse().expect("a timestamp"));
     let signing_in = session.sign_in_with_tokens(address, None, tokens);
     signing_in.await.expect("tokens are taken unseen");
     // Names and certificates are looked up in real time.
-    machine.clock.wait_for_calm_rounds(100);
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    host.clock.wait_for_calm_rounds(100);
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
     let error = outcome.expect_err("nobody is there");
     assert_eq!(error.code(), Code::Unreachable);
     assert!(error.retry_after_hint().is_some());
@@ -115,40 +112,40 @@ async fn unreachable_at(machine: &Machine, address: &str) -> Session {
 
 #[tokio::test]
 async fn a_refused_connection_leaves_the_session() {
-    let machine = Machine::start().await;
-    machine.server.stop().await;
-    let session = unreachable_at(&machine, &machine.server.address()).await;
+    let host = TestHost::start().await;
+    host.server.stop().await;
+    let session = unreachable_at(&host, &host.server.address()).await;
     assert_eq!(session.status().phase, Phase::Unreachable);
-    assert!(machine.vault.stored(DEFAULT_ACCOUNT).is_some());
+    assert!(host.vault.stored(DEFAULT_ACCOUNT).is_some());
 }
 
 #[tokio::test]
 async fn a_name_that_does_not_resolve_leaves_the_session() {
-    let machine = Machine::start().await;
-    let session = unreachable_at(&machine, "https://holdfast.invalid").await;
+    let host = TestHost::start().await;
+    let session = unreachable_at(&host, "https://holdfast.invalid").await;
     assert_eq!(session.status().phase, Phase::Unreachable);
-    assert!(machine.vault.stored(DEFAULT_ACCOUNT).is_some());
+    assert!(host.vault.stored(DEFAULT_ACCOUNT).is_some());
 }
 
 #[tokio::test]
 async fn a_server_without_tls_behind_https_leaves_the_session() {
-    let machine = Machine::start().await;
-    let address = machine.server.address().replace("http:", "https:");
-    let session = unreachable_at(&machine, &address).await;
+    let host = TestHost::start().await;
+    let address = host.server.address().replace("http:", "https:");
+    let session = unreachable_at(&host, &address).await;
     assert_eq!(session.status().phase, Phase::Unreachable);
-    assert!(machine.vault.stored(DEFAULT_ACCOUNT).is_some());
-    assert_eq!(machine.server.counts().renewals, 0);
+    assert!(host.vault.stored(DEFAULT_ACCOUNT).is_some());
+    assert_eq!(host.server.counts().renewals, 0);
 }
 
 #[tokio::test]
 async fn a_server_that_is_away_makes_the_session_unreachable_and_its_return_renews_by_itself() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.clock.advance(31 * MINUTE);
-    machine.server.stop().await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.clock.advance(31 * MINUTE);
+    host.server.stop().await;
 
-    let calls = start(&session, 8, &query("people"));
-    for outcome in machine.clock.run_until(finish(calls)).await {
+    let calls = spawn_calls(&session, 8, &query("people"));
+    for outcome in host.clock.run_until(join_all(calls)).await {
         let error = outcome.expect_err("the server is away");
         assert_eq!(error.code(), Code::Unreachable);
         assert!(error.retry_after_hint().is_some());
@@ -158,60 +155,53 @@ async fn a_server_that_is_away_makes_the_session_unreachable_and_its_return_rene
     assert_eq!(status.unreachable, Some(Unreachable::Server));
     assert!(status.next_attempt_at.is_some());
 
-    machine.clock.pass_in_strides(10 * MINUTE, 2 * SECOND).await;
-    let attempts = noted(&session, "attempt_sent");
+    host.clock.pass_in_strides(10 * MINUTE, 2 * SECOND).await;
+    let attempts = journal_count(&session, "attempt_sent");
     assert!(
         (20..=120).contains(&attempts),
         "{attempts} attempts in ten minutes"
     );
     assert_eq!(session.status().phase, Phase::Unreachable);
-    assert!(machine.vault.stored(DEFAULT_ACCOUNT).is_some());
+    assert!(host.vault.stored(DEFAULT_ACCOUNT).is_some());
 
-    machine.server.start_again();
-    machine.clock.pass(31 * SECOND).await;
+    host.server.start_again();
+    host.clock.pass(31 * SECOND).await;
     let status = session.status();
     assert_eq!((status.phase, status.endings), (Phase::SignedIn, 0));
-    assert_eq!(machine.server.counts().renewals, 1);
-    serve(&session).await;
+    assert_eq!(host.server.counts().renewals, 1);
+    call_succeeds(&session).await;
 }
 
 #[tokio::test]
 async fn while_the_server_is_away_each_new_call_fails_at_once_and_starts_no_attempt_of_its_own() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.clock.advance(31 * MINUTE);
-    machine.server.on_every_renewal(Fault::status(503));
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.clock.advance(31 * MINUTE);
+    host.server.on_every_renewal(Fault::status(503));
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
     assert_eq!(code(outcome), Code::Unreachable);
-    let before = machine.server.counts();
+    let before = host.server.counts();
 
-    for outcome in finish(start(&session, 100, &query("people"))).await {
+    for outcome in join_all(spawn_calls(&session, 100, &query("people"))).await {
         assert_eq!(code(outcome), Code::Unreachable);
     }
 
-    assert_eq!(machine.server.counts(), before);
+    assert_eq!(host.server.counts(), before);
 }
 
 #[tokio::test]
 async fn try_now_skips_the_backoff() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.clock.advance(31 * MINUTE);
-    machine.server.on_every_renewal(Fault::status(503));
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.clock.advance(31 * MINUTE);
+    host.server.on_every_renewal(Fault::status(503));
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
     assert_eq!(code(outcome), Code::Unreachable);
-    machine.server.behave();
+    host.server.behave();
 
-    let before = machine.server.counts().renewals;
+    let before = host.server.counts().renewals;
     session.retry_now().await;
-    machine
-        .server
+    host.server
         .wait_for(|counts| counts.renewals == before + 1)
         .await;
     // Without a step of the clock.
@@ -224,14 +214,11 @@ async fn try_now_skips_the_backoff() {
 async fn retry_after_in_seconds_and_as_a_date_is_a_floor_and_callers_are_told() {
     // The clock of a new machine stands at 09:00:00; signing in takes no time.
     for value in ["120", "Mon, 05 Jan 2026 09:02:00 GMT"] {
-        let machine = Machine::start().await;
-        let session = expired(&machine).await;
-        machine.server.on_renewal(Fault::retry_after(429, value));
+        let host = TestHost::start().await;
+        let session = session_with_expired_token(&host).await;
+        host.server.on_renewal(Fault::retry_after(429, value));
 
-        let outcome = machine
-            .clock
-            .run_until(session.execute(query("people")))
-            .await;
+        let outcome = host.clock.run_until(session.execute(query("people"))).await;
         let error = outcome.expect_err("told to wait");
         assert_eq!(error.code(), Code::Unreachable, "{value}");
         let hint = error.retry_after_hint().expect("told when");
@@ -241,41 +228,40 @@ async fn retry_after_in_seconds_and_as_a_date_is_a_floor_and_callers_are_told() 
         );
 
         session.retry_now().await;
-        machine.clock.pass(100 * SECOND).await;
-        assert_eq!(machine.server.counts().renewals, 1, "{value}: too early");
-        machine.clock.pass(21 * SECOND).await;
-        assert_eq!(machine.server.counts().renewals, 2, "{value}");
+        host.clock.pass(100 * SECOND).await;
+        assert_eq!(host.server.counts().renewals, 1, "{value}: too early");
+        host.clock.pass(21 * SECOND).await;
+        assert_eq!(host.server.counts().renewals, 2, "{value}");
         assert_eq!(session.status().phase, Phase::SignedIn, "{value}");
     }
 }
 
 #[tokio::test]
 async fn a_server_that_moved_its_authentication_is_asked_at_the_other_place_within_one_attempt() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine
-        .server
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server
         .authentication_on(AuthenticationOn::MetadataOnly);
-    machine.server.access_field(AccessField::AccessToken);
+    host.server.access_field(AccessField::AccessToken);
 
-    serve(&session).await;
+    call_succeeds(&session).await;
 
-    let asked = machine.server.seen_asking_for("renewToken");
+    let asked = host.server.seen_asking_for("renewToken");
     assert!((2..=4).contains(&asked.len()), "{} requests", asked.len());
     assert_eq!(
         asked.last().map(|seen| seen.path.as_str()),
         Some("/metadata")
     );
     assert_eq!(
-        noted(&session, "attempt_sent"),
+        journal_count(&session, "attempt_sent"),
         1,
         "finding the dialect is no attempt"
     );
-    assert_eq!(machine.server.counts().exchanged, 1);
+    assert_eq!(host.server.counts().exchanged, 1);
 
-    machine.server.expire_access_tokens();
-    serve(&session).await;
-    let again = machine.server.seen_asking_for("renewToken");
+    host.server.expire_access_tokens();
+    call_succeeds(&session).await;
+    let again = host.server.seen_asking_for("renewToken");
     assert_eq!(
         again.len(),
         asked.len() + 1,
@@ -285,33 +271,33 @@ async fn a_server_that_moved_its_authentication_is_asked_at_the_other_place_with
 
 #[tokio::test]
 async fn a_schema_error_in_every_dialect_leaves_the_session() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
     let unknown =
         r#"{"errors":[{"message":"Cannot query field \"renewToken\" on type \"Mutation\"."}]}"#;
     for _ in 0..4 {
-        machine.server.on_renewal(Fault::json(unknown));
+        host.server.on_renewal(Fault::json(unknown));
     }
 
-    machine.clock.run_until(serve(&session)).await;
+    host.clock.run_until(call_succeeds(&session)).await;
 
-    assert_eq!(noted(&session, "attempt_sent"), 2);
+    assert_eq!(journal_count(&session, "attempt_sent"), 2);
     assert_eq!(session.status().endings, 0);
 }
 
 #[tokio::test]
 async fn calls_keep_using_a_working_access_token_while_the_early_renewal_fails() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.on_every_renewal(Fault::status(503));
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.on_every_renewal(Fault::status(503));
     let mut phases = session.changes();
     phases.mark_unchanged();
     for _ in 0..28 {
-        machine.clock.pass_in_strides(MINUTE, 5 * SECOND).await;
-        machine.clock.run_until(serve(&session)).await;
+        host.clock.pass_in_strides(MINUTE, 5 * SECOND).await;
+        host.clock.run_until(call_succeeds(&session)).await;
     }
 
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert!(counts.renewals >= 1, "nothing was renewed ahead of expiry");
     assert_eq!(counts.calls_refused, 0);
     assert_eq!(session.status().phase, Phase::SignedIn);
@@ -320,10 +306,10 @@ async fn calls_keep_using_a_working_access_token_while_the_early_renewal_fails()
         "somebody was disturbed"
     );
 
-    machine.server.behave();
-    machine.clock.pass(2 * MINUTE).await;
-    machine.clock.run_until(serve(&session)).await;
-    assert_eq!(machine.server.counts().exchanged, 1);
+    host.server.behave();
+    host.clock.pass(2 * MINUTE).await;
+    host.clock.run_until(call_succeeds(&session)).await;
+    assert_eq!(host.server.counts().exchanged, 1);
 }
 
 /// Of 30 min, the first early renewal comes after 20 to 22.5 min, and leaves 7.5 to 10 min. The last quarter of those
@@ -331,19 +317,19 @@ async fn calls_keep_using_a_working_access_token_while_the_early_renewal_fails()
 #[tokio::test]
 async fn after_a_failed_early_renewal_neither_served_calls_nor_try_now_bring_the_next_one_forward()
 {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.on_every_renewal(Fault::status(503));
-    calls_every_20_s(&machine, &session, 24 * MINUTE).await;
-    assert_eq!(machine.server.counts().renewals, 1);
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.on_every_renewal(Fault::status(503));
+    calls_every_20_s(&host, &session, 24 * MINUTE).await;
+    assert_eq!(host.server.counts().renewals, 1);
 
-    machine.server.behave();
+    host.server.behave();
     session.retry_now().await;
-    calls_every_20_s(&machine, &session, 3 * MINUTE).await;
-    assert_eq!(machine.server.counts().renewals, 1, "brought forward");
+    calls_every_20_s(&host, &session, 3 * MINUTE).await;
+    assert_eq!(host.server.counts().renewals, 1, "brought forward");
 
-    calls_every_20_s(&machine, &session, 4 * MINUTE).await;
-    let counts = machine.server.counts();
+    calls_every_20_s(&host, &session, 4 * MINUTE).await;
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.exchanged), (2, 1));
     assert_eq!(counts.calls_refused, 0);
 }
@@ -351,140 +337,141 @@ async fn after_a_failed_early_renewal_neither_served_calls_nor_try_now_bring_the
 #[tokio::test]
 async fn while_the_server_is_known_to_be_away_no_early_renewal_is_tried_and_its_return_does_not_hasten_it()
  {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine
-        .clock
-        .pass_in_strides(19 * MINUTE, 20 * SECOND)
-        .await;
-    machine.server.stop().await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.clock.pass_in_strides(19 * MINUTE, 20 * SECOND).await;
+    host.server.stop().await;
     assert_eq!(
         code(session.execute(query("people")).await),
         Code::Unreachable
     );
-    machine.clock.pass_in_strides(4 * MINUTE, 5 * SECOND).await;
-    assert_eq!(noted(&session, "attempt_sent"), 0, "it could only fail");
+    host.clock.pass_in_strides(4 * MINUTE, 5 * SECOND).await;
+    assert_eq!(
+        journal_count(&session, "attempt_sent"),
+        0,
+        "it could only fail"
+    );
 
-    machine.server.start_again();
-    reach(&machine, &session, Phase::SignedIn).await;
-    calls_every_20_s(&machine, &session, 3 * MINUTE).await;
-    assert_eq!(machine.server.counts().renewals, 0, "hastened");
+    host.server.start_again();
+    wait_for_phase(&host, &session, Phase::SignedIn).await;
+    calls_every_20_s(&host, &session, 3 * MINUTE).await;
+    assert_eq!(host.server.counts().renewals, 0, "hastened");
 
-    calls_every_20_s(&machine, &session, 4 * MINUTE).await;
-    let counts = machine.server.counts();
+    calls_every_20_s(&host, &session, 4 * MINUTE).await;
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.exchanged), (1, 1));
     assert_eq!(counts.calls_refused, 0);
 }
 
 #[tokio::test]
 async fn a_token_that_expired_while_the_server_was_away_is_renewed_by_the_first_call_after_it() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.stop().await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.stop().await;
     assert_eq!(
         code(session.execute(query("people")).await),
         Code::Unreachable
     );
-    machine.clock.pass_in_strides(40 * MINUTE, 5 * SECOND).await;
-    machine.server.start_again();
+    host.clock.pass_in_strides(40 * MINUTE, 5 * SECOND).await;
+    host.server.start_again();
 
-    let before = machine.clock.awake();
-    machine.clock.run_until(serve(&session)).await;
+    let before = host.clock.awake();
+    host.clock.run_until(call_succeeds(&session)).await;
 
-    assert_eq!(machine.clock.awake(), before, "the call waited");
-    assert_eq!(machine.server.counts().renewals, 1);
+    assert_eq!(host.clock.awake(), before, "the call waited");
+    assert_eq!(host.server.counts().renewals, 1);
 }
 
 #[tokio::test]
 async fn a_refused_call_does_not_sit_out_the_pause_of_an_early_renewal_of_any_process() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let other = machine.session(DEFAULT_ACCOUNT).await;
-    machine.server.on_every_renewal(Fault::status(503));
-    calls_every_20_s(&machine, &session, 24 * MINUTE).await;
-    assert_eq!(machine.server.counts().renewals, 1);
-    machine.server.behave();
-    machine.server.expire_access_tokens();
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let other = host.session(DEFAULT_ACCOUNT).await;
+    host.server.on_every_renewal(Fault::status(503));
+    calls_every_20_s(&host, &session, 24 * MINUTE).await;
+    assert_eq!(host.server.counts().renewals, 1);
+    host.server.behave();
+    host.server.expire_access_tokens();
 
-    let before = machine.clock.awake();
-    machine.clock.run_until(serve(&other)).await;
+    let before = host.clock.awake();
+    host.clock.run_until(call_succeeds(&other)).await;
 
-    assert_eq!(machine.clock.awake(), before, "the call waited");
-    assert_eq!(machine.server.counts().renewals, 2);
+    assert_eq!(host.clock.awake(), before, "the call waited");
+    assert_eq!(host.server.counts().renewals, 2);
 }
 
 #[tokio::test]
 async fn early_renewals_of_several_processes_are_one_series_of_attempts() {
-    let machine = Machine::start().await;
-    let first = served(&machine).await;
-    let second = machine.session(DEFAULT_ACCOUNT).await;
-    machine.server.on_every_renewal(Fault::status(503));
+    let host = TestHost::start().await;
+    let first = signed_in_session(&host).await;
+    let second = host.session(DEFAULT_ACCOUNT).await;
+    host.server.on_every_renewal(Fault::status(503));
     for _ in 0..72 {
-        machine.clock.pass_in_strides(20 * SECOND, 5 * SECOND).await;
-        serve(&first).await;
-        serve(&second).await;
+        host.clock.pass_in_strides(20 * SECOND, 5 * SECOND).await;
+        call_succeeds(&first).await;
+        call_succeeds(&second).await;
     }
 
-    assert_eq!(machine.server.counts().renewals, 1);
+    assert_eq!(host.server.counts().renewals, 1);
 }
 
 /// A person at work: no call waits for anything.
-async fn calls_every_20_s(machine: &Machine, session: &Session, time: Duration) {
+async fn calls_every_20_s(host: &TestHost, session: &Session, time: Duration) {
     for _ in 0..time.as_secs() / 20 {
-        machine.clock.pass_in_strides(20 * SECOND, 5 * SECOND).await;
-        let before = machine.clock.awake();
-        machine.clock.run_until(serve(session)).await;
-        assert_eq!(machine.clock.awake(), before, "a call waited");
+        host.clock.pass_in_strides(20 * SECOND, 5 * SECOND).await;
+        let before = host.clock.awake();
+        host.clock.run_until(call_succeeds(session)).await;
+        assert_eq!(host.clock.awake(), before, "a call waited");
     }
 }
 
 #[tokio::test]
 async fn an_outage_after_expiry_gives_every_waiter_one_error_with_a_time_and_deletes_nothing() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_every_renewal(Fault::status(502));
-    let stored = machine.vault.stored(DEFAULT_ACCOUNT);
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_every_renewal(Fault::status(502));
+    let stored = host.vault.stored(DEFAULT_ACCOUNT);
 
-    let calls = start(&session, 30, &query("people"));
-    for outcome in machine.clock.run_until(finish(calls)).await {
+    let calls = spawn_calls(&session, 30, &query("people"));
+    for outcome in host.clock.run_until(join_all(calls)).await {
         let error = outcome.expect_err("an outage");
         assert_eq!(error.code(), Code::Unreachable);
         assert!(error.retry_after_hint().is_some());
     }
 
-    assert_eq!(noted(&session, "waiters_told"), 1);
+    assert_eq!(journal_count(&session, "waiters_told"), 1);
     assert_eq!(session.status().endings, 0);
-    let still = machine.vault.stored(DEFAULT_ACCOUNT);
+    let still = host.vault.stored(DEFAULT_ACCOUNT);
     assert_eq!(still.is_some(), stored.is_some());
 }
 
 #[tokio::test]
 async fn a_server_that_is_away_while_the_token_works_is_said_probed_for_and_found_again_without_a_renewal()
  {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.stop().await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.stop().await;
 
     assert_eq!(
         code(session.execute(query("people")).await),
         Code::Unreachable
     );
-    reach(&machine, &session, Phase::Unreachable).await;
+    wait_for_phase(&host, &session, Phase::Unreachable).await;
     let status = session.status();
     assert_eq!(status.unreachable, Some(Unreachable::Server));
     assert!(status.next_attempt_at.is_some(), "people are told when");
-    machine.clock.pass(2 * MINUTE).await;
+    host.clock.pass(2 * MINUTE).await;
     assert_eq!(session.status().phase, Phase::Unreachable);
 
-    machine.server.start_again();
-    machine.clock.pass(46 * SECOND).await;
+    host.server.start_again();
+    host.clock.pass(46 * SECOND).await;
     assert_eq!(
         session.status().phase,
         Phase::SignedIn,
         "found again by itself"
     );
-    serve(&session).await;
-    assert_eq!(machine.server.counts().renewals, 0);
+    call_succeeds(&session).await;
+    assert_eq!(host.server.counts().renewals, 0);
 }
 
 #[tokio::test]
@@ -496,9 +483,9 @@ async fn a_gateway_that_answers_calls_in_the_servers_place_means_that_the_server
         (504, "<html>"),
         (503, json),
     ] {
-        let machine = Machine::start().await;
-        let session = served(&machine).await;
-        machine.server.on_call(Fault::Answer {
+        let host = TestHost::start().await;
+        let session = signed_in_session(&host).await;
+        host.server.on_call(Fault::Answer {
             status,
             headers: Vec::new(),
             body: body.into(),
@@ -507,26 +494,26 @@ async fn a_gateway_that_answers_calls_in_the_servers_place_means_that_the_server
         let reply = session.execute(query("people")).await.expect("handed on");
 
         assert_eq!(reply.status, status);
-        let told = reach(&machine, &session, Phase::Unreachable).await;
+        let told = wait_for_phase(&host, &session, Phase::Unreachable).await;
         assert_eq!(told.unreachable, Some(Unreachable::Server));
-        assert_eq!(machine.server.counts().renewals, 0);
+        assert_eq!(host.server.counts().renewals, 0);
     }
 }
 
 #[tokio::test]
 async fn a_call_that_is_served_ends_the_probing_at_once() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.stop().await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.stop().await;
     assert_eq!(
         code(session.execute(query("people")).await),
         Code::Unreachable
     );
-    reach(&machine, &session, Phase::Unreachable).await;
+    wait_for_phase(&host, &session, Phase::Unreachable).await;
 
-    machine.server.start_again();
+    host.server.start_again();
     let mut changes = session.changes();
-    serve(&session).await;
+    call_succeeds(&session).await;
     // No time passes: it is not a probe that finds the server.
     let back = changes.wait_for(|status| status.phase == Phase::SignedIn);
     let back = tokio::time::timeout(Duration::from_secs(10), back).await;

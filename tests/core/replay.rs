@@ -1,25 +1,27 @@
 //! What is sent again, and what never is (I9).
 
 use graphql_session::{Code, Phase};
-use graphql_session_testing::{Fault, Gate, Machine, mutation, query};
+use graphql_session_testing::{Fault, Gate, TestHost, mutation, query};
 
-use crate::fixture::{code, expired, finish, serve, served, start_one};
+use crate::fixture::{
+    call_succeeds, code, join_all, session_with_expired_token, signed_in_session, spawn_call,
+};
 
 #[tokio::test]
 async fn a_refused_query_is_replayed_once() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
 
     let reply = session.execute(query("people")).await.expect("replayed");
 
     assert_eq!(reply.status, 200);
-    assert_eq!(machine.server.counts().by_name["graphql people"], 2);
+    assert_eq!(host.server.counts().by_name["graphql people"], 2);
 }
 
 #[tokio::test]
 async fn a_mutation_refused_as_a_whole_is_replayed_once_and_runs_once() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
 
     let reply = session
         .execute(mutation("createPerson"))
@@ -27,7 +29,7 @@ async fn a_mutation_refused_as_a_whole_is_replayed_once_and_runs_once() {
         .expect("replayed");
 
     assert_eq!(reply.status, 200);
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!(counts.by_name["graphql createPerson"], 2);
     assert_eq!(counts.effects_of("createPerson"), 1);
 }
@@ -36,9 +38,9 @@ async fn a_mutation_refused_as_a_whole_is_replayed_once_and_runs_once() {
 async fn a_mutation_refused_with_data_null_or_plain_401_is_replayed_once() {
     let with_null = r#"{"errors":[{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}],"data":null}"#;
     for refusal in [Fault::json(with_null), Fault::status(401)] {
-        let machine = Machine::start().await;
-        let session = served(&machine).await;
-        machine.server.on_call(refusal);
+        let host = TestHost::start().await;
+        let session = signed_in_session(&host).await;
+        host.server.on_call(refusal);
 
         let reply = session
             .execute(mutation("createPerson"))
@@ -46,18 +48,17 @@ async fn a_mutation_refused_with_data_null_or_plain_401_is_replayed_once() {
             .expect("replayed");
 
         assert_eq!(reply.status, 200);
-        let counts = machine.server.counts();
+        let counts = host.server.counts();
         assert_eq!((counts.renewals, counts.effects_of("createPerson")), (1, 1));
     }
 }
 
 #[tokio::test]
 async fn a_mutation_answered_with_part_of_its_data_and_a_refusal_is_handed_over_and_not_replayed() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     let partial = r#"{"data":{"a":{"id":"1"},"b":null},"errors":[{"message":"Token has expired.","path":["b"],"extensions":{"code":"UNAUTHENTICATED"}}]}"#;
-    machine
-        .server
+    host.server
         .on_call(Fault::after_acting(Fault::json(partial)));
 
     let reply = session
@@ -66,7 +67,7 @@ async fn a_mutation_answered_with_part_of_its_data_and_a_refusal_is_handed_over_
         .expect("handed over");
 
     assert_eq!(reply.body, partial);
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!(counts.effects_of("createPerson"), 1);
     assert_eq!((counts.calls, counts.renewals), (2, 0));
 }
@@ -74,10 +75,10 @@ async fn a_mutation_answered_with_part_of_its_data_and_a_refusal_is_handed_over_
 #[tokio::test]
 async fn a_mutation_whose_answer_was_lost_is_not_replayed_and_says_so() {
     for fault in [Fault::Reset, Fault::Close, Fault::Truncate(5)] {
-        let machine = Machine::start().await;
-        let session = served(&machine).await;
+        let host = TestHost::start().await;
+        let session = signed_in_session(&host).await;
         let acts_itself = matches!(fault, Fault::Truncate(_));
-        machine.server.on_call(if acts_itself {
+        host.server.on_call(if acts_itself {
             fault
         } else {
             Fault::after_acting(fault)
@@ -86,7 +87,7 @@ async fn a_mutation_whose_answer_was_lost_is_not_replayed_and_says_so() {
         let outcome = session.execute(mutation("createPerson")).await;
 
         assert_eq!(code(outcome), Code::MaybeExecuted);
-        let counts = machine.server.counts();
+        let counts = host.server.counts();
         assert_eq!(counts.by_name["graphql createPerson"], 1);
         assert_eq!(counts.effects_of("createPerson"), 1);
         assert_eq!(session.status().phase, Phase::SignedIn);
@@ -95,39 +96,39 @@ async fn a_mutation_whose_answer_was_lost_is_not_replayed_and_says_so() {
 
 #[tokio::test]
 async fn a_query_whose_connection_broke_before_a_byte_is_sent_once_more_and_after_a_byte_never() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.on_call(Fault::Close);
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.on_call(Fault::Close);
     let reply = session.execute(query("people")).await;
     assert_eq!(reply.expect("sent once more").status, 200);
-    assert_eq!(machine.server.counts().by_name["graphql people"], 2);
+    assert_eq!(host.server.counts().by_name["graphql people"], 2);
 
-    machine.server.on_call(Fault::Truncate(5));
+    host.server.on_call(Fault::Truncate(5));
     let outcome = session.execute(query("companies")).await;
     assert_eq!(code(outcome), Code::Unreachable);
-    assert_eq!(machine.server.counts().by_name["graphql companies"], 1);
+    assert_eq!(host.server.counts().by_name["graphql companies"], 1);
 }
 
 #[tokio::test]
 async fn a_query_over_an_idle_connection_that_the_server_closed_is_served() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
 
     for _ in 0..20 {
-        machine.server.close_idle_connections();
-        serve(&session).await;
+        host.server.close_idle_connections();
+        call_succeeds(&session).await;
     }
 }
 
 #[tokio::test]
 async fn a_mutation_over_an_idle_connection_that_the_server_closed_runs_at_most_once() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.close_idle_connections();
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.close_idle_connections();
 
     let outcome = session.execute(mutation("createPerson")).await;
 
-    let effects = machine.server.counts().effects_of("createPerson");
+    let effects = host.server.counts().effects_of("createPerson");
     match outcome {
         Ok(_) => assert_eq!(effects, 1),
         Err(error) => {
@@ -135,58 +136,56 @@ async fn a_mutation_over_an_idle_connection_that_the_server_closed_runs_at_most_
             assert!(effects <= 1);
         }
     }
-    machine.server.close_idle_connections();
-    serve(&session).await;
+    host.server.close_idle_connections();
+    call_succeeds(&session).await;
 }
 
 #[tokio::test]
 async fn two_identical_mutations_wait_on_one_renewal_and_both_run_and_settle() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
     let gate = Gate::new();
-    machine.server.on_renewal(Fault::hold(&gate));
+    host.server.on_renewal(Fault::hold(&gate));
     let twins = vec![
-        start_one(&session, mutation("createPerson")),
-        start_one(&session, mutation("createPerson")),
+        spawn_call(&session, mutation("createPerson")),
+        spawn_call(&session, mutation("createPerson")),
     ];
-    machine
-        .server
+    host.server
         .wait_for(|counts| counts.calls_refused == 2)
         .await;
     gate.open();
 
-    for outcome in finish(twins).await {
+    for outcome in join_all(twins).await {
         assert_eq!(outcome.expect("replayed").status, 200);
     }
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.effects_of("createPerson")), (1, 2));
 }
 
 #[tokio::test]
 async fn an_unknown_user_and_an_unknown_workspace_are_no_reason_to_renew() {
     for sub_code in ["USER_NOT_FOUND", "WORKSPACE_NOT_FOUND"] {
-        let machine = Machine::start().await;
-        let session = served(&machine).await;
-        machine
-            .server
+        let host = TestHost::start().await;
+        let session = signed_in_session(&host).await;
+        host.server
             .on_call(Fault::refuse("UNAUTHENTICATED", sub_code, "Not found"));
 
         let reply = session.execute(query("people")).await.expect("handed over");
 
         assert!(String::from_utf8_lossy(&reply.body).contains(sub_code));
-        assert_eq!(machine.server.counts().renewals, 0);
+        assert_eq!(host.server.counts().renewals, 0);
     }
 }
 
 #[tokio::test]
 async fn a_missing_permission_is_handed_over_and_no_reason_to_renew() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     let fault = Fault::refuse("FORBIDDEN", "PERMISSION_DENIED", "Permission denied");
-    machine.server.on_call(fault);
+    host.server.on_call(fault);
 
     let reply = session.execute(query("people")).await.expect("handed over");
 
     assert_eq!(reply.status, 200);
-    assert_eq!(machine.server.counts().renewals, 0);
+    assert_eq!(host.server.counts().renewals, 0);
 }

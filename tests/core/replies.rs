@@ -1,15 +1,15 @@
 //! Replies: handed on to the byte, and judged by their outside only.
 
-use graphql_session_testing::{Fault, Machine, mutation, query};
+use graphql_session_testing::{Fault, TestHost, mutation, query};
 
-use crate::fixture::served;
+use crate::fixture::signed_in_session;
 
 const REFUSAL: &str = r#"{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}"#;
 
 #[tokio::test]
 async fn a_reply_is_handed_on_to_the_byte_whatever_it_is() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     for body in [
         // Beyond what a double holds, and spellings that a parser would change.
         r#"{"data":{"big":123456789012345678901234567890,"small":1e-400,"zero":-0,"one":1.0,"ten":1E1}}"#,
@@ -23,20 +23,20 @@ async fn a_reply_is_handed_on_to_the_byte_whatever_it_is() {
         "<!doctype html><p>Welcome",
         "",
     ] {
-        machine.server.on_call(Fault::json(body));
+        host.server.on_call(Fault::json(body));
         let reply = session.execute(query("people")).await.expect("handed on");
         assert_eq!(reply.body, body);
         assert_eq!(reply.status, 200);
         assert_eq!(reply.content_type.as_deref(), Some("application/json"));
     }
-    assert_eq!(machine.server.counts().renewals, 0);
+    assert_eq!(host.server.counts().renewals, 0);
 }
 
 /// Where something ran, nothing is replayed, wherever in the reply that stands, and whatever stands beside it.
 #[tokio::test]
 async fn a_reply_with_a_data_object_is_handed_over_whatever_else_is_in_it() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     let replies = [
         (200, format!(r#"{{"data":{{}},"errors":[{REFUSAL}]}}"#)),
         (400, format!(r#"{{"data":{{}},"errors":[{REFUSAL}]}}"#)),
@@ -55,7 +55,7 @@ async fn a_reply_with_a_data_object_is_handed_over_whatever_else_is_in_it() {
         (200, format!(r#"{{"data":{{"a":[1,"errors":[{REFUSAL}]}}"#)),
     ];
     for (status, body) in replies {
-        machine.server.on_call(Fault::Answer {
+        host.server.on_call(Fault::Answer {
             status,
             headers: Vec::new(),
             body: body.clone(),
@@ -63,7 +63,7 @@ async fn a_reply_with_a_data_object_is_handed_over_whatever_else_is_in_it() {
         let reply = session.execute(mutation("createPerson")).await;
         assert_eq!(reply.expect("handed over").body, body, "{status}");
     }
-    assert_eq!(machine.server.counts().renewals, 0);
+    assert_eq!(host.server.counts().renewals, 0);
 }
 
 #[tokio::test]
@@ -74,12 +74,12 @@ async fn a_refusal_without_a_data_object_is_replayed_wherever_it_stands_in_the_r
         format!(r#"{{"data":null,"extensions":{{"data":{{"a":1}}}},"errors":[{REFUSAL}]}}"#),
         format!(r#"{{"extensions":{{"data":{{}}}},"errors":[{REFUSAL}]}}"#),
     ] {
-        let machine = Machine::start().await;
-        let session = served(&machine).await;
-        machine.server.on_call(Fault::json(body.clone()));
+        let host = TestHost::start().await;
+        let session = signed_in_session(&host).await;
+        host.server.on_call(Fault::json(body.clone()));
         let reply = session.execute(query("people")).await.expect("replayed");
         assert_ne!(reply.body, body);
-        assert_eq!(machine.server.counts().renewals, 1, "{body}");
+        assert_eq!(host.server.counts().renewals, 1, "{body}");
     }
 }
 
@@ -95,9 +95,9 @@ async fn a_401_is_a_refusal_unless_it_brings_data() {
         (r#"{"data":{"a":1}}"#, 0),
         (r#"{"errors":["Unauthorized"],"data":{"a":1}}"#, 0),
     ] {
-        let machine = Machine::start().await;
-        let session = served(&machine).await;
-        machine.server.on_call(Fault::Answer {
+        let host = TestHost::start().await;
+        let session = signed_in_session(&host).await;
+        host.server.on_call(Fault::Answer {
             status: 401,
             headers: Vec::new(),
             body: body.into(),
@@ -108,6 +108,6 @@ async fn a_401_is_a_refusal_unless_it_brings_data() {
             if renewals == 1 { 200 } else { 401 },
             "{body}"
         );
-        assert_eq!(machine.server.counts().renewals, renewals, "{body}");
+        assert_eq!(host.server.counts().renewals, renewals, "{body}");
     }
 }

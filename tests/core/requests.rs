@@ -1,26 +1,28 @@
 //! What goes out and what comes back: named endpoints, allowed headers, untouched bytes (I11).
 
 use graphql_session::{Call, Code, DEFAULT_ACCOUNT, Phase, Session};
-use graphql_session_testing::{Fault, Machine, call, mutation, query};
+use graphql_session_testing::{Fault, TestHost, call, mutation, query};
 
-use crate::fixture::{MINUTE, code, expired, finish, served, start};
+use crate::fixture::{
+    MINUTE, code, join_all, session_with_expired_token, signed_in_session, spawn_calls,
+};
 
 #[tokio::test]
 async fn a_replys_bytes_are_handed_on_untouched() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     for body in [
         "{\"data\":{\"zebra\":12345678901234567890123,\"apple\":1.50}}",
         "{ \"data\" : {\"b\":[1.0, -0],\n\t\"a\":1,\"b\":null,\"text\":\"\\u00e9é\\/\"} }\r\n ",
         "{\"data\":{\"beyond a double\":1e400}}",
     ] {
-        machine.server.answer("people", body);
+        host.server.answer("people", body);
         let reply = session.execute(query("people")).await.expect("served");
         assert_eq!(reply.body, body);
         let content_type = reply.content_type.as_deref();
         assert_eq!(content_type, Some("application/json; charset=utf-8"));
 
-        machine.server.expire_access_tokens();
+        host.server.expire_access_tokens();
         let reply = session.execute(query("people")).await.expect("replayed");
         assert_eq!(reply.body, body);
     }
@@ -28,9 +30,9 @@ async fn a_replys_bytes_are_handed_on_untouched() {
 
 #[tokio::test]
 async fn a_reply_that_is_no_json_is_handed_on_with_its_status() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.on_call(Fault::html(500));
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.on_call(Fault::html(500));
 
     let reply = session.execute(query("people")).await.expect("handed on");
 
@@ -41,10 +43,10 @@ async fn a_reply_that_is_no_json_is_handed_on_with_its_status() {
 
 #[tokio::test]
 async fn unknown_endpoints_and_addresses_are_refused_without_a_request() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let before = machine.server.counts();
-    let elsewhere = Machine::start().await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let before = host.server.counts();
+    let elsewhere = TestHost::start().await;
 
     for endpoint in [
         "",
@@ -63,15 +65,15 @@ async fn unknown_endpoints_and_addresses_are_refused_without_a_request() {
         assert_eq!(code(outcome), Code::InvalidRequest, "{endpoint}");
     }
 
-    assert_eq!(machine.server.counts(), before);
+    assert_eq!(host.server.counts(), before);
     assert_eq!(elsewhere.server.counts().connections, 0);
 }
 
 #[tokio::test]
 async fn headers_that_could_carry_credentials_or_lie_about_the_way_are_refused() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let before = machine.server.counts();
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let before = host.server.counts();
 
     for name in [
         "Authorization",
@@ -98,13 +100,13 @@ async fn headers_that_could_carry_credentials_or_lie_about_the_way_are_refused()
     call.headers = vec![("x-trace".into(), "one\r\nauthorization: two".into())];
     assert_eq!(code(session.execute(call).await), Code::InvalidRequest);
 
-    assert_eq!(machine.server.counts(), before);
+    assert_eq!(host.server.counts(), before);
 }
 
 #[tokio::test]
 async fn allowed_headers_arrive_and_the_session_sets_authorization_itself() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     let mut call = query("people");
     call.headers = vec![
         ("Accept-Language".into(), "de".into()),
@@ -113,7 +115,7 @@ async fn allowed_headers_arrive_and_the_session_sets_authorization_itself() {
 
     session.execute(call).await.expect("served");
 
-    let seen = machine.server.seen_asking_for("people").remove(0);
+    let seen = host.server.seen_asking_for("people").remove(0);
     assert_eq!(seen.header("accept-language"), Some("de"));
     assert_eq!(seen.header("x-request-id"), Some("7"));
     assert_eq!(seen.header("content-type"), Some("application/json"));
@@ -124,11 +126,11 @@ async fn allowed_headers_arrive_and_the_session_sets_authorization_itself() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_carries_no_authorization_elsewhere() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let elsewhere = Machine::start().await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let elsewhere = TestHost::start().await;
     let address = format!("{}/graphql", elsewhere.server.address());
-    machine.server.on_call(Fault::redirect(address));
+    host.server.on_call(Fault::redirect(address));
 
     let reply = session.execute(query("people")).await.expect("handed on");
 
@@ -140,13 +142,12 @@ async fn a_redirect_is_not_followed_and_carries_no_authorization_elsewhere() {
 
 #[tokio::test]
 async fn a_reply_over_the_limit_is_refused_and_not_handed_on() {
-    let machine = Machine::start().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.reply_bytes = 1_000;
     let session = Session::open(config).await.expect("opens");
-    machine.sign_in(&session).await;
-    machine
-        .server
+    host.sign_in(&session).await;
+    host.server
         .answer("people", format!("{{\"data\":\"{}\"}}", "x".repeat(2_000)));
 
     let outcome = session.execute(query("people")).await;
@@ -156,11 +157,11 @@ async fn a_reply_over_the_limit_is_refused_and_not_handed_on() {
 
 #[tokio::test]
 async fn a_chunked_reply_is_handed_on_untouched() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     let body = format!("{{\"data\":\"{}\"}}", "x".repeat(1_000));
-    machine.server.answer("people", body.clone());
-    machine.server.on_call(Fault::Chunked);
+    host.server.answer("people", body.clone());
+    host.server.on_call(Fault::Chunked);
 
     let reply = session.execute(query("people")).await.expect("served");
 
@@ -169,16 +170,16 @@ async fn a_chunked_reply_is_handed_on_untouched() {
 
 #[tokio::test]
 async fn a_chunked_reply_that_breaks_off_is_no_reply() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     for (call, expected) in [
         (query("people"), Code::Unreachable),
         (mutation("createPerson"), Code::MaybeExecuted),
     ] {
-        machine.server.on_call(Fault::TruncateChunks(30));
+        host.server.on_call(Fault::TruncateChunks(30));
         assert_eq!(code(session.execute(call).await), expected);
     }
-    assert_eq!(machine.server.counts().effects_of("createPerson"), 1);
+    assert_eq!(host.server.counts().effects_of("createPerson"), 1);
 }
 
 /// Nothing announces its length, so that it can be noticed on the way only. The server is there, and says too much.
@@ -186,19 +187,19 @@ async fn a_chunked_reply_that_breaks_off_is_no_reply() {
 async fn the_reply_limit_of_a_chunked_answer_is_enforced_while_reading() {
     // Many chunks, and one that is too long by itself.
     for (limit, length) in [(1_000, 2_000), (50, 60)] {
-        let machine = Machine::start().await;
-        let mut config = machine.config(DEFAULT_ACCOUNT);
+        let host = TestHost::start().await;
+        let mut config = host.config(DEFAULT_ACCOUNT);
         config.limits.reply_bytes = limit;
         let session = Session::open(config).await.expect("opens");
-        machine.sign_in(&session).await;
-        machine.server.answer("people", "x".repeat(length));
+        host.sign_in(&session).await;
+        host.server.answer("people", "x".repeat(length));
 
         for fault in [Fault::Chunked, Fault::EndlessChunks] {
-            machine.server.on_call(fault);
+            host.server.on_call(fault);
             let call = session.execute(query("people"));
-            let outcome = machine.clock.run_until(call).await;
+            let outcome = host.clock.run_until(call).await;
             assert_eq!(code(outcome), Code::TooLarge);
-            machine.clock.quiet().await;
+            host.clock.quiet().await;
             assert_eq!(session.status().phase, Phase::SignedIn);
         }
     }
@@ -206,52 +207,51 @@ async fn the_reply_limit_of_a_chunked_answer_is_enforced_while_reading() {
 
 #[tokio::test]
 async fn at_most_so_many_calls_as_configured_are_on_the_wire_and_the_rest_queue() {
-    let machine = Machine::start().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 3;
     let session = Session::open(config).await.expect("opens");
-    machine.sign_in(&session).await;
+    host.sign_in(&session).await;
     let gate = graphql_session_testing::Gate::new();
-    machine.server.on_every_call(Fault::hold(&gate));
+    host.server.on_every_call(Fault::hold(&gate));
 
-    let calls = start(&session, 10, &query("people"));
-    machine.server.wait_for(|counts| counts.calls == 3).await;
-    machine.clock.quiet().await;
-    assert_eq!(machine.server.counts().calls, 3);
+    let calls = spawn_calls(&session, 10, &query("people"));
+    host.server.wait_for(|counts| counts.calls == 3).await;
+    host.clock.quiet().await;
+    assert_eq!(host.server.counts().calls, 3);
     gate.open();
 
-    for outcome in finish(calls).await {
+    for outcome in join_all(calls).await {
         assert_eq!(outcome.expect("served").status, 200);
     }
 }
 
 #[tokio::test]
 async fn waiters_do_not_take_the_places_of_calls_on_the_wire() {
-    let machine = Machine::start().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 1;
     let session = Session::open(config).await.expect("opens");
-    machine.sign_in(&session).await;
-    machine.server.expire_access_tokens();
+    host.sign_in(&session).await;
+    host.server.expire_access_tokens();
     let gate = graphql_session_testing::Gate::new();
-    machine.server.on_renewal(Fault::hold(&gate));
+    host.server.on_renewal(Fault::hold(&gate));
 
-    let calls = start(&session, 5, &query("people"));
-    machine
-        .server
+    let calls = spawn_calls(&session, 5, &query("people"));
+    host.server
         .wait_for(|counts| counts.calls_refused == 5)
         .await;
     gate.open();
 
-    for outcome in finish(calls).await {
+    for outcome in join_all(calls).await {
         assert_eq!(outcome.expect("replayed").status, 200);
     }
 }
 
 #[tokio::test]
 async fn a_call_without_a_session_fails_without_a_request() {
-    let machine = Machine::start().await;
-    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let host = TestHost::start().await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
     for call in [
         query("people"),
         mutation("createPerson"),
@@ -259,14 +259,14 @@ async fn a_call_without_a_session_fails_without_a_request() {
     ] {
         assert_eq!(code(session.execute(call).await), Code::SignedOut);
     }
-    assert_eq!(machine.server.counts().connections, 0);
+    assert_eq!(host.server.counts().connections, 0);
 }
 
 #[tokio::test]
 async fn a_body_that_is_not_graphql_is_sent_as_it_is_and_counts_as_a_mutation() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.clock.advance(45 * MINUTE);
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.clock.advance(45 * MINUTE);
     let odd = Call::new("graphql", r#"[{"query":"{ people { id } }"}]"#);
 
     let reply = session
@@ -274,7 +274,7 @@ async fn a_body_that_is_not_graphql_is_sent_as_it_is_and_counts_as_a_mutation() 
         .await
         .expect("the server says what it thinks");
 
-    let seen = machine.server.seen().pop().expect("arrived");
+    let seen = host.server.seen().pop().expect("arrived");
     assert_eq!(seen.body, br#"[{"query":"{ people { id } }"}]"#);
     assert_eq!(reply.status, 200);
 }

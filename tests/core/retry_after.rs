@@ -5,7 +5,10 @@ use graphql_session_testing::{Fault, query};
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use crate::fixture::{MINUTE, SECOND, code, expired, patient_machine, serve, served};
+use crate::fixture::{
+    MINUTE, SECOND, call_succeeds, code, patient_host, session_with_expired_token,
+    signed_in_session,
+};
 
 /// What the first attempt was asked to wait, in ms.
 fn asked_for(session: &Session) -> Value {
@@ -27,12 +30,12 @@ async fn a_retry_after_that_is_wrong_or_has_passed_asks_for_nothing() {
         "Mon, 05 Jan 2026 08:00:00 GMT",
         "Mon, 45 Jan 2026 09:02:00 GMT",
     ] {
-        let machine = patient_machine().await;
-        let session = expired(&machine).await;
-        machine.server.on_renewal(Fault::retry_after(503, value));
-        let began = machine.clock.awake();
-        machine.clock.run_until(serve(&session)).await;
-        let took = machine.clock.awake() - began;
+        let host = patient_host().await;
+        let session = session_with_expired_token(&host).await;
+        host.server.on_renewal(Fault::retry_after(503, value));
+        let began = host.clock.awake();
+        host.clock.run_until(call_succeeds(&session)).await;
+        let took = host.clock.awake() - began;
         assert!(took <= SECOND, "{value:?}: {took:?}");
         assert_eq!(asked_for(&session), Value::Null, "{value:?}");
     }
@@ -41,16 +44,16 @@ async fn a_retry_after_that_is_wrong_or_has_passed_asks_for_nothing() {
 #[tokio::test]
 async fn a_retry_after_of_hours_is_capped_at_ten_minutes() {
     for value in ["86400", "Tue, 06 Jan 2026 09:00:00 GMT"] {
-        let machine = patient_machine().await;
-        let session = expired(&machine).await;
-        machine.server.on_renewal(Fault::retry_after(429, value));
+        let host = patient_host().await;
+        let session = session_with_expired_token(&host).await;
+        host.server.on_renewal(Fault::retry_after(429, value));
         let call = session.execute(query("people"));
-        let error = machine.clock.run_until(call).await.expect_err("told when");
+        let error = host.clock.run_until(call).await.expect_err("told when");
         assert_eq!(error.retry_after_hint(), Some(10 * MINUTE), "{value}");
         assert_eq!(asked_for(&session), 600_000, "{value}");
 
-        machine.clock.pass(10 * MINUTE + SECOND).await;
-        assert_eq!(machine.server.counts().renewals, 2, "{value}");
+        host.clock.pass(10 * MINUTE + SECOND).await;
+        assert_eq!(host.server.counts().renewals, 2, "{value}");
     }
 }
 
@@ -59,21 +62,20 @@ async fn a_retry_after_of_hours_is_capped_at_ten_minutes() {
 async fn a_retry_after_date_is_judged_by_the_servers_clock() {
     for hours in [-24, 1] {
         for has_date in [true, false] {
-            let machine = patient_machine().await;
-            machine
-                .server
+            let host = patient_host().await;
+            host.server
                 .clock_is_off_by(SignedDuration::from_hours(hours));
-            let session = served(&machine).await;
-            machine.server.expire_access_tokens();
-            machine.server.sends_date(has_date);
+            let session = signed_in_session(&host).await;
+            host.server.expire_access_tokens();
+            host.server.sends_date(has_date);
             let two_minutes_later = match hours {
                 -24 => "Sun, 04 Jan 2026 09:02:00 GMT",
                 _ => "Mon, 05 Jan 2026 10:02:00 GMT",
             };
             let fault = Fault::retry_after(503, two_minutes_later);
-            machine.server.on_renewal(fault);
+            host.server.on_renewal(fault);
             let call = session.execute(query("people"));
-            assert_eq!(code(machine.clock.run_until(call).await), Code::Unreachable);
+            assert_eq!(code(host.clock.run_until(call).await), Code::Unreachable);
 
             let asked = asked_for(&session).as_u64().expect("a pause");
             assert!(

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use graphql_session::{DEFAULT_ACCOUNT, Error, Phase, Session, StreamEvent, VaultError};
 use graphql_session_testing::{
-    EMAIL, Fault, Machine, PASSWORD, VaultCall, call, mutation, query, subscription, upload,
+    EMAIL, Fault, PASSWORD, TestHost, VaultCall, call, mutation, query, subscription, upload,
 };
 
-use crate::fixture::{MINUTE, expired, reach, serve};
+use crate::fixture::{MINUTE, call_succeeds, session_with_expired_token, wait_for_phase};
 
 /// Everything that any crate of this process logs.
 #[derive(Clone, Default)]
@@ -83,54 +83,48 @@ impl Shown {
 }
 
 /// A full life: sign-in refused and done, calls, renewals of every outcome, a keyring in trouble, endings, sign-out.
-async fn live(machine: &Machine, shown: &mut Shown) {
-    let session = machine.session(DEFAULT_ACCOUNT).await;
-    let address = machine.server.address();
-    let mut wrong = machine.server.person();
+async fn live(host: &TestHost, shown: &mut Shown) {
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    let address = host.server.address();
+    let mut wrong = host.server.person();
     wrong.password = "a wrong password".into();
-    let _ = writeln!(shown.0, "{wrong:?} {:?}", machine.server.person());
+    let _ = writeln!(shown.0, "{wrong:?} {:?}", host.server.person());
     shown.error(session.sign_in(&address, wrong).await);
-    machine.sign_in(&session).await;
-    serve(&session).await;
+    host.sign_in(&session).await;
+    call_succeeds(&session).await;
     shown.session(&session);
 
     // A server that quotes the token that it did not like.
-    machine.server.expire_access_tokens();
-    let token = machine.server.secrets().pop().expect("issued");
-    machine
-        .server
+    host.server.expire_access_tokens();
+    let token = host.server.secrets().pop().expect("issued");
+    host.server
         .on_renewal(Fault::refuse("INTERNAL_SERVER_ERROR", &token, &token));
-    machine.server.on_renewal(Fault::rotate_then_drop());
-    machine.server.on_renewal(Fault::ResetInBody);
-    machine.server.on_renewal(Fault::Truncate(300));
-    machine.clock.run_until(serve(&session)).await;
+    host.server.on_renewal(Fault::rotate_then_drop());
+    host.server.on_renewal(Fault::ResetInBody);
+    host.server.on_renewal(Fault::Truncate(300));
+    host.clock.run_until(call_succeeds(&session)).await;
     let change = mutation("createPerson");
     let _ = writeln!(shown.0, "{change:?}");
     let reply = session.execute(change).await;
     let _ = writeln!(shown.0, "{reply:?}");
 
     // A keyring that fails, panics, and comes back.
-    machine.server.expire_access_tokens();
-    machine.vault.panic_next(VaultCall::Write);
-    machine
-        .vault
+    host.server.expire_access_tokens();
+    host.vault.panic_next(VaultCall::Write);
+    host.vault
         .fail_next(VaultCall::Write, 1, VaultError::Failed);
-    machine.clock.run_until(serve(&session)).await;
+    host.clock.run_until(call_succeeds(&session)).await;
     shown.session(&session);
-    machine.clock.pass(MINUTE).await;
+    host.clock.pass(MINUTE).await;
 
     // An outage, and what callers are told.
-    machine.server.expire_access_tokens();
-    machine
-        .server
+    host.server.expire_access_tokens();
+    host.server
         .on_every_renewal(Fault::redirect(format!("http://portal.example/?t={token}")));
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
     shown.error(outcome);
-    machine.server.behave();
-    reach(machine, &session, Phase::SignedIn).await;
+    host.server.behave();
+    wait_for_phase(host, &session, Phase::SignedIn).await;
     shown.error(
         session
             .execute(call(token.clone(), "query", "people"))
@@ -139,55 +133,54 @@ async fn live(machine: &Machine, shown: &mut Shown) {
     shown.session(&session);
 
     // A stream that is refused first, opens, breaks, is refused for good; and an upload.
-    stream(machine, &session, shown).await;
+    stream(host, &session, shown).await;
     let file = upload("mutation", "uploadFile", b"a scan");
     let _ = writeln!(shown.0, "{file:?}");
-    machine.server.expire_access_tokens();
+    host.server.expire_access_tokens();
     let reply = session.execute(file).await;
     let _ = writeln!(shown.0, "{reply:?}");
 
     // A restart; an entry that is damaged; an ending; tokens from elsewhere; a sign-out.
     drop(session);
-    let session = machine.session(DEFAULT_ACCOUNT).await;
-    serve(&session).await;
-    let stored = machine.vault.stored(DEFAULT_ACCOUNT).expect("stored");
-    machine
-        .vault
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    call_succeeds(&session).await;
+    let stored = host.vault.stored(DEFAULT_ACCOUNT).expect("stored");
+    host.vault
         .replace(DEFAULT_ACCOUNT, &stored[..stored.len() - 20]);
-    let beside = machine.session(DEFAULT_ACCOUNT).await;
+    let beside = host.session(DEFAULT_ACCOUNT).await;
     shown.session(&beside);
     drop(beside);
-    machine.vault.replace(DEFAULT_ACCOUNT, stored);
-    machine.server.expire_access_tokens();
-    machine.server.revoke_sessions();
+    host.vault.replace(DEFAULT_ACCOUNT, stored);
+    host.server.expire_access_tokens();
+    host.server.revoke_sessions();
     shown.error(session.execute(query("people")).await);
     shown.session(&session);
-    let tokens = machine.server.issue(EMAIL).to_tokens();
+    let tokens = host.server.issue(EMAIL).to_tokens();
     let _ = writeln!(shown.0, "{tokens:?}");
     let signing_in = session.sign_in_with_tokens(&address, None, tokens);
     signing_in.await.expect("signed in");
-    serve(&session).await;
+    call_succeeds(&session).await;
     session.sign_out().await;
-    machine.clock.pass(MINUTE).await;
+    host.clock.pass(MINUTE).await;
     shown.session(&session);
-    shown.folder(machine.folder());
+    shown.folder(host.folder());
 }
 
-async fn stream(machine: &Machine, session: &Session, shown: &mut Shown) {
-    machine.server.expire_access_tokens();
+async fn stream(host: &TestHost, session: &Session, shown: &mut Shown) {
+    host.server.expire_access_tokens();
     let subscribed = session.subscribe(subscription("onDbEvent"));
     let mut stream = subscribed.expect("it can be subscribed to");
-    let number = usize::try_from(machine.server.counts().streams).expect("few streams");
+    let number = usize::try_from(host.server.counts().streams).expect("few streams");
     for step in 0..4 {
-        let event = machine.clock.run_until(stream.next()).await;
+        let event = host.clock.run_until(stream.next()).await;
         let _ = writeln!(shown.0, "{stream:?} {event:?}");
         match (step, event) {
-            (0, Some(StreamEvent::Open)) => machine.server.feed(number).await.cut(),
+            (0, Some(StreamEvent::Open)) => host.server.feed(number).await.cut(),
             (1, Some(StreamEvent::Lost { .. })) => {}
-            (2, Some(StreamEvent::Reopened)) => {
-                let quoted = machine.server.secrets().pop().expect("issued");
+            (2, Some(StreamEvent::Reconnected)) => {
+                let quoted = host.server.secrets().pop().expect("issued");
                 let payload = format!("{{\"data\":\"{quoted}\"}}");
-                machine.server.feed(number + 1).await.next(&payload);
+                host.server.feed(number + 1).await.next(&payload);
             }
             (3, Some(StreamEvent::Next(_))) => {}
             (_, other) => panic!("{other:?} was not due"),
@@ -200,11 +193,11 @@ async fn stream(machine: &Machine, session: &Session, shown: &mut Shown) {
 #[tokio::test]
 async fn a_full_run_shows_no_token_and_no_password_in_logs_errors_journal_status_debug_and_files() {
     let capture = LogCapture::install();
-    let machine = Machine::start().await;
+    let host = TestHost::start().await;
     let mut shown = Shown::default();
-    live(&machine, &mut shown).await;
+    live(&host, &mut shown).await;
     // A panic's message goes to the log of whoever runs the application: it is tested with the rest.
-    let ended = expired(&machine.another()).await;
+    let ended = session_with_expired_token(&host.another()).await;
     shown.session(&ended);
 
     let log = capture.text();
@@ -214,7 +207,7 @@ async fn a_full_run_shows_no_token_and_no_password_in_logs_errors_journal_status
     );
     assert!(log.contains("hyper"), "other crates' events are missing");
     assert!(log.contains("TRACE"), "the finest level is missing");
-    let secrets = machine.server.secrets();
+    let secrets = host.server.secrets();
     assert!(
         secrets.len() >= 12,
         "only {} tokens were issued",

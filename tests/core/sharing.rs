@@ -1,61 +1,69 @@
-//! Several sessions on one machine, as several processes are: one folder, one keyring, one lock (I1, I5, I6).
+//! Several sessions on one host, as several processes are: one folder, one keyring, one lock (I1, I5, I6).
 
 use std::time::Duration;
 
 use graphql_session::{
     Code, DEFAULT_ACCOUNT, EndingReason, Phase, Session, Unreachable, VaultError,
 };
-use graphql_session_testing::{EMAIL, Fault, Gate, Machine, VaultCall, query};
+use graphql_session_testing::{EMAIL, Fault, Gate, TestHost, VaultCall, query};
 use serde_json::{Value, json};
 
-use crate::fixture::{MINUTE, SECOND, code, finish, noted, reach, serve, served, start_one};
+use crate::fixture::{
+    MINUTE, SECOND, call_succeeds, code, join_all, journal_count, signed_in_session, spawn_call,
+    wait_for_phase,
+};
 
 /// Two processes with one session, each of which has served a call.
-async fn two(machine: &Machine) -> (Session, Session) {
-    let first = served(machine).await;
-    let second = machine.session(DEFAULT_ACCOUNT).await;
-    serve(&second).await;
+async fn two(host: &TestHost) -> (Session, Session) {
+    let first = signed_in_session(host).await;
+    let second = host.session(DEFAULT_ACCOUNT).await;
+    call_succeeds(&second).await;
     (first, second)
 }
 
 #[tokio::test]
 async fn two_processes_that_see_the_expiry_together_make_one_renewal_and_one_adoption() {
-    let machine = Machine::start().await;
-    let (first, second) = two(&machine).await;
-    machine.server.expire_access_tokens();
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    host.server.expire_access_tokens();
     let gate = Gate::new();
-    machine.server.on_renewal(Fault::hold(&gate));
+    host.server.on_renewal(Fault::hold(&gate));
 
     let calls = vec![
-        start_one(&first, query("people")),
-        start_one(&second, query("people")),
+        spawn_call(&first, query("people")),
+        spawn_call(&second, query("people")),
     ];
-    machine
-        .server
+    host.server
         .wait_for(|counts| counts.calls_refused == 2 && counts.renewals == 1)
         .await;
     gate.open();
 
-    for outcome in finish(calls).await {
+    for outcome in join_all(calls).await {
         assert_eq!(outcome.expect("replayed").status, 200);
     }
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.exchanged), (1, 1));
-    assert_eq!(noted(&first, "adopted") + noted(&second, "adopted"), 1);
-    assert_eq!(noted(&first, "renewed") + noted(&second, "renewed"), 1);
+    assert_eq!(
+        journal_count(&first, "adopted") + journal_count(&second, "adopted"),
+        1
+    );
+    assert_eq!(
+        journal_count(&first, "renewed") + journal_count(&second, "renewed"),
+        1
+    );
 }
 
 #[tokio::test]
 async fn a_process_that_comes_later_adopts_without_a_renewal() {
-    let machine = Machine::start().await;
-    let (first, second) = two(&machine).await;
-    machine.server.expire_access_tokens();
-    serve(&first).await;
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    host.server.expire_access_tokens();
+    call_succeeds(&first).await;
 
-    serve(&second).await;
+    call_succeeds(&second).await;
 
-    assert_eq!(machine.server.counts().renewals, 1);
-    assert_eq!(noted(&second, "adopted"), 1);
+    assert_eq!(host.server.counts().renewals, 1);
+    assert_eq!(journal_count(&second, "adopted"), 1);
 }
 
 /// 1. A renewal is on the wire.
@@ -63,38 +71,35 @@ async fn a_process_that_comes_later_adopts_without_a_renewal() {
 /// 3. The renewal is rejected: the token was spent by whoever wrote the newer one.
 #[tokio::test]
 async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_logout() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.expire_access_tokens();
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.expire_access_tokens();
     let gate = Gate::new();
     let fault = Fault::refuse(
         "FORBIDDEN",
         "FORBIDDEN_EXCEPTION",
         "Suspicious activity detected.",
     );
-    machine.server.on_renewal(Fault::hold_then(&gate, fault));
-    let call = start_one(&session, query("people"));
-    machine.server.wait_for(|counts| counts.renewals == 1).await;
-    let stored = machine.vault.stored(DEFAULT_ACCOUNT).expect("saved");
+    host.server.on_renewal(Fault::hold_then(&gate, fault));
+    let call = spawn_call(&session, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    let stored = host.vault.stored(DEFAULT_ACCOUNT).expect("saved");
     let mut newer: Value = serde_json::from_str(&stored).expect("a record");
-    let issued = machine.server.issue(EMAIL);
+    let issued = host.server.issue(EMAIL);
     newer["generation"] = json!(2);
     newer["credentials"] = json!("000000000000000000000000000000ff");
     newer["access"] = json!(issued.access);
     newer["refresh"] = json!(issued.refresh);
     newer["renewing_at"] = Value::Null;
-    machine.vault.replace(DEFAULT_ACCOUNT, newer.to_string());
+    host.vault.replace(DEFAULT_ACCOUNT, newer.to_string());
 
     gate.open();
 
-    let outcome = finish(vec![call]).await.remove(0);
+    let outcome = join_all(vec![call]).await.remove(0);
     assert_eq!(outcome.expect("replayed with the newer ones").status, 200);
     assert_eq!(session.status().endings, 0);
-    assert_eq!(noted(&session, "adopted"), 1);
-    assert_eq!(
-        machine.vault.stored(DEFAULT_ACCOUNT),
-        Some(newer.to_string())
-    );
+    assert_eq!(journal_count(&session, "adopted"), 1);
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), Some(newer.to_string()));
 }
 
 /// The state file names newer credentials, and the keyring does not show them: those held are spent, and writing them
@@ -102,55 +107,50 @@ async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_l
 #[tokio::test]
 async fn a_process_that_cannot_read_the_newer_credentials_neither_sends_nor_stores_its_spent_ones()
 {
-    let machine = Machine::start().await;
-    let (first, second) = two(&machine).await;
-    machine.server.expire_access_tokens();
-    serve(&first).await;
-    let stored = machine.vault.stored(DEFAULT_ACCOUNT);
-    machine.vault.fail(VaultCall::Read, VaultError::Slow);
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    host.server.expire_access_tokens();
+    call_succeeds(&first).await;
+    let stored = host.vault.stored(DEFAULT_ACCOUNT);
+    host.vault.fail(VaultCall::Read, VaultError::Slow);
 
-    let outcome = machine
-        .clock
-        .run_until(second.execute(query("people")))
-        .await;
+    let outcome = host.clock.run_until(second.execute(query("people"))).await;
 
     assert_eq!(code(outcome), Code::Unreachable);
-    let ledger = machine.server.ledger();
+    let ledger = host.server.ledger();
     assert_eq!(ledger.attempts().count(), 1, "the first process's own");
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), stored);
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), stored);
 
-    machine.vault.work_again();
-    reach(&machine, &second, Phase::SignedIn).await;
-    serve(&second).await;
-    assert_eq!(noted(&second, "adopted"), 1);
-    assert_eq!(machine.server.counts().renewals, 1);
+    host.vault.work_again();
+    wait_for_phase(&host, &second, Phase::SignedIn).await;
+    call_succeeds(&second).await;
+    assert_eq!(journal_count(&second, "adopted"), 1);
+    assert_eq!(host.server.counts().renewals, 1);
 }
 
 /// The same after a rejection: the vault does not answer, and the state file no longer names what was rejected.
 #[tokio::test]
 async fn a_rejection_is_not_believed_while_the_vault_is_silent_and_the_state_file_names_newer_ones()
 {
-    let machine = Machine::start().await;
-    let (first, second) = two(&machine).await;
-    machine.server.expire_access_tokens();
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    host.server.expire_access_tokens();
     let gate = Gate::new();
     let fault = Fault::refuse("FORBIDDEN", "FORBIDDEN_EXCEPTION", "Suspicious activity.");
-    machine.server.on_renewal(Fault::hold_then(&gate, fault));
-    let call = start_one(&second, query("people"));
-    machine.server.wait_for(|counts| counts.renewals == 1).await;
+    host.server.on_renewal(Fault::hold_then(&gate, fault));
+    let call = spawn_call(&second, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
     // As a process would leave it that lost its lock to a file system without locks.
-    let state = machine
-        .folder()
-        .join(format!("{DEFAULT_ACCOUNT}.state.json"));
+    let state = host.folder().join(format!("{DEFAULT_ACCOUNT}.state.json"));
     let text = std::fs::read_to_string(&state).expect("a state file");
     let mut newer: Value = serde_json::from_str(&text).expect("JSON");
-    newer["stamp"]["generation"] = json!(2);
-    newer["stamp"]["credentials"] = json!("000000000000000000000000000000ff");
+    newer["info"]["generation"] = json!(2);
+    newer["info"]["credentials"] = json!("000000000000000000000000000000ff");
     std::fs::write(&state, newer.to_string()).expect("own folder");
-    machine.vault.fail(VaultCall::Read, VaultError::Slow);
+    host.vault.fail(VaultCall::Read, VaultError::Slow);
     gate.open();
 
-    let outcome = machine.clock.run_until(call).await.expect("no panic");
+    let outcome = host.clock.run_until(call).await.expect("no panic");
 
     assert_eq!(code(outcome), Code::Unreachable);
     assert_eq!(second.status().endings, 0);
@@ -159,18 +159,18 @@ async fn a_rejection_is_not_believed_while_the_vault_is_silent_and_the_state_fil
 
 #[tokio::test]
 async fn a_process_with_a_locked_keyring_learns_that_another_ended_the_session_it_waits_for() {
-    let machine = Machine::start().await;
-    let first = served(&machine).await;
-    machine.vault.fail(VaultCall::Read, VaultError::Locked);
-    let second = machine.session(DEFAULT_ACCOUNT).await;
+    let host = TestHost::start().await;
+    let first = signed_in_session(&host).await;
+    host.vault.fail(VaultCall::Read, VaultError::Locked);
+    let second = host.session(DEFAULT_ACCOUNT).await;
     assert_eq!(second.status().phase, Phase::Locked);
-    machine.vault.work_again();
-    machine.server.revoke_sessions();
-    machine.server.expire_access_tokens();
+    host.vault.work_again();
+    host.server.revoke_sessions();
+    host.server.expire_access_tokens();
 
     let outcome = first.execute(query("people")).await;
     assert_eq!(code(outcome), Code::SignedOut);
-    machine.clock.pass(2 * SECOND).await;
+    host.clock.pass(2 * SECOND).await;
 
     let status = second.status();
     let reason = status.ending.map(|ending| ending.reason);
@@ -184,29 +184,29 @@ async fn a_process_with_a_locked_keyring_learns_that_another_ended_the_session_i
 
 #[tokio::test]
 async fn a_sign_in_elsewhere_that_the_keyring_does_not_show_is_locked_and_not_signed_out() {
-    let machine = Machine::start().await;
-    let first = machine.session(DEFAULT_ACCOUNT).await;
-    let second = machine.session(DEFAULT_ACCOUNT).await;
+    let host = TestHost::start().await;
+    let first = host.session(DEFAULT_ACCOUNT).await;
+    let second = host.session(DEFAULT_ACCOUNT).await;
     assert_eq!(second.status().phase, Phase::SignedOut);
-    machine.sign_in(&first).await;
-    machine.vault.fail(VaultCall::Read, VaultError::Slow);
-    machine.clock.pass(2 * SECOND).await;
+    host.sign_in(&first).await;
+    host.vault.fail(VaultCall::Read, VaultError::Slow);
+    host.clock.pass(2 * SECOND).await;
     assert_eq!(second.status().phase, Phase::Locked);
 
-    machine.vault.work_again();
+    host.vault.work_again();
     second.retry_now().await;
-    reach(&machine, &second, Phase::SignedIn).await;
-    serve(&second).await;
+    wait_for_phase(&host, &second, Phase::SignedIn).await;
+    call_succeeds(&second).await;
 }
 
 #[tokio::test]
 async fn one_signs_out_and_the_other_learns_it_within_two_seconds_and_sends_nothing_more() {
-    let machine = Machine::start().await;
-    let (first, second) = two(&machine).await;
-    let before = machine.server.counts().calls;
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    let before = host.server.counts().calls;
 
     first.sign_out().await;
-    machine.clock.pass(2 * SECOND).await;
+    host.clock.pass(2 * SECOND).await;
 
     assert_eq!(second.status().phase, Phase::SignedOut);
     assert_eq!(
@@ -215,18 +215,18 @@ async fn one_signs_out_and_the_other_learns_it_within_two_seconds_and_sends_noth
         "a person's sign-out is no ending"
     );
     assert_eq!(code(second.execute(query("people")).await), Code::SignedOut);
-    assert_eq!(machine.server.counts().calls, before);
+    assert_eq!(host.server.counts().calls, before);
 }
 
 #[tokio::test]
 async fn an_ending_in_one_process_is_one_ending_in_the_other() {
-    let machine = Machine::start().await;
-    let (first, second) = two(&machine).await;
-    machine.server.expire_access_tokens();
-    machine.server.revoke_sessions();
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    host.server.expire_access_tokens();
+    host.server.revoke_sessions();
 
     assert_eq!(code(first.execute(query("people")).await), Code::SignedOut);
-    machine.clock.pass(2 * SECOND).await;
+    host.clock.pass(2 * SECOND).await;
 
     for session in [&first, &second] {
         let status = session.status();
@@ -234,46 +234,43 @@ async fn an_ending_in_one_process_is_one_ending_in_the_other() {
         let reason = status.ending.map(|ending| ending.reason);
         assert_eq!(reason, Some(EndingReason::Rejected));
     }
-    assert_eq!(machine.server.counts().renewals, 1);
+    assert_eq!(host.server.counts().renewals, 1);
 }
 
 #[tokio::test]
 async fn a_refused_call_of_the_other_process_after_a_sign_out_is_not_replayed() {
-    let machine = Machine::start().await;
-    let (first, second) = two(&machine).await;
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
     let gate = Gate::new();
-    machine
-        .server
+    host.server
         .on_call(Fault::hold_then(&gate, Fault::access_refused()));
-    let late = start_one(&second, query("companies"));
-    machine
-        .server
+    let late = spawn_call(&second, query("companies"));
+    host.server
         .wait_for(|counts| counts.by_name.contains_key("graphql companies"))
         .await;
     first.sign_out().await;
 
     gate.open();
 
-    assert_eq!(code(finish(vec![late]).await.remove(0)), Code::SignedOut);
-    let counts = machine.server.counts();
+    assert_eq!(code(join_all(vec![late]).await.remove(0)), Code::SignedOut);
+    let counts = host.server.counts();
     assert_eq!(counts.by_name["graphql companies"], 1);
     assert_eq!(counts.renewals, 0);
 }
 
 #[tokio::test]
 async fn a_new_sign_in_in_one_process_is_taken_over_by_the_other() {
-    let machine = Machine::start().await;
-    machine
-        .server
+    let host = TestHost::start().await;
+    host.server
         .add_person("grace@example.com", "another password");
-    let (first, second) = two(&machine).await;
-    let mut person = machine.server.person();
+    let (first, second) = two(&host).await;
+    let mut person = host.server.person();
     person.email = "grace@example.com".into();
     person.password = "another password".into();
-    let address = machine.server.address();
+    let address = host.server.address();
     first.sign_in(&address, person).await.expect("signed in");
 
-    machine.clock.pass(2 * SECOND).await;
+    host.clock.pass(2 * SECOND).await;
 
     let status = second.status();
     assert_eq!(status.phase, Phase::SignedIn);
@@ -284,171 +281,152 @@ async fn a_new_sign_in_in_one_process_is_taken_over_by_the_other() {
 
 #[tokio::test]
 async fn a_sign_in_after_a_sign_out_is_taken_over_by_a_process_that_was_signed_out() {
-    let machine = Machine::start().await;
-    let (first, second) = two(&machine).await;
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
     first.sign_out().await;
-    machine.clock.pass(2 * SECOND).await;
+    host.clock.pass(2 * SECOND).await;
     assert_eq!(second.status().phase, Phase::SignedOut);
 
-    machine.sign_in(&first).await;
-    reach(&machine, &second, Phase::SignedIn).await;
+    host.sign_in(&first).await;
+    wait_for_phase(&host, &second, Phase::SignedIn).await;
 
-    serve(&second).await;
+    call_succeeds(&second).await;
 }
 
 /// A file system's clock ticks every few milliseconds: two writes can carry the same time.
 /// The second process has not heard of the first one's sign-in yet, and cannot read its entry: the state file names it.
 #[tokio::test]
 async fn a_session_that_is_overwritten_unread_is_over_for_the_process_that_began_it() {
-    let machine = Machine::start().await;
-    let (first, second) = two(&machine).await;
-    machine.sign_in(&first).await;
-    machine.vault.fail(VaultCall::Read, VaultError::Locked);
-    machine.sign_in(&second).await;
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    host.sign_in(&first).await;
+    host.vault.fail(VaultCall::Read, VaultError::Locked);
+    host.sign_in(&second).await;
     second.sign_out().await;
 
-    reach(&machine, &first, Phase::SignedOut).await;
+    wait_for_phase(&host, &first, Phase::SignedOut).await;
 }
 
 #[tokio::test]
 async fn a_sign_in_within_the_same_tick_of_the_file_systems_clock_is_noticed() {
-    let machine = Machine::start().await;
-    let (first, second) = two(&machine).await;
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
     first.sign_out().await;
-    machine.clock.pass(2 * SECOND).await;
+    host.clock.pass(2 * SECOND).await;
     assert_eq!(second.status().phase, Phase::SignedOut);
-    let state = machine
-        .folder()
-        .join(format!("{DEFAULT_ACCOUNT}.state.json"));
+    let state = host.folder().join(format!("{DEFAULT_ACCOUNT}.state.json"));
     let tick = std::fs::metadata(&state).and_then(|file| file.modified());
 
-    machine.sign_in(&first).await;
+    host.sign_in(&first).await;
     let file = std::fs::File::options().append(true).open(&state);
     let file = file.expect("a state file");
     file.set_modified(tick.expect("a time"))
         .expect("a time can be set");
 
-    reach(&machine, &second, Phase::SignedIn).await;
+    wait_for_phase(&host, &second, Phase::SignedIn).await;
 }
 
 /// One rotates the token and cannot save the new one: the stored one is spent, and nobody else may send it.
 #[tokio::test]
 async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent_token() {
-    let machine = Machine::start().await;
-    machine.server.grace(None);
-    let (first, second) = two(&machine).await;
-    machine.server.expire_access_tokens();
+    let host = TestHost::start().await;
+    host.server.grace(None);
+    let (first, second) = two(&host).await;
+    host.server.expire_access_tokens();
     let gate = Gate::new();
-    machine.server.on_renewal(Fault::hold(&gate));
-    let call = start_one(&first, query("people"));
-    machine.server.wait_for(|counts| counts.renewals == 1).await;
-    machine.vault.fail(VaultCall::Write, VaultError::Failed);
+    host.server.on_renewal(Fault::hold(&gate));
+    let call = spawn_call(&first, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    host.vault.fail(VaultCall::Write, VaultError::Failed);
     gate.open();
-    assert!(finish(vec![call]).await.remove(0).is_ok());
+    assert!(join_all(vec![call]).await.remove(0).is_ok());
 
-    let outcome = machine
-        .clock
-        .run_until(second.execute(query("people")))
-        .await;
+    let outcome = host.clock.run_until(second.execute(query("people"))).await;
     assert_eq!(code(outcome), Code::Unreachable);
     assert_eq!(
         second.status().unreachable,
         Some(Unreachable::HeldByOtherProcess)
     );
-    assert_eq!(
-        machine.server.counts().renewals,
-        1,
-        "the spent token was sent"
-    );
-    serve(&first).await;
+    assert_eq!(host.server.counts().renewals, 1, "the spent token was sent");
+    call_succeeds(&first).await;
 
-    machine.vault.work_again();
+    host.vault.work_again();
     // Taking a lock that was just let go takes 20 ms of real time.
-    machine.clock.wait_for_calm_rounds(100);
-    reach(&machine, &second, Phase::SignedIn).await;
-    machine.clock.run_until(serve(&second)).await;
-    assert_eq!(machine.server.counts().renewals, 1);
+    host.clock.wait_for_calm_rounds(100);
+    wait_for_phase(&host, &second, Phase::SignedIn).await;
+    host.clock.run_until(call_succeeds(&second)).await;
+    assert_eq!(host.server.counts().renewals, 1);
     assert_eq!(first.status().endings + second.status().endings, 0);
 }
 
 /// The other has renewed and saved. With the keyring locked, this one knows it from the state file alone.
 #[tokio::test]
 async fn while_the_keyring_hides_newer_credentials_the_spent_token_is_not_sent() {
-    let machine = Machine::start().await;
-    machine.server.grace(None);
-    let (first, second) = two(&machine).await;
-    machine.server.expire_access_tokens();
-    serve(&first).await;
-    machine.vault.fail_all(VaultError::Locked);
+    let host = TestHost::start().await;
+    host.server.grace(None);
+    let (first, second) = two(&host).await;
+    host.server.expire_access_tokens();
+    call_succeeds(&first).await;
+    host.vault.fail_all(VaultError::Locked);
 
-    let outcome = machine
-        .clock
-        .run_until(second.execute(query("people")))
-        .await;
+    let outcome = host.clock.run_until(second.execute(query("people"))).await;
     assert_eq!(code(outcome), Code::Unreachable);
     assert_eq!(
         second.status().unreachable,
         Some(Unreachable::HeldByOtherProcess)
     );
-    machine.clock.pass(5 * MINUTE).await;
-    assert_eq!(
-        machine.server.counts().renewals,
-        1,
-        "the spent token was sent"
-    );
+    host.clock.pass(5 * MINUTE).await;
+    assert_eq!(host.server.counts().renewals, 1, "the spent token was sent");
 
-    machine.vault.work_again();
-    reach(&machine, &second, Phase::SignedIn).await;
-    serve(&second).await;
-    serve(&first).await;
-    assert_eq!(machine.server.counts().renewals, 1);
+    host.vault.work_again();
+    wait_for_phase(&host, &second, Phase::SignedIn).await;
+    call_succeeds(&second).await;
+    call_succeeds(&first).await;
+    assert_eq!(host.server.counts().renewals, 1);
     assert_eq!(first.status().endings + second.status().endings, 0);
 }
 
 /// The keyring hid what the other process had stored, until that was as old as what this one held.
 #[tokio::test]
 async fn a_call_that_adopted_old_credentials_and_is_refused_again_may_be_tried_again() {
-    let machine = Machine::start().await;
-    let (first, second) = two(&machine).await;
-    machine.server.expire_access_tokens();
-    serve(&first).await;
-    machine.vault.fail_all(VaultError::Locked);
-    machine.clock.pass(MINUTE).await;
-    machine.vault.work_again();
-    machine.server.expire_access_tokens();
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    host.server.expire_access_tokens();
+    call_succeeds(&first).await;
+    host.vault.fail_all(VaultError::Locked);
+    host.clock.pass(MINUTE).await;
+    host.vault.work_again();
+    host.server.expire_access_tokens();
 
     let error = second
         .execute(query("people"))
         .await
         .expect_err("refused twice");
 
-    assert_eq!(noted(&second, "adopted"), 1);
+    assert_eq!(journal_count(&second, "adopted"), 1);
     assert_eq!(error.code(), Code::Unreachable, "nobody lacks any right");
     assert_eq!(error.retry_after_hint(), Some(Duration::ZERO));
-    serve(&second).await;
-    assert_eq!(machine.server.counts().renewals, 2);
+    call_succeeds(&second).await;
+    assert_eq!(host.server.counts().renewals, 2);
 }
 
 #[tokio::test]
 async fn one_outage_is_one_series_of_attempts_and_not_one_per_process() {
     async fn attempts(processes: usize) -> u64 {
-        let machine = Machine::start().await;
-        let mut sessions = vec![served(&machine).await];
+        let host = TestHost::start().await;
+        let mut sessions = vec![signed_in_session(&host).await];
         for _ in 1..processes {
-            sessions.push(machine.session(DEFAULT_ACCOUNT).await);
+            sessions.push(host.session(DEFAULT_ACCOUNT).await);
         }
-        machine.clock.advance(31 * MINUTE);
-        machine.server.on_every_renewal(Fault::status(503));
+        host.clock.advance(31 * MINUTE);
+        host.server.on_every_renewal(Fault::status(503));
         for session in &sessions {
-            let outcome = machine
-                .clock
-                .run_until(session.execute(query("people")))
-                .await;
+            let outcome = host.clock.run_until(session.execute(query("people"))).await;
             assert_eq!(code(outcome), Code::Unreachable);
         }
-        machine.clock.pass(5 * MINUTE).await;
-        assert_eq!(machine.server.counts().renewals_at_once, 1);
-        machine.server.counts().renewals
+        host.clock.pass(5 * MINUTE).await;
+        assert_eq!(host.server.counts().renewals_at_once, 1);
+        host.server.counts().renewals
     }
     let (alone, together) = (attempts(1).await, attempts(4).await);
     assert!(

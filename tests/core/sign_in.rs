@@ -1,14 +1,18 @@
 //! Signing in, and every way in which it is refused.
 
-use graphql_session::{Clock, Code, DEFAULT_ACCOUNT, Origin, Person, Phase, Session, Storage};
+use graphql_session::{
+    Clock, Code, DEFAULT_ACCOUNT, Origin, PasswordLogin, Phase, Session, Storage,
+};
 use graphql_session_testing::{
-    AccessField, AuthenticationOn, EMAIL, Fault, Gate, Machine, VaultCall, query,
+    AccessField, AuthenticationOn, EMAIL, Fault, Gate, TestHost, VaultCall, query,
 };
 
-use crate::fixture::{SECOND, code, expired, serve, served, start_one};
+use crate::fixture::{
+    SECOND, call_succeeds, code, session_with_expired_token, signed_in_session, spawn_call,
+};
 
-fn person(email: &str, password: &str) -> Person {
-    Person {
+fn person(email: &str, password: &str) -> PasswordLogin {
+    PasswordLogin {
         email: email.into(),
         password: password.into(),
     }
@@ -16,14 +20,14 @@ fn person(email: &str, password: &str) -> Person {
 
 #[tokio::test]
 async fn a_person_signs_in_and_the_status_says_who_and_where() {
-    let machine = Machine::start().await;
-    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let host = TestHost::start().await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
     assert_eq!(session.status().phase, Phase::SignedOut);
-    let address = machine.server.address();
+    let address = host.server.address();
 
     // As people paste it: with the path of the page they were looking at.
     let pasted = format!("{address}/objects/people");
-    let signing_in = session.sign_in(&pasted, machine.server.person());
+    let signing_in = session.sign_in(&pasted, host.server.person());
     let status = signing_in.await.expect("signed in");
 
     assert_eq!(status.phase, Phase::SignedIn);
@@ -31,18 +35,17 @@ async fn a_person_signs_in_and_the_status_says_who_and_where() {
     assert_eq!(status.person.as_deref(), Some(EMAIL));
     assert_eq!(status.storage, Storage::Saved);
     assert_eq!(status, session.status());
-    serve(&session).await;
+    call_succeeds(&session).await;
 }
 
 #[tokio::test]
 async fn each_refusal_has_its_code_and_leaves_nobody_signed_in() {
-    let machine = Machine::start().await;
-    machine.server.ask_second_factor(EMAIL);
-    machine
-        .server
+    let host = TestHost::start().await;
+    host.server.ask_second_factor(EMAIL);
+    host.server
         .add_person("grace@example.com", "another password");
-    let session = machine.session(DEFAULT_ACCOUNT).await;
-    let address = machine.server.address();
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    let address = host.server.address();
     let elsewhere = address.replace("127.0.0.1", "localhost");
 
     for (server, person, expected) in [
@@ -56,11 +59,7 @@ async fn each_refusal_has_its_code_and_leaves_nobody_signed_in() {
             person("nobody@example.com", "any"),
             Code::UnknownUser,
         ),
-        (
-            &address,
-            machine.server.person(),
-            Code::SecondFactorRequired,
-        ),
+        (&address, host.server.person(), Code::SecondFactorRequired),
         (
             &elsewhere,
             person("grace@example.com", "another password"),
@@ -70,8 +69,8 @@ async fn each_refusal_has_its_code_and_leaves_nobody_signed_in() {
         assert_eq!(code(session.sign_in(server, person).await), expected);
     }
     assert_eq!(session.status().phase, Phase::SignedOut);
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
-    assert_eq!(machine.server.counts().sign_ins, 0);
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None);
+    assert_eq!(host.server.counts().sign_ins, 0);
 }
 
 #[tokio::test]
@@ -102,12 +101,12 @@ async fn each_trouble_on_the_way_has_its_code() {
         ),
     ] {
         let case = format!("{fault:?}");
-        let machine = Machine::start().await;
-        let session = machine.session(DEFAULT_ACCOUNT).await;
-        machine.server.on_sign_in(fault);
-        let address = machine.server.address();
-        let signing_in = session.sign_in(&address, machine.server.person());
-        let outcome = machine.clock.run_until(signing_in).await;
+        let host = TestHost::start().await;
+        let session = host.session(DEFAULT_ACCOUNT).await;
+        host.server.on_sign_in(fault);
+        let address = host.server.address();
+        let signing_in = session.sign_in(&address, host.server.person());
+        let outcome = host.clock.run_until(signing_in).await;
         assert_eq!(code(outcome), expected, "{case}");
         assert_eq!(session.status().phase, Phase::SignedOut, "{case}");
     }
@@ -115,27 +114,27 @@ async fn each_trouble_on_the_way_has_its_code() {
 
 #[tokio::test]
 async fn a_server_that_is_away_is_no_answer() {
-    let machine = Machine::start().await;
-    let session = machine.session(DEFAULT_ACCOUNT).await;
-    machine.server.stop().await;
-    let address = machine.server.address();
+    let host = TestHost::start().await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    host.server.stop().await;
+    let address = host.server.address();
 
     assert_eq!(code(session.check_server(&address).await), Code::NoAnswer);
-    let outcome = session.sign_in(&address, machine.server.person()).await;
+    let outcome = session.sign_in(&address, host.server.person()).await;
     assert_eq!(code(outcome), Code::NoAnswer);
 }
 
 #[tokio::test]
 async fn a_failed_sign_in_leaves_the_session_that_is_there() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let address = machine.server.address();
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let address = host.server.address();
 
     let outcome = session.sign_in(&address, person(EMAIL, "wrong")).await;
 
     assert_eq!(code(outcome), Code::WrongPassword);
     assert_eq!(session.status().phase, Phase::SignedIn);
-    serve(&session).await;
+    call_succeeds(&session).await;
 }
 
 #[tokio::test]
@@ -148,15 +147,15 @@ async fn older_and_newer_servers_are_signed_in_to_as_well() {
         ),
         (AuthenticationOn::MetadataOnly, AccessField::AccessToken),
     ] {
-        let machine = Machine::start().await;
-        machine.server.authentication_on(on);
-        machine.server.access_field(field);
-        let session = served(&machine).await;
+        let host = TestHost::start().await;
+        host.server.authentication_on(on);
+        host.server.access_field(field);
+        let session = signed_in_session(&host).await;
 
-        machine.server.expire_access_tokens();
-        serve(&session).await;
+        host.server.expire_access_tokens();
+        call_succeeds(&session).await;
 
-        let counts = machine.server.counts();
+        let counts = host.server.counts();
         assert_eq!(
             (counts.renewals, counts.exchanged),
             (1, 1),
@@ -167,29 +166,29 @@ async fn older_and_newer_servers_are_signed_in_to_as_well() {
 
 #[tokio::test]
 async fn tokens_from_elsewhere_sign_in_and_renew() {
-    let machine = Machine::start().await;
-    let session = machine.session(DEFAULT_ACCOUNT).await;
-    let issued = machine.server.issue(EMAIL);
-    let address = machine.server.address();
+    let host = TestHost::start().await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    let issued = host.server.issue(EMAIL);
+    let address = host.server.address();
 
     let email = Some(EMAIL.to_owned());
     let signing_in = session.sign_in_with_tokens(&address, email, issued.to_tokens());
     assert_eq!(signing_in.await.expect("signed in").phase, Phase::SignedIn);
-    serve(&session).await;
-    machine.server.expire_access_tokens();
-    serve(&session).await;
+    call_succeeds(&session).await;
+    host.server.expire_access_tokens();
+    call_succeeds(&session).await;
 
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!((counts.sign_ins, counts.renewals), (0, 1));
 }
 
 #[tokio::test]
 async fn tokens_without_a_refresh_token_are_no_session() {
-    let machine = Machine::start().await;
-    let session = machine.session(DEFAULT_ACCOUNT).await;
-    let mut tokens = machine.server.issue(EMAIL).to_tokens();
+    let host = TestHost::start().await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    let mut tokens = host.server.issue(EMAIL).to_tokens();
     tokens.refresh = None;
-    let address = machine.server.address();
+    let address = host.server.address();
 
     let outcome = session.sign_in_with_tokens(&address, None, tokens).await;
 
@@ -199,10 +198,10 @@ async fn tokens_without_a_refresh_token_are_no_session() {
 
 #[tokio::test]
 async fn with_a_configured_server_no_other_one_is_signed_in_to() {
-    let machine = Machine::start().await;
-    let other = Machine::start().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
-    config.server = Some(machine.server.address());
+    let host = TestHost::start().await;
+    let other = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
+    config.server = Some(host.server.address());
     let session = Session::open(config).await.expect("opens");
 
     let address = other.server.address();
@@ -214,20 +213,20 @@ async fn with_a_configured_server_no_other_one_is_signed_in_to() {
     );
     assert_eq!(other.server.counts().connections, 0);
 
-    machine.sign_in(&session).await;
+    host.sign_in(&session).await;
 }
 
 #[tokio::test]
 async fn checking_a_server_tells_a_twenty_server_from_another() {
-    let machine = Machine::start().await;
-    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let host = TestHost::start().await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
 
     let check = session
-        .check_server(&machine.server.address())
+        .check_server(&host.server.address())
         .await
         .expect("answers");
 
-    assert_eq!(check.origin, machine.server.address());
+    assert_eq!(check.origin, host.server.address());
     assert_eq!(check.protocol, "twenty");
     assert_eq!(session.status().phase, Phase::SignedOut);
 }
@@ -266,48 +265,44 @@ fn plain_http_is_for_loopback_addresses_only() {
 
 #[tokio::test]
 async fn a_second_sign_in_replaces_the_first_session_and_revokes_it() {
-    let machine = Machine::start().await;
-    machine
-        .server
+    let host = TestHost::start().await;
+    host.server
         .add_person("grace@example.com", "another password");
-    let session = served(&machine).await;
-    let address = machine.server.address();
+    let session = signed_in_session(&host).await;
+    let address = host.server.address();
 
     let grace = person("grace@example.com", "another password");
     let status = session.sign_in(&address, grace).await.expect("signed in");
 
     assert_eq!(status.person.as_deref(), Some("grace@example.com"));
     assert_eq!(status.endings, 0, "a sign-in is no ending");
-    machine
-        .server
-        .wait_for(|counts| counts.sign_outs == 1)
-        .await;
+    host.server.wait_for(|counts| counts.sign_outs == 1).await;
     let reply = session.execute(query("currentUser")).await.expect("served");
     assert!(String::from_utf8_lossy(&reply.body).contains("grace@example.com"));
 }
 
 #[tokio::test]
 async fn the_sessions_id_stays_through_renewals_and_restarts_and_the_next_session_has_another() {
-    let machine = Machine::start().await;
-    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let host = TestHost::start().await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
     assert_eq!(session.id(), None);
-    let address = machine.server.address();
+    let address = host.server.address();
     let sign_in = |session: &Session| {
         let (session, address) = (session.clone(), address.clone());
-        let person = machine.server.person();
+        let person = host.server.person();
         async move { session.sign_in(&address, person).await.expect("signed in") }
     };
     sign_in(&session).await;
     let first = session.id();
     assert!(first.is_some());
 
-    machine.server.expire_access_tokens();
-    serve(&session).await;
-    assert_eq!(machine.server.counts().exchanged, 1);
+    host.server.expire_access_tokens();
+    call_succeeds(&session).await;
+    assert_eq!(host.server.counts().exchanged, 1);
     assert_eq!(session.id(), first);
     session.close().await;
     drop(session);
-    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
     assert_eq!(session.id(), first);
 
     // The same person at the same server.
@@ -320,34 +315,34 @@ async fn the_sessions_id_stays_through_renewals_and_restarts_and_the_next_sessio
 
 #[tokio::test]
 async fn a_sign_in_while_a_rejection_is_being_confirmed_does_not_wait_for_the_second_question() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
     let refusal = Fault::refuse("INTERNAL_SERVER_ERROR", "", "User Workspace not found");
     let gate = Gate::new();
-    machine.server.on_renewal(Fault::hold_then(&gate, refusal));
-    let call = start_one(&session, query("people"));
-    machine.server.wait_for(|counts| counts.renewals == 1).await;
+    host.server.on_renewal(Fault::hold_then(&gate, refusal));
+    let call = spawn_call(&session, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
     // Read again after the rejection, before it is believed.
-    machine.vault.hold(VaultCall::Read);
+    host.vault.hold(VaultCall::Read);
     gate.open();
-    machine.clock.quiet().await;
-    assert_eq!(machine.vault.held_now(), 1);
+    host.clock.quiet().await;
+    assert_eq!(host.vault.held_now(), 1);
 
-    let before = machine.clock.awake();
+    let before = host.clock.awake();
     let signing_in = {
-        let (session, address) = (session.clone(), machine.server.address());
-        let person = machine.server.person();
+        let (session, address) = (session.clone(), host.server.address());
+        let person = host.server.person();
         tokio::spawn(async move { session.sign_in(&address, person).await })
     };
-    machine.server.wait_for(|counts| counts.sign_ins == 2).await;
-    machine.clock.quiet().await;
-    machine.vault.release(VaultCall::Read);
-    let status = machine.clock.run_until(signing_in).await;
+    host.server.wait_for(|counts| counts.sign_ins == 2).await;
+    host.clock.quiet().await;
+    host.vault.release(VaultCall::Read);
+    let status = host.clock.run_until(signing_in).await;
 
     let status = status.expect("no panic").expect("signed in");
     assert_eq!(status.phase, Phase::SignedIn);
-    let waited = machine.clock.awake() - before;
+    let waited = host.clock.awake() - before;
     assert!(waited < SECOND, "{waited:?}");
     assert_eq!(code(call.await.expect("no panic")), Code::SignedOut);
-    serve(&session).await;
+    call_succeeds(&session).await;
 }

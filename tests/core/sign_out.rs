@@ -1,15 +1,18 @@
 //! The person's own sign-out wins over everything that is under way (I5).
 
 use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, VaultError};
-use graphql_session_testing::{Fault, Gate, Machine, VaultCall, query};
+use graphql_session_testing::{Fault, Gate, TestHost, VaultCall, query};
 use serde_json::json;
 
-use crate::fixture::{MINUTE, code, expired, finish, noted, removed, serve, served, start};
+use crate::fixture::{
+    MINUTE, call_succeeds, code, join_all, journal_count, removed, session_with_expired_token,
+    signed_in_session, spawn_calls,
+};
 
 #[tokio::test]
 async fn a_sign_out_is_at_once_here_and_soon_at_the_server_and_lasts_over_a_restart() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
 
     let status = session.sign_out().await;
 
@@ -18,84 +21,77 @@ async fn a_sign_out_is_at_once_here_and_soon_at_the_server_and_lasts_over_a_rest
         code(session.execute(query("people")).await),
         Code::SignedOut
     );
-    machine
-        .server
-        .wait_for(|counts| counts.sign_outs == 1)
-        .await;
-    let seen = machine.server.seen_asking_for("signOut").remove(0);
+    host.server.wait_for(|counts| counts.sign_outs == 1).await;
+    let seen = host.server.seen_asking_for("signOut").remove(0);
     assert_eq!(seen.header("authorization"), None);
-    removed(&machine).await;
+    removed(&host).await;
     drop(session);
-    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
     assert_eq!(session.status().phase, Phase::SignedOut);
 }
 
 #[tokio::test]
 async fn a_sign_out_during_a_renewal_drops_and_revokes_the_late_credentials() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
     let gate = Gate::new();
-    machine.server.on_renewal(Fault::hold(&gate));
-    let calls = start(&session, 5, &query("people"));
-    machine
-        .server
+    host.server.on_renewal(Fault::hold(&gate));
+    let calls = spawn_calls(&session, 5, &query("people"));
+    host.server
         .wait_for(|counts| counts.calls_refused == 5 && counts.renewals == 1)
         .await;
 
     assert_eq!(session.sign_out().await.phase, Phase::SignedOut);
     // At once: the renewal is still on the wire.
-    for outcome in finish(calls).await {
+    for outcome in join_all(calls).await {
         assert_eq!(code(outcome), Code::SignedOut);
     }
     gate.open();
-    machine
-        .server
-        .wait_for(|counts| counts.sign_outs == 2)
-        .await;
-    machine.clock.quiet().await;
+    host.server.wait_for(|counts| counts.sign_outs == 2).await;
+    host.clock.quiet().await;
 
     assert_eq!(session.status().phase, Phase::SignedOut);
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
-    assert_eq!(machine.server.counts().calls, 1 + 5, "a call was replayed");
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None);
+    assert_eq!(host.server.counts().calls, 1 + 5, "a call was replayed");
     drop(session);
-    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
     assert_eq!(session.status().phase, Phase::SignedOut);
 }
 
 #[tokio::test]
 async fn a_sign_out_during_the_save_of_a_renewal_leaves_nothing_behind() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
     let gate = Gate::new();
-    machine.server.on_renewal(Fault::hold(&gate));
-    let calls = start(&session, 2, &query("people"));
-    machine.server.wait_for(|counts| counts.renewals == 1).await;
-    machine.vault.hold(VaultCall::Write);
+    host.server.on_renewal(Fault::hold(&gate));
+    let calls = spawn_calls(&session, 2, &query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    host.vault.hold(VaultCall::Write);
     gate.open();
-    machine.vault.wait_until_held(1).await;
+    host.vault.wait_until_held(1).await;
 
     assert_eq!(session.sign_out().await.phase, Phase::SignedOut);
-    machine.vault.release(VaultCall::Write);
-    for outcome in finish(calls).await {
+    host.vault.release(VaultCall::Write);
+    for outcome in join_all(calls).await {
         assert_eq!(code(outcome), Code::SignedOut);
     }
-    machine.clock.quiet().await;
+    host.clock.quiet().await;
 
     assert_eq!(session.status().phase, Phase::SignedOut);
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None);
 }
 
 #[tokio::test]
 async fn a_sign_out_with_the_server_away_is_at_once_and_the_journal_says_that_it_was_not_told() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.stop().await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.stop().await;
 
     let status = session.sign_out().await;
     assert_eq!(status.phase, Phase::SignedOut);
-    machine.clock.pass(MINUTE).await;
+    host.clock.pass(MINUTE).await;
 
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None);
     let journal = session.journal();
     let revoked = journal
         .iter()
@@ -106,69 +102,69 @@ async fn a_sign_out_with_the_server_away_is_at_once_and_the_journal_says_that_it
 
 #[tokio::test]
 async fn a_server_that_knows_no_sign_out_changes_nothing() {
-    let machine = Machine::start().await;
-    machine.server.knows_sign_out(false);
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    host.server.knows_sign_out(false);
+    let session = signed_in_session(&host).await;
 
     assert_eq!(session.sign_out().await.phase, Phase::SignedOut);
-    machine.clock.pass(MINUTE).await;
+    host.clock.pass(MINUTE).await;
 
-    assert_eq!(machine.server.counts().sign_outs, 0);
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
+    assert_eq!(host.server.counts().sign_outs, 0);
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None);
 }
 
 #[tokio::test]
 async fn a_sign_out_with_a_locked_keyring_stays_signed_out_when_it_is_unlocked() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.vault.fail_all(VaultError::Locked);
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.vault.fail_all(VaultError::Locked);
 
     assert_eq!(session.sign_out().await.phase, Phase::SignedOut);
-    machine.clock.quiet().await;
+    host.clock.quiet().await;
     drop(session);
     assert!(
-        machine.vault.stored(DEFAULT_ACCOUNT).is_some(),
+        host.vault.stored(DEFAULT_ACCOUNT).is_some(),
         "it could not be removed"
     );
-    machine.vault.work_again();
+    host.vault.work_again();
 
-    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
     assert_eq!(session.status().phase, Phase::SignedOut);
-    removed(&machine).await;
+    removed(&host).await;
 }
 
 #[tokio::test]
 async fn signing_out_twice_and_without_a_session_is_harmless() {
-    let machine = Machine::start().await;
-    let session = machine.session(DEFAULT_ACCOUNT).await;
+    let host = TestHost::start().await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
     assert_eq!(session.sign_out().await.phase, Phase::SignedOut);
-    machine.sign_in(&session).await;
-    serve(&session).await;
+    host.sign_in(&session).await;
+    call_succeeds(&session).await;
 
     session.sign_out().await;
     session.sign_out().await;
 
-    assert_eq!(noted(&session, "signed_out"), 1);
-    machine.sign_in(&session).await;
-    serve(&session).await;
+    assert_eq!(journal_count(&session, "signed_out"), 1);
+    host.sign_in(&session).await;
+    call_succeeds(&session).await;
 }
 
 #[tokio::test]
 async fn quitting_right_after_a_sign_out_waits_until_the_entry_is_removed() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.vault.hold(VaultCall::Read);
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.vault.hold(VaultCall::Read);
     session.sign_out().await;
-    machine.vault.wait_until_held(1).await;
+    host.vault.wait_until_held(1).await;
 
     let closing = tokio::spawn({
         let session = session.clone();
         async move { session.close().await }
     });
-    machine.clock.quiet().await;
+    host.clock.quiet().await;
     assert!(!closing.is_finished(), "the entry would have stayed");
-    machine.vault.release(VaultCall::Read);
+    host.vault.release(VaultCall::Read);
 
     assert_eq!(closing.await.expect("no panic"), Closed::Kept);
-    assert_eq!(machine.vault.stored(DEFAULT_ACCOUNT), None);
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None);
 }

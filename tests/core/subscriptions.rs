@@ -5,10 +5,11 @@ use std::time::Duration;
 use graphql_session::{
     Clock, Code, DEFAULT_ACCOUNT, Error, Phase, Session, StreamEvent, Subscription,
 };
-use graphql_session_testing::{Fault, Feed, Gate, Machine, call, mutation, query, subscription};
+use graphql_session_testing::{Fault, Feed, Gate, TestHost, call, mutation, query, subscription};
 
 use crate::fixture::{
-    MINUTE, SECOND, code, expired, finish, patient_machine, reach, serve, served, start,
+    MINUTE, SECOND, call_succeeds, code, join_all, patient_host, session_with_expired_token,
+    signed_in_session, spawn_calls, wait_for_phase,
 };
 
 const FIELD: &str = "onDbEvent";
@@ -19,30 +20,30 @@ fn subscribe(session: &Session) -> Subscription {
 }
 
 /// A stream that is open, with the server's end of it.
-async fn opened(machine: &Machine, session: &Session) -> (Subscription, Feed) {
-    let so_far = machine.server.counts().streams;
+async fn opened(host: &TestHost, session: &Session) -> (Subscription, Feed) {
+    let so_far = host.server.counts().streams;
     let mut stream = subscribe(session);
-    assert_eq!(heard(machine, &mut stream).await, StreamEvent::Open);
+    assert_eq!(heard(host, &mut stream).await, StreamEvent::Open);
     let number = usize::try_from(so_far).expect("few streams");
-    (stream, machine.server.feed(number).await)
+    (stream, host.server.feed(number).await)
 }
 
 /// The next event; virtual time passes as far as needed.
-async fn heard(machine: &Machine, stream: &mut Subscription) -> StreamEvent {
-    let heard = machine.clock.run_until(stream.next()).await;
+async fn heard(host: &TestHost, stream: &mut Subscription) -> StreamEvent {
+    let heard = host.clock.run_until(stream.next()).await;
     heard.expect("it is not over")
 }
 
 /// How long the stream pauses before it connects again; anything but a loss is a failure.
-async fn lost(machine: &Machine, stream: &mut Subscription) -> Duration {
-    match heard(machine, stream).await {
+async fn lost(host: &TestHost, stream: &mut Subscription) -> Duration {
+    match heard(host, stream).await {
         StreamEvent::Lost { retry_after } => retry_after,
         other => panic!("a loss was due, not {other:?}"),
     }
 }
 
-async fn failed(machine: &Machine, stream: &mut Subscription) -> Error {
-    match heard(machine, stream).await {
+async fn failed(host: &TestHost, stream: &mut Subscription) -> Error {
+    match heard(host, stream).await {
         StreamEvent::Failed(error) => error,
         other => panic!("a failure was due, not {other:?}"),
     }
@@ -53,72 +54,72 @@ fn next(payload: &str) -> StreamEvent {
 }
 
 /// The Authorization of each subscription that the server got.
-fn authorizations(machine: &Machine) -> Vec<String> {
-    let asked = machine.server.seen_asking_for(FIELD);
+fn authorizations(host: &TestHost) -> Vec<String> {
+    let asked = host.server.seen_asking_for(FIELD);
     let header =
         |seen: &graphql_session_testing::Seen| seen.header("authorization").map(str::to_owned);
     asked.iter().filter_map(header).collect()
 }
 
 /// Every draw is the largest: pauses are as long as they can be.
-fn draw_the_longest(machine: &Machine) {
-    machine.clock.script_random([u64::MAX; 10_000]);
+fn draw_the_longest(host: &TestHost) {
+    host.clock.script_random([u64::MAX; 10_000]);
 }
 
 // ── Credentials ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
 async fn a_stream_that_is_open_is_not_cut_by_a_renewal() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let (mut stream, feed) = opened(&machine, &session).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, feed) = opened(&host, &session).await;
     let reading = tokio::spawn(async move { (stream.next().await, stream) });
     tokio::task::yield_now().await;
-    machine.server.expire_access_tokens();
-    serve(&session).await;
-    assert_eq!(machine.server.counts().renewals, 1);
+    host.server.expire_access_tokens();
+    call_succeeds(&session).await;
+    assert_eq!(host.server.counts().renewals, 1);
 
     feed.next("{\"data\":1}");
     feed.next("{\"data\":2}");
 
     let (event, mut stream) = reading.await.expect("no panic");
     assert_eq!(event, Some(next("{\"data\":1}")));
-    assert_eq!(heard(&machine, &mut stream).await, next("{\"data\":2}"));
-    let counts = machine.server.counts();
+    assert_eq!(heard(&host, &mut stream).await, next("{\"data\":2}"));
+    let counts = host.server.counts();
     assert_eq!((counts.subscriptions, counts.streams_over), (1, 0));
 }
 
 #[tokio::test]
 async fn after_a_loss_a_stream_uses_the_newer_token_and_says_that_events_may_be_missing() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let (mut stream, feed) = opened(&machine, &session).await;
-    machine.server.expire_access_tokens();
-    machine.clock.pass(2 * SECOND).await;
-    serve(&session).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, feed) = opened(&host, &session).await;
+    host.server.expire_access_tokens();
+    host.clock.pass(2 * SECOND).await;
+    call_succeeds(&session).await;
 
     feed.cut();
 
-    lost(&machine, &mut stream).await;
-    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Reopened);
-    machine.server.feed(1).await.next("{\"data\":2}");
-    assert_eq!(heard(&machine, &mut stream).await, next("{\"data\":2}"));
-    let used = authorizations(&machine);
-    let calls = machine.server.seen_asking_for("currentUser");
+    lost(&host, &mut stream).await;
+    assert_eq!(heard(&host, &mut stream).await, StreamEvent::Reconnected);
+    host.server.feed(1).await.next("{\"data\":2}");
+    assert_eq!(heard(&host, &mut stream).await, next("{\"data\":2}"));
+    let used = authorizations(&host);
+    let calls = host.server.seen_asking_for("currentUser");
     let newest = calls.last().and_then(|seen| seen.header("authorization"));
     assert_eq!(Some(used[1].as_str()), newest);
     assert_ne!(used[0], used[1]);
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.subscriptions_refused), (1, 0));
 }
 
 #[tokio::test]
 async fn refusals_at_connect_join_the_one_renewal_of_refused_calls() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
     let gate = Gate::new();
-    machine.server.on_renewal(Fault::hold(&gate));
-    let calls = start(&session, 10, &query("people"));
+    host.server.on_renewal(Fault::hold(&gate));
+    let calls = spawn_calls(&session, 10, &query("people"));
     let streams: Vec<_> = (0..10)
         .map(|_| {
             let mut stream = subscribe(&session);
@@ -128,60 +129,55 @@ async fn refusals_at_connect_join_the_one_renewal_of_refused_calls() {
     let all_refused = |counts: &graphql_session_testing::Counts| {
         counts.calls_refused == 10 && counts.subscriptions_refused == 10
     };
-    machine.server.wait_for(all_refused).await;
+    host.server.wait_for(all_refused).await;
     gate.open();
 
-    for outcome in finish(calls).await {
+    for outcome in join_all(calls).await {
         assert_eq!(outcome.expect("replayed").status, 200);
     }
     for stream in streams {
         let (event, _) = stream.await.expect("no panic");
         assert_eq!(event, Some(StreamEvent::Open));
     }
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.streams), (1, 10));
 }
 
 #[tokio::test]
 async fn a_plain_401_at_connect_is_a_refusal_too() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.on_subscription(Fault::status(401));
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.on_subscription(Fault::status(401));
 
-    opened(&machine, &session).await;
+    opened(&host, &session).await;
 
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.subscriptions), (1, 2));
 }
 
 #[tokio::test]
 async fn a_token_that_is_known_to_have_expired_is_renewed_before_a_stream_connects() {
-    let machine = Machine::start().await;
-    machine.server.access_tokens_last(MINUTE);
-    let session = served(&machine).await;
-    machine.clock.advance(2 * MINUTE);
+    let host = TestHost::start().await;
+    host.server.access_tokens_last(MINUTE);
+    let session = signed_in_session(&host).await;
+    host.clock.advance(2 * MINUTE);
 
-    opened(&machine, &session).await;
+    opened(&host, &session).await;
 
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.subscriptions_refused), (1, 0));
 }
 
 #[tokio::test]
 async fn a_stream_that_is_refused_with_fresh_credentials_fails_and_signs_nobody_out() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine
-        .server
-        .on_every_subscription(Fault::access_refused());
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.on_every_subscription(Fault::access_refused());
     let mut stream = subscribe(&session);
 
-    assert_eq!(
-        failed(&machine, &mut stream).await.code(),
-        Code::AccessDenied
-    );
+    assert_eq!(failed(&host, &mut stream).await.code(), Code::AccessDenied);
 
-    let counts = machine.server.counts();
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.subscriptions), (1, 2));
     assert_eq!(session.status().phase, Phase::SignedIn);
     assert_eq!(stream.next().await, None);
@@ -189,15 +185,15 @@ async fn a_stream_that_is_refused_with_fresh_credentials_fails_and_signs_nobody_
 
 #[tokio::test]
 async fn a_stream_waits_out_an_outage_of_the_renewal() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_every_renewal(Fault::status(503));
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_every_renewal(Fault::status(503));
     let mut stream = subscribe(&session);
-    lost(&machine, &mut stream).await;
-    machine.server.behave();
+    lost(&host, &mut stream).await;
+    host.server.behave();
 
     loop {
-        match heard(&machine, &mut stream).await {
+        match heard(&host, &mut stream).await {
             StreamEvent::Lost { .. } => {}
             event => break assert_eq!(event, StreamEvent::Open),
         }
@@ -208,64 +204,63 @@ async fn a_stream_waits_out_an_outage_of_the_renewal() {
 
 #[tokio::test]
 async fn silence_of_a_minute_is_a_loss_and_comments_are_no_silence() {
-    let machine = patient_machine().await;
-    let session = served(&machine).await;
-    let (mut stream, feed) = opened(&machine, &session).await;
+    let host = patient_host().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, feed) = opened(&host, &session).await;
     let five_minutes = async {
         tokio::select! {
             event = stream.next() => panic!("comments were sent all the time: {event:?}"),
-            () = machine.clock.sleep(5 * MINUTE) => {}
+            () = host.clock.sleep(5 * MINUTE) => {}
         }
     };
-    machine.clock.run_until(five_minutes).await;
+    host.clock.run_until(five_minutes).await;
 
     feed.fall_silent();
-    let since = machine.clock.awake();
-    lost(&machine, &mut stream).await;
+    let since = host.clock.awake();
+    lost(&host, &mut stream).await;
 
-    let silence = machine.clock.awake() - since;
+    let silence = host.clock.awake() - since;
     assert!(silence <= MINUTE && silence > 45 * SECOND, "{silence:?}");
-    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Reopened);
-    machine
-        .server
+    assert_eq!(heard(&host, &mut stream).await, StreamEvent::Reconnected);
+    host.server
         .wait_for(|counts| counts.streams_over == 1)
         .await;
 }
 
 #[tokio::test]
 async fn a_body_that_ends_without_complete_is_a_loss_and_complete_is_the_end() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let (mut stream, feed) = opened(&machine, &session).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, feed) = opened(&host, &session).await;
     feed.next("{\"data\":1}");
     feed.end();
-    assert_eq!(heard(&machine, &mut stream).await, next("{\"data\":1}"));
-    lost(&machine, &mut stream).await;
-    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Reopened);
+    assert_eq!(heard(&host, &mut stream).await, next("{\"data\":1}"));
+    lost(&host, &mut stream).await;
+    assert_eq!(heard(&host, &mut stream).await, StreamEvent::Reconnected);
 
-    let feed = machine.server.feed(1).await;
+    let feed = host.server.feed(1).await;
     feed.next("{\"data\":2}");
     feed.complete();
 
-    assert_eq!(heard(&machine, &mut stream).await, next("{\"data\":2}"));
-    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Complete);
+    assert_eq!(heard(&host, &mut stream).await, next("{\"data\":2}"));
+    assert_eq!(heard(&host, &mut stream).await, StreamEvent::Complete);
     assert_eq!(stream.next().await, None);
 }
 
 #[tokio::test]
 async fn pauses_between_reconnects_grow_to_their_limit_and_are_kept() {
-    let machine = patient_machine().await;
-    let session = served(&machine).await;
-    let (mut stream, feed) = opened(&machine, &session).await;
-    draw_the_longest(&machine);
-    machine.server.on_every_subscription(Fault::Close);
+    let host = patient_host().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, feed) = opened(&host, &session).await;
+    draw_the_longest(&host);
+    host.server.on_every_subscription(Fault::Close);
     feed.cut();
 
     let mut pauses = Vec::new();
     let mut connected_at = Vec::new();
     for _ in 0..7 {
-        pauses.push(lost(&machine, &mut stream).await);
-        connected_at.push(machine.clock.awake());
+        pauses.push(lost(&host, &mut stream).await);
+        connected_at.push(host.clock.awake());
     }
 
     assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs));
@@ -276,44 +271,43 @@ async fn pauses_between_reconnects_grow_to_their_limit_and_are_kept() {
 
 #[tokio::test]
 async fn a_stream_that_stood_a_minute_is_connected_again_as_after_a_first_loss() {
-    let machine = patient_machine().await;
-    let session = served(&machine).await;
-    draw_the_longest(&machine);
-    machine.server.on_subscription(Fault::Close);
-    machine.server.on_subscription(Fault::Close);
+    let host = patient_host().await;
+    let session = signed_in_session(&host).await;
+    draw_the_longest(&host);
+    host.server.on_subscription(Fault::Close);
+    host.server.on_subscription(Fault::Close);
     let mut stream = subscribe(&session);
-    assert_eq!(lost(&machine, &mut stream).await, SECOND);
-    assert_eq!(lost(&machine, &mut stream).await, 2 * SECOND);
-    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Open);
-    machine.server.feed(0).await.cut();
+    assert_eq!(lost(&host, &mut stream).await, SECOND);
+    assert_eq!(lost(&host, &mut stream).await, 2 * SECOND);
+    assert_eq!(heard(&host, &mut stream).await, StreamEvent::Open);
+    host.server.feed(0).await.cut();
     assert_eq!(
-        lost(&machine, &mut stream).await,
+        lost(&host, &mut stream).await,
         4 * SECOND,
         "it had not stood"
     );
-    assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Reopened);
+    assert_eq!(heard(&host, &mut stream).await, StreamEvent::Reconnected);
 
-    machine.clock.pass(MINUTE).await;
-    machine.server.feed(1).await.cut();
+    host.clock.pass(MINUTE).await;
+    host.server.feed(1).await.cut();
 
-    assert_eq!(lost(&machine, &mut stream).await, SECOND);
+    assert_eq!(lost(&host, &mut stream).await, SECOND);
 }
 
 #[tokio::test]
 async fn a_throttle_at_connect_is_waited_out_for_as_long_as_the_server_asks() {
     for status in [429, 503] {
-        let machine = Machine::start().await;
-        let session = served(&machine).await;
-        machine
-            .server
+        let host = TestHost::start().await;
+        let session = signed_in_session(&host).await;
+        host.server
             .on_subscription(Fault::retry_after(status, "90"));
         let mut stream = subscribe(&session);
-        let since = machine.clock.awake();
+        let since = host.clock.awake();
 
-        assert_eq!(lost(&machine, &mut stream).await, 90 * SECOND);
-        assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Open);
+        assert_eq!(lost(&host, &mut stream).await, 90 * SECOND);
+        assert_eq!(heard(&host, &mut stream).await, StreamEvent::Open);
 
-        assert!(machine.clock.awake() - since >= 90 * SECOND);
+        assert!(host.clock.awake() - since >= 90 * SECOND);
     }
 }
 
@@ -328,15 +322,15 @@ async fn what_something_in_the_way_says_at_connect_is_a_loss_and_no_answer() {
         Fault::Reset,
         Fault::Stall,
     ] {
-        let machine = Machine::start().await;
-        let session = served(&machine).await;
-        machine.server.on_subscription(fault);
+        let host = TestHost::start().await;
+        let session = signed_in_session(&host).await;
+        host.server.on_subscription(fault);
         let mut stream = subscribe(&session);
 
-        lost(&machine, &mut stream).await;
+        lost(&host, &mut stream).await;
 
-        assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Open);
-        assert_eq!(machine.server.counts().renewals, 0);
+        assert_eq!(heard(&host, &mut stream).await, StreamEvent::Open);
+        assert_eq!(host.server.counts().renewals, 0);
     }
 }
 
@@ -344,23 +338,22 @@ async fn what_something_in_the_way_says_at_connect_is_a_loss_and_no_answer() {
 
 #[tokio::test]
 async fn a_sign_out_closes_every_stream_whether_it_is_open_pauses_or_connects() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let (mut open, _feed) = opened(&machine, &session).await;
-    machine.server.on_subscription(Fault::Close);
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let (mut open, _feed) = opened(&host, &session).await;
+    host.server.on_subscription(Fault::Close);
     let mut pausing = subscribe(&session);
-    lost(&machine, &mut pausing).await;
-    machine.server.on_subscription(Fault::Stall);
+    lost(&host, &mut pausing).await;
+    host.server.on_subscription(Fault::Stall);
     let mut connecting = subscribe(&session);
     let ends = tokio::spawn(async move {
         let ends = tokio::join!(open.next(), pausing.next(), connecting.next());
         (ends, open)
     });
-    machine
-        .server
+    host.server
         .wait_for(|counts| counts.subscriptions == 3)
         .await;
-    let since = machine.clock.awake();
+    let since = host.clock.awake();
 
     session.sign_out().await;
 
@@ -368,73 +361,70 @@ async fn a_sign_out_closes_every_stream_whether_it_is_open_pauses_or_connects() 
     for event in [first, second, third] {
         assert_eq!(event, Some(StreamEvent::Failed(signed_out())));
     }
-    machine
-        .server
+    host.server
         .wait_for(|counts| counts.streams_over == 1)
         .await;
-    assert_eq!(machine.clock.awake(), since, "at once");
+    assert_eq!(host.clock.awake(), since, "at once");
     drop(open);
 }
 
 #[tokio::test]
 async fn an_ending_closes_a_stream() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let (mut stream, _feed) = opened(&machine, &session).await;
-    machine.server.revoke_sessions();
-    machine.server.expire_access_tokens();
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, _feed) = opened(&host, &session).await;
+    host.server.revoke_sessions();
+    host.server.expire_access_tokens();
     assert_eq!(
         code(session.execute(query("people")).await),
         Code::SignedOut
     );
 
-    assert_eq!(failed(&machine, &mut stream).await, signed_out());
+    assert_eq!(failed(&host, &mut stream).await, signed_out());
 
-    machine
-        .server
+    host.server
         .wait_for(|counts| counts.streams_over == 1)
         .await;
     let mut late = subscribe(&session);
-    assert_eq!(failed(&machine, &mut late).await, signed_out());
-    assert_eq!(machine.server.counts().subscriptions, 1);
+    assert_eq!(failed(&host, &mut late).await, signed_out());
+    assert_eq!(host.server.counts().subscriptions, 1);
 }
 
 #[tokio::test]
 async fn a_new_sign_in_of_the_same_person_closes_the_streams_of_the_session_before() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let (mut stream, _feed) = opened(&machine, &session).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, _feed) = opened(&host, &session).await;
 
-    machine.sign_in(&session).await;
+    host.sign_in(&session).await;
 
     assert_eq!(session.status().phase, Phase::SignedIn);
-    assert_eq!(failed(&machine, &mut stream).await, signed_out());
-    opened(&machine, &session).await;
+    assert_eq!(failed(&host, &mut stream).await, signed_out());
+    opened(&host, &session).await;
 }
 
 #[tokio::test]
 async fn a_sign_out_in_another_process_closes_a_stream() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let (mut stream, _feed) = opened(&machine, &session).await;
-    let other = machine.session(DEFAULT_ACCOUNT).await;
-    reach(&machine, &other, Phase::SignedIn).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, _feed) = opened(&host, &session).await;
+    let other = host.session(DEFAULT_ACCOUNT).await;
+    wait_for_phase(&host, &other, Phase::SignedIn).await;
 
     other.sign_out().await;
 
-    assert_eq!(failed(&machine, &mut stream).await, signed_out());
+    assert_eq!(failed(&host, &mut stream).await, signed_out());
 }
 
 #[tokio::test]
 async fn a_dropped_stream_closes_its_connection() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let (stream, _feed) = opened(&machine, &session).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let (stream, _feed) = opened(&host, &session).await;
 
     drop(stream);
 
-    machine
-        .server
+    host.server
         .wait_for(|counts| counts.streams_over == 1)
         .await;
 }
@@ -443,29 +433,29 @@ async fn a_dropped_stream_closes_its_connection() {
 
 #[tokio::test]
 async fn a_graphql_error_instead_of_a_stream_is_handed_on_and_is_the_end() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
     let error = "{\"errors\":[{\"message\":\"Cannot query field \\\"nope\\\"\"}]}";
     for status in [200, 400, 500] {
-        machine.server.on_subscription(Fault::Answer {
+        host.server.on_subscription(Fault::Answer {
             status,
             headers: vec![("content-type".into(), "application/json".into())],
             body: error.into(),
         });
         let mut stream = subscribe(&session);
 
-        assert_eq!(heard(&machine, &mut stream).await, next(error));
-        assert_eq!(heard(&machine, &mut stream).await, StreamEvent::Complete);
+        assert_eq!(heard(&host, &mut stream).await, next(error));
+        assert_eq!(heard(&host, &mut stream).await, StreamEvent::Complete);
         assert_eq!(stream.next().await, None);
     }
-    assert_eq!(machine.server.counts().renewals, 0);
+    assert_eq!(host.server.counts().renewals, 0);
 }
 
 #[tokio::test]
 async fn payloads_are_untouched_however_the_bytes_come() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let (mut stream, feed) = opened(&machine, &session).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, feed) = opened(&host, &session).await;
     let payload = "{ \"z\":12345678901234567890123, \"a\":1.50,\"é\":\"\\u00e9 – \\/\"}";
     for byte in format!(":\r\n\r\nid: 7\r\nevent: next\r\ndata: {payload}\r\n\r\n").bytes() {
         feed.bytes([byte]);
@@ -473,91 +463,87 @@ async fn payloads_are_untouched_however_the_bytes_come() {
     feed.bytes("event: ping\ndata: {}\n\ndata: nameless\n\nevent: next\n\n");
     feed.bytes("event: next\ndata: {\ndata: }\n\n");
 
-    assert_eq!(heard(&machine, &mut stream).await, next(payload));
-    assert_eq!(heard(&machine, &mut stream).await, next("{\n}"));
+    assert_eq!(heard(&host, &mut stream).await, next(payload));
+    assert_eq!(heard(&host, &mut stream).await, next("{\n}"));
 }
 
 #[tokio::test]
 async fn an_event_without_an_end_is_refused_while_it_is_read() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let (mut stream, feed) = opened(&machine, &session).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, feed) = opened(&host, &session).await;
     feed.bytes("event: next\ndata: ");
     for _ in 0..5 {
         feed.bytes(vec![b'x'; 1 << 20]);
     }
 
-    assert_eq!(failed(&machine, &mut stream).await.code(), Code::TooLarge);
+    assert_eq!(failed(&host, &mut stream).await.code(), Code::TooLarge);
     assert_eq!(stream.next().await, None);
-    machine
-        .server
+    host.server
         .wait_for(|counts| counts.streams_over == 1)
         .await;
 }
 
 #[tokio::test]
 async fn the_reply_limit_holds_for_events_and_for_answers_without_a_stream() {
-    let machine = Machine::start().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.reply_bytes = 1_000;
     let session = Session::open(config).await.expect("the session opens");
-    machine.sign_in(&session).await;
-    let (mut stream, feed) = opened(&machine, &session).await;
+    host.sign_in(&session).await;
+    let (mut stream, feed) = opened(&host, &session).await;
 
     // Together they are longer: it is each event that counts.
     for _ in 0..3 {
         let payload = format!("\"{}\"", "x".repeat(900));
         feed.next(&payload);
-        assert_eq!(heard(&machine, &mut stream).await, next(&payload));
+        assert_eq!(heard(&host, &mut stream).await, next(&payload));
     }
     feed.next(&format!("\"{}\"", "x".repeat(1_000)));
 
-    assert_eq!(failed(&machine, &mut stream).await.code(), Code::TooLarge);
+    assert_eq!(failed(&host, &mut stream).await.code(), Code::TooLarge);
 }
 
 #[tokio::test]
 async fn a_slow_reader_holds_the_server_back() {
     /// Far more than sockets and HTTP keep for somebody who does not read: some 10 MiB on Linux.
     const EVENTS: usize = 64;
-    let machine = patient_machine().await;
-    let session = served(&machine).await;
-    let (mut stream, feed) = opened(&machine, &session).await;
+    let host = patient_host().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, feed) = opened(&host, &session).await;
     let payload = format!("\"{}\"", "x".repeat(1 << 20));
     for _ in 0..EVENTS {
         feed.next(&payload);
     }
-    assert_eq!(heard(&machine, &mut stream).await, next(&payload));
+    assert_eq!(heard(&host, &mut stream).await, next(&payload));
 
-    machine.clock.quiet().await;
+    host.clock.quiet().await;
 
-    let written = machine.server.counts().streamed_bytes >> 20;
+    let written = host.server.counts().streamed_bytes >> 20;
     assert!(written < 32, "{written} MiB were taken from the server");
     for _ in 1..EVENTS {
-        assert_eq!(heard(&machine, &mut stream).await, next(&payload));
+        assert_eq!(heard(&host, &mut stream).await, next(&payload));
     }
 }
 
 #[tokio::test]
 async fn streams_take_no_place_from_calls() {
-    let machine = Machine::start().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 1;
     let session = Session::open(config).await.expect("the session opens");
-    machine.sign_in(&session).await;
+    host.sign_in(&session).await;
 
-    let _streams = [
-        opened(&machine, &session).await,
-        opened(&machine, &session).await,
-    ];
+    let _streams = [opened(&host, &session).await, opened(&host, &session).await];
 
-    serve(&session).await;
+    call_succeeds(&session).await;
 }
 
 #[tokio::test]
 async fn what_is_no_subscription_or_goes_elsewhere_is_refused_before_anything_is_sent() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let before = machine.server.counts();
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let before = host.server.counts();
     let mut with_token = subscription(FIELD);
     with_token.headers = vec![("Authorization".into(), "Bearer mine".into())];
     for call in [
@@ -569,31 +555,29 @@ async fn what_is_no_subscription_or_goes_elsewhere_is_refused_before_anything_is
     ] {
         assert_eq!(code(session.subscribe(call)), Code::InvalidRequest);
     }
-    machine.clock.quiet().await;
-    assert_eq!(machine.server.counts(), before);
+    host.clock.quiet().await;
+    assert_eq!(host.server.counts(), before);
 }
 
 #[tokio::test]
 async fn neither_a_stream_nor_its_events_show_a_token_or_a_payload() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    let (mut stream, feed) = opened(&machine, &session).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let (mut stream, feed) = opened(&host, &session).await;
     let mut shown = format!("{stream:?}");
     feed.next("{\"data\":\"private\"}");
     feed.cut();
     for _ in 0..3 {
-        let event = heard(&machine, &mut stream).await;
+        let event = heard(&host, &mut stream).await;
         shown.push_str(&format!("{event:?} {stream:?}"));
     }
-    machine
-        .server
-        .on_every_subscription(Fault::access_refused());
+    host.server.on_every_subscription(Fault::access_refused());
     let mut denied = subscribe(&session);
-    let error = failed(&machine, &mut denied).await;
+    let error = failed(&host, &mut denied).await;
     shown.push_str(&format!("{error:?} {error} {denied:?}"));
 
     assert!(shown.contains("Next(18 bytes)"), "{shown}");
-    for secret in machine.server.secrets() {
+    for secret in host.server.secrets() {
         assert!(!shown.contains(&secret));
     }
     assert!(!shown.contains("private"));

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use graphql_session::{Clock as _, Code, DEFAULT_ACCOUNT, EndingReason, Phase, Session};
-use graphql_session_testing::{Fault, Gate, Machine, query};
+use graphql_session_testing::{Fault, Gate, TestHost, query};
 use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::fixture::{
-    MINUTE, SECOND, code, expired, finish, reach, serve, served, start, start_one,
+    MINUTE, SECOND, call_succeeds, code, join_all, session_with_expired_token, signed_in_session,
+    spawn_call, spawn_calls, wait_for_phase,
 };
 
 /// A session looks at its files twice a second; nothing in these tests needs that.
@@ -17,18 +18,17 @@ const STRIDE: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn a_local_clock_that_is_wrong_by_hours_causes_no_renewal_loop_and_no_refusal() {
     for hours in [-24, -1, 1, 24] {
-        let machine = Machine::start().await;
-        machine
-            .server
+        let host = TestHost::start().await;
+        host.server
             .clock_is_off_by(SignedDuration::from_hours(hours));
-        let session = served(&machine).await;
-        let before = machine.server.counts().renewals;
+        let session = signed_in_session(&host).await;
+        let before = host.server.counts().renewals;
         for _ in 0..60 {
-            machine.clock.pass_in_strides(MINUTE, MINUTE).await;
-            machine.clock.run_until(serve(&session)).await;
+            host.clock.pass_in_strides(MINUTE, MINUTE).await;
+            host.clock.run_until(call_succeeds(&session)).await;
         }
 
-        let counts = machine.server.counts();
+        let counts = host.server.counts();
         let renewals = counts.renewals - before;
         assert!(
             (2..=3).contains(&renewals),
@@ -45,46 +45,43 @@ async fn a_local_clock_that_is_wrong_by_hours_causes_no_renewal_loop_and_no_refu
 
 #[tokio::test]
 async fn after_eight_hours_of_sleep_without_a_network_nothing_ends_and_its_return_is_one_renewal() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
-    machine.server.stop().await;
-    machine.clock.jump_wall(SignedDuration::from_hours(8));
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.stop().await;
+    host.clock.jump_wall(SignedDuration::from_hours(8));
 
-    let outcome = machine
-        .clock
-        .run_until(session.execute(query("people")))
-        .await;
+    let outcome = host.clock.run_until(session.execute(query("people"))).await;
     assert_eq!(code(outcome), Code::Unreachable);
-    machine.clock.pass(5 * MINUTE).await;
+    host.clock.pass(5 * MINUTE).await;
     assert_eq!(session.status().phase, Phase::Unreachable);
 
-    machine.server.start_again();
-    reach(&machine, &session, Phase::SignedIn).await;
-    serve(&session).await;
-    let counts = machine.server.counts();
+    host.server.start_again();
+    wait_for_phase(&host, &session, Phase::SignedIn).await;
+    call_succeeds(&session).await;
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.exchanged), (1, 1));
     assert_eq!(session.status().endings, 0);
 }
 
 #[tokio::test]
 async fn a_lost_answer_counts_as_past_its_grace_after_a_sleep() {
-    let machine = Machine::start().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::rotate_then_drop());
-    machine.server.on_every_renewal(Fault::Reset);
-    let call = start_one(&session, query("people"));
-    machine.clock.pass(2 * SECOND).await;
-    let before = machine.server.counts().renewals;
-    machine.clock.jump_wall(SignedDuration::from_hours(8));
-    machine.server.behave();
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::rotate_then_drop());
+    host.server.on_every_renewal(Fault::Reset);
+    let call = spawn_call(&session, query("people"));
+    host.clock.pass(2 * SECOND).await;
+    let before = host.server.counts().renewals;
+    host.clock.jump_wall(SignedDuration::from_hours(8));
+    host.server.behave();
 
-    let status = reach(&machine, &session, Phase::Ended).await;
+    let status = wait_for_phase(&host, &session, Phase::Ended).await;
 
     assert_eq!(code(call.await.expect("no panic")), Code::SignedOut);
     let reason = status.ending.map(|ending| ending.reason);
     assert_eq!(reason, Some(EndingReason::LostAnswer));
     assert_eq!(
-        machine.server.counts().renewals,
+        host.server.counts().renewals,
         before + 1,
         "exactly one more"
     );
@@ -94,17 +91,17 @@ async fn a_lost_answer_counts_as_past_its_grace_after_a_sleep() {
 async fn an_application_in_use_renews_between_the_last_third_and_quarter_and_no_call_waits() {
     let mut renewed_at = Vec::new();
     for seed in 1..=8 {
-        let machine = Machine::start().await;
-        machine.clock.seed(seed);
-        let session = served(&machine).await;
-        let signed_in_at = machine.clock.wall();
+        let host = TestHost::start().await;
+        host.clock.seed(seed);
+        let session = signed_in_session(&host).await;
+        let signed_in_at = host.clock.wall();
         for _ in 0..24 {
-            machine.clock.pass_in_strides(MINUTE, STRIDE).await;
-            let before = machine.clock.awake();
-            serve(&session).await;
-            assert_eq!(machine.clock.awake(), before, "a call waited");
+            host.clock.pass_in_strides(MINUTE, STRIDE).await;
+            let before = host.clock.awake();
+            call_succeeds(&session).await;
+            assert_eq!(host.clock.awake(), before, "a call waited");
         }
-        let renewals = machine.server.seen_asking_for("renewToken");
+        let renewals = host.server.seen_asking_for("renewToken");
         assert_eq!(renewals.len(), 1);
         let at = renewals[0]
             .at
@@ -116,7 +113,7 @@ async fn an_application_in_use_renews_between_the_last_third_and_quarter_and_no_
             (1_200..=latest).contains(&at),
             "renewed after {at} s of 1800"
         );
-        assert_eq!(machine.server.counts().calls_refused, 0);
+        assert_eq!(host.server.counts().calls_refused, 0);
         renewed_at.push(at);
     }
     renewed_at.sort_unstable();
@@ -127,25 +124,25 @@ async fn an_application_in_use_renews_between_the_last_third_and_quarter_and_no_
 /// Each renewal is held at the server while more calls are made: none of them waits for it.
 #[tokio::test]
 async fn in_thirty_expiries_under_constant_load_no_call_waits_for_a_renewal_or_is_refused() {
-    let machine = Machine::start().await;
-    machine.clock.wait_for_calm_rounds(10);
-    machine.server.access_tokens_last(5 * MINUTE);
-    let mut config = machine.config(DEFAULT_ACCOUNT);
+    let host = TestHost::start().await;
+    host.clock.wait_for_calm_rounds(10);
+    host.server.access_tokens_last(5 * MINUTE);
+    let mut config = host.config(DEFAULT_ACCOUNT);
     // Longer than a stride: the renewals are held while calls are made.
-    config.limits.attempt = 2 * STRIDE;
+    config.limits.attempt_timeout = 2 * STRIDE;
     let session = Session::open(config).await.expect("opens");
-    machine.sign_in(&session).await;
+    host.sign_in(&session).await;
     for renewal in 1..=30 {
         let gate = Gate::new();
-        machine.server.on_renewal(Fault::hold(&gate));
-        while machine.server.counts().renewals < renewal {
-            machine.clock.pass_in_strides(STRIDE, STRIDE).await;
+        host.server.on_renewal(Fault::hold(&gate));
+        while host.server.counts().renewals < renewal {
+            host.clock.pass_in_strides(STRIDE, STRIDE).await;
             load(&session).await;
         }
         load(&session).await;
-        assert_eq!(machine.server.counts().exchanged, renewal - 1, "not held");
+        assert_eq!(host.server.counts().exchanged, renewal - 1, "not held");
         gate.open();
-        machine.clock.quiet().await;
+        host.clock.quiet().await;
     }
 
     let journal = session.journal();
@@ -159,12 +156,12 @@ async fn in_thirty_expiries_under_constant_load_no_call_waits_for_a_renewal_or_i
         );
         assert_eq!(facts["outcome"], "renewed");
     }
-    assert_eq!(machine.server.counts().calls_refused, 0);
+    assert_eq!(host.server.counts().calls_refused, 0);
 }
 
 /// Four calls at once, served without a step of the clock.
 async fn load(session: &Session) {
-    let calls = finish(start(session, 4, &query("people")));
+    let calls = join_all(spawn_calls(session, 4, &query("people")));
     // In real time: the clock stands still.
     let outcomes = tokio::time::timeout(Duration::from_secs(20), calls).await;
     for outcome in outcomes.expect("a call waits for the renewal that is held") {
@@ -174,12 +171,12 @@ async fn load(session: &Session) {
 
 #[tokio::test]
 async fn an_idle_application_renews_nothing_until_it_is_used() {
-    let machine = Machine::start().await;
-    let session = served(&machine).await;
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
 
-    machine.clock.pass_in_strides(120 * MINUTE, STRIDE).await;
-    assert_eq!(machine.server.counts().renewals, 0);
+    host.clock.pass_in_strides(120 * MINUTE, STRIDE).await;
+    assert_eq!(host.server.counts().renewals, 0);
 
-    machine.clock.run_until(serve(&session)).await;
-    assert_eq!(machine.server.counts().renewals, 1);
+    host.clock.run_until(call_succeeds(&session)).await;
+    assert_eq!(host.server.counts().renewals, 1);
 }

@@ -8,14 +8,16 @@ use std::time::Duration;
 use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
 use graphql_session::verdict::{Envelope, Reading};
 use graphql_session::{
-    Answer, BoxFuture, Code, DEFAULT_ACCOUNT, EndingReason, Error, Person, Phase, Protocol,
-    Session, Tokens, Twenty, Wire,
+    Answer, AuthClient, BoxFuture, Code, DEFAULT_ACCOUNT, EndingReason, Error, PasswordLogin,
+    Phase, Protocol, Session, Tokens, Twenty,
 };
-use graphql_session_testing::{EMAIL, Fault, Machine, query};
+use graphql_session_testing::{EMAIL, Fault, TestHost, query};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::fixture::{code, expired, patient_machine, reach, serve, start_one};
+use crate::fixture::{
+    call_succeeds, code, patient_host, session_with_expired_token, spawn_call, wait_for_phase,
+};
 
 const VERDICT: &str = include_str!("../../src-tauri/core/src/verdict.rs");
 const DOCUMENT: &str = include_str!("../../docs/faults.md");
@@ -96,16 +98,16 @@ impl Row {
     async fn holds_for(&self, faults: impl IntoIterator<Item = Fault>) {
         for fault in faults {
             let case = format!("{}: {fault:?}", self.what);
-            let machine = patient_machine().await;
-            let session = expired(&machine).await;
-            machine.server.on_renewal(fault);
-            self.check(&machine, &session, &case).await;
+            let host = patient_host().await;
+            let session = session_with_expired_token(&host).await;
+            host.server.on_renewal(fault);
+            self.check(&host, &session, &case).await;
         }
     }
 
-    async fn check(&self, machine: &Machine, session: &Session, case: &str) {
+    async fn check(&self, host: &TestHost, session: &Session, case: &str) {
         let call = session.execute(query("people"));
-        let outcome = machine.clock.run_until(call).await;
+        let outcome = host.clock.run_until(call).await;
         assert_eq!(outcome.map(|reply| reply.status), Ok(200), "{case}");
         let status = session.status();
         assert_eq!(
@@ -113,7 +115,7 @@ impl Row {
             (Phase::SignedIn, 0),
             "{case}"
         );
-        assert_eq!(machine.server.counts().renewals_at_once, 1, "{case}");
+        assert_eq!(host.server.counts().renewals_at_once, 1, "{case}");
         self.check_attempt(session, case);
         let attempts = answers(session).len();
         assert_eq!(attempts, if self.next == "none" { 1 } else { 2 }, "{case}");
@@ -160,8 +162,8 @@ fn noted_at(session: &Session, what: &str) -> Vec<Timestamp> {
 }
 
 /// The refresh tokens that were sent, one per renewal.
-fn sent_tokens(machine: &Machine) -> Vec<String> {
-    let seen = machine.server.seen_asking_for("renewToken");
+fn sent_tokens(host: &TestHost) -> Vec<String> {
+    let seen = host.server.seen_asking_for("renewToken");
     let bodies = seen.iter().map(|seen| {
         let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
         body["variables"]["appToken"].to_string()
@@ -170,8 +172,8 @@ fn sent_tokens(machine: &Machine) -> Vec<String> {
 }
 
 /// Tokens in the server's words, inside any HTTP status.
-fn tokens_with_status(machine: &Machine, status: u16) -> Fault {
-    let pair = machine.server.issue(EMAIL);
+fn tokens_with_status(host: &TestHost, status: u16) -> Fault {
+    let pair = host.server.issue(EMAIL);
     let token = |text: &str, until: Timestamp| json!({ "token": text, "expiresAt": until });
     let body = json!({ "data": { "renewToken": { "tokens": {
         "accessOrWorkspaceAgnosticToken": token(&pair.access, pair.access_until),
@@ -191,15 +193,15 @@ async fn new_tokens_replace_the_old_ones_whatever_the_http_status() {
     let row = row("new tokens, with any HTTP status");
     assert_eq!(row.token, "replaced");
     for status in [200, 201, 401, 500, 503] {
-        let machine = patient_machine().await;
-        let session = expired(&machine).await;
-        let fault = tokens_with_status(&machine, status);
-        machine.server.on_renewal(fault);
-        row.check(&machine, &session, &status.to_string()).await;
+        let host = patient_host().await;
+        let session = session_with_expired_token(&host).await;
+        let fault = tokens_with_status(&host, status);
+        host.server.on_renewal(fault);
+        row.check(&host, &session, &status.to_string()).await;
 
-        machine.server.expire_access_tokens();
-        serve(&session).await;
-        let sent = sent_tokens(&machine);
+        host.server.expire_access_tokens();
+        call_succeeds(&session).await;
+        let sent = sent_tokens(&host);
         assert_ne!(sent[0], sent[1], "the old refresh token was kept");
     }
     row.holds_for([Fault::Chunked]).await;
@@ -209,14 +211,14 @@ async fn new_tokens_replace_the_old_ones_whatever_the_http_status() {
 async fn new_tokens_without_a_refresh_token_keep_the_old_one() {
     let row = row("new tokens without a refresh token");
     assert_eq!(row.token, "kept");
-    let machine = patient_machine().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::WithoutRefreshToken);
-    row.check(&machine, &session, row.what).await;
+    let host = patient_host().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::WithoutRefreshToken);
+    row.check(&host, &session, row.what).await;
 
-    machine.server.expire_access_tokens();
-    serve(&session).await;
-    let sent = sent_tokens(&machine);
+    host.server.expire_access_tokens();
+    call_succeeds(&session).await;
+    let sent = sent_tokens(&host);
     assert_eq!(sent[0], sent[1]);
 }
 
@@ -226,22 +228,18 @@ async fn a_final_error_ends_the_session_once_it_is_confirmed() {
     assert_eq!(row.token, "dead, once confirmed");
     for status in [200, 400, 401, 403, 500, 503] {
         for code in ["UNAUTHENTICATED", "FORBIDDEN", "BAD_USER_INPUT"] {
-            let machine = patient_machine().await;
-            let session = expired(&machine).await;
+            let host = patient_host().await;
+            let session = session_with_expired_token(&host).await;
             let fault = Fault::refuse_with_status(status, code, "", "Not this one");
-            machine.server.on_renewal(fault);
+            host.server.on_renewal(fault);
             let call = session.execute(query("people"));
-            let outcome = machine.clock.run_until(call).await;
+            let outcome = host.clock.run_until(call).await;
             assert_eq!(self::code(outcome), Code::SignedOut, "{status} {code}");
             row.check_attempt(&session, code);
             let reason = session.status().ending.map(|ending| ending.reason);
             assert_eq!(reason, Some(EndingReason::Rejected), "{status} {code}");
-            machine.clock.quiet().await;
-            assert_eq!(
-                machine.vault.stored(DEFAULT_ACCOUNT),
-                None,
-                "{status} {code}"
-            );
+            host.clock.quiet().await;
+            assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None, "{status} {code}");
         }
     }
 }
@@ -252,16 +250,16 @@ async fn a_final_error_that_is_also_given_by_mistake_is_asked_for_once_more() {
         "a final error that this server also gives by mistake: at Twenty \"User Workspace not found\"",
     );
     assert_eq!(row.token, "in doubt");
-    let machine = patient_machine().await;
-    let session = expired(&machine).await;
-    machine.server.remove_member(EMAIL);
-    let call = start_one(&session, query("people"));
-    reach(&machine, &session, Phase::Ended).await;
+    let host = patient_host().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.remove_member(EMAIL);
+    let call = spawn_call(&session, query("people"));
+    wait_for_phase(&host, &session, Phase::Ended).await;
 
     assert_eq!(code(call.await.expect("no panic")), Code::Unreachable);
     row.check_attempt(&session, row.what);
     assert_eq!(answers(&session)[0].1["ambiguous"], true);
-    assert_eq!(machine.server.counts().renewals, 2);
+    assert_eq!(host.server.counts().renewals, 2);
 }
 
 #[tokio::test]
@@ -290,14 +288,14 @@ async fn a_schema_error_in_every_dialect_is_one_attempt_that_leaves_the_token_un
     let row = row(
         "a schema error in every dialect; the next dialect is asked at once, within the attempt",
     );
-    let machine = patient_machine().await;
-    let session = expired(&machine).await;
+    let host = patient_host().await;
+    let session = session_with_expired_token(&host).await;
     for _ in 0..Twenty::new().dialects(None).len() {
         let message = "Cannot query field \"renewToken\" on type \"Mutation\".";
         let fault = Fault::refuse("GRAPHQL_VALIDATION_FAILED", "", message);
-        machine.server.on_renewal(fault);
+        host.server.on_renewal(fault);
     }
-    row.check(&machine, &session, row.what).await;
+    row.check(&host, &session, row.what).await;
 }
 
 #[tokio::test]
@@ -419,27 +417,27 @@ fn any_body(status: u16) -> Vec<Fault> {
 // ── Without an answer ───────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Nobody is at `address`; the first attempt and the next one both prove what the row says.
-async fn assert_not_sent(row: Row, machine: &Machine, address: &str) {
-    let session = machine.session(DEFAULT_ACCOUNT).await;
-    let mut tokens = machine.server.issue(EMAIL).to_tokens();
+async fn assert_not_sent(row: Row, host: &TestHost, address: &str) {
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    let mut tokens = host.server.issue(EMAIL).to_tokens();
     tokens.access_expires_at = Some("2026-01-05T08:00:00Z".parse().expect("a timestamp"));
     let signing_in = session.sign_in_with_tokens(address, None, tokens);
     signing_in.await.expect("tokens are taken unseen");
     // Names and certificates are looked up in real time.
-    machine.clock.wait_for_calm_rounds(100);
+    host.clock.wait_for_calm_rounds(100);
     let call = session.execute(query("people"));
-    assert_eq!(code(machine.clock.run_until(call).await), Code::Unreachable);
+    assert_eq!(code(host.clock.run_until(call).await), Code::Unreachable);
     row.check_attempt(&session, row.what);
     assert_eq!(session.status().phase, Phase::Unreachable);
-    assert_eq!(machine.server.counts().renewals, 0);
+    assert_eq!(host.server.counts().renewals, 0);
 }
 
 #[tokio::test]
 async fn without_a_name_nothing_was_sent() {
-    let machine = patient_machine().await;
+    let host = patient_host().await;
     assert_not_sent(
         row("no such name"),
-        &machine,
+        &host,
         "https://nobody.holdfast.invalid",
     )
     .await;
@@ -447,17 +445,17 @@ async fn without_a_name_nothing_was_sent() {
 
 #[tokio::test]
 async fn without_a_connection_nothing_was_sent() {
-    let machine = patient_machine().await;
-    machine.server.stop().await;
-    let address = machine.server.address();
-    assert_not_sent(row("no connection"), &machine, &address).await;
+    let host = patient_host().await;
+    host.server.stop().await;
+    let address = host.server.address();
+    assert_not_sent(row("no connection"), &host, &address).await;
 }
 
 #[tokio::test]
 async fn without_trusted_tls_nothing_was_sent() {
-    let machine = patient_machine().await;
-    let address = machine.server.address().replace("http:", "https:");
-    assert_not_sent(row("no trusted TLS"), &machine, &address).await;
+    let host = patient_host().await;
+    let address = host.server.address().replace("http:", "https:");
+    assert_not_sent(row("no trusted TLS"), &host, &address).await;
 }
 
 #[tokio::test]
@@ -470,10 +468,10 @@ async fn a_connection_that_breaks_before_an_answer_may_have_used_the_token() {
 #[tokio::test]
 async fn an_attempt_that_stalls_ends_at_its_limit_and_may_have_used_the_token() {
     let row = row("no answer within the limit of an attempt");
-    let machine = patient_machine().await;
-    let session = expired(&machine).await;
-    machine.server.on_renewal(Fault::Stall);
-    row.check(&machine, &session, row.what).await;
+    let host = patient_host().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::Stall);
+    row.check(&host, &session, row.what).await;
     assert_eq!(answers(&session)[0].1["ms"], 10_000);
 }
 
@@ -504,14 +502,14 @@ async fn an_answer_that_is_too_long_may_have_used_the_token() {
     row.holds_for([Fault::EndlessChunks]).await;
 
     // Tokens that nobody reads to their end.
-    let machine = patient_machine().await;
-    let session = expired(&machine).await;
-    let mut fault = tokens_with_status(&machine, 200);
+    let host = patient_host().await;
+    let session = session_with_expired_token(&host).await;
+    let mut fault = tokens_with_status(&host, 200);
     if let Fault::Answer { body, .. } = &mut fault {
         body.push_str(&" ".repeat(1 << 20));
     }
-    machine.server.on_renewal(fault);
-    row.check(&machine, &session, row.what).await;
+    host.server.on_renewal(fault);
+    row.check(&host, &session, row.what).await;
 }
 
 /// Twenty, read by code that panics over the first answer.
@@ -533,16 +531,16 @@ impl Protocol for Panicking {
         self.twenty.grace()
     }
 
-    fn check<'a>(&'a self, wire: &'a Wire) -> BoxFuture<'a, Result<(), Error>> {
-        self.twenty.check(wire)
+    fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
+        self.twenty.check(client)
     }
 
     fn sign_in<'a>(
         &'a self,
-        wire: &'a Wire,
-        person: &'a Person,
+        client: &'a AuthClient,
+        person: &'a PasswordLogin,
     ) -> BoxFuture<'a, Result<Issued, Error>> {
-        self.twenty.sign_in(wire, person)
+        self.twenty.sign_in(client, person)
     }
 
     fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
@@ -575,15 +573,15 @@ impl Protocol for Panicking {
 #[tokio::test]
 async fn a_protocol_that_panics_over_an_answer_costs_one_attempt() {
     let row = row("anything at all, where the protocol's own code panics over it");
-    let machine = patient_machine().await;
-    let mut config = machine.config(DEFAULT_ACCOUNT);
+    let host = patient_host().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
     config.protocol = Arc::new(Panicking {
         twenty: Twenty::new(),
         has_panicked: AtomicBool::new(false),
     });
     let session = Session::open(config).await.expect("opens");
-    machine.sign_in(&session).await;
-    serve(&session).await;
-    machine.server.expire_access_tokens();
-    row.check(&machine, &session, row.what).await;
+    host.sign_in(&session).await;
+    call_succeeds(&session).await;
+    host.server.expire_access_tokens();
+    row.check(&host, &session, row.what).await;
 }

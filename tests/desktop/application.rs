@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::close_button;
-use crate::switchboard::Switchboard;
+use crate::demo_control::DemoControl;
 use crate::waiting::{self, until};
 use crate::window::Window;
 
@@ -177,7 +177,7 @@ impl<'home> Application<'home> {
     }
 
     /// Fills the sign-in form in `window` in for the demo server, and gives that server's switches.
-    pub(crate) async fn choose_demo(&self, window: &Window<'_>) -> Switchboard {
+    pub(crate) async fn choose_demo(&self, window: &Window<'_>) -> DemoControl {
         window.click("sign-in-demo").await;
         let origin = until(
             "the demo server's address in the sign-in form",
@@ -189,7 +189,7 @@ impl<'home> Application<'home> {
             },
         )
         .await;
-        Switchboard::new(origin)
+        DemoControl::new(origin)
     }
 
     /// Ends the application as a desktop does at log-out, and waits until it has gone.

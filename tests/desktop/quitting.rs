@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use demo_server::{Counter, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
 
 use crate::application::Application;
-use crate::person::{open_panels, sign_in, sign_in_at};
+use crate::steps::{open_panels, sign_in, sign_in_at};
 use crate::{home, start};
 
 /// The longest that quitting may wait, with what a busy machine adds to 3 s for a sent exchange.

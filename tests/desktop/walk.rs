@@ -15,12 +15,12 @@ mod close_button;
     dead_code,
     reason = "shared with the window's tests, which use all of it"
 )]
-mod person;
+mod demo_control;
 #[allow(
     dead_code,
     reason = "shared with the window's tests, which use all of it"
 )]
-mod switchboard;
+mod steps;
 mod waiting;
 #[allow(
     dead_code,
@@ -31,10 +31,10 @@ mod window;
 use std::path::{Path, PathBuf};
 
 use application::{Application, Home};
+use demo_control::{Counts, DemoControl};
 use demo_server::{DEMO_EMAIL, DEMO_PASSWORD};
-use person::{all_panels_ready, open_panels, reload_all, second_window, sign_in};
 use serde_json::json;
-use switchboard::{Counts, Switchboard};
+use steps::{all_panels_ready, open_panels, reload_all, second_window, sign_in};
 use window::Window;
 
 #[tokio::main(flavor = "current_thread")]
@@ -129,7 +129,7 @@ impl Teller {
     async fn step(
         &mut self,
         what: &str,
-        demo: &Switchboard,
+        demo: &DemoControl,
         windows: &[&Window<'_>],
         picture: &str,
     ) -> Counts {

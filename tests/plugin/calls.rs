@@ -8,7 +8,7 @@ use tauri::ipc::InvokeBody;
 
 use graphql_session_testing::Fault;
 
-use crate::desk::{Desk, new_id, scriptable_server, unframe};
+use crate::test_app::{TestApp, new_id, scriptable_server, unframe};
 
 const CREATE: &str = r#"mutation Create { createCompany(data: { name: "Holdfast test" }) { id } }"#;
 const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
@@ -23,10 +23,10 @@ fn code(answer: Result<impl std::fmt::Debug, Value>) -> Value {
 
 #[test]
 fn an_invoke_that_is_repeated_while_its_mutation_runs_joins_it() {
-    let desk = Desk::open();
-    let page = desk.signed_in_window("main");
+    let app = TestApp::open();
+    let page = app.signed_in_window("main");
     // The work is done before the delay, so the repetition comes while the first one waits for its answer.
-    desk.switches.slow(Calls::All, Duration::from_millis(300));
+    app.switches.slow(Calls::All, Duration::from_millis(300));
     let caller = page.clone();
     let first = std::thread::spawn(move || caller.execute_as(metadata("one"), CREATE));
     let second = page
@@ -38,13 +38,13 @@ fn an_invoke_that_is_repeated_while_its_mutation_runs_joins_it() {
         first.body["data"]["createCompany"]["id"].is_string(),
         "{first:?}"
     );
-    assert_eq!(desk.switches.counts().operation("Create"), 1);
+    assert_eq!(app.switches.counts().operation("Create"), 1);
 }
 
 #[test]
 fn a_mutation_repeated_after_a_reload_runs_once_also_when_its_result_was_dropped() {
-    let desk = Desk::open();
-    let page = desk.signed_in_window("main");
+    let app = TestApp::open();
+    let page = app.signed_in_window("main");
     let first = page.execute_as(metadata("one"), CREATE).expect("runs");
     let repeated = page
         .execute_as(metadata("one"), CREATE)
@@ -59,23 +59,23 @@ fn a_mutation_repeated_after_a_reload_runs_once_also_when_its_result_was_dropped
         code(page.execute_as(metadata("one"), CREATE)),
         "already_ran"
     );
-    assert_eq!(desk.switches.counts().operation("Create"), 1);
+    assert_eq!(app.switches.counts().operation("Create"), 1);
 }
 
 #[test]
 fn the_same_id_in_another_window_is_another_call() {
-    let desk = Desk::open();
-    let pages = [desk.signed_in_window("main"), desk.window("main-2")];
+    let app = TestApp::open();
+    let pages = [app.signed_in_window("main"), app.window("main-2")];
     for page in &pages {
         page.execute_as(metadata("one"), CREATE).expect("runs");
     }
-    assert_eq!(desk.switches.counts().operation("Create"), 2);
+    assert_eq!(app.switches.counts().operation("Create"), 2);
 }
 
 #[test]
 fn a_reply_comes_with_its_status_and_content_type_and_untouched() {
-    let desk = Desk::open();
-    let page = desk.signed_in_window("main");
+    let app = TestApp::open();
+    let page = app.signed_in_window("main");
     let reply = page
         .execute_as(metadata(&new_id()), "{ thereIsNoSuchField }")
         .expect("a GraphQL error is a reply");
@@ -90,9 +90,9 @@ fn a_reply_comes_with_its_status_and_content_type_and_untouched() {
 
 #[test]
 fn a_replys_bytes_reach_the_page_whatever_they_are() {
-    let desk = Desk::open();
+    let app = TestApp::open();
     let server = scriptable_server();
-    let page = desk.window("main");
+    let page = app.window("main");
     page.sign_in_at(&server);
     for body in [
         r#"{"data":{"big":123456789012345678901234567890,"z":1.0,"a":1E1,"z":-0},"extensions":{"b":1,"a":2}}"#,
@@ -119,9 +119,9 @@ fn a_replys_bytes_reach_the_page_whatever_they_are() {
 
 #[test]
 fn unknown_endpoints_and_absolute_addresses_are_refused_and_nothing_is_sent() {
-    let desk = Desk::open();
-    let page = desk.signed_in_window("main");
-    let before = desk.switches.counts();
+    let app = TestApp::open();
+    let page = app.signed_in_window("main");
+    let before = app.switches.counts();
     let elsewhere = [
         "https://evil.example/graphql",
         "//evil.example/graphql",
@@ -138,19 +138,19 @@ fn unknown_endpoints_and_absolute_addresses_are_refused_and_nothing_is_sent() {
             "{endpoint}"
         );
     }
-    assert_eq!(desk.switches.counts(), before);
+    assert_eq!(app.switches.counts(), before);
 }
 
 #[test]
 fn headers_that_identify_the_person_or_the_host_are_refused() {
-    let desk = Desk::open();
-    let page = desk.signed_in_window("main");
+    let app = TestApp::open();
+    let page = app.signed_in_window("main");
     let with = |name: &str, value: &str| {
         let mut metadata = metadata(&new_id());
         metadata["headers"] = json!({ name: value });
         page.execute_as(metadata, PEOPLE)
     };
-    let before = desk.switches.counts();
+    let before = app.switches.counts();
     for name in [
         "authorization",
         "Authorization",
@@ -165,15 +165,15 @@ fn headers_that_identify_the_person_or_the_host_are_refused() {
         code(with("x-line", "a\r\nauthorization: b")),
         "invalid_request"
     );
-    assert_eq!(desk.switches.counts(), before);
+    assert_eq!(app.switches.counts(), before);
     with("accept", "application/graphql-response+json").expect("a page may ask for a format");
     with("x-client", "test").expect("a page may name itself");
 }
 
 #[test]
 fn an_execute_that_cannot_be_read_is_refused() {
-    let desk = Desk::open();
-    let page = desk.signed_in_window("main");
+    let app = TestApp::open();
+    let page = app.signed_in_window("main");
     let execute = |metadata: Option<&str>, body: InvokeBody| {
         let mut headers = HeaderMap::new();
         if let Some(metadata) = metadata {
@@ -200,8 +200,8 @@ fn an_execute_that_cannot_be_read_is_refused() {
 
 #[test]
 fn errors_have_a_code_a_sentence_and_where_known_a_time() {
-    let desk = Desk::open();
-    let page = desk.window("main");
+    let app = TestApp::open();
+    let page = app.window("main");
     let told = page
         .execute("graphql", PEOPLE)
         .expect_err("nobody is signed in");
@@ -215,12 +215,12 @@ fn errors_have_a_code_a_sentence_and_where_known_a_time() {
     assert_eq!(code(wrong), "wrong_password");
 
     page.sign_in().expect("signs in");
-    desk.switches.refuse_renewals(Some(RenewalRefusal::Page {
+    app.switches.refuse_renewals(Some(RenewalRefusal::Page {
         status: 429,
         html: "<p>Slow down.</p>".to_owned(),
         retry_after: Some("30".to_owned()),
     }));
-    desk.expire_access_tokens();
+    app.expire_access_tokens();
     let told = page
         .execute("graphql", PEOPLE)
         .expect_err("no renewal for now");
@@ -232,8 +232,8 @@ fn errors_have_a_code_a_sentence_and_where_known_a_time() {
 
 #[test]
 fn a_password_that_is_no_text_is_not_quoted_back() {
-    let desk = Desk::open();
-    let page = desk.window("main");
+    let app = TestApp::open();
+    let page = app.window("main");
     let refusal = page.invoke(
         "sign_in",
         json!({ "server": page.origin(), "email": "a@b.example", "password": 271_828_182 }),

@@ -3,22 +3,22 @@
 use demo_server::Counter;
 use serde_json::json;
 
-use crate::desk::{Desk, Page, eventually};
+use crate::test_app::{Page, TestApp, eventually};
 
 const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 
 /// Lets the server end the session while all pages call, and waits until each has heard of it: a call's failure may
 /// reach its page before the events do.
-fn end_session(desk: &Desk, pages: &[Page]) {
-    desk.switches.hold_renewals(true);
-    desk.revoke_refresh_tokens();
-    desk.expire_access_tokens();
+fn end_session(app: &TestApp, pages: &[Page]) {
+    app.switches.hold_renewals(true);
+    app.revoke_refresh_tokens();
+    app.expire_access_tokens();
     let calls: Vec<_> = pages
         .iter()
         .map(|page| page.execute_in_background("graphql", PEOPLE))
         .collect();
-    desk.wait_for(Counter::CallsRefused, pages.len() as u64);
-    desk.switches.hold_renewals(false);
+    app.wait_for(Counter::CallsRefused, pages.len() as u64);
+    app.switches.hold_renewals(false);
     for call in calls {
         let told = call
             .join()
@@ -26,7 +26,7 @@ fn end_session(desk: &Desk, pages: &[Page]) {
             .expect_err("the session is over");
         assert_eq!(told["code"], "signed_out");
     }
-    let ended = desk.session().status();
+    let ended = app.session().status();
     for page in pages {
         page.wait_to_hear("logout", "ended", ended.revision);
     }
@@ -34,18 +34,18 @@ fn end_session(desk: &Desk, pages: &[Page]) {
 
 #[test]
 fn a_confirmed_ending_tells_each_of_3_windows_once_and_replays_nothing() {
-    let desk = Desk::open();
+    let app = TestApp::open();
     let pages = [
-        desk.signed_in_window("main"),
-        desk.window("main-2"),
-        desk.window("main-3"),
+        app.signed_in_window("main"),
+        app.window("main-2"),
+        app.window("main-3"),
     ];
-    end_session(&desk, &pages);
+    end_session(&app, &pages);
 
     let ended = pages[0].status();
     assert_eq!(ended["phase"], "ended");
     assert_eq!(ended["ending"]["reason"], "rejected");
-    let counts = desk.switches.counts();
+    let counts = app.switches.counts();
     assert_eq!(counts.renewals_sent, 1);
     assert_eq!(counts.operation("People"), 3, "no call is replayed");
 
@@ -75,12 +75,12 @@ fn a_confirmed_ending_tells_each_of_3_windows_once_and_replays_nothing() {
 
 #[test]
 fn a_second_session_that_ends_tells_each_window_a_second_time() {
-    let desk = Desk::open();
-    let pages = [desk.signed_in_window("main"), desk.window("main-2")];
-    end_session(&desk, &pages);
+    let app = TestApp::open();
+    let pages = [app.signed_in_window("main"), app.window("main-2")];
+    end_session(&app, &pages);
     pages[1].sign_in().expect("signs in in place");
-    desk.switches.reset_counts();
-    end_session(&desk, &pages);
+    app.switches.reset_counts();
+    end_session(&app, &pages);
     let status = pages[0].sign_in().expect("signs in again");
     for page in &pages {
         let revision = status["revision"].as_u64().expect("a number");
@@ -91,10 +91,10 @@ fn a_second_session_that_ends_tells_each_window_a_second_time() {
 
 #[test]
 fn a_window_that_opens_after_the_ending_learns_it_by_asking() {
-    let desk = Desk::open();
-    let first = desk.signed_in_window("main");
-    end_session(&desk, std::slice::from_ref(&first));
-    let late = desk.window("main-2");
+    let app = TestApp::open();
+    let first = app.signed_in_window("main");
+    end_session(&app, std::slice::from_ref(&first));
+    let late = app.window("main-2");
     let status = late.status();
     assert_eq!(status["phase"], "ended");
     assert_eq!(status["ending"]["reason"], "rejected");
@@ -104,11 +104,11 @@ fn a_window_that_opens_after_the_ending_learns_it_by_asking() {
         "all windows converge on the same status"
     );
     assert!(late.heard().is_empty(), "nothing is repeated for it");
-    let calls = desk.switches.counts().calls;
+    let calls = app.switches.counts().calls;
     let told = late.execute("graphql", PEOPLE).expect_err("it is over");
     assert_eq!(told["code"], "signed_out");
     assert_eq!(
-        desk.switches.counts().calls,
+        app.switches.counts().calls,
         calls,
         "without asking the server"
     );
@@ -116,8 +116,8 @@ fn a_window_that_opens_after_the_ending_learns_it_by_asking() {
 
 #[test]
 fn signing_out_in_one_window_is_told_to_all_as_a_change_and_not_as_a_logout() {
-    let desk = Desk::open();
-    let pages = [desk.signed_in_window("main"), desk.window("main-2")];
+    let app = TestApp::open();
+    let pages = [app.signed_in_window("main"), app.window("main-2")];
     let status = pages[1].invoke("sign_out", json!({})).expect("signs out");
     assert_eq!(status["phase"], "signed_out");
     for page in &pages {
@@ -125,17 +125,17 @@ fn signing_out_in_one_window_is_told_to_all_as_a_change_and_not_as_a_logout() {
         page.wait_to_hear("changed", "signed_out", revision);
         assert_eq!(page.logouts(), 0);
     }
-    eventually("nothing is stored", || desk.stored().is_none());
+    eventually("nothing is stored", || app.stored().is_none());
 }
 
 #[test]
 fn a_server_that_stops_ends_nothing() {
-    let mut desk = Desk::open();
-    let page = desk.signed_in_window("main");
-    desk.stop_server();
+    let mut app = TestApp::open();
+    let page = app.signed_in_window("main");
+    app.stop_server();
     let told = page.execute("graphql", PEOPLE).expect_err("nobody answers");
     assert_eq!(told["code"], "unreachable");
     assert_ne!(page.status()["phase"], "ended");
     assert_eq!(page.logouts(), 0);
-    assert!(desk.stored().is_some());
+    assert!(app.stored().is_some());
 }

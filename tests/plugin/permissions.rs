@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tauri::http::HeaderMap;
 use tauri::ipc::InvokeBody;
 
-use crate::desk::{Desk, Page};
+use crate::test_app::{Page, TestApp};
 
 const COMMANDS: [&str; 11] = [
     "status",
@@ -15,7 +15,7 @@ const COMMANDS: [&str; 11] = [
     "execute",
     "upload",
     "subscribe",
-    "received_events",
+    "ack_events",
     "cancel",
     "sign_out",
     "retry_now",
@@ -33,8 +33,8 @@ fn is_allowed(page: &Page, command: &str) -> bool {
 }
 
 fn allowed(permissions: &[&str]) -> Vec<&'static str> {
-    let desk = Desk::open_with(permissions, |builder, _| builder);
-    let page = desk.window("main");
+    let app = TestApp::open_with(permissions, |builder, _| builder);
+    let page = app.window("main");
     COMMANDS
         .into_iter()
         .filter(|command| is_allowed(&page, &format!("plugin:graphql-session|{command}")))
@@ -50,7 +50,7 @@ fn the_default_set_has_neither_sign_in_nor_journal() {
             "execute",
             "upload",
             "subscribe",
-            "received_events",
+            "ack_events",
             "cancel",
             "sign_out",
             "retry_now"
@@ -69,8 +69,8 @@ fn signing_in_and_the_journal_are_granted_apart() {
 
 #[test]
 fn no_permission_of_the_plugin_lets_a_window_emit() {
-    let desk = Desk::open();
-    let page = desk.window("main");
+    let app = TestApp::open();
+    let page = app.window("main");
     assert!(is_allowed(&page, "plugin:graphql-session|status"));
     for command in ["plugin:event|emit", "plugin:event|emit_to"] {
         assert!(!is_allowed(&page, command), "{command}");

@@ -11,7 +11,7 @@ use tauri::test::mock_builder;
 use tauri_plugin_graphql_session::Builder;
 use tauri_plugin_graphql_session::graphql_session::{Call, Config, Session};
 
-use crate::desk::{Answer, Desk, EVERYTHING, Page, context, eventually, new_id, wait};
+use crate::test_app::{Answer, EVERYTHING, Page, TestApp, context, eventually, new_id, wait};
 
 const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 
@@ -27,7 +27,7 @@ const DEADLINE: Duration = Duration::from_millis(DEADLINE_MS);
 
 /// An application that prefetches, on a manual clock, with a second account in which nobody is signed in.
 struct Start {
-    desk: Desk,
+    app: TestApp,
     server: FaultServer,
     clock: ManualClock,
 }
@@ -45,7 +45,7 @@ impl Start {
         let clock = ManualClock::new();
         let server = wait(FaultServer::start_on(&clock));
         server.answer("people", reply(1));
-        let desk = Desk::open_with(EVERYTHING, |_, configure| {
+        let app = TestApp::open_with(EVERYTHING, |_, configure| {
             let configure = |account: &str| Config {
                 clock: Arc::new(clock.clone()),
                 ..configure(account)
@@ -56,11 +56,7 @@ impl Start {
                 .session(configure("other"))
                 .prefetch(prefetched)
         });
-        Self {
-            desk,
-            server,
-            clock,
-        }
+        Self { app, server, clock }
     }
 
     /// The prefetch has been answered with 1, and whatever is sent from now on is answered with 2.
@@ -126,7 +122,7 @@ impl Start {
 #[test]
 fn the_first_page_with_the_same_call_gets_the_reply_and_the_next_one_asks_for_itself() {
     let start = Start::answered();
-    let pages = [start.desk.window("main"), start.desk.window("main-2")];
+    let pages = [start.app.window("main"), start.app.window("main-2")];
 
     assert_eq!((people(&pages[0]), start.asked()), (1, 1));
     assert_eq!((people(&pages[1]), start.asked()), (2, 2));
@@ -141,7 +137,7 @@ fn a_page_that_asks_during_the_prefetch_waits_for_its_reply() {
         server.on_renewal(Fault::hold(&gate));
     });
     wait(start.server.wait_for(|counts| counts.renewals == 1));
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     let asked = start.ask_and_wait(&page, &new_id());
     gate.open();
 
@@ -153,7 +149,7 @@ fn a_page_that_asks_during_the_prefetch_waits_for_its_reply() {
 #[test]
 fn a_call_that_differs_is_made_as_ever_and_leaves_the_prefetch() {
     let start = Start::answered();
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
 
     let other = "query People { people(first: 2) { totalCount } }";
     let reply = page.execute("graphql", other).expect("a reply");
@@ -167,7 +163,7 @@ fn a_call_that_differs_is_made_as_ever_and_leaves_the_prefetch() {
 #[test]
 fn another_endpoint_is_not_served_by_the_prefetch_and_leaves_it() {
     let start = Start::answered();
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
 
     let reply = execute(&page, json!({ "endpoint": "metadata" }));
     assert_eq!((count_in(&reply), start.asked_at("metadata")), (2, 1));
@@ -178,7 +174,7 @@ fn another_endpoint_is_not_served_by_the_prefetch_and_leaves_it() {
 #[test]
 fn another_account_is_not_served_by_the_prefetch_and_leaves_it() {
     let start = Start::answered();
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     start.sign_in_to_other(&page);
 
     let reply = execute(&page, json!({ "account": "other" }));
@@ -192,15 +188,15 @@ fn headers_are_the_same_in_any_order_and_case() {
     let mut prefetched = call(PEOPLE);
     prefetched.headers = [
         ("X-Client", "replaced below"),
-        ("X-CLIENT", "desk"),
+        ("X-CLIENT", "app"),
         ("Accept", "application/json"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .to_vec();
     let start = Start::of(prefetched, store_session).once_answered();
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
 
-    let headers = json!({ "accept": "application/json", "x-client": "desk" });
+    let headers = json!({ "accept": "application/json", "x-client": "app" });
     let reply = execute(&page, json!({ "headers": headers }));
     assert_eq!((count_in(&reply), start.asked()), (1, 1));
 }
@@ -209,7 +205,7 @@ fn headers_are_the_same_in_any_order_and_case() {
 fn a_mutation_drops_the_prefetch_of_its_account_and_of_no_other() {
     for (account, shown) in [("default", 2), ("other", 1)] {
         let start = Start::answered();
-        let page = start.desk.window("main");
+        let page = start.app.window("main");
         start.sign_in_to_other(&page);
         let mutation = json!({ "requestId": new_id(), "endpoint": "graphql", "account": account });
         page.execute_as(mutation, "mutation { createPerson { id } }")
@@ -222,7 +218,7 @@ fn a_mutation_drops_the_prefetch_of_its_account_and_of_no_other() {
 #[test]
 fn what_was_asked_in_one_session_is_not_shown_in_the_next() {
     let start = Start::answered();
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     page.invoke("sign_out", json!({})).expect("signed out");
     page.sign_in_at(&start.server);
 
@@ -232,7 +228,7 @@ fn what_was_asked_in_one_session_is_not_shown_in_the_next() {
 #[test]
 fn what_was_asked_in_one_session_is_not_shown_after_a_sign_in_over_it() {
     let start = Start::answered();
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     page.sign_in_at(&start.server);
 
     assert_eq!((people(&page), start.asked()), (2, 2));
@@ -242,7 +238,7 @@ fn what_was_asked_in_one_session_is_not_shown_after_a_sign_in_over_it() {
 fn a_reply_that_comes_after_a_sign_in_is_not_shown_to_the_page_that_waits_for_it() {
     let gate = Gate::new();
     let start = Start::held(&gate, Fault::json(reply(1)));
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     let asked = start.ask_and_wait(&page, &new_id());
     page.sign_in_at(&start.server);
     gate.open();
@@ -254,7 +250,7 @@ fn a_reply_that_comes_after_a_sign_in_is_not_shown_to_the_page_that_waits_for_it
 #[test]
 fn a_sign_out_takes_the_prefetch_back() {
     let start = Start::held(&Gate::new(), Fault::Stall);
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     page.invoke("sign_out", json!({})).expect("signed out");
 
     start.assert_nothing_on_the_wire();
@@ -263,7 +259,7 @@ fn a_sign_out_takes_the_prefetch_back() {
 #[test]
 fn a_page_waits_for_the_prefetch_no_longer_than_its_own_deadline() {
     let start = Start::held(&Gate::new(), Fault::Stall);
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     let asked = start.ask_and_wait(&page, &new_id());
     start.clock.advance(DEADLINE);
 
@@ -275,7 +271,7 @@ fn a_page_waits_for_the_prefetch_no_longer_than_its_own_deadline() {
 #[test]
 fn a_page_waits_for_the_prefetch_no_longer_than_a_call_may_take_and_shares_its_time_out() {
     let start = Start::held(&Gate::new(), Fault::Stall);
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     let sent_before = Duration::from_secs(1);
     start.clock.advance(sent_before);
     let asked = start.ask(&page, &new_id(), 100_000);
@@ -291,7 +287,7 @@ fn a_page_that_makes_its_own_call_after_the_prefetch_has_the_rest_of_its_time() 
     let gate = Gate::new();
     let start = Start::held(&gate, Fault::html(200));
     start.server.on_call(Fault::Stall);
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     let asked = start.ask_and_wait(&page, &new_id());
     let waited = Duration::from_secs(3);
     start.clock.advance(waited);
@@ -307,15 +303,15 @@ fn a_page_that_makes_its_own_call_after_the_prefetch_has_the_rest_of_its_time() 
 
 #[test]
 fn a_page_that_takes_its_call_back_or_goes_away_takes_the_prefetch_back() {
-    let cancel = |_: &Desk, page: Page| {
+    let cancel = |_: &TestApp, page: Page| {
         let id = json!({ "requestId": "asked" });
         page.invoke("cancel", id).expect("taken back");
     };
-    for leave in [cancel as fn(&Desk, Page), Desk::close] {
+    for leave in [cancel as fn(&TestApp, Page), TestApp::close] {
         let start = Start::held(&Gate::new(), Fault::Stall);
-        let page = start.desk.window("main");
+        let page = start.app.window("main");
         let asked = start.ask_and_wait(&page, "asked");
-        leave(&start.desk, page);
+        leave(&start.app, page);
 
         assert_eq!(code(settled(asked)), "cancelled");
         start.assert_nothing_on_the_wire();
@@ -329,7 +325,7 @@ fn a_prefetch_that_fails_while_a_page_waits_is_one_failure_for_both() {
     let start = Start::held(&gate, Fault::Reset);
     // A query whose connection was lost is sent once more.
     start.server.on_call(Fault::Reset);
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     let asked = start.ask_and_wait(&page, &new_id());
     gate.open();
 
@@ -340,7 +336,7 @@ fn a_prefetch_that_fails_while_a_page_waits_is_one_failure_for_both() {
 #[test]
 fn a_prefetch_that_failed_before_a_page_asks_is_made_again() {
     let start = Start::with([Fault::Reset, Fault::Reset]);
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     eventually("the server counts as away", || {
         page.status()["phase"] == "unreachable"
     });
@@ -370,7 +366,7 @@ fn a_reply_without_data_or_with_errors_is_asked_for_again() {
     ] {
         let start = Start::with([fault.clone()]);
         wait(start.server.wait_for(|counts| counts.calls == 1));
-        let page = start.desk.window("main");
+        let page = start.app.window("main");
 
         assert_eq!((people(&page), start.asked()), (1, 2), "after {fault:?}");
     }
@@ -383,7 +379,7 @@ fn a_reply_is_kept_for_ten_seconds_and_no_longer() {
         wait(start.clock.wait_until_sleeping_for(KEPT_FOR));
         start.clock.advance(after);
 
-        assert_eq!(people(&start.desk.window("main")), shown, "{after:?}");
+        assert_eq!(people(&start.app.window("main")), shown, "{after:?}");
     }
 }
 
@@ -401,14 +397,14 @@ fn a_reply_from_before_a_sleep_of_the_machine_is_not_shown() {
     let start = Start::answered();
     start.clock.jump_wall(SignedDuration::from_mins(1));
 
-    assert_eq!(people(&start.desk.window("main")), 2);
+    assert_eq!(people(&start.app.window("main")), 2);
     assert_eq!(start.asked(), 2);
 }
 
 #[test]
 fn nothing_is_sent_where_nobody_is_signed_in_nor_for_a_page_that_signs_in() {
     let start = Start::of(call(PEOPLE), |_, _| {});
-    let page = start.desk.window("main");
+    let page = start.app.window("main");
     page.sign_in_at(&start.server);
     wait(start.clock.quiet());
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use demo_server::{Calls, Counter};
 use serde_json::json;
 
-use crate::desk::{Desk, eventually};
+use crate::test_app::{TestApp, eventually};
 
 const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 const OBJECTS: &str = "query Objects { objects(paging: { first: 1 }) { edges { node { id } } } }";
@@ -15,12 +15,12 @@ const LATE: Duration = Duration::from_secs(3);
 
 #[test]
 fn calls_of_8_windows_on_2_endpoints_with_expired_credentials_share_one_renewal() {
-    let desk = Desk::open();
-    let first = desk.signed_in_window("main");
+    let app = TestApp::open();
+    let first = app.signed_in_window("main");
     let mut pages = vec![first];
-    pages.extend((2..=8).map(|number| desk.window(&format!("main-{number}"))));
-    desk.switches.hold_renewals(true);
-    desk.expire_access_tokens();
+    pages.extend((2..=8).map(|number| app.window(&format!("main-{number}"))));
+    app.switches.hold_renewals(true);
+    app.expire_access_tokens();
 
     let calls: Vec<_> = pages
         .iter()
@@ -30,9 +30,9 @@ fn calls_of_8_windows_on_2_endpoints_with_expired_credentials_share_one_renewal(
             _ => page.execute_in_background("metadata", OBJECTS),
         })
         .collect();
-    desk.wait_for(Counter::CallsRefused, 8);
-    desk.wait_for(Counter::RenewalsHeld, 1);
-    desk.switches.hold_renewals(false);
+    app.wait_for(Counter::CallsRefused, 8);
+    app.wait_for(Counter::RenewalsHeld, 1);
+    app.switches.hold_renewals(false);
 
     for call in calls {
         let body = call
@@ -41,7 +41,7 @@ fn calls_of_8_windows_on_2_endpoints_with_expired_credentials_share_one_renewal(
             .expect("every call settles well");
         assert!(body["data"].is_object(), "{body}");
     }
-    let counts = desk.switches.counts();
+    let counts = app.switches.counts();
     assert_eq!(counts.renewals_sent, 1);
     assert_eq!(counts.calls_refused, 8);
     assert_eq!(counts.operation("People"), 8, "4 refused, 4 replayed");
@@ -51,16 +51,16 @@ fn calls_of_8_windows_on_2_endpoints_with_expired_credentials_share_one_renewal(
 
 #[test]
 fn windows_that_were_idle_during_a_renewal_go_on_with_its_credentials() {
-    let desk = Desk::open();
-    let active = desk.signed_in_window("main");
-    let idle = [desk.window("main-2"), desk.window("main-3")];
-    desk.expire_access_tokens();
+    let app = TestApp::open();
+    let active = app.signed_in_window("main");
+    let idle = [app.window("main-2"), app.window("main-3")];
+    app.expire_access_tokens();
     active.execute("graphql", PEOPLE).expect("renews silently");
     for page in &idle {
         page.execute("graphql", PEOPLE).expect("needs no renewal");
         assert_eq!(page.status()["phase"], "signed_in");
     }
-    let counts = desk.switches.counts();
+    let counts = app.switches.counts();
     assert_eq!(counts.renewals_sent, 1);
     assert_eq!(counts.calls_refused, 1);
 }
@@ -71,41 +71,41 @@ fn windows_that_were_idle_during_a_renewal_go_on_with_its_credentials() {
 // 4. The gate opens.
 #[test]
 fn the_first_waiters_window_closes_during_the_renewal_and_the_others_succeed() {
-    let desk = Desk::open();
-    let first = desk.signed_in_window("main");
-    let others = [desk.window("main-2"), desk.window("main-3")];
-    desk.switches.hold_renewals(true);
-    desk.expire_access_tokens();
+    let app = TestApp::open();
+    let first = app.signed_in_window("main");
+    let others = [app.window("main-2"), app.window("main-3")];
+    app.switches.hold_renewals(true);
+    app.expire_access_tokens();
     let firsts_call = first.execute_in_background("graphql", PEOPLE);
-    desk.wait_for(Counter::RenewalsHeld, 1);
+    app.wait_for(Counter::RenewalsHeld, 1);
     let calls: Vec<_> = others
         .iter()
         .map(|page| page.execute_in_background("graphql", PEOPLE))
         .collect();
-    desk.wait_for(Counter::CallsRefused, 3);
-    let before = desk.stored();
+    app.wait_for(Counter::CallsRefused, 3);
+    let before = app.stored();
 
-    desk.close(first);
+    app.close(first);
     let cancelled = firsts_call.join().expect("no panic");
     assert_eq!(
         cancelled.expect_err("its window is gone")["code"],
         "cancelled"
     );
-    desk.switches.hold_renewals(false);
+    app.switches.hold_renewals(false);
 
     for call in calls {
         call.join()
             .expect("no panic")
             .expect("the renewal served it");
     }
-    let counts = desk.switches.counts();
+    let counts = app.switches.counts();
     assert_eq!(counts.renewals_sent, 1);
     assert_eq!(
         counts.operation("People"),
         5,
         "the closed window's call is not replayed"
     );
-    assert_ne!(desk.stored(), before, "the new credentials are stored");
+    assert_ne!(app.stored(), before, "the new credentials are stored");
     assert_eq!(others[0].status()["storage"]["state"], "saved");
 }
 
@@ -114,13 +114,13 @@ fn the_first_waiters_window_closes_during_the_renewal_and_the_others_succeed() {
 // 3. The answer arrives with good credentials, which nobody may use any more.
 #[test]
 fn signing_out_during_a_renewal_wins_and_the_late_credentials_are_dropped() {
-    let desk = Desk::open();
-    let page = desk.signed_in_window("main");
-    let other = desk.window("main-2");
-    desk.switches.slow(Calls::Renewals, LATE);
-    desk.expire_access_tokens();
+    let app = TestApp::open();
+    let page = app.signed_in_window("main");
+    let other = app.window("main-2");
+    app.switches.slow(Calls::Renewals, LATE);
+    app.expire_access_tokens();
     let call = page.execute_in_background("graphql", PEOPLE);
-    desk.wait_for(Counter::RenewalsSent, 1);
+    app.wait_for(Counter::RenewalsSent, 1);
 
     let status = other
         .invoke("sign_out", json!({}))
@@ -129,12 +129,12 @@ fn signing_out_during_a_renewal_wins_and_the_late_credentials_are_dropped() {
     let told = call.join().expect("no panic");
     assert_eq!(told.expect_err("nobody is signed in")["code"], "signed_out");
 
-    desk.wait_for(Counter::RenewalsAccepted, 1);
+    app.wait_for(Counter::RenewalsAccepted, 1);
     eventually("the late answer was looked at", || {
-        let journal = desk.session().journal();
+        let journal = app.session().journal();
         journal.iter().any(|entry| entry.what == "answered")
     });
-    eventually("nothing is stored", || desk.stored().is_none());
+    eventually("nothing is stored", || app.stored().is_none());
     assert_eq!(page.status()["phase"], "signed_out");
     assert_eq!(
         page.execute("graphql", PEOPLE).expect_err("signed out")["code"],
@@ -146,7 +146,7 @@ fn signing_out_during_a_renewal_wins_and_the_late_credentials_are_dropped() {
         "the person's own sign-out is no logout"
     );
     assert_eq!(
-        desk.switches.counts().operation("People"),
+        app.switches.counts().operation("People"),
         1,
         "nothing is replayed"
     );
@@ -154,15 +154,15 @@ fn signing_out_during_a_renewal_wins_and_the_late_credentials_are_dropped() {
 
 #[test]
 fn a_cancelled_call_ends_at_once_and_the_renewal_it_started_goes_on() {
-    let desk = Desk::open();
-    let page = desk.signed_in_window("main");
-    desk.switches.hold_renewals(true);
-    desk.expire_access_tokens();
+    let app = TestApp::open();
+    let page = app.signed_in_window("main");
+    app.switches.hold_renewals(true);
+    app.expire_access_tokens();
     let caller = page.clone();
     let call = std::thread::spawn(move || {
         caller.execute_as(json!({ "requestId": "one", "endpoint": "graphql" }), PEOPLE)
     });
-    desk.wait_for(Counter::RenewalsHeld, 1);
+    app.wait_for(Counter::RenewalsHeld, 1);
     page.invoke("cancel", json!({ "requestId": "one" }))
         .expect("taken back");
     let cancelled = call.join().expect("no panic");
@@ -171,12 +171,12 @@ fn a_cancelled_call_ends_at_once_and_the_renewal_it_started_goes_on() {
         "cancelled"
     );
 
-    let before = desk.stored();
-    desk.switches.hold_renewals(false);
-    eventually("the new credentials are stored", || desk.stored() != before);
+    let before = app.stored();
+    app.switches.hold_renewals(false);
+    eventually("the new credentials are stored", || app.stored() != before);
     page.execute("graphql", PEOPLE)
         .expect("the renewal was kept");
-    let counts = desk.switches.counts();
+    let counts = app.switches.counts();
     assert_eq!(counts.renewals_sent, 1);
     let served = counts.operation("People") - counts.calls_refused;
     assert_eq!(served, 1, "the cancelled call is not replayed");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::desk::{Desk, Page};
+use crate::test_app::{Page, TestApp};
 
 const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 const NOTE: &str =
@@ -48,7 +48,7 @@ fn record(captured: &Captured, answer: Result<Value, Value>) {
 }
 
 /// The stored tokens: what must appear nowhere.
-fn tokens(desk: &Desk) -> Vec<String> {
+fn tokens(app: &TestApp) -> Vec<String> {
     fn collect(value: &Value, found: &mut Vec<String>) {
         match value {
             Value::String(text) if text.starts_with(TOKEN_START) => found.push(text.clone()),
@@ -57,14 +57,14 @@ fn tokens(desk: &Desk) -> Vec<String> {
             _ => {}
         }
     }
-    let stored = desk.stored().expect("signed in");
+    let stored = app.stored().expect("signed in");
     let mut found = Vec::new();
     collect(&serde_json::from_str(&stored).expect("JSON"), &mut found);
     assert!(found.len() >= 2, "an access token and a refresh token");
     found
 }
 
-fn use_every_command(captured: &Captured, desk: &Desk, page: &Page) {
+fn use_every_command(captured: &Captured, app: &TestApp, page: &Page) {
     record(
         captured,
         page.invoke("check_server", json!({ "address": page.origin() })),
@@ -79,12 +79,8 @@ fn use_every_command(captured: &Captured, desk: &Desk, page: &Page) {
     );
     record(captured, page.invoke("retry_now", json!({})));
     record(captured, page.invoke("journal", json!({})));
-    captured.add(format!(
-        "{:?} {:?}",
-        desk.session(),
-        desk.session().journal()
-    ));
-    captured.add(format!("{:?} {:?}", desk.app.handle(), desk.vault));
+    captured.add(format!("{:?} {:?}", app.session(), app.session().journal()));
+    captured.add(format!("{:?} {:?}", app.app.handle(), app.vault));
 }
 
 #[test]
@@ -98,8 +94,8 @@ fn no_token_or_password_is_in_any_log_reply_event_journal_or_debug_output() {
         .with_writer(move || writer.clone())
         .init();
 
-    let desk = Desk::open();
-    let page = desk.window("main");
+    let app = TestApp::open();
+    let page = app.window("main");
     let mut secrets = vec![
         demo_server::DEMO_PASSWORD.to_owned(),
         "wrong-pass-phrase".to_owned(),
@@ -112,27 +108,27 @@ fn no_token_or_password_is_in_any_log_reply_event_journal_or_debug_output() {
         ),
     );
     record(&captured, page.sign_in());
-    secrets.extend(tokens(&desk));
-    use_every_command(&captured, &desk, &page);
+    secrets.extend(tokens(&app));
+    use_every_command(&captured, &app, &page);
 
-    desk.expire_access_tokens();
+    app.expire_access_tokens();
     record(&captured, page.execute("graphql", PEOPLE));
-    assert_eq!(desk.switches.counts().renewals_accepted, 1);
-    secrets.extend(tokens(&desk));
-    use_every_command(&captured, &desk, &page);
+    assert_eq!(app.switches.counts().renewals_accepted, 1);
+    secrets.extend(tokens(&app));
+    use_every_command(&captured, &app, &page);
 
-    desk.switches.lose_renewal_answers(1);
-    desk.expire_access_tokens();
+    app.switches.lose_renewal_answers(1);
+    app.expire_access_tokens();
     record(&captured, page.execute("graphql", PEOPLE));
-    secrets.extend(tokens(&desk));
+    secrets.extend(tokens(&app));
 
-    desk.revoke_refresh_tokens();
-    desk.expire_access_tokens();
+    app.revoke_refresh_tokens();
+    app.expire_access_tokens();
     record(&captured, page.execute("graphql", PEOPLE));
     assert_eq!(page.status()["phase"], "ended");
-    use_every_command(&captured, &desk, &page);
+    use_every_command(&captured, &app, &page);
     record(&captured, page.sign_in());
-    secrets.extend(tokens(&desk));
+    secrets.extend(tokens(&app));
     record(&captured, page.invoke("sign_out", json!({})));
     page.wait_to_hear("changed", "signed_out", 0);
     captured.add(format!("{:?}", page.heard()));

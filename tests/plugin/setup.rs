@@ -5,7 +5,7 @@ use tauri::test::mock_builder;
 use tauri_plugin_graphql_session::GraphqlSessionExt;
 use tauri_plugin_graphql_session::graphql_session::Config;
 
-use crate::desk::{Desk, EVERYTHING, context};
+use crate::test_app::{EVERYTHING, TestApp, context};
 
 /// Starts an application with these settings for the plugin, and tells why it did not start.
 fn refusal(settings: serde_json::Value) -> String {
@@ -27,8 +27,11 @@ fn an_unknown_setting_stops_the_application_with_its_name() {
 
 #[test]
 fn a_wrong_value_stops_the_application_with_its_name() {
-    let wrong_type = refusal(json!({ "limits": { "attemptMs": "soon" } }));
-    assert!(wrong_type.contains("limits.attemptMs"), "{wrong_type}");
+    let wrong_type = refusal(json!({ "limits": { "attemptTimeoutMs": "soon" } }));
+    assert!(
+        wrong_type.contains("limits.attemptTimeoutMs"),
+        "{wrong_type}"
+    );
     let not_secure = refusal(json!({ "server": "http://crm.example.com" }));
     assert!(not_secure.contains("server"), "{not_secure}");
 }
@@ -49,12 +52,12 @@ fn two_accounts_of_one_name_stop_the_application() {
 
 #[test]
 fn each_window_means_its_own_account_unless_it_names_another() {
-    let desk = Desk::open_with(EVERYTHING, |builder, configure| {
+    let app = TestApp::open_with(EVERYTHING, |builder, configure| {
         builder
             .session(configure("archive"))
             .window_account("main-2", "archive")
     });
-    let pages = [desk.window("main"), desk.window("main-2")];
+    let pages = [app.window("main"), app.window("main-2")];
     assert_eq!(pages[0].status()["account"], "default");
     assert_eq!(pages[1].status()["account"], "archive");
     let named = pages[1].invoke("status", json!({ "account": "default" }));
@@ -82,11 +85,11 @@ fn each_window_means_its_own_account_unless_it_names_another() {
 
 #[test]
 fn the_rust_side_reaches_the_sessions_by_account() {
-    let desk = Desk::open_with(EVERYTHING, |builder, configure| {
+    let app = TestApp::open_with(EVERYTHING, |builder, configure| {
         builder.session(configure("archive"))
     });
-    assert_eq!(desk.session().account(), "default");
-    let archive = desk.app.graphql_session_of("archive").expect("it exists");
+    assert_eq!(app.session().account(), "default");
+    let archive = app.app.graphql_session_of("archive").expect("it exists");
     assert_eq!(archive.account(), "archive");
-    assert!(desk.app.graphql_session_of("nobody").is_none());
+    assert!(app.app.graphql_session_of("nobody").is_none());
 }

@@ -6,37 +6,37 @@ use graphql_session_testing::{Fault, FaultServer, Feed};
 use serde_json::{Value, json};
 use tauri_plugin_graphql_session::graphql_session::SystemClock;
 
-use crate::desk::{Answer, Desk, Page, eventually, new_id, wait};
+use crate::test_app::{Answer, Page, TestApp, eventually, new_id, wait};
 
 const SUBSCRIPTION: &str = r#"{"query":"subscription { onDbEvent { record } }"}"#;
 
 /// What the page takes before it says that it has received something.
 const MESSAGES_UNDER_WAY: usize = 64;
 
-/// A desk whose server has streams, and a page that is signed in there.
+/// A app whose server has streams, and a page that is signed in there.
 struct Streaming {
-    desk: Desk,
+    app: TestApp,
     server: FaultServer,
     page: Page,
 }
 
 impl Streaming {
     fn open() -> Self {
-        let desk = Desk::open();
+        let app = TestApp::open();
         let server = wait(FaultServer::start(Arc::new(SystemClock::new())));
-        let page = desk.window("main");
+        let page = app.window("main");
         let person = json!({
             "server": server.address(),
             "email": graphql_session_testing::EMAIL,
             "password": graphql_session_testing::PASSWORD,
         });
         page.invoke("sign_in", person).expect("signs in");
-        Self { desk, server, page }
+        Self { app, server, page }
     }
 
     /// The messages of a channel from the one numbered `from`, in all `count`.
     fn told(&self, channel: u32, count: usize) -> Vec<Value> {
-        self.desk.messages(channel, count)
+        self.app.messages(channel, count)
     }
 
     /// A stream that is open, with the server's end of it.
@@ -93,7 +93,7 @@ fn a_subscriptions_messages_come_in_order_and_its_payloads_untouched() {
             .as_u64()
             .is_some_and(|pause| pause <= 1_000)
     );
-    assert_eq!(told[3], json!({ "kind": "reopened" }));
+    assert_eq!(told[3], json!({ "kind": "reconnected" }));
 
     wait(here.server.feed(1)).complete();
 
@@ -126,7 +126,7 @@ fn no_more_is_read_than_a_page_has_room_for_until_it_says_what_it_has_received()
     }
     let received = |count: usize| {
         let args = json!({ "subscriptionId": "one", "count": count });
-        here.page.invoke("received_events", args).expect("is noted");
+        here.page.invoke("ack_events", args).expect("is noted");
     };
 
     let told = here.told(7, MESSAGES_UNDER_WAY);
@@ -183,11 +183,11 @@ fn an_id_that_comes_again_starts_nothing_while_it_runs_and_after_it() {
 fn a_window_that_closes_closes_its_streams_and_no_others() {
     let here = Streaming::open();
     here.opened("one", 7);
-    let other = here.desk.window("main-2");
+    let other = here.app.window("main-2");
     subscribe(&other, "one", 8).expect("another window's id is another one");
     here.told(8, 1);
 
-    here.desk.close(here.page.clone());
+    here.app.close(here.page.clone());
 
     here.wait_until_over(1);
     wait(here.server.feed(1)).next("1");
@@ -199,7 +199,7 @@ fn a_page_that_loads_closes_the_streams_of_the_one_before_it_and_their_repetitio
     let here = Streaming::open();
     here.opened("one", 7);
 
-    here.desk.load_page(&here.page);
+    here.app.load_page(&here.page);
 
     here.wait_until_over(1);
     assert_eq!(code(subscribe(&here.page, "one", 7)), "already_ran");
@@ -214,7 +214,7 @@ fn a_window_has_a_bounded_number_of_streams() {
         subscribe(&here.page, &new_id(), 7).expect("there is room");
     }
     assert_eq!(code(subscribe(&here.page, "one", 7)), "too_many_calls");
-    let other = here.desk.window("main-2");
+    let other = here.app.window("main-2");
     subscribe(&other, "one", 8).expect("another window has its own room");
 }
 

@@ -1,8 +1,8 @@
 //! What an upload costs in memory. A test binary of its own, for it counts every byte that this process allocates.
 
 #[allow(dead_code)] // each test binary uses its part
-#[path = "desk.rs"]
-mod desk;
+#[path = "test_app.rs"]
+mod test_app;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -14,7 +14,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tauri_plugin_graphql_session::graphql_session::SystemClock;
 
-use crate::desk::{Desk, Reply, eventually};
+use crate::test_app::{Reply, TestApp, eventually};
 
 /// Length of the body.
 const TOTAL: usize = 25 << 20;
@@ -90,8 +90,8 @@ fn an_upload_of_25_mib_with_its_replay_takes_at_most_2_2_times_its_length_and_gi
         .build()
         .expect("threads for the server");
     let server = server_threads.block_on(FaultServer::start(Arc::new(SystemClock::new())));
-    let desk = Desk::open();
-    let page = desk.window("main");
+    let app = TestApp::open();
+    let page = app.window("main");
     page.sign_in_at(&server);
     page.execute("graphql", "{ people { id } }")
         .expect("served");

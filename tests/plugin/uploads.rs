@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tauri_plugin_graphql_session::graphql_session::Call;
 
-use crate::desk::{Desk, Page, Reply, eventually, new_id, scriptable_server, wait};
+use crate::test_app::{Page, Reply, TestApp, eventually, new_id, scriptable_server, wait};
 
 const FIELD: &str = "uploadFile";
 
@@ -17,7 +17,7 @@ const LONGEST: usize = 26 << 20;
 
 /// A signed-in page, its server, and an upload of three slices.
 struct Uploading {
-    desk: Desk,
+    app: TestApp,
     page: Page,
     server: FaultServer,
     call: Call,
@@ -25,15 +25,15 @@ struct Uploading {
 
 impl Uploading {
     fn start() -> Self {
-        let desk = Desk::open();
+        let app = TestApp::open();
         let server = scriptable_server();
-        let page = desk.window("main");
+        let page = app.window("main");
         page.sign_in_at(&server);
         let file: Vec<u8> = (0..SLICE * 5 / 2)
             .map(|place| (place % 251) as u8)
             .collect();
         Self {
-            desk,
+            app,
             page,
             server,
             call: upload("mutation", FIELD, &file),
@@ -209,7 +209,7 @@ fn an_upload_that_is_not_complete_is_refused_and_nothing_is_sent() {
     );
     assert_eq!(code(uploading.execute("unknown")), "upload_broken");
     // Another window's upload is not this one's.
-    let other = uploading.desk.window("second");
+    let other = uploading.app.window("second");
     uploading.send("a", 2).expect("taken");
     let answer = execute(&other, &new_id(), "a", &uploading.call);
     assert_eq!(code(answer), "upload_broken");
@@ -237,12 +237,12 @@ fn an_upload_over_the_limit_is_refused_at_its_first_slice() {
 #[test]
 fn a_window_that_is_closed_and_a_call_that_is_taken_back_leave_no_upload() {
     let uploading = Uploading::start();
-    let second = uploading.desk.window("second");
+    let second = uploading.app.window("second");
     for number in 0..3 {
         let label = uploading.label("a", number);
         send(&second, &label, uploading.slice(number)).expect("taken");
     }
-    uploading.desk.close(second.clone());
+    uploading.app.close(second.clone());
     // As a window that is opened later under the same label.
     let answer = execute(&second, &new_id(), "a", &uploading.call);
     assert_eq!(code(answer), "upload_broken");

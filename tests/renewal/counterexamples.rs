@@ -1,15 +1,15 @@
 //! What the search (`search/main.rs`) has found, each as the shortest story that shows it.
 
 use graphql_session_renewal::{
-    Action, Event, Exchange, FileState, FileView, Flight, Now, Outcome, Rules, Standing, State,
-    VaultView, View, Why, step,
+    Action, Event, Exchange, FileState, FileView, Now, Outcome, RenewalReason, Rules, Standing,
+    State, Step, VaultView, View, step,
 };
-use graphql_session_renewal::{EndingReason, Id, Stamp, VaultError};
+use graphql_session_renewal::{CredentialsInfo, EndingReason, Id, VaultError};
 
 const RULES: Rules = Rules {
-    waiting: 25_000,
+    renewal_timeout: 25_000,
     grace: 60_000,
-    longest_pause: 30_000,
+    max_backoff: 30_000,
     end_after: None,
 };
 
@@ -22,8 +22,8 @@ const NOW: Now = Now {
 };
 
 /// Credentials of the one session.
-fn stamp(generation: u64) -> Stamp {
-    Stamp {
+fn info(generation: u64) -> CredentialsInfo {
+    CredentialsInfo {
         session: Id::of(1),
         begun_at: 0,
         generation,
@@ -37,7 +37,7 @@ fn files(generation: u64, saved: bool) -> FileView {
     FileView {
         ended: None,
         state: Some(FileState {
-            stamp: stamp(generation),
+            info: info(generation),
             ended: None,
             saved,
             not_before: None,
@@ -48,7 +48,7 @@ fn files(generation: u64, saved: bool) -> FileView {
 
 fn entry(generation: u64) -> VaultView {
     VaultView::Entry {
-        stamp: stamp(generation),
+        info: info(generation),
         renewing_at: None,
     }
 }
@@ -72,8 +72,8 @@ impl Process {
         }));
         process.hears(Event::Needed {
             waiter: 1,
-            seen: stamp(1),
-            why: Why::Refused,
+            seen: info(1),
+            why: RenewalReason::Refused,
         });
         process.hears(Event::LockTaken);
         assert_eq!(process.actions, [Action::Reread]);
@@ -124,7 +124,7 @@ fn newer_credentials_that_the_vault_does_not_show_keep_the_spent_ones_from_being
         }));
 
         assert!(process.told_unreachable(), "{vault:?}");
-        assert!(matches!(process.state.flight, Flight::Pausing { .. }));
+        assert!(matches!(process.state.step, Step::Pausing { .. }));
         assert!(!process.state.locked);
     }
 }
@@ -214,7 +214,7 @@ fn the_state_file_names_new_credentials_before_they_are_saved() {
     }));
     process.hears(Event::Marked(Ok(())));
 
-    process.hears(Event::Exchanged(Exchange::Renewed(stamp(2))));
+    process.hears(Event::Exchanged(Exchange::Renewed(info(2))));
 
     let told = process.actions.iter().position(
         |action| matches!(action, Action::WriteState { of, saved: false, .. } if *of == Id::of(2)),
@@ -222,7 +222,7 @@ fn the_state_file_names_new_credentials_before_they_are_saved() {
     let saved = process
         .actions
         .iter()
-        .position(|action| *action == Action::Save(stamp(2)));
+        .position(|action| *action == Action::Save(info(2)));
     assert!(told.is_some() && told < saved);
 }
 

@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use graphql_session_renewal::TokenFate;
 use graphql_session_renewal::{
-    Action, Event, Exchange, FailureSeen, FileState, FileView, Flight, Now, Rules, SaveFailure,
-    Standing, State, VaultView, View, WaiterId, Why, step,
+    Action, Event, Exchange, FailureSeen, FileState, FileView, Now, RenewalReason, Rules,
+    SaveFailure, Standing, State, Step, VaultView, View, WaiterId, step,
 };
-use graphql_session_renewal::{EndingReason, Id, Stamp, VaultError};
+use graphql_session_renewal::{CredentialsInfo, EndingReason, Id, VaultError};
 use proptest::prelude::*;
 
 const RULES: Rules = Rules {
-    waiting: 25_000,
+    renewal_timeout: 25_000,
     grace: 60_000,
-    longest_pause: 30_000,
+    max_backoff: 30_000,
     end_after: None,
 };
 
@@ -27,7 +27,7 @@ const SETTLING_TURNS: usize = 500;
 /// One thing that the world does.
 #[derive(Clone, Debug)]
 enum Move {
-    Call(Why),
+    Call(RenewalReason),
     CallLeaves,
     Served,
     RetryNow,
@@ -70,7 +70,7 @@ fn moves() -> impl Strategy<Value = Move> {
     ];
     prop_oneof![
         8 => answer.prop_map(Move::Finish),
-        4 => prop_oneof![Just(Why::Expired), Just(Why::Refused)].prop_map(Move::Call),
+        4 => prop_oneof![Just(RenewalReason::Expired), Just(RenewalReason::Refused)].prop_map(Move::Call),
         3 => (1_u64..40_000).prop_map(Move::Pass),
         1 => Just(Move::CallLeaves),
         1 => Just(Move::Served),
@@ -94,11 +94,11 @@ struct World {
     ids: u128,
     keyring_locked: bool,
     other_has_lock: bool,
-    vault: Option<(Stamp, Option<i64>)>,
+    vault: Option<(CredentialsInfo, Option<i64>)>,
     file: Option<FileState>,
     ended: BTreeMap<String, EndingReason>,
     /// The refresh token that the server takes, by credentials; others only within their grace time.
-    newest: Option<Stamp>,
+    newest: Option<CredentialsInfo>,
     under_way: Option<Action>,
     probing: bool,
     in_use: Option<Id>,
@@ -148,9 +148,9 @@ impl World {
             Move::RetryNow => self.happen(Event::RetryNow),
             Move::SignIn => {
                 let session = self.id();
-                let stamp = self.stamp(session, 1);
-                self.newest = Some(stamp);
-                self.happen(Event::SignedIn(stamp));
+                let info = self.info(session, 1);
+                self.newest = Some(info);
+                self.happen(Event::SignedIn(info));
             }
             Move::SignOut => self.happen(Event::SignedOut),
             Move::Finish(answer) => self.finish(answer),
@@ -173,7 +173,7 @@ impl World {
         }
     }
 
-    fn call(&mut self, why: Why) {
+    fn call(&mut self, why: RenewalReason) {
         let Some(seen) = self.state.held else {
             return;
         };
@@ -212,13 +212,13 @@ impl World {
         else {
             return;
         };
-        let renewed = self.stamp(stored.session, stored.generation + 1);
-        self.newest = Some(Stamp {
+        let renewed = self.info(stored.session, stored.generation + 1);
+        self.newest = Some(CredentialsInfo {
             begun_at: stored.begun_at,
             ..renewed
         });
-        self.vault = self.newest.map(|stamp| (stamp, None));
-        self.file = self.newest.map(|stamp| file(stamp, true));
+        self.vault = self.newest.map(|info| (info, None));
+        self.file = self.newest.map(|info| file(info, true));
         let files = self.files();
         self.happen(Event::FilesChanged(files));
     }
@@ -242,11 +242,11 @@ impl World {
             Action::TakeLock { .. } => Event::LockTaken,
             Action::Reread => Event::Reread(self.view()),
             Action::Mark { at } => Event::Marked(self.write(self.state.held, Some(at))),
-            Action::Save(stamp) => {
-                if let Some(reason) = self.ended.get(&stamp.session.to_string()) {
+            Action::Save(info) => {
+                if let Some(reason) = self.ended.get(&info.session.to_string()) {
                     Event::Saved(Err(SaveFailure::Ended(*reason)))
                 } else {
-                    let written = self.write(Some(stamp), None);
+                    let written = self.write(Some(info), None);
                     Event::Saved(written.map_err(SaveFailure::Vault))
                 }
             }
@@ -268,7 +268,7 @@ impl World {
     }
 
     fn answer(&mut self, answer: Answer) -> Exchange {
-        let Flight::Exchanging { from, .. } = self.state.flight else {
+        let Step::Exchanging { from, .. } = self.state.step else {
             unreachable!("an exchange is under way")
         };
         let inconclusive = |token, retry_after| Exchange::Inconclusive { token, retry_after };
@@ -277,10 +277,10 @@ impl World {
         match answer {
             Answer::Lost => {
                 // Rotated, and nobody here knows.
-                let stamp = self.stamp(from.session, from.generation + 1);
-                self.newest = Some(Stamp {
+                let info = self.info(from.session, from.generation + 1);
+                self.newest = Some(CredentialsInfo {
                     begun_at: from.begun_at,
-                    ..stamp
+                    ..info
                 });
                 inconclusive(TokenFate::MaybeUsed, None)
             }
@@ -290,23 +290,27 @@ impl World {
             Answer::Ambiguous => Exchange::Rejected { ambiguous: true },
             Answer::Honest if !is_newest => Exchange::Rejected { ambiguous: false },
             Answer::Honest | Answer::Renewed => {
-                let stamp = self.stamp(from.session, from.generation + 1);
-                let stamp = Stamp {
+                let info = self.info(from.session, from.generation + 1);
+                let info = CredentialsInfo {
                     begun_at: from.begun_at,
-                    ..stamp
+                    ..info
                 };
-                self.newest = Some(stamp);
-                Exchange::Renewed(stamp)
+                self.newest = Some(info);
+                Exchange::Renewed(info)
             }
         }
     }
 
-    fn write(&mut self, stamp: Option<Stamp>, mark: Option<i64>) -> Result<(), VaultError> {
+    fn write(
+        &mut self,
+        info: Option<CredentialsInfo>,
+        mark: Option<i64>,
+    ) -> Result<(), VaultError> {
         if self.keyring_locked {
             return Err(VaultError::Locked);
         }
-        if let Some(stamp) = stamp {
-            self.vault = Some((stamp, mark));
+        if let Some(info) = info {
+            self.vault = Some((info, mark));
         }
         Ok(())
     }
@@ -351,7 +355,7 @@ impl World {
             Action::Forget => self.in_use = None,
             Action::AppendEnded(session, reason) => {
                 if reason == EndingReason::Rejected {
-                    let proven = matches!(before.flight, Flight::Confirming { .. });
+                    let proven = matches!(before.step, Step::Confirming { .. });
                     assert!(
                         proven,
                         "ended without a confirmed rejection at {event} (I6)"
@@ -365,11 +369,11 @@ impl World {
                 not_before,
                 failure,
             } => {
-                let stamp = [self.state.held, Some(self.last_known(of))]
+                let info = [self.state.held, Some(self.last_known(of))]
                     .into_iter()
                     .flatten()
-                    .find(|stamp| stamp.credentials == of);
-                self.file = stamp.map(|stamp| FileState {
+                    .find(|info| info.credentials == of);
+                self.file = info.map(|info| FileState {
                     not_before,
                     last_failure: failure.map(|(token, next_at)| FailureSeen {
                         credentials: of,
@@ -377,7 +381,7 @@ impl World {
                         token,
                         next_at,
                     }),
-                    ..file(stamp, saved)
+                    ..file(info, saved)
                 });
             }
             Action::WriteEnded(reason) => {
@@ -432,8 +436,8 @@ impl World {
             "a waiter is forgotten after {event}"
         );
         let rests = matches!(
-            self.state.flight,
-            Flight::Idle | Flight::Pausing { .. } | Flight::Keeping { .. }
+            self.state.step,
+            Step::Idle | Step::Pausing { .. } | Step::Keeping { .. }
         );
         assert_eq!(
             self.under_way.is_none(),
@@ -441,7 +445,7 @@ impl World {
             "stuck or doubled after {event}: {:?}",
             self.state
         );
-        if self.state.flight == Flight::Idle {
+        if self.state.step == Step::Idle {
             assert!(
                 !self.state.locked,
                 "the lock is kept for nothing after {event}"
@@ -451,8 +455,7 @@ impl World {
                 "somebody waits for nothing after {event}"
             );
         }
-        if let (Some(held), Flight::Exchanging { from, .. }) = (self.state.held, self.state.flight)
-        {
+        if let (Some(held), Step::Exchanging { from, .. }) = (self.state.held, self.state.step) {
             assert!(!from.supersedes(&held) || from.session != held.session);
         }
     }
@@ -463,9 +466,7 @@ impl World {
         self.other_has_lock = false;
         for _ in 0..SETTLING_TURNS {
             self.finish(Answer::Honest);
-            if self.under_way.is_none()
-                && self.waiting.is_empty()
-                && self.state.flight == Flight::Idle
+            if self.under_way.is_none() && self.waiting.is_empty() && self.state.step == Step::Idle
             {
                 return;
             }
@@ -482,10 +483,10 @@ impl World {
         } else {
             match self.vault {
                 None => VaultView::Empty,
-                Some((stamp, _)) if self.has_ended(stamp.session) => {
-                    VaultView::DeadEntry(stamp.session)
+                Some((info, _)) if self.has_ended(info.session) => {
+                    VaultView::DeadEntry(info.session)
                 }
-                Some((stamp, renewing_at)) => VaultView::Entry { stamp, renewing_at },
+                Some((info, renewing_at)) => VaultView::Entry { info, renewing_at },
             }
         };
         View {
@@ -501,7 +502,7 @@ impl World {
             state: self.file.map(|file| FileState {
                 ended: file
                     .ended
-                    .or_else(|| ending(file.stamp.session).map(|reason| (reason, self.wall))),
+                    .or_else(|| ending(file.info.session).map(|reason| (reason, self.wall))),
                 ..file
             }),
         }
@@ -511,12 +512,12 @@ impl World {
         self.ended.contains_key(&session.to_string())
     }
 
-    fn last_known(&self, credentials: Id) -> Stamp {
-        let vault = self.vault.map(|(stamp, _)| stamp);
+    fn last_known(&self, credentials: Id) -> CredentialsInfo {
+        let vault = self.vault.map(|(info, _)| info);
         [vault, self.newest]
             .into_iter()
             .flatten()
-            .find(|stamp| stamp.credentials == credentials)
+            .find(|info| info.credentials == credentials)
             .or(self.newest)
             .expect("somebody signed in")
     }
@@ -526,8 +527,8 @@ impl World {
         Id::of(self.ids)
     }
 
-    fn stamp(&mut self, session: Id, generation: u64) -> Stamp {
-        Stamp {
+    fn info(&mut self, session: Id, generation: u64) -> CredentialsInfo {
+        CredentialsInfo {
             session,
             begun_at: self.wall + i64::try_from(self.ids).expect("few"),
             generation,
@@ -538,9 +539,9 @@ impl World {
     }
 }
 
-fn file(stamp: Stamp, saved: bool) -> FileState {
+fn file(info: CredentialsInfo, saved: bool) -> FileState {
     FileState {
-        stamp,
+        info,
         ended: None,
         saved,
         not_before: None,

@@ -1,7 +1,7 @@
 //! When clients that start together renew ahead of expiry.
 
 use graphql_session_renewal::{
-    Event, FileView, Id, Now, Rules, Stamp, State, VaultView, View, step,
+    CredentialsInfo, Event, FileView, Id, Now, Rules, State, VaultView, View, step,
 };
 
 #[test]
@@ -33,9 +33,9 @@ fn ten_thousand_clients_started_together_renew_at_spread_times() {
 /// When a client that signs in at 0 with a token of 30 min wakes to renew it, in awake ms.
 fn first_early_renewal(random: u64) -> u64 {
     let rules = Rules {
-        waiting: 25_000,
+        renewal_timeout: 25_000,
         grace: 60_000,
-        longest_pause: 30_000,
+        max_backoff: 30_000,
         end_after: None,
     };
     let now = Now {
@@ -45,7 +45,7 @@ fn first_early_renewal(random: u64) -> u64 {
         random,
         in_use: true,
     };
-    let stamp = Stamp {
+    let info = CredentialsInfo {
         session: Id::of(1),
         begun_at: 0,
         generation: 1,
@@ -59,7 +59,7 @@ fn first_early_renewal(random: u64) -> u64 {
     };
     let signing_in = [
         Event::Opened(nothing),
-        Event::SignedIn(stamp),
+        Event::SignedIn(info),
         Event::LockTaken,
         Event::Reread(nothing),
         Event::Saved(Ok(())),

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::plan::ACCOUNTS;
-use crate::stage::account_name;
+use crate::processes::account_name;
 
 /// The server learns of a closed connection this much later on a busy machine; the next attempt may be there first.
 const LATE_NOTICE: SignedDuration = SignedDuration::from_millis(500);
@@ -200,7 +200,7 @@ impl Endings {
     fn check_attempts(&mut self, ledger: &Ledger) -> Result<(), Violation> {
         while let Some(entry) = ledger.entries().get(self.judged) {
             if let Fact::Attempt(attempt) = &entry.fact {
-                if attempt.answer == AnswerFate::UnderWay {
+                if attempt.answer == AnswerFate::InFlight {
                     return Ok(());
                 }
                 let emails = self.accounts.iter().map(|account| &account.email);

@@ -11,17 +11,17 @@ mod bus;
 #[cfg(target_os = "linux")]
 mod calls;
 #[cfg(target_os = "linux")]
-mod conductor;
-#[cfg(target_os = "linux")]
 mod endings;
 #[cfg(target_os = "linux")]
 mod plan;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
+mod processes;
+#[cfg(target_os = "linux")]
 mod report;
 #[cfg(target_os = "linux")]
-mod stage;
+mod runner;
 
 /// Which role this process has; absent where a person starts the program.
 #[cfg(target_os = "linux")]
@@ -45,12 +45,12 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 fn limits() -> graphql_session::Limits {
     use std::time::Duration;
     graphql_session::Limits {
-        attempt: Duration::from_secs(2),
-        waiting: Duration::from_secs(5),
-        lock: Duration::from_secs(6),
+        attempt_timeout: Duration::from_secs(2),
+        renewal_timeout: Duration::from_secs(5),
+        lock_timeout: Duration::from_secs(6),
         vault_read: Duration::from_secs(1),
         vault_write: Duration::from_millis(1_500),
-        call: Duration::from_secs(15),
+        call_timeout: Duration::from_secs(15),
         ..graphql_session::Limits::default()
     }
 }
@@ -68,7 +68,7 @@ fn main() -> std::process::ExitCode {
         }
         ("conductor", Some(folder)) => {
             let runtime = tokio::runtime::Builder::new_multi_thread();
-            running(runtime).block_on(conductor::run(&folder))
+            running(runtime).block_on(runner::run(&folder))
         }
         _ => bus::conduct(),
     }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
 use graphql_session::verdict::{Data, Envelope, Reading};
 use graphql_session::{
-    Answer, BoxFuture, Call, Config, Error, Person, Protocol, Reply, Session, Tokens, Twenty, Wire,
+    Answer, AuthClient, BoxFuture, Call, Config, Error, PasswordLogin, Protocol, Reply, Session,
+    Tokens, Twenty,
 };
 use graphql_session_testing::{PASSWORD, mutation, query};
 use secrecy::SecretString;
@@ -79,7 +80,7 @@ fn obey(session: &Session, line: &str) {
         }
         "sign_in" => {
             tokio::spawn(async move {
-                let person = Person {
+                let person = PasswordLogin {
                     email: person,
                     password: PASSWORD.into(),
                 };
@@ -191,16 +192,16 @@ impl Protocol for ShortGrace {
         self.0.endpoints()
     }
 
-    fn check<'a>(&'a self, wire: &'a Wire) -> BoxFuture<'a, Result<(), Error>> {
-        self.0.check(wire)
+    fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
+        self.0.check(client)
     }
 
     fn sign_in<'a>(
         &'a self,
-        wire: &'a Wire,
-        person: &'a Person,
+        client: &'a AuthClient,
+        person: &'a PasswordLogin,
     ) -> BoxFuture<'a, Result<Issued, Error>> {
-        self.0.sign_in(wire, person)
+        self.0.sign_in(client, person)
     }
 
     fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {

@@ -8,7 +8,7 @@ use graphql_session_testing::{FaultServer, Ledger};
 
 use crate::calls::Calls;
 use crate::endings::{Endings, Violation, email};
-use crate::stage::{Place, Stage};
+use crate::processes::{Place, Processes};
 
 /// Facts of the account's ledger that are shown with a violation; the rest is long before it.
 const FACTS: usize = 120;
@@ -102,7 +102,12 @@ pub(crate) fn table(
     print!("{text}");
 }
 
-pub(crate) fn violation(seed: u64, violation: &Violation, stage: &Stage, server: &FaultServer) {
+pub(crate) fn violation(
+    seed: u64,
+    violation: &Violation,
+    processes: &Processes,
+    server: &FaultServer,
+) {
     println!("\nVIOLATION (seed {seed}): {}", violation.what);
     let Some(account) = violation.account else {
         return;
@@ -115,7 +120,7 @@ pub(crate) fn violation(seed: u64, violation: &Violation, stage: &Stage, server:
         println!("  {fact}");
     }
     let is_its = |(_, place): &(usize, &Place)| place.account == account;
-    for (at, place) in stage.places.iter().enumerate().filter(is_its) {
+    for (at, place) in processes.places.iter().enumerate().filter(is_its) {
         println!("\nProcess {at}, #{}:", place.incarnation);
         for line in &place.tail {
             println!("  {line}");

@@ -43,7 +43,7 @@ pub struct Call {
     /// name its boundary. Kept until the call has settled, so that a replay sends all of it again; never copied. At most
     /// [`Limits::request_bytes`](crate::Limits::request_bytes).
     pub body: Bytes,
-    /// The call's own limit. Default and upper bound: [`Limits::call`](crate::Limits::call).
+    /// The call's own limit. Default and upper bound: [`Limits::call_timeout`](crate::Limits::call_timeout).
     pub deadline: Option<Duration>,
 }
 

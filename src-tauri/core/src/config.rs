@@ -82,7 +82,7 @@ impl Config {
     ///     "account": "work",
     ///     "server": "https://crm.example.com",
     ///     "endAfterSeconds": 86400,
-    ///     "limits": { "attemptMs": 10000, "callMs": 75000 }
+    ///     "limits": { "attemptTimeoutMs": 10000, "callTimeoutMs": 75000 }
     /// });
     /// let config = Config::from_json("my-app", folder, &settings)?;
     /// assert_eq!(config.account, "work");
@@ -148,23 +148,23 @@ impl Config {
 pub struct Limits {
     /// One renewal attempt, from connecting to the last byte. Default 10 s: a restarting Twenty server answered its
     /// first request after 2.4 s, and people give up on a page at about 10 s.
-    pub attempt: Duration,
+    pub attempt_timeout: Duration,
     /// How long a waiter waits for a renewal, counted from holding the lock. Default 25 s: two attempts and a pause.
-    pub waiting: Duration,
+    pub renewal_timeout: Duration,
     /// Longest pause between two attempts while somebody needs a renewal; probes of a server that is away are up to half
     /// as long again apart. Default 30 s: with it, 99 of 100 people whose token expired during an outage are served
     /// within 30 s of its end. Shorter pauses cost the server more at that moment (`docs/fleet.md`). At most 10 min.
-    pub pause: Duration,
+    pub max_backoff: Duration,
     /// How long to try for the lock that another process holds. Default 30 s: longer than that process's own attempts.
-    pub lock: Duration,
+    pub lock_timeout: Duration,
     /// One read of the vault. Default 2 s: measured 1 ms; a locked keyring blocks without limit.
     pub vault_read: Duration,
     /// One write to the vault. Default 3 s: measured 5 ms; the write itself is never abandoned.
     pub vault_write: Duration,
     /// One call in all, with its renewal and its replay. Default 75 s: lock + waiting + two requests.
-    pub call: Duration,
+    pub call_timeout: Duration,
     /// How long quitting waits for an exchange that was sent, and for its save. Default 3 s.
-    pub quit: Duration,
+    pub quit_timeout: Duration,
     /// Calls on the wire to one server at a time; the rest queue within their deadline. Default 32.
     pub concurrent_calls: usize,
     /// Longest request that is sent, in bytes. Default 26 MiB: an upload of 25 MiB of files, and 1 MiB for the form around
@@ -181,14 +181,14 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            attempt: Duration::from_secs(10),
-            waiting: Duration::from_secs(25),
-            pause: Duration::from_secs(30),
-            lock: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(10),
+            renewal_timeout: Duration::from_secs(25),
+            max_backoff: Duration::from_secs(30),
+            lock_timeout: Duration::from_secs(30),
             vault_read: Duration::from_secs(2),
             vault_write: Duration::from_secs(3),
-            call: Duration::from_secs(75),
-            quit: Duration::from_secs(3),
+            call_timeout: Duration::from_secs(75),
+            quit_timeout: Duration::from_secs(3),
             concurrent_calls: 32,
             request_bytes: UPLOAD_BYTES + FORM_BYTES,
             reply_bytes: 64 << 20,
@@ -200,14 +200,14 @@ impl Default for Limits {
 impl Limits {
     fn check(&self) -> Result<(), Error> {
         for (key, value) in [
-            ("limits.attemptMs", self.attempt),
-            ("limits.waitingMs", self.waiting),
-            ("limits.pauseMs", self.pause),
-            ("limits.lockMs", self.lock),
+            ("limits.attemptTimeoutMs", self.attempt_timeout),
+            ("limits.renewalTimeoutMs", self.renewal_timeout),
+            ("limits.maxBackoffMs", self.max_backoff),
+            ("limits.lockTimeoutMs", self.lock_timeout),
             ("limits.vaultReadMs", self.vault_read),
             ("limits.vaultWriteMs", self.vault_write),
-            ("limits.callMs", self.call),
-            ("limits.quitMs", self.quit),
+            ("limits.callTimeoutMs", self.call_timeout),
+            ("limits.quitTimeoutMs", self.quit_timeout),
             ("limits.streamSilenceMs", self.stream_silence),
         ] {
             if value.is_zero() {
@@ -223,21 +223,22 @@ impl Limits {
         if self.reply_bytes == 0 {
             return Err(Error::config("limits.replyBytes", "use at least 1"));
         }
-        if self.pause > LONGEST_PAUSE {
-            return Err(Error::config("limits.pauseMs", "use at most 600000"));
+        if self.max_backoff > LONGEST_PAUSE {
+            return Err(Error::config("limits.maxBackoffMs", "use at most 600000"));
         }
-        if self.waiting < self.attempt {
+        if self.renewal_timeout < self.attempt_timeout {
             return Err(Error::config(
-                "limits.waitingMs",
-                "must be at least limits.attemptMs, or no waiter ever sees an answer",
+                "limits.renewalTimeoutMs",
+                "must be at least limits.attemptTimeoutMs, or no waiter ever sees an answer",
             ));
         }
         // No waiter outlives its call: the default call covers the lock, the reads, the mark, the waiting and a save.
-        let longest_wait = self.lock + self.waiting + self.vault_read + self.vault_write;
-        if self.call < longest_wait {
+        let longest_wait =
+            self.lock_timeout + self.renewal_timeout + self.vault_read + self.vault_write;
+        if self.call_timeout < longest_wait {
             return Err(Error::config(
-                "limits.callMs",
-                "must be at least lockMs + waitingMs + vaultReadMs + vaultWriteMs, or waiters outlive their calls",
+                "limits.callTimeoutMs",
+                "must be at least lockTimeoutMs + renewalTimeoutMs + vaultReadMs + vaultWriteMs, or waiters outlive their calls",
             ));
         }
         Ok(())
@@ -257,14 +258,14 @@ struct Settings {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 struct LimitSettings {
-    attempt_ms: Option<u64>,
-    waiting_ms: Option<u64>,
-    pause_ms: Option<u64>,
-    lock_ms: Option<u64>,
+    attempt_timeout_ms: Option<u64>,
+    renewal_timeout_ms: Option<u64>,
+    max_backoff_ms: Option<u64>,
+    lock_timeout_ms: Option<u64>,
     vault_read_ms: Option<u64>,
     vault_write_ms: Option<u64>,
-    call_ms: Option<u64>,
-    quit_ms: Option<u64>,
+    call_timeout_ms: Option<u64>,
+    quit_timeout_ms: Option<u64>,
     concurrent_calls: Option<usize>,
     request_bytes: Option<usize>,
     reply_bytes: Option<usize>,
@@ -274,14 +275,14 @@ struct LimitSettings {
 impl LimitSettings {
     fn apply(self, limits: &mut Limits) {
         for (given, limit) in [
-            (self.attempt_ms, &mut limits.attempt),
-            (self.waiting_ms, &mut limits.waiting),
-            (self.pause_ms, &mut limits.pause),
-            (self.lock_ms, &mut limits.lock),
+            (self.attempt_timeout_ms, &mut limits.attempt_timeout),
+            (self.renewal_timeout_ms, &mut limits.renewal_timeout),
+            (self.max_backoff_ms, &mut limits.max_backoff),
+            (self.lock_timeout_ms, &mut limits.lock_timeout),
             (self.vault_read_ms, &mut limits.vault_read),
             (self.vault_write_ms, &mut limits.vault_write),
-            (self.call_ms, &mut limits.call),
-            (self.quit_ms, &mut limits.quit),
+            (self.call_timeout_ms, &mut limits.call_timeout),
+            (self.quit_timeout_ms, &mut limits.quit_timeout),
             (self.stream_silence_ms, &mut limits.stream_silence),
         ] {
             if let Some(ms) = given {

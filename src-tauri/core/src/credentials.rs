@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-pub use graphql_session_renewal::{Id, Stamp};
+pub use graphql_session_renewal::{CredentialsInfo, Id};
 
 use crate::protocol::{Dialect, Tokens};
 
@@ -24,7 +24,7 @@ pub(crate) fn random_id() -> Id {
 /// Everything that is known about one exchange's result. Debug shows no secret.
 #[derive(Clone)]
 pub(crate) struct Credentials {
-    pub(crate) stamp: Stamp,
+    pub(crate) info: CredentialsInfo,
     pub(crate) protocol: String,
     /// The origin that issued them; they are never sent elsewhere.
     pub(crate) origin: String,
@@ -40,7 +40,7 @@ pub(crate) struct Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
-            .field("stamp", &self.stamp)
+            .field("info", &self.info)
             .field("origin", &self.origin)
             .finish_non_exhaustive()
     }
@@ -58,12 +58,12 @@ impl Credentials {
     ) -> Self {
         let keeps_refresh = tokens.refresh.is_none();
         Self {
-            stamp: Stamp {
-                generation: self.stamp.generation + 1,
+            info: CredentialsInfo {
+                generation: self.info.generation + 1,
                 credentials: random_id(),
                 access_until: tokens.access_expires_at.map(Timestamp::as_millisecond),
                 issued_at,
-                ..self.stamp
+                ..self.info
             },
             dialect,
             subject,
@@ -85,7 +85,7 @@ impl Credentials {
     pub(crate) fn to_text(&self, renewing_at: Option<i64>) -> SecretString {
         let record = Record {
             version: VERSION,
-            stamp: self.stamp,
+            info: self.info,
             protocol: &self.protocol,
             origin: &self.origin,
             person: self.person.as_deref(),
@@ -109,7 +109,7 @@ impl Credentials {
             return None;
         }
         let credentials = Self {
-            stamp: record.stamp,
+            info: record.info,
             protocol: record.protocol.to_owned(),
             origin: record.origin.to_owned(),
             person: record.person.map(str::to_owned),
@@ -165,7 +165,7 @@ impl ExposeSecret<str> for AccessToken {
 struct Record<'a> {
     version: u32,
     #[serde(flatten)]
-    stamp: Stamp,
+    info: CredentialsInfo,
     protocol: &'a str,
     origin: &'a str,
     person: Option<&'a str>,
@@ -183,7 +183,7 @@ mod tests {
 
     fn credentials() -> Credentials {
         Credentials {
-            stamp: Stamp {
+            info: CredentialsInfo {
                 session: Id::of(1),
                 begun_at: 1_000,
                 generation: 3,
@@ -206,7 +206,7 @@ mod tests {
     fn the_stored_form_is_read_back_whole() {
         let (read, renewing_at) =
             Credentials::from_text(&credentials().to_text(Some(7)), "twenty").expect("readable");
-        assert_eq!(read.stamp, credentials().stamp);
+        assert_eq!(read.info, credentials().info);
         assert_eq!(read.access.expose_secret(), "the-access-token");
         assert_eq!(read.refresh.expose_secret(), "the-refresh-token");
         assert_eq!(read.person.as_deref(), Some("ada@example.com"));

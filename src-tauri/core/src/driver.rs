@@ -10,17 +10,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use graphql_session_renewal::{
-    Action, Event, Exchange, Flight, Now, Outcome, Rules, Standing, State, View, WaiterId, Why,
-    step,
+    Action, Event, Exchange, Now, Outcome, RenewalReason, Rules, Standing, State, Step, View,
+    WaiterId, step,
 };
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Sleep;
-use crate::credentials::{Credentials, Id, Stamp};
-use crate::journal::Circumstances;
-use crate::lock::{Fingerprint, LockGuard};
+use crate::credentials::{Credentials, CredentialsInfo, Id};
+use crate::files::{Fingerprint, LockGuard};
+use crate::journal::NoteContext;
 use crate::shared::{Shared, millis};
 use crate::status::{Ending, Phase, Status, Storage, Unreachable};
 
@@ -41,7 +41,7 @@ pub(crate) enum Message {
     Need {
         waiter: WaiterId,
         seen: Arc<Credentials>,
-        why: Why,
+        why: RenewalReason,
         reply: oneshot::Sender<Outcome>,
     },
     WaiterLeft(WaiterId),
@@ -96,9 +96,9 @@ impl Driver {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let limits = &shared.config.limits;
         let rules = Rules {
-            waiting: millis(limits.waiting),
+            renewal_timeout: millis(limits.renewal_timeout),
             grace: shared.config.protocol.grace().map_or(0, millis),
-            longest_pause: millis(limits.pause),
+            max_backoff: millis(limits.max_backoff),
             end_after: shared.config.end_after.map(millis),
         };
         let files_seen = shared.files.fingerprint();
@@ -176,8 +176,8 @@ impl Driver {
     /// Whether the task could end now without losing anything.
     fn is_at_rest(&self) -> bool {
         matches!(
-            self.state.flight,
-            Flight::Idle | Flight::Pausing { .. } | Flight::Keeping { .. }
+            self.state.step,
+            Step::Idle | Step::Pausing { .. } | Step::Keeping { .. }
         )
     }
 
@@ -190,7 +190,7 @@ impl Driver {
                 reply,
             } => {
                 self.waiters.insert(waiter, reply);
-                let seen = seen.stamp;
+                let seen = seen.info;
                 self.decide(Event::Needed { waiter, seen, why });
             }
             Message::WaiterLeft(waiter) => {
@@ -206,9 +206,9 @@ impl Driver {
             }
             Message::SignIn(credentials, reply) => {
                 self.sign_ins.push(reply);
-                let stamp = credentials.stamp;
+                let info = credentials.info;
                 self.known.push(Arc::from(credentials));
-                self.decide(Event::SignedIn(stamp));
+                self.decide(Event::SignedIn(info));
             }
             Message::SignOut(reply) => {
                 self.decide(Event::SignedOut);
@@ -216,7 +216,7 @@ impl Driver {
             }
             Message::Quit(reply) => {
                 self.quitting.push(reply);
-                if matches!(self.state.flight, Flight::Keeping { .. }) {
+                if matches!(self.state.step, Step::Keeping { .. }) {
                     // The last chance to save: the keyring may be back.
                     self.decide(Event::RetryNow);
                 }
@@ -265,16 +265,16 @@ impl Driver {
             in_use: awake.saturating_sub(self.shared.last_call.load(Ordering::Relaxed))
                 < IN_USE_FOR,
         };
-        let before = Circumstances {
+        let before = NoteContext {
             why: self.state.renewal_reason(),
             from: self.state.held.map(|held| held.generation),
             waiters: self.state.waiters.len(),
-            ..Circumstances::default()
+            ..NoteContext::default()
         };
         let shown = Shown::in_status(&self.state);
         let (state, actions) = step(std::mem::take(&mut self.state), event, now, &self.rules);
         self.state = state;
-        let around = Circumstances {
+        let around = NoteContext {
             to: self.state.held.map(|held| held.generation),
             unreachable: self.state.unreachable,
             ..before
@@ -314,7 +314,7 @@ impl Driver {
         }
         let state = &self.state;
         self.known
-            .retain(|known| state.names(known.stamp.credentials));
+            .retain(|known| state.names(known.info.credentials));
     }
 
     /// Publishes the status if it changed: one revision per change.
@@ -379,7 +379,7 @@ impl Driver {
 #[derive(PartialEq)]
 struct Shown {
     standing: Standing,
-    held: Option<Stamp>,
+    held: Option<CredentialsInfo>,
     storage: Storage,
     unreachable: Option<Unreachable>,
     is_waited_for: bool,

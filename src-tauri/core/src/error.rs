@@ -52,7 +52,7 @@ pub enum Code {
     Certificate,
     /// Something answers there, but not this kind of server.
     NotThisServer,
-    /// The server did not answer, refused the connection, or was in trouble.
+    /// The server did not answer, refused the connection, or was in error.
     NoAnswer,
     /// The configuration is wrong; the message names the key.
     Config,

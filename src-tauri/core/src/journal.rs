@@ -18,8 +18,8 @@ mod round;
 pub use round::{Attempt, Outcome, Reason, Renewal, Saved};
 
 pub use graphql_session_renewal::Note;
-pub(crate) use round::Circumstances;
-use round::Round;
+pub(crate) use round::NoteContext;
+use round::RenewalRecorder;
 
 /// Entries kept. A renewal makes about six, so this covers a working day of 30 min tokens many times over.
 const CAPACITY: usize = 1_000;
@@ -45,12 +45,12 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 struct Inside {
     entries: VecDeque<Entry>,
-    round: Round,
+    round: RenewalRecorder,
 }
 
 impl Journal {
     /// Notes what was decided, or what the shell alone knows; with it a renewal's record, where it ends a round.
-    pub(crate) fn note(&self, at: Timestamp, note: &Note, around: &Circumstances) {
+    pub(crate) fn note(&self, at: Timestamp, note: &Note, around: &NoteContext) {
         self.push(at, note.what(), &facts(note));
         let renewal = self.lock().round.take(note, around);
         if let Some(renewal) = renewal {
@@ -98,8 +98,8 @@ fn facts(note: &Note) -> Value {
             "why": why, "attempt": attempt, "generation": generation, "waiters": waiters,
         }),
         Note::Answered { exchange, took } => match exchange {
-            Exchange::Renewed(stamp) => {
-                json!({ "verdict": "renewed", "ms": took, "generation": stamp.generation })
+            Exchange::Renewed(info) => {
+                json!({ "verdict": "renewed", "ms": took, "generation": info.generation })
             }
             Exchange::Rejected { ambiguous } => {
                 json!({ "verdict": "rejected", "ms": took, "ambiguous": ambiguous })

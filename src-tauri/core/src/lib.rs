@@ -5,11 +5,11 @@
 //! is over. No function of this crate returns a token.
 //!
 //! ```no_run
-//! use graphql_session::{Call, Config, Person, Session};
+//! use graphql_session::{Call, Config, PasswordLogin, Session};
 //!
 //! # async fn example() -> Result<(), graphql_session::Error> {
 //! let session = Session::open(Config::new("my-app", "/home/ada/.local/share/my-app")).await?;
-//! let person = Person { email: "ada@example.com".into(), password: "correct horse".into() };
+//! let person = PasswordLogin { email: "ada@example.com".into(), password: "correct horse".into() };
 //! session.sign_in("https://crm.example.com", person).await?;
 //! let reply = session
 //!     .execute(Call::new("graphql", r#"{"query":"{ people { totalCount } }"}"#))
@@ -93,7 +93,7 @@
 //! when it is asked for the next [`StreamEvent`]. It connects as a call is sent: with the current credentials, and
 //! through the one renewal where they have expired or are refused. A stream that is open is never touched by a renewal.
 //! A connection that breaks, ends without a word, or is silent for [`Limits::stream_silence`] is made again after a pause
-//! with full jitter; then `Reopened` says that events may be missing, which no server repeats. The session's end is the
+//! with full jitter; then `Reconnected` says that events may be missing, which no server repeats. The session's end is the
 //! stream's, at once. A stream is not a call: no deadline, no replay, no place among those on the wire.
 //!
 //! # What is proven, and how
@@ -119,7 +119,7 @@
 //! there is no counterexample among the orders that were tried, and proves nothing about the others. At the end of each
 //! case everything is healed, and the session that survived must work again with one call. `make test` plays 5,000 steps
 //! from a fixed seed, `make random` 100,000 from another one each time; cases that once failed are tests of their own in
-//! `random/kept.rs`.
+//! `random/regressions.rs`.
 //!
 //! # Limits
 //!
@@ -132,8 +132,8 @@ mod config;
 mod credentials;
 mod driver;
 mod error;
+mod files;
 pub mod journal;
-mod lock;
 mod operation;
 pub mod protocol;
 mod session;
@@ -147,14 +147,14 @@ pub mod verdict;
 pub use call::{Call, Reply};
 pub use clock::{BoxFuture, Clock, Sleep, SystemClock};
 pub use config::{Config, DEFAULT_ACCOUNT, Limits};
-pub use credentials::{Id, Stamp};
+pub use credentials::{CredentialsInfo, Id};
 pub use error::{Code, Error};
 pub use operation::OperationKind;
-pub use protocol::{Person, Protocol, Tokens, Twenty};
+pub use protocol::{PasswordLogin, Protocol, Tokens, Twenty};
 pub use session::{ServerCheck, Session};
 pub use status::{
     Closed, Ending, EndingReason, LockedReason, NotSaved, Phase, Status, Storage, Unreachable,
 };
 pub use subscription::{StreamEvent, Subscription};
-pub use transport::{Answer, Origin, Trouble, Wire};
+pub use transport::{Answer, AuthClient, Origin, TransportError};
 pub use vault::{Keyring, MemoryVault, Vault, VaultError};

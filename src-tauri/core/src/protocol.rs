@@ -12,7 +12,7 @@ use secrecy::SecretString;
 
 use crate::clock::BoxFuture;
 use crate::error::Error;
-use crate::transport::{Answer, Wire};
+use crate::transport::{Answer, AuthClient};
 use crate::verdict::{Envelope, Reading};
 
 mod twenty;
@@ -30,11 +30,11 @@ pub trait Protocol: Send + Sync + 'static {
     /// How long after a renewal the used refresh token still works, by the server's default. `None`: not at all.
     fn grace(&self) -> Option<Duration>;
 
-    /// Asks whether this kind of server answers at `wire`'s origin.
+    /// Asks whether this kind of server answers at `client`'s origin.
     ///
     /// # Errors
     /// A code that a sign-in form can show: [`NotThisServer`](crate::Code::NotThisServer) and the network's.
-    fn check<'a>(&'a self, wire: &'a Wire) -> BoxFuture<'a, Result<(), Error>>;
+    fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Signs in with a password.
     ///
@@ -42,8 +42,8 @@ pub trait Protocol: Send + Sync + 'static {
     /// A code that a sign-in form can show.
     fn sign_in<'a>(
         &'a self,
-        wire: &'a Wire,
-        person: &'a Person,
+        client: &'a AuthClient,
+        person: &'a PasswordLogin,
     ) -> BoxFuture<'a, Result<Issued, Error>>;
 
     /// The dialects in which a renewal can be spoken, best first, given the one that worked last.
@@ -102,7 +102,7 @@ impl fmt::Debug for Request {
 
 /// Who signs in.
 #[derive(Clone, Debug)]
-pub struct Person {
+pub struct PasswordLogin {
     /// E-mail address.
     pub email: String,
     /// Password; its Debug shows nothing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use graphql_session_renewal::{Outcome, WaiterId, Why};
+use graphql_session_renewal::{Outcome, RenewalReason, WaiterId};
 use jiff::Timestamp;
 use reqwest::header::CONTENT_TYPE;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -13,16 +13,16 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use crate::call::{AllowedHeaders, Call, Reply};
 use crate::clock::CLOCK_NOISE;
 use crate::config::Config;
-use crate::credentials::{Credentials, Id, Stamp, random_id};
+use crate::credentials::{Credentials, CredentialsInfo, Id, random_id};
 use crate::driver::{Driver, Message};
 use crate::error::{Code, Error};
 use crate::journal;
 use crate::operation::OperationKind;
-use crate::protocol::{Dialect, Endpoint, Issued, Person, Tokens};
+use crate::protocol::{Dialect, Endpoint, Issued, PasswordLogin, Tokens};
 use crate::shared::Shared;
 use crate::status::{Closed, Phase, Status, Storage};
 use crate::subscription::Subscription;
-use crate::transport::{Origin, Trouble, header_date, read_body};
+use crate::transport::{Origin, TransportError, header_date, read_body};
 use crate::verdict::{self, CallVerdict};
 
 /// An access token this close to its end counts as expired, in ms: Twenty states an expiry up to 1 s later than the
@@ -88,14 +88,14 @@ impl Session {
     /// nobody is signed in, it has ended, or the keyring does not show it.
     pub fn id(&self) -> Option<Id> {
         let current = self.shared().current.load();
-        current.as_ref().map(|held| held.stamp.session)
+        current.as_ref().map(|held| held.info.session)
     }
 
     /// The generation of the credentials that the next call uses: 1 after the sign-in, +1 per renewal, the same in every
     /// process, and no secret. `None` where [`Session::id`] is.
     pub fn generation(&self) -> Option<u64> {
         let held = self.held(None).ok()?;
-        Some(held.stamp.generation)
+        Some(held.info.generation)
     }
 
     /// Where the session stands.
@@ -120,7 +120,7 @@ impl Session {
     pub async fn check_server(&self, address: &str) -> Result<ServerCheck, Error> {
         let origin = self.server_for(address)?;
         let protocol = &self.shared().config.protocol;
-        protocol.check(&self.wire(&origin)?).await?;
+        protocol.check(&self.auth_client(&origin)?).await?;
         Ok(ServerCheck {
             origin: origin.text(),
             protocol: protocol.name(),
@@ -131,14 +131,14 @@ impl Session {
     ///
     /// # Errors
     /// A code that a sign-in form can show. The session that was there before is untouched then.
-    pub async fn sign_in(&self, server: &str, person: Person) -> Result<Status, Error> {
+    pub async fn sign_in(&self, server: &str, person: PasswordLogin) -> Result<Status, Error> {
         let origin = self.server_for(server)?;
-        let wire = self.wire(&origin)?;
+        let client = self.auth_client(&origin)?;
         let issued = self
             .shared()
             .config
             .protocol
-            .sign_in(&wire, &person)
+            .sign_in(&client, &person)
             .await?;
         self.establish(&origin, Some(person.email), issued).await
     }
@@ -176,7 +176,7 @@ impl Session {
         async move {
             let shared = self.shared();
             shared.last_call.store(shared.awake_ms(), Ordering::Relaxed);
-            let longest = shared.config.limits.call;
+            let longest = shared.config.limits.call_timeout;
             let deadline = call.deadline.unwrap_or(longest).min(longest);
             let may_have_run = AtomicBool::new(false);
             tokio::select! {
@@ -218,13 +218,13 @@ impl Session {
         self.status()
     }
 
-    /// Before quitting: waits until nothing would be lost, at most [`Limits::quit`](crate::Limits::quit), and says
+    /// Before quitting: waits until nothing would be lost, at most [`Limits::quit_timeout`](crate::Limits::quit_timeout), and says
     /// whether something would be. Credentials that are not saved are tried once more. The session goes on: an
     /// application can warn, let the person solve it, and close again.
     pub async fn close(&self) -> Closed {
         let (reply, done) = oneshot::channel();
         self.tell(Message::Quit(reply));
-        let limit = self.shared().config.limits.quit;
+        let limit = self.shared().config.limits.quit_timeout;
         let is_done = tokio::select! {
             biased;
             _ = done => true,
@@ -255,10 +255,10 @@ impl Session {
                 // Once: with a wrong clock they look expired for ever, and only the server knows.
                 waited = true;
                 drop(place);
-                self.wait_for_renewal(held, Why::Expired).await?;
+                self.wait_for_renewal(held, RenewalReason::Expired).await?;
                 continue;
             }
-            sent_under = Some(held.stamp.session);
+            sent_under = Some(held.info.session);
             may_have_run.store(true, Ordering::Relaxed);
             let sending = shared.clients(&held.origin)?.call(
                 endpoint,
@@ -270,35 +270,35 @@ impl Session {
                 // with room for what it would receive.
                 Ok(response) => Box::pin(self.receive(response, call, &held)),
                 // No byte of a reply had arrived: most often a connection that the server gave up meanwhile.
-                Err(trouble)
-                    if !trouble.not_sent() && !lost && call.operation() == OperationKind::Query =>
+                Err(error)
+                    if !error.not_sent() && !lost && call.operation() == OperationKind::Query =>
                 {
                     lost = true;
                     continue;
                 }
-                Err(trouble) => return Err(self.no_answer(trouble, call, &held)),
+                Err(error) => return Err(self.no_answer(error, call, &held)),
             };
             let reply = receiving.await?;
             match verdict::judge_call(&*shared.config.protocol, reply.status, &reply.body) {
                 CallVerdict::Refused => {}
-                CallVerdict::Gateways => {
-                    self.tell(Message::Lost(held.stamp.credentials));
+                CallVerdict::GatewayError => {
+                    self.tell(Message::Lost(held.info.credentials));
                     return Ok(reply);
                 }
-                CallVerdict::Fine => {
+                CallVerdict::Served => {
                     self.served(&held);
                     return Ok(reply);
                 }
             }
             may_have_run.store(false, Ordering::Relaxed);
             if refused {
-                return Err(self.refused_again(&held.stamp, began_at));
+                return Err(self.refused_again(&held.info, began_at));
             }
             refused = true;
             waited = true;
             // The reply, too: it would keep the connection's buffer from being used again as long as the call waits.
             drop((place, reply));
-            self.wait_for_renewal(held, Why::Refused).await?;
+            self.wait_for_renewal(held, RenewalReason::Refused).await?;
         }
     }
 
@@ -306,7 +306,7 @@ impl Session {
     pub(crate) fn held(&self, sent_under: Option<Id>) -> Result<Arc<Credentials>, Error> {
         let current = self.shared().current.load_full();
         let held = current.ok_or_else(|| self.no_session())?;
-        if sent_under.is_some_and(|sent| sent != held.stamp.session || self.has_ended(sent)) {
+        if sent_under.is_some_and(|sent| sent != held.info.session || self.has_ended(sent)) {
             return Err(Error::signed_out());
         }
         Ok(held)
@@ -315,7 +315,7 @@ impl Session {
     /// Whether the access token is known to have expired.
     pub(crate) fn has_expired(&self, held: &Credentials) -> bool {
         let now = self.shared().server_clock.now();
-        held.stamp.has_expired(now + EXPIRY_MARGIN)
+        held.info.has_expired(now + EXPIRY_MARGIN)
     }
 
     /// Learns the server's clock from a reply's head, and reads the rest of it. Not an `async fn`, which would have room
@@ -341,11 +341,11 @@ impl Session {
                         .map(str::to_owned),
                     body,
                 }),
-                Err(Trouble::TooLong) => Err(Error::new(
+                Err(TransportError::TooLong) => Err(Error::new(
                     Code::TooLarge,
                     "The server's reply is larger than this application accepts. Ask for less at a time.",
                 )),
-                Err(trouble) => Err(self.no_answer(trouble, call, held)),
+                Err(error) => Err(self.no_answer(error, call, held)),
             }
         }
     }
@@ -354,14 +354,19 @@ impl Session {
     pub(crate) fn served(&self, held: &Credentials) {
         if self.shared().wants_served.load(Ordering::Relaxed) {
             tracing::debug!("the server serves these credentials");
-            self.tell(Message::Served(held.stamp.credentials));
+            self.tell(Message::Served(held.info.credentials));
         }
     }
 
     /// The call got no answer; people are told that the server is away.
-    pub(crate) fn no_answer(&self, trouble: Trouble, call: &Call, held: &Credentials) -> Error {
-        self.tell(Message::Lost(held.stamp.credentials));
-        if trouble.not_sent() || call.operation() == OperationKind::Query {
+    pub(crate) fn no_answer(
+        &self,
+        error: TransportError,
+        call: &Call,
+        held: &Credentials,
+    ) -> Error {
+        self.tell(Message::Lost(held.info.credentials));
+        if error.not_sent() || call.operation() == OperationKind::Query {
             unreachable_server(held)
         } else {
             maybe_executed()
@@ -372,10 +377,10 @@ impl Session {
     pub(crate) async fn wait_for_renewal(
         &self,
         seen: Arc<Credentials>,
-        why: Why,
+        why: RenewalReason,
     ) -> Result<(), Error> {
         let (reply, outcome) = oneshot::channel();
-        let place = WaitingRoom {
+        let place = WaiterGuard {
             waiter: self.shared().next_waiter(),
             inbox: &self.inner.inbox,
         };
@@ -418,10 +423,10 @@ impl Session {
             )
         })?;
         // Later than any session before it, even if the clock was set back: the later of two sessions wins.
-        let before = shared.files.state().map_or(0, |file| file.stamp.begun_at);
+        let before = shared.files.state().map_or(0, |file| file.info.begun_at);
         let begun_at = shared.config.clock.wall().as_millisecond().max(before + 1);
         let credentials = Credentials {
-            stamp: Stamp {
+            info: CredentialsInfo {
                 session: random_id(),
                 begun_at,
                 generation: 1,
@@ -462,11 +467,14 @@ impl Session {
         Ok(origin)
     }
 
-    fn wire(&self, origin: &Origin) -> Result<crate::transport::Wire, Error> {
+    fn auth_client(&self, origin: &Origin) -> Result<crate::transport::AuthClient, Error> {
         let shared = self.shared();
         // Not the session's own clients: these may be for another server.
         let clients = crate::transport::Clients::new(origin.clone(), &[])?;
-        Ok(clients.wire(shared.server_clock.clone(), shared.config.limits.attempt))
+        Ok(clients.auth_client(
+            shared.server_clock.clone(),
+            shared.config.limits.attempt_timeout,
+        ))
     }
 
     pub(crate) fn endpoint(&self, name: &str) -> Result<&'static Endpoint, Error> {
@@ -482,13 +490,13 @@ impl Session {
 
     /// Refused with fresh credentials, it is the caller's error. Credentials from before the call say nothing: another
     /// process may have stored them long ago, and the next call renews them.
-    pub(crate) fn refused_again(&self, sent_with: &Stamp, began_at: i64) -> Error {
+    pub(crate) fn refused_again(&self, sent_with: &CredentialsInfo, began_at: i64) -> Error {
         let shared = self.shared();
         let is_fresh = sent_with.issued_at + CLOCK_NOISE >= began_at;
         let current = shared.current.load();
         let is_current = current
             .as_ref()
-            .is_some_and(|current| current.stamp.credentials == sent_with.credentials);
+            .is_some_and(|current| current.info.credentials == sent_with.credentials);
         if is_current && is_fresh && !sent_with.has_expired(shared.server_clock.now()) {
             access_denied()
         } else {
@@ -535,12 +543,12 @@ impl fmt::Debug for Session {
 }
 
 /// A place among the waiters; given up when its call goes away.
-struct WaitingRoom<'a> {
+struct WaiterGuard<'a> {
     waiter: WaiterId,
     inbox: &'a mpsc::UnboundedSender<Message>,
 }
 
-impl Drop for WaitingRoom<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         let _ = self.inbox.send(Message::WaiterLeft(self.waiter));
     }

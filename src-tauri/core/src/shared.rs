@@ -10,13 +10,13 @@ use tokio::sync::watch;
 
 use crate::clock::ServerClock;
 use crate::config::Config;
-use crate::credentials::{Credentials, Id, Stamp};
+use crate::credentials::{Credentials, CredentialsInfo, Id};
 use crate::error::{Code, Error};
-use crate::journal::{Circumstances, Journal, Note};
-use crate::lock::{AccountFiles, FileStanding};
+use crate::files::{AccountFiles, FileStanding};
+use crate::journal::{Journal, Note, NoteContext};
 use crate::status::{Phase, Status, Storage};
 use crate::transport::{Clients, Origin};
-use crate::vault::keeper::Keeper;
+use crate::vault::thread::VaultThread;
 
 /// What calls and the task share.
 pub(crate) struct Shared {
@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     /// Awake ms of the last call.
     pub(crate) last_call: AtomicU64,
     next_waiter: AtomicU64,
-    pub(crate) keeper: Keeper,
+    pub(crate) vault_thread: VaultThread,
     clients: ArcSwapOption<Clients>,
 }
 
@@ -47,7 +47,7 @@ impl Shared {
                 "the folder cannot be made; choose one that you can write to",
             )
         })?;
-        let keeper = Keeper::start(
+        let vault_thread = VaultThread::start(
             config.vault.clone(),
             config.account.clone(),
             config.clock.clone(),
@@ -81,7 +81,7 @@ impl Shared {
             wants_served: AtomicBool::new(false),
             last_call: AtomicU64::new(0),
             next_waiter: AtomicU64::new(1),
-            keeper,
+            vault_thread,
             clients: ArcSwapOption::empty(),
             config,
         })
@@ -97,7 +97,7 @@ impl Shared {
 
     /// Replaces what calls use.
     pub(crate) fn hold(&self, credentials: Option<Arc<Credentials>>) {
-        let session = credentials.as_ref().map(|held| held.stamp.session);
+        let session = credentials.as_ref().map(|held| held.info.session);
         self.current.store(credentials);
         self.session.send_if_modified(|known| {
             let is_another = *known != session;
@@ -126,13 +126,13 @@ impl Shared {
     /// Notes what the shell alone knows.
     pub(crate) fn note(&self, note: &Note) {
         let at = self.config.clock.wall();
-        self.journal.note(at, note, &Circumstances::default());
+        self.journal.note(at, note, &NoteContext::default());
     }
 
     /// What files and vault say about this account. Held or not, the lock is the caller's business.
-    pub(crate) async fn look(&self, held: Option<Stamp>) -> (View, Option<Credentials>) {
+    pub(crate) async fn look(&self, held: Option<CredentialsInfo>) -> (View, Option<Credentials>) {
         tracing::debug!("asks the vault");
-        let entry = self.keeper.read(self.config.limits.vault_read).await;
+        let entry = self.vault_thread.read(self.config.limits.vault_read).await;
         tracing::debug!(is_ok = entry.is_ok(), "the vault has answered");
         let files = self.look_at_files(held);
         let (vault, credentials) = match entry {
@@ -140,27 +140,27 @@ impl Shared {
             Ok(None) => (VaultView::Empty, None),
             Ok(Some(text)) => match Credentials::from_text(&text, self.config.protocol.name()) {
                 None => (VaultView::Damaged, None),
-                Some((found, _)) if self.files.ending_of(found.stamp.session).is_some() => {
-                    (VaultView::DeadEntry(found.stamp.session), None)
+                Some((found, _)) if self.files.ending_of(found.info.session).is_some() => {
+                    (VaultView::DeadEntry(found.info.session), None)
                 }
                 Some((found, renewing_at)) => {
-                    let stamp = found.stamp;
-                    (VaultView::Entry { stamp, renewing_at }, Some(found))
+                    let info = found.info;
+                    (VaultView::Entry { info, renewing_at }, Some(found))
                 }
             },
         };
         (View { files, vault }, credentials)
     }
 
-    pub(crate) fn look_at_files(&self, held: Option<Stamp>) -> FileView {
+    pub(crate) fn look_at_files(&self, held: Option<CredentialsInfo>) -> FileView {
         let state = self.files.state().map(|file| {
-            let listed = self.files.ending_of(file.stamp.session);
+            let listed = self.files.ending_of(file.info.session);
             let ended = match file.standing {
                 FileStanding::Ended { reason, at } => Some((reason, at)),
                 FileStanding::SignedIn => listed.map(|reason| (reason, self.wall_ms())),
             };
             FileState {
-                stamp: file.stamp,
+                info: file.info,
                 ended,
                 saved: file.saved_at.is_some(),
                 not_before: file.not_before,

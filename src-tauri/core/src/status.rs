@@ -23,7 +23,7 @@ pub struct Status {
     pub person: Option<String>,
     /// Whether the credentials would survive a restart.
     pub storage: Storage,
-    /// Why and when the session ended, in [`Phase::Ended`].
+    /// RenewalReason and when the session ended, in [`Phase::Ended`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
     /// When the next attempt is due, in [`Phase::Unreachable`]; milliseconds since 1970 on the wire.
@@ -33,7 +33,7 @@ pub struct Status {
     /// Who is out of reach, in [`Phase::Unreachable`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreachable: Option<Unreachable>,
-    /// Why the stored session cannot be read, in [`Phase::Locked`].
+    /// RenewalReason the stored session cannot be read, in [`Phase::Locked`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked: Option<LockedReason>,
     /// Endings of sessions in this process other than by the person's sign-out. A watcher that sees it grow emits
@@ -95,7 +95,7 @@ pub enum Closed {
 /// A session that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ending {
-    /// Why.
+    /// RenewalReason.
     pub reason: EndingReason,
     /// When; milliseconds since 1970 on the wire.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use graphql_session_renewal::{Backoff, Why};
+use graphql_session_renewal::{Backoff, RenewalReason};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use sse_stream::SseByteStream;
 
@@ -40,7 +40,7 @@ const EVENT_BYTES: usize = 4 << 20;
 /// not: a server that accepts and drops would be asked without a pause otherwise.
 const STOOD: u64 = 60_000;
 
-/// What a subscription says, in this order: `Open`, then events; between a `Lost` and a `Reopened` nothing is heard;
+/// What a subscription says, in this order: `Open`, then events; between a `Lost` and a `Reconnected` nothing is heard;
 /// `Complete` or `Failed` is the last.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StreamEvent {
@@ -55,7 +55,7 @@ pub enum StreamEvent {
     },
     /// Connected again, with the credentials that are current now. Events may be missing: what happened in between is
     /// not sent again, so whoever needs it asks for it anew.
-    Reopened,
+    Reconnected,
     /// The server has ended the subscription, or answered without a stream.
     Complete,
     /// The subscription is over, and so may be the session: [`Code::SignedOut`], [`Code::Locked`],
@@ -77,7 +77,7 @@ impl fmt::Debug for StreamEvent {
             // A payload is a person's data, and no business of a log.
             Self::Next(payload) => write!(f, "Next({} bytes)", payload.len()),
             Self::Lost { retry_after } => write!(f, "Lost({retry_after:?})"),
-            Self::Reopened => f.write_str("Reopened"),
+            Self::Reconnected => f.write_str("Reconnected"),
             Self::Complete => f.write_str("Complete"),
             Self::Failed(error) => write!(f, "Failed({:?})", error.code()),
         }
@@ -201,7 +201,7 @@ impl Subscription {
             Ok(Reached::Stream(connection)) => {
                 self.link = Link::Up(connection);
                 if std::mem::replace(&mut self.has_opened, true) {
-                    StreamEvent::Reopened
+                    StreamEvent::Reconnected
                 } else {
                     StreamEvent::Open
                 }
@@ -220,7 +220,7 @@ impl Subscription {
     fn lose(&mut self, stood: u64, asked: Duration) -> StreamEvent {
         let shared = self.request.session.shared();
         let random = shared.config.clock.random();
-        let longest = millis(shared.config.limits.pause);
+        let longest = millis(shared.config.limits.max_backoff);
         let pause = self
             .reconnecting
             .pause(stood, random, longest, millis(asked));
@@ -281,7 +281,9 @@ impl Request {
             let held = self.session.held(self.bound)?;
             if self.session.has_expired(&held) && !waited {
                 waited = true;
-                self.session.wait_for_renewal(held, Why::Expired).await?;
+                self.session
+                    .wait_for_renewal(held, RenewalReason::Expired)
+                    .await?;
                 continue;
             }
             let limit = shared
@@ -295,11 +297,13 @@ impl Request {
             };
             let Some(reached) = reached else {
                 if refused {
-                    return Err(self.session.refused_again(&held.stamp, began_at));
+                    return Err(self.session.refused_again(&held.info, began_at));
                 }
                 refused = true;
                 waited = true;
-                self.session.wait_for_renewal(held, Why::Refused).await?;
+                self.session
+                    .wait_for_renewal(held, RenewalReason::Refused)
+                    .await?;
                 continue;
             };
             self.session.served(&held);
@@ -329,8 +333,8 @@ impl Request {
             .map_err(|_| self.away(held, None))?;
         match verdict::judge_call(&*shared.config.protocol, status, &body) {
             CallVerdict::Refused => return Ok(None),
-            CallVerdict::Gateways => return Err(self.away(held, asked)),
-            CallVerdict::Fine => {}
+            CallVerdict::GatewayError => return Err(self.away(held, asked)),
+            CallVerdict::Served => {}
         }
         // A page of a portal or a proxy, a throttle, a server that starts: none of them has decided anything.
         let is_graphql = Envelope::read(&body).is_some_and(|envelope| envelope.is_graphql());
@@ -342,7 +346,7 @@ impl Request {
 
     /// There is no stream for now; people are told that the server is away.
     fn away(&self, held: &Credentials, asked: Option<Duration>) -> Error {
-        self.session.tell(Message::Lost(held.stamp.credentials));
+        self.session.tell(Message::Lost(held.info.credentials));
         Error::new(Code::Unreachable, "The server cannot be reached.")
             .retry_after(asked.unwrap_or_default())
     }
@@ -411,7 +415,7 @@ impl Connection {
     }
 }
 
-/// Why nothing more can be read.
+/// RenewalReason nothing more can be read.
 #[derive(Debug)]
 enum Broken {
     Lost,

@@ -122,10 +122,10 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Why there is no complete answer, and with it what is proven about the request.
+/// RenewalReason there is no complete answer, and with it what is proven about the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trouble {
+pub enum TransportError {
     /// No such host, or no resolver: nothing was sent.
     Dns,
     /// No connection: nothing was sent.
@@ -140,7 +140,7 @@ pub enum Trouble {
     TooLong,
 }
 
-impl Trouble {
+impl TransportError {
     /// Whether it is certain that the server never saw the request.
     pub fn not_sent(self) -> bool {
         matches!(self, Self::Dns | Self::Connect | Self::Tls)
@@ -229,8 +229,8 @@ impl Clients {
     }
 
     /// The exchange side, with the limit of one attempt.
-    pub(crate) fn wire(&self, clock: ServerClock, limit: Duration) -> Wire {
-        Wire {
+    pub(crate) fn auth_client(&self, clock: ServerClock, limit: Duration) -> AuthClient {
+        AuthClient {
             client: self.exchanges.clone(),
             origin: self.origin.clone(),
             clock,
@@ -246,7 +246,7 @@ impl Clients {
         endpoint: &Endpoint,
         headers: HeaderMap,
         body: Bytes,
-    ) -> impl Future<Output = Result<reqwest::Response, Trouble>> + use<> {
+    ) -> impl Future<Output = Result<reqwest::Response, TransportError>> + use<> {
         let known = self.addresses.iter().find(|(known, _)| known == endpoint);
         let address = known.map_or_else(
             || self.origin.join(endpoint.path),
@@ -256,7 +256,7 @@ impl Clients {
         *request.headers_mut() = headers;
         *request.body_mut() = Some(body.into());
         let sending = self.calls.execute(request);
-        async move { sending.await.map_err(|error| trouble(&error)) }
+        async move { sending.await.map_err(|error| transport_error(&error)) }
     }
 }
 
@@ -276,14 +276,14 @@ fn tls(origin: &Origin) -> Result<rustls::ClientConfig, rustls::Error> {
 
 /// What a protocol exchanges tokens over: no Authorization, no cookies, no redirects, no reused connections, no hidden
 /// repetition, and a hard limit that closes the connection.
-pub struct Wire {
+pub struct AuthClient {
     client: reqwest::Client,
     origin: Origin,
     clock: ServerClock,
     limit: Duration,
 }
 
-impl Wire {
+impl AuthClient {
     /// The origin it talks to.
     pub fn origin(&self) -> &Origin {
         &self.origin
@@ -292,8 +292,8 @@ impl Wire {
     /// Posts and reads the whole answer.
     ///
     /// # Errors
-    /// A [`Trouble`] that says what is proven.
-    pub async fn post(&self, request: &Request) -> Result<Answer, Trouble> {
+    /// A [`TransportError`] that says what is proven.
+    pub async fn post(&self, request: &Request) -> Result<Answer, TransportError> {
         let sending = self
             .client
             .post(self.origin.join(request.path))
@@ -306,26 +306,26 @@ impl Wire {
     /// Gets and reads the whole answer; for discovery only.
     ///
     /// # Errors
-    /// A [`Trouble`] that says what is proven.
-    pub async fn get(&self, path: &str) -> Result<Answer, Trouble> {
+    /// A [`TransportError`] that says what is proven.
+    pub async fn get(&self, path: &str) -> Result<Answer, TransportError> {
         self.answer(self.client.get(self.origin.join(path))).await
     }
 
-    async fn answer(&self, sending: reqwest::RequestBuilder) -> Result<Answer, Trouble> {
+    async fn answer(&self, sending: reqwest::RequestBuilder) -> Result<Answer, TransportError> {
         let limit = self.clock.local().sleep(self.limit);
         tokio::pin!(limit);
         // What has arrived is used, even if its time is up by the time we look: a frozen process finds both.
         let mut response = tokio::select! {
             biased;
-            response = sending.send() => response.map_err(|error| trouble(&error))?,
-            () = &mut limit => return Err(Trouble::NoAnswer),
+            response = sending.send() => response.map_err(|error| transport_error(&error))?,
+            () = &mut limit => return Err(TransportError::NoAnswer),
         };
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers(), &self.clock);
         let body = tokio::select! {
             biased;
             body = read_body(&mut response, EXCHANGE_BYTES) => body?,
-            () = &mut limit => return Err(Trouble::Truncated),
+            () = &mut limit => return Err(TransportError::Truncated),
         };
         Ok(Answer {
             status,
@@ -339,10 +339,10 @@ impl Wire {
 pub(crate) async fn read_body(
     response: &mut reqwest::Response,
     limit: usize,
-) -> Result<Bytes, Trouble> {
+) -> Result<Bytes, TransportError> {
     let announced = response.content_length().unwrap_or(0);
     if announced > limit as u64 {
-        return Err(Trouble::TooLong);
+        return Err(TransportError::TooLong);
     }
     let Some(first) = next_chunk(response).await? else {
         return Ok(Bytes::new());
@@ -355,7 +355,7 @@ pub(crate) async fn read_body(
     let mut next = Some(first);
     while let Some(chunk) = next {
         if body.len() + chunk.len() > limit {
-            return Err(Trouble::TooLong);
+            return Err(TransportError::TooLong);
         }
         body.extend_from_slice(&chunk);
         next = next_chunk(response).await?;
@@ -363,8 +363,11 @@ pub(crate) async fn read_body(
     Ok(body.freeze())
 }
 
-async fn next_chunk(response: &mut reqwest::Response) -> Result<Option<Bytes>, Trouble> {
-    response.chunk().await.map_err(|_| Trouble::Truncated)
+async fn next_chunk(response: &mut reqwest::Response) -> Result<Option<Bytes>, TransportError> {
+    response
+        .chunk()
+        .await
+        .map_err(|_| TransportError::Truncated)
 }
 
 /// The server's clock in a Date header.
@@ -393,9 +396,9 @@ pub(crate) fn retry_after(headers: &HeaderMap, clock: &ServerClock) -> Option<Du
     (!pause.is_zero()).then(|| pause.min(RETRY_AFTER_CAP))
 }
 
-fn trouble(error: &reqwest::Error) -> Trouble {
+fn transport_error(error: &reqwest::Error) -> TransportError {
     if !error.is_connect() {
-        return Trouble::NoAnswer;
+        return TransportError::NoAnswer;
     }
     let mut cause = error.source();
     while let Some(current) = cause {
@@ -403,13 +406,13 @@ fn trouble(error: &reqwest::Error) -> Trouble {
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref);
         if current.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return Trouble::Tls;
+            return TransportError::Tls;
         }
         // hyper-util's resolver error is a private type; its text is all there is.
         if current.to_string().starts_with("dns error") {
-            return Trouble::Dns;
+            return TransportError::Dns;
         }
         cause = current.source();
     }
-    Trouble::Connect
+    TransportError::Connect
 }

@@ -1,15 +1,15 @@
 //! Where credentials rest: the [`Vault`] trait, the OS keyring, and plain memory.
 //!
 //! A vault is blocking and may block for minutes (a locked keyring with a prompt open). The session therefore never
-//! calls one itself: one dedicated thread does (`vault/keeper.rs`), and everything else waits for it with a limit.
+//! calls one itself: one dedicated thread does (`vault/thread.rs`), and everything else waits for it with a limit.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use secrecy::{ExposeSecret, SecretString};
 
-pub(crate) mod keeper;
 mod keyring;
+pub(crate) mod thread;
 
 pub use graphql_session_renewal::VaultError;
 pub use keyring::Keyring;

@@ -40,7 +40,7 @@
 use std::time::Duration;
 
 use crate::protocol::{Dialect, Protocol, Tokens};
-use crate::transport::{Answer, Trouble};
+use crate::transport::{Answer, TransportError};
 
 mod envelope;
 
@@ -84,24 +84,27 @@ pub enum Reading {
     /// The server does not know this dialect; another one is tried at once, and this was no attempt.
     OtherDialect,
     /// A protocol error that is not final.
-    Trouble,
+    Inconclusive,
     /// Not the protocol's words at all.
     NotProtocol,
 }
 
 /// The verdict on an attempt that got an answer, or none.
-pub(crate) fn judge(outcome: Result<(&Answer, Reading), Trouble>, dialect: Dialect) -> Verdict {
+pub(crate) fn judge(
+    outcome: Result<(&Answer, Reading), TransportError>,
+    dialect: Dialect,
+) -> Verdict {
     let inconclusive = |token, retry_after| Verdict::Inconclusive { token, retry_after };
     match outcome {
         Ok((_, Reading::Renewed(tokens))) => Verdict::Renewed { tokens, dialect },
         Ok((_, Reading::Rejected { ambiguous })) => Verdict::Rejected { ambiguous },
-        Ok((answer, Reading::Trouble | Reading::OtherDialect)) => {
+        Ok((answer, Reading::Inconclusive | Reading::OtherDialect)) => {
             inconclusive(TokenFate::NotUsed, answer.retry_after)
         }
         Ok((answer, Reading::NotProtocol)) => {
             inconclusive(fate_by_status(answer), answer.retry_after)
         }
-        Err(trouble) if trouble.not_sent() => inconclusive(TokenFate::NotSent, None),
+        Err(error) if error.not_sent() => inconclusive(TokenFate::NotSent, None),
         Err(_) => inconclusive(TokenFate::MaybeUsed, None),
     }
 }
@@ -110,12 +113,12 @@ pub(crate) fn judge(outcome: Result<(&Answer, Reading), Trouble>, dialect: Diale
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallVerdict {
     /// The server served the call, or refused it for a reason that no renewal mends.
-    Fine,
+    Served,
     /// Refused as a whole because the access token was not accepted: by the protocol's own words, or by a plain HTTP 401
     /// without any.
     Refused,
     /// Something in front of the server answered, because the server is away.
-    Gateways,
+    GatewayError,
 }
 
 /// The verdict on a call's reply.
@@ -125,19 +128,19 @@ pub(crate) enum CallVerdict {
 /// errors come first, the envelope is read to its end, and one that is not whole counts as no GraphQL at all.
 pub(crate) fn judge_call(protocol: &dyn Protocol, status: u16, body: &[u8]) -> CallVerdict {
     if Envelope::opens_with_data(body) {
-        return CallVerdict::Fine;
+        return CallVerdict::Served;
     }
     let is_refused = match Envelope::read(body) {
         // Part of it ran: the caller's, whatever the protocol thinks of the errors beside it.
         Some(envelope) if envelope.data == Data::Present => false,
         Some(envelope) if envelope.is_graphql() => protocol.refuses(status, &envelope),
-        _ if matches!(status, 502..=504) => return CallVerdict::Gateways,
+        _ if matches!(status, 502..=504) => return CallVerdict::GatewayError,
         _ => status == 401,
     };
     if is_refused {
         CallVerdict::Refused
     } else {
-        CallVerdict::Fine
+        CallVerdict::Served
     }
 }
 

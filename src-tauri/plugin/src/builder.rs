@@ -31,7 +31,7 @@ const STATE_FOLDER: &str = if cfg!(debug_assertions) {
     "graphql-session"
 };
 
-/// What a session's closing may take beyond its own limit (`limits.quitMs`) before quitting goes on without it.
+/// What a session's closing may take beyond its own limit (`limits.quitTimeoutMs`) before quitting goes on without it.
 const CLOSE_MARGIN: Duration = Duration::from_millis(500);
 
 /// Builds the plugin where [`init`](crate::init) is not enough: several accounts, own configurations, another folder.
@@ -115,7 +115,7 @@ impl Builder {
                 commands::execute,
                 commands::upload,
                 commands::subscribe,
-                commands::received_events,
+                commands::ack_events,
                 commands::cancel,
                 commands::sign_out,
                 commands::retry_now,
@@ -162,8 +162,12 @@ impl Builder {
         refuse_doubles(&self.configs)?;
         refuse_all_but_queries(self.prefetch.as_ref())?;
         let clock = self.configs[0].clock.clone();
-        let prefetch = Prefetch::new(clock.clone(), self.configs[0].limits.call);
-        let closing = self.configs.iter().map(|config| config.limits.quit).max();
+        let prefetch = Prefetch::new(clock.clone(), self.configs[0].limits.call_timeout);
+        let closing = self
+            .configs
+            .iter()
+            .map(|config| config.limits.quit_timeout)
+            .max();
         let longest = self
             .configs
             .iter()

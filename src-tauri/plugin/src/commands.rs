@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use graphql_session::{Call, Code, Error, Person, ServerCheck, Session, Status, journal};
+use graphql_session::{Call, Code, Error, PasswordLogin, ServerCheck, Session, Status, journal};
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use tauri::ipc::{Channel, Request, Response};
@@ -50,7 +50,7 @@ pub(crate) async fn sign_in<R: Runtime>(
     account: Option<String>,
 ) -> Result<Status, CommandError> {
     let session = session(&window, &accounts, account.as_deref())?;
-    let person = Person {
+    let person = PasswordLogin {
         email,
         password: password.0,
     };
@@ -128,15 +128,15 @@ pub(crate) async fn subscribe<R: Runtime>(
     Ok(streams.start(window.label(), &subscription_id, stream, messages)?)
 }
 
-/// `received_events`: how many messages of a subscription have arrived so far. Without it, its stream pauses.
+/// `ack_events`: how many messages of a subscription have arrived so far. Without it, its stream pauses.
 #[tauri::command(rename_all = "camelCase")]
-pub(crate) async fn received_events<R: Runtime>(
+pub(crate) async fn ack_events<R: Runtime>(
     window: Window<R>,
     streams: State<'_, Streams>,
     subscription_id: String,
     count: u64,
 ) -> Result<(), CommandError> {
-    streams.received(window.label(), &subscription_id, count);
+    streams.acknowledge(window.label(), &subscription_id, count);
     Ok(())
 }
 

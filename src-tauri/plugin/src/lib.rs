@@ -24,7 +24,7 @@
 //! | `execute` | default | one GraphQL request; the server's reply as raw bytes |
 //! | `upload` | default | one slice of a long body, for the `execute` that names it |
 //! | `subscribe` | default | nothing; the events of a subscription follow as messages, in order |
-//! | `received_events` | default | says how many of those have arrived, without which they pause |
+//! | `ack_events` | default | says how many of those have arrived, without which they pause |
 //! | `cancel` | default | takes a call back, or ends a subscription |
 //! | `sign_out`, `retry_now` | default | the status afterwards |
 //! | `check_server`, `sign_in` | `sign-in` | the only ones that take an address |

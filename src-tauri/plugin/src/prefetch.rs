@@ -21,7 +21,7 @@ pub(crate) struct Prefetch(Arc<Shared>);
 
 struct Shared {
     clock: Arc<dyn Clock>,
-    /// What a call may take in all (`limits.callMs`).
+    /// What a call may take in all (`limits.callTimeoutMs`).
     call_limit: Duration,
     place: Mutex<Option<Sent>>,
 }

@@ -23,10 +23,10 @@ const STREAMS_PER_WINDOW: usize = 100;
 const ENDED_PER_WINDOW: usize = 1_000;
 
 /// Messages on their way to a page that it has not yet received: a page that is awake takes that many in some 10 ms.
-const MESSAGES_UNDER_WAY: usize = 64;
+const MESSAGES_IN_FLIGHT: usize = 64;
 
 /// The same in bytes of payload: 64 events of 16 kB. The event that reaches it is still sent.
-const BYTES_UNDER_WAY: usize = 1 << 20;
+const BYTES_IN_FLIGHT: usize = 1 << 20;
 
 /// What a page is told through its channel.
 #[derive(Debug, Serialize)]
@@ -40,7 +40,7 @@ pub(crate) enum Message {
     #[serde(rename_all = "camelCase")]
     Lost { retry_after_ms: u64 },
     /// Connected again: events may be missing.
-    Reopened,
+    Reconnected,
     /// The end, by the server.
     Complete,
     /// The end, by an error.
@@ -66,7 +66,7 @@ impl From<StreamEvent> for Message {
             StreamEvent::Lost { retry_after } => Self::Lost {
                 retry_after_ms: u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX),
             },
-            StreamEvent::Reopened => Self::Reopened,
+            StreamEvent::Reconnected => Self::Reconnected,
             StreamEvent::Complete => Self::Complete,
             StreamEvent::Failed(error) => Self::Failed {
                 error: error.into(),
@@ -97,14 +97,14 @@ impl Streams {
             return Err(too_many_streams());
         }
         let (received, receiving) = watch::channel(0);
-        let place = Place {
+        let guard = StreamGuard {
             streams: self.clone(),
             window: window.to_owned(),
             id: id.to_owned(),
         };
-        // It cannot end before it is in the table: for that its place needs the lock that is held here.
+        // It cannot end before it is in the table: for that its guard needs the lock that is held here.
         let task = tokio::spawn(async move {
-            let _place = place;
+            let _guard = guard;
             pass_on(stream, channel, receiving).await;
         });
         let running = Running {
@@ -116,7 +116,7 @@ impl Streams {
     }
 
     /// The page has received `count` messages of a stream so far. A smaller number than before is an older one.
-    pub(crate) fn received(&self, window: &str, id: &str, count: u64) {
+    pub(crate) fn acknowledge(&self, window: &str, id: &str, count: u64) {
         let table = self.table();
         let running = table.get(window).and_then(|window| window.running.get(id));
         if let Some(running) = running {
@@ -199,14 +199,14 @@ impl WindowStreams {
     }
 }
 
-/// A stream's place in the table; given up however its task ends.
-struct Place {
+/// Removes a stream from the table, however its task ends.
+struct StreamGuard {
     streams: Streams,
     window: String,
     id: String,
 }
 
-impl Drop for Place {
+impl Drop for StreamGuard {
     fn drop(&mut self) {
         let mut table = self.streams.table();
         // A window that is gone has none.
@@ -221,42 +221,42 @@ async fn pass_on(
     channel: Channel<Message>,
     mut received: watch::Receiver<u64>,
 ) {
-    let mut under_way = UnderWay::default();
+    let mut in_flight = InFlight::default();
     while let Some(event) = stream.next().await {
         let message = Message::from(event);
-        under_way.sent(message.bytes());
+        in_flight.sent(message.bytes());
         if channel.send(message).is_err() {
             return;
         }
-        under_way.forget(*received.borrow_and_update());
-        while under_way.is_full() {
+        in_flight.acknowledged(*received.borrow_and_update());
+        while in_flight.is_full() {
             tokio::select! {
                 changed = received.changed() => if changed.is_err() { return },
                 // The page may never take what is on its way; the connection is not kept for that.
                 _ = stream.ended() => break,
             }
-            under_way.forget(*received.borrow_and_update());
+            in_flight.acknowledged(*received.borrow_and_update());
         }
     }
 }
 
 /// What was sent and not yet received.
 #[derive(Default)]
-struct UnderWay {
+struct InFlight {
     /// The bytes of each message, oldest first.
     messages: VecDeque<usize>,
     bytes: usize,
     received: u64,
 }
 
-impl UnderWay {
+impl InFlight {
     fn sent(&mut self, bytes: usize) {
         self.messages.push_back(bytes);
         self.bytes += bytes;
     }
 
     /// The page has received that many in all.
-    fn forget(&mut self, received: u64) {
+    fn acknowledged(&mut self, received: u64) {
         while self.received < received
             && let Some(bytes) = self.messages.pop_front()
         {
@@ -266,7 +266,7 @@ impl UnderWay {
     }
 
     fn is_full(&self) -> bool {
-        self.messages.len() >= MESSAGES_UNDER_WAY || self.bytes >= BYTES_UNDER_WAY
+        self.messages.len() >= MESSAGES_IN_FLIGHT || self.bytes >= BYTES_IN_FLIGHT
     }
 }
 
@@ -286,28 +286,28 @@ fn too_many_streams() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES_UNDER_WAY, MESSAGES_UNDER_WAY, UnderWay};
+    use super::{BYTES_IN_FLIGHT, InFlight, MESSAGES_IN_FLIGHT};
 
     #[test]
     fn too_many_messages_or_too_many_bytes_are_full_until_enough_was_received() {
-        let mut under_way = UnderWay::default();
-        for _ in 1..MESSAGES_UNDER_WAY {
-            under_way.sent(0);
-            assert!(!under_way.is_full());
+        let mut in_flight = InFlight::default();
+        for _ in 1..MESSAGES_IN_FLIGHT {
+            in_flight.sent(0);
+            assert!(!in_flight.is_full());
         }
-        under_way.sent(0);
-        assert!(under_way.is_full());
-        under_way.forget(1);
-        assert!(!under_way.is_full());
+        in_flight.sent(0);
+        assert!(in_flight.is_full());
+        in_flight.acknowledged(1);
+        assert!(!in_flight.is_full());
 
-        let mut under_way = UnderWay::default();
-        under_way.sent(BYTES_UNDER_WAY - 1);
-        assert!(!under_way.is_full());
-        under_way.sent(1);
-        assert!(under_way.is_full());
-        under_way.forget(0);
-        assert!(under_way.is_full(), "an older number says nothing new");
-        under_way.forget(1);
-        assert!(!under_way.is_full());
+        let mut in_flight = InFlight::default();
+        in_flight.sent(BYTES_IN_FLIGHT - 1);
+        assert!(!in_flight.is_full());
+        in_flight.sent(1);
+        assert!(in_flight.is_full());
+        in_flight.acknowledged(0);
+        assert!(in_flight.is_full(), "an older number says nothing new");
+        in_flight.acknowledged(1);
+        assert!(!in_flight.is_full());
     }
 }

@@ -1,6 +1,6 @@
 //! What the shell has to do: the actions that [`step`](super::step) returns.
 
-use super::{EndingReason, Id, Note, Stamp, TokenFate, Unreachable, WaiterId};
+use super::{CredentialsInfo, EndingReason, Id, Note, TokenFate, Unreachable, WaiterId};
 
 /// What the shell has to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Action {
     /// Ask the server for something that needs no credentials, beside whatever else goes on.
     Probe,
     /// Write these credentials, looking at the ended list before and after.
-    Save(Stamp),
+    Save(CredentialsInfo),
     /// Remove the entry if it belongs to this session.
     Remove(Id),
     /// Calls use these from now on.

@@ -1,48 +1,48 @@
-//! What comes of a flight: adopted, renewed, failed, ended; and who is told.
+//! What comes of a step: adopted, renewed, failed, ended; and who is told.
 
 use super::*;
 
-impl Turn<'_> {
-    pub(super) fn adopt(&mut self, stamp: Stamp, renewing_at: Option<i64>) {
+impl Transition<'_> {
+    pub(super) fn adopt(&mut self, info: CredentialsInfo, renewing_at: Option<i64>) {
         let at_start = self.state.standing == Standing::Opening;
         self.note(if at_start {
             Note::Opened
         } else {
             Note::Adopted
         });
-        self.hold(stamp);
+        self.hold(info);
         self.state.storage = Storage::Saved;
         self.state.lost_answer = renewing_at.map(LostAnswer::at);
-        self.state.flight = Flight::Idle;
+        self.state.step = Step::Idle;
         self.finish();
     }
 
-    /// Calls use `stamp` from now on; everybody who waited can go on.
-    pub(super) fn hold(&mut self, stamp: Stamp) {
-        let replaced = self.state.held.replace(stamp);
+    /// Calls use `info` from now on; everybody who waited can go on.
+    pub(super) fn hold(&mut self, info: CredentialsInfo) {
+        let replaced = self.state.held.replace(info);
         self.state.standing = Standing::Active;
         self.state.hidden = None;
         let is_sign_in = self.state.agenda.sign_in.take().is_some();
-        if replaced.is_some_and(|old| old.credentials == stamp.credentials) {
+        if replaced.is_some_and(|old| old.credentials == info.credentials) {
             return;
         }
-        self.actions.push(Action::Use(stamp.credentials));
+        self.actions.push(Action::Use(info.credentials));
         self.forget_renewal();
         self.state.agenda.renew = None;
-        self.state.ahead_at = schedule::ahead(&stamp, self.now);
+        self.state.ahead_at = schedule::ahead(&info, self.now);
         if is_sign_in {
             self.note(Note::SignedIn);
             self.actions.push(Action::SignInDone);
         }
         let outcome = match replaced {
-            Some(old) if old.session != stamp.session => Outcome::SignedOut,
+            Some(old) if old.session != info.session => Outcome::SignedOut,
             _ => Outcome::Renewed,
         };
         self.settle(outcome);
     }
 
-    pub(super) fn hold_unsaved(&mut self, stamp: Stamp, why: NotSaved) {
-        self.hold(stamp);
+    pub(super) fn hold_unsaved(&mut self, info: CredentialsInfo, why: NotSaved) {
+        self.hold(info);
         self.state.storage = Storage::NotSaved(why);
     }
 
@@ -87,7 +87,7 @@ impl Turn<'_> {
     pub(super) fn share_failure(&mut self, failure: FailureSeen) {
         let drawn = self.draw_pause();
         let pause = u64::try_from(failure.next_at - self.now.wall).unwrap_or(0);
-        let was_put_off = pause > self.rules.longest_pause;
+        let was_put_off = pause > self.rules.max_backoff;
         if was_put_off && self.is_early() {
             return self.put_off(self.now.awake + pause);
         }
@@ -107,7 +107,7 @@ impl Turn<'_> {
 
     /// Whether only the early renewal wants an attempt: the token works, nobody waits, and nobody was told to wait.
     pub(super) fn is_early(&self) -> bool {
-        self.state.agenda.renew == Some(Why::Ahead)
+        self.state.agenda.renew == Some(RenewalReason::Ahead)
             && self.state.waiters.is_empty()
             && self.state.unreachable.is_none()
             && self
@@ -127,7 +127,7 @@ impl Turn<'_> {
 
     /// Draws from the backoff. Counts a failure.
     fn draw_pause(&mut self) -> u64 {
-        let longest = self.rules.longest_pause;
+        let longest = self.rules.max_backoff;
         self.state.backoff.next(self.now.random, longest)
     }
 
@@ -152,7 +152,7 @@ impl Turn<'_> {
         if due > self.now.awake + KEEP_LOCK_UP_TO && !self.is_unsaved() {
             self.release();
         }
-        self.state.flight = Flight::Pausing { due, floor };
+        self.state.step = Step::Pausing { due, floor };
     }
 
     /// Read again after the rejection, and still these: the session is over (I6).
@@ -246,13 +246,13 @@ impl Turn<'_> {
         };
         self.state.standing = Standing::Locked(reason);
         if let Some(file) = view.files.state.filter(|file| file.ended.is_none()) {
-            self.state.hidden = Some(file.stamp.session);
+            self.state.hidden = Some(file.info.session);
         }
     }
 
-    /// This flight is done; what else is on the agenda comes next, with the lock still held.
+    /// This step is done; what else is on the agenda comes next, with the lock still held.
     pub(super) fn finish(&mut self) {
-        self.state.flight = Flight::Idle;
+        self.state.step = Step::Idle;
         self.proceed();
     }
 
@@ -262,7 +262,7 @@ impl Turn<'_> {
             return self.finish();
         }
         let pause = SAVE_AGAIN_AT_MOST.min(SAVE_AGAIN_AFTER << tries.min(5));
-        self.state.flight = Flight::Keeping {
+        self.state.step = Step::Keeping {
             due: self.now.awake + pause,
             tries: tries + 1,
         };
@@ -277,17 +277,14 @@ impl Turn<'_> {
 
     /// The pause or the keeping belonged to a session that is over.
     pub(super) fn leave_pause(&mut self) {
-        if matches!(
-            self.state.flight,
-            Flight::Pausing { .. } | Flight::Keeping { .. }
-        ) {
-            self.state.flight = Flight::Idle;
+        if matches!(self.state.step, Step::Pausing { .. } | Step::Keeping { .. }) {
+            self.state.step = Step::Idle;
         }
     }
 
     pub(super) fn try_at(&mut self, due: u64) {
         self.state.insists = true;
-        self.state.flight = Flight::Pausing { due, floor: false };
+        self.state.step = Step::Pausing { due, floor: false };
         self.tick();
     }
 
@@ -307,9 +304,9 @@ impl Turn<'_> {
     }
 
     /// The credentials whose exchange is under way, if they are still the held ones.
-    pub(super) fn current_of_flight(&self) -> Option<Stamp> {
-        match self.state.flight {
-            Flight::Exchanging { from, .. } => self
+    pub(super) fn current_of_step(&self) -> Option<CredentialsInfo> {
+        match self.state.step {
+            Step::Exchanging { from, .. } => self
                 .state
                 .held
                 .filter(|held| held.credentials == from.credentials),
@@ -320,7 +317,7 @@ impl Turn<'_> {
     pub(super) fn wait(&mut self, waiter: WaiterId) {
         self.state.waiters.push(waiter);
         if self.state.locked && self.state.budget_until.is_none() {
-            self.state.budget_until = Some(self.now.awake + self.rules.waiting);
+            self.state.budget_until = Some(self.now.awake + self.rules.renewal_timeout);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What happens to a session: the events that [`step`](super::step) takes.
 
-use super::{EndingReason, Id, Stamp, TokenFate, VaultError, WaiterId, Why};
+use super::{CredentialsInfo, EndingReason, Id, RenewalReason, TokenFate, VaultError, WaiterId};
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -12,9 +12,9 @@ pub enum Event {
         /// The call.
         waiter: WaiterId,
         /// The credentials it used.
-        seen: Stamp,
-        /// Why it cannot go on.
-        why: Why,
+        seen: CredentialsInfo,
+        /// RenewalReason it cannot go on.
+        why: RenewalReason,
     },
     /// A waiter left; nothing else changes.
     WaiterLeft(WaiterId),
@@ -27,7 +27,7 @@ pub enum Event {
     /// The person asks to try now.
     RetryNow,
     /// The person signed in.
-    SignedIn(Stamp),
+    SignedIn(CredentialsInfo),
     /// The person signed out.
     SignedOut,
     /// The files were written by somebody else.
@@ -54,7 +54,7 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exchange {
     /// New credentials for the same account.
-    Renewed(Stamp),
+    Renewed(CredentialsInfo),
     /// The server rejects the refresh token.
     Rejected {
         /// It gives the same answer by mistake, too.
@@ -69,7 +69,7 @@ pub enum Exchange {
     },
 }
 
-/// Why new credentials were not stored.
+/// RenewalReason new credentials were not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SaveFailure {
     /// Their session was ended meanwhile, by any process. They are dropped.
@@ -81,7 +81,7 @@ pub enum SaveFailure {
 /// What the files say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FileView {
-    /// Why the held session is on the ended list, if it is.
+    /// RenewalReason the held session is on the ended list, if it is.
     pub ended: Option<EndingReason>,
     /// The state file, if there is one.
     pub state: Option<FileState>,
@@ -91,7 +91,7 @@ pub struct FileView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileState {
     /// The credentials it speaks of.
-    pub stamp: Stamp,
+    pub info: CredentialsInfo,
     /// Their session is over: why, and when in wall ms. From the file or the ended list.
     pub ended: Option<(EndingReason, i64)>,
     /// They were put into the vault.
@@ -130,7 +130,7 @@ pub enum VaultView {
     /// An entry of a session that is not on the ended list.
     Entry {
         /// Its credentials.
-        stamp: Stamp,
+        info: CredentialsInfo,
         /// An exchange of them was begun then, in wall ms, and its end was not recorded.
         renewing_at: Option<i64>,
     },
@@ -148,7 +148,7 @@ impl View {
     /// When an exchange of the stored credentials was begun whose end nobody recorded: its answer may be lost. Not the
     /// one that this process itself marked, and not one that is known to have left the token alone.
     pub(super) fn unfinished_exchange(&self, own_mark: Option<i64>) -> Option<i64> {
-        let VaultView::Entry { stamp, renewing_at } = self.vault else {
+        let VaultView::Entry { info, renewing_at } = self.vault else {
             return None;
         };
         let begun = renewing_at.filter(|at| Some(*at) != own_mark)?;
@@ -157,7 +157,7 @@ impl View {
             .state
             .and_then(|file| file.last_failure)
             .is_some_and(|failure| {
-                failure.credentials == stamp.credentials
+                failure.credentials == info.credentials
                     && failure.at >= begun
                     && failure.token != TokenFate::MaybeUsed
             });

@@ -1,11 +1,11 @@
-//! How a flight goes on: lock, reread, mark, exchange, save.
+//! How a step goes on: lock, reread, mark, exchange, save.
 
 use super::*;
 
-impl Turn<'_> {
+impl Transition<'_> {
     /// Begins whatever the agenda asks for; with an empty one the lock is released.
     pub(super) fn proceed(&mut self) {
-        if !matches!(self.state.flight, Flight::Idle) {
+        if !matches!(self.state.step, Step::Idle) {
             return;
         }
         let Agenda {
@@ -22,9 +22,9 @@ impl Turn<'_> {
         if self.state.locked {
             return self.reread_now();
         }
-        self.state.flight = Flight::Locking;
+        self.state.step = Step::Locking;
         // A lock that is taken is left to its holder, if nothing but the early renewal wants it.
-        let only_ahead = renew == Some(Why::Ahead)
+        let only_ahead = renew == Some(RenewalReason::Ahead)
             && !look
             && sign_in.is_none()
             && remove.is_none()
@@ -39,25 +39,25 @@ impl Turn<'_> {
     }
 
     pub(super) fn reread_now(&mut self) {
-        self.state.flight = Flight::Rereading;
+        self.state.step = Step::Rereading;
         self.actions.push(Action::Reread);
     }
 
     pub(super) fn lock_taken(&mut self) {
         self.state.locked = true;
         if !self.state.waiters.is_empty() && self.state.budget_until.is_none() {
-            self.state.budget_until = Some(self.now.awake + self.rules.waiting);
+            self.state.budget_until = Some(self.now.awake + self.rules.renewal_timeout);
         }
         self.reread_now();
     }
 
     pub(super) fn lock_not_taken(&mut self) {
-        self.state.flight = Flight::Idle;
-        if let Some(stamp) = self.state.agenda.sign_in {
+        self.state.step = Step::Idle;
+        if let Some(info) = self.state.agenda.sign_in {
             // The person is signed in all the same; what cannot be saved now is saved later.
-            self.hold_unsaved(stamp, NotSaved::KeyringSlow);
+            self.hold_unsaved(info, NotSaved::KeyringSlow);
         }
-        if self.state.agenda.renew == Some(Why::Ahead) {
+        if self.state.agenda.renew == Some(RenewalReason::Ahead) {
             if self.state.waiters.is_empty() {
                 // Whoever holds the lock renews; the state file will say so.
                 self.state.agenda.renew = None;
@@ -65,47 +65,47 @@ impl Turn<'_> {
                 return;
             }
             // A call joined meanwhile, and does not mind waiting for the lock.
-            self.state.agenda.renew = Some(Why::Expired);
+            self.state.agenda.renew = Some(RenewalReason::Expired);
             return self.proceed();
         }
         let due = self.pause_for_vault_or_lock();
         self.tell_unreachable(due, Unreachable::HeldByOtherProcess);
-        self.state.flight = Flight::Pausing { due, floor: false };
+        self.state.step = Step::Pausing { due, floor: false };
     }
 
     pub(super) fn reread(&mut self, view: View) {
         if let Some(reason) = view.files.ended
             && self.state.held.is_some()
         {
-            self.state.flight = Flight::Idle;
+            self.state.step = Step::Idle;
             return self.follow_ending(reason);
         }
-        let confirming = match self.state.flight {
-            Flight::Confirming { ambiguous } => Some(ambiguous),
+        let confirming = match self.state.step {
+            Step::Confirming { ambiguous } => Some(ambiguous),
             _ => None,
         };
-        self.state.flight = Flight::Idle;
+        self.state.step = Step::Idle;
         self.state.agenda.look = std::mem::take(&mut self.state.agenda.look_again);
         // Signed out while this was being read: the view is older than that (I5).
-        let is_late = |stamp: Stamp| self.state.agenda.remove == Some(stamp.session);
-        if let VaultView::Entry { stamp, .. } = view.vault
-            && !is_late(stamp)
+        let is_late = |info: CredentialsInfo| self.state.agenda.remove == Some(info.session);
+        if let VaultView::Entry { info, .. } = view.vault
+            && !is_late(info)
         {
             let unfinished = view.unfinished_exchange(self.state.marked_at);
             let newest = self.state.agenda.sign_in.or(self.state.held);
             match newest {
-                Some(ours) if ours.credentials == stamp.credentials => {
+                Some(ours) if ours.credentials == info.credentials => {
                     // Whoever began that exchange held this lock, and is gone.
                     if self.state.lost_answer.is_none() {
                         self.state.lost_answer = unfinished.map(LostAnswer::at);
                     }
                 }
-                Some(ours) if !stamp.supersedes(&ours) => {}
+                Some(ours) if !info.supersedes(&ours) => {}
                 _ => {
                     if self.state.agenda.sign_in.take().is_some() {
                         self.actions.push(Action::SignInDone);
                     }
-                    return self.adopt(stamp, unfinished);
+                    return self.adopt(info, unfinished);
                 }
             }
         } else if self.is_hidden(&view) {
@@ -144,11 +144,11 @@ impl Turn<'_> {
 
     /// Nothing newer is stored: do what the agenda says.
     pub(super) fn work_off(&mut self, view: View) {
-        if let Some(stamp) = self.state.agenda.sign_in {
-            self.end_what_is_overwritten_by(stamp, view);
-            self.save(stamp, 0);
+        if let Some(info) = self.state.agenda.sign_in {
+            self.end_what_is_overwritten_by(info, view);
+            self.save(info, 0);
         } else if let Some(session) = self.state.agenda.remove {
-            self.state.flight = Flight::Removing;
+            self.state.step = Step::Removing;
             self.actions.push(Action::Remove(session));
         } else if self.wants_to_use_held() && self.is_spent(&view) {
             self.wait_for_newer(view);
@@ -165,13 +165,13 @@ impl Turn<'_> {
 
     /// A session that was begun before, by a process of which this one has not heard yet, or that could save when this
     /// one could not: its entry, or the state file where the entry cannot be read. Who holds it learns that it is over.
-    fn end_what_is_overwritten_by(&mut self, ours: Stamp, view: View) {
+    fn end_what_is_overwritten_by(&mut self, ours: CredentialsInfo, view: View) {
         let stored = match view.vault {
-            VaultView::Entry { stamp, .. } => Some(stamp.session),
+            VaultView::Entry { info, .. } => Some(info.session),
             _ => None,
         };
         let standing = view.files.state.filter(|file| file.ended.is_none());
-        let named = standing.map(|file| file.stamp.session);
+        let named = standing.map(|file| file.info.session);
         for session in [stored, named.filter(|_| named != stored)]
             .into_iter()
             .flatten()
@@ -194,7 +194,7 @@ impl Turn<'_> {
         let standing = view.files.state.filter(|file| file.ended.is_none());
         let is_older = standing
             .zip(self.state.held)
-            .is_some_and(|(file, held)| file.stamp.supersedes(&held));
+            .is_some_and(|(file, held)| file.info.supersedes(&held));
         let may_hide = match view.vault {
             VaultView::Entry { .. } | VaultView::DeadEntry(_) => false,
             // Only what was stored before can come back from there.
@@ -220,16 +220,16 @@ impl Turn<'_> {
         self.pause(due, false);
     }
 
-    pub(super) fn save(&mut self, received: Stamp, tries: u32) {
-        self.state.flight = Flight::Saving { received, tries };
+    pub(super) fn save(&mut self, received: CredentialsInfo, tries: u32) {
+        self.state.step = Step::Saving { received, tries };
         self.actions.push(Action::Save(received));
     }
 
-    pub(super) fn consider_renewing(&mut self, held: Stamp, view: View) {
+    pub(super) fn consider_renewing(&mut self, held: CredentialsInfo, view: View) {
         if let Some(file) = view
             .files
             .state
-            .filter(|file| file.stamp.credentials == held.credentials)
+            .filter(|file| file.info.credentials == held.credentials)
         {
             self.state.not_before = self.state.not_before.max(file.not_before);
             let failure = file
@@ -260,7 +260,7 @@ impl Turn<'_> {
             return self.pause(due, true);
         }
         self.state.insists = false;
-        self.state.flight = Flight::Marking;
+        self.state.step = Step::Marking;
         if let VaultView::Unavailable(error) = view.vault {
             // What could not be read may be newer, and is not written over.
             return self.marked(Err(error));
@@ -275,12 +275,12 @@ impl Turn<'_> {
 
     /// Whether an attempt is to wait for a pause in the files. One that was drawn for an early renewal lasts up to the
     /// end of the token's life, and binds other early ones; somebody who needs a renewal does not sit it out.
-    fn shares_pause(&self, held: Stamp, until: i64) -> bool {
+    fn shares_pause(&self, held: CredentialsInfo, until: i64) -> bool {
         let token_until = held.access_until.unwrap_or(i64::MAX);
         let longest = if self.is_early() {
             token_until.saturating_sub(self.now.server)
         } else {
-            i64::try_from(self.rules.longest_pause).unwrap_or(i64::MAX)
+            i64::try_from(self.rules.max_backoff).unwrap_or(i64::MAX)
         };
         (1..=longest).contains(&(until - self.now.wall))
     }
@@ -290,14 +290,14 @@ impl Turn<'_> {
     }
 
     pub(super) fn marked(&mut self, result: Result<(), VaultError>) {
-        let Some(held) = self.current_of_flight() else {
+        let Some(held) = self.current_of_step() else {
             return self.finish();
         };
         match result {
             Ok(()) => self.state.storage = Storage::Saved,
             Err(error) => {
                 self.note(Note::SaveFailed(error));
-                let works = self.state.agenda.renew == Some(Why::Ahead)
+                let works = self.state.agenda.renew == Some(RenewalReason::Ahead)
                     && !held.has_expired(self.now.server);
                 if works && self.state.waiters.is_empty() {
                     let due = self.pause_for_vault_or_lock();
@@ -308,12 +308,12 @@ impl Turn<'_> {
         }
         let attempt = self.state.backoff.failures() + 1;
         self.note(Note::AttemptSent {
-            why: self.state.agenda.renew.unwrap_or(Why::Expired),
+            why: self.state.agenda.renew.unwrap_or(RenewalReason::Expired),
             attempt,
             generation: held.generation,
             waiters: self.state.waiters.len(),
         });
-        self.state.flight = Flight::Exchanging {
+        self.state.step = Step::Exchanging {
             from: held,
             sent_at: self.now.awake,
             attempt,
@@ -322,12 +322,12 @@ impl Turn<'_> {
     }
 
     pub(super) fn exchanged(&mut self, exchange: Exchange) {
-        let Flight::Exchanging { sent_at, .. } = self.state.flight else {
+        let Step::Exchanging { sent_at, .. } = self.state.step else {
             return;
         };
         let took = self.now.awake.saturating_sub(sent_at);
         self.note(Note::Answered { exchange, took });
-        let ours = self.current_of_flight();
+        let ours = self.current_of_step();
         if let Exchange::Renewed(received) = exchange {
             if ours.is_some_and(|held| held.session == received.session) {
                 // Before the save: whoever cannot read the vault after a crash must know that the old ones are spent.
@@ -346,7 +346,7 @@ impl Turn<'_> {
         match exchange {
             Exchange::Renewed(_) => {}
             Exchange::Rejected { ambiguous } => {
-                self.state.flight = Flight::Confirming { ambiguous };
+                self.state.step = Step::Confirming { ambiguous };
                 self.actions.push(Action::Reread);
             }
             Exchange::Inconclusive { token, retry_after } => {
@@ -360,14 +360,14 @@ impl Turn<'_> {
     }
 
     pub(super) fn saved(&mut self, result: Result<(), SaveFailure>) {
-        let Flight::Saving { received, tries } = self.state.flight else {
+        let Step::Saving { received, tries } = self.state.step else {
             return;
         };
         let is_sign_in = self
             .state
             .agenda
             .sign_in
-            .is_some_and(|stamp| stamp.credentials == received.credentials);
+            .is_some_and(|info| info.credentials == received.credentials);
         let is_ours = is_sign_in
             || self
                 .state
@@ -408,12 +408,12 @@ impl Turn<'_> {
     /// Signed out, or signed in anew, while they were being saved (I5): whatever was written is removed.
     pub(super) fn drop_late(
         &mut self,
-        received: Stamp,
+        received: CredentialsInfo,
         is_sign_in: bool,
         ended: Option<EndingReason>,
     ) {
         self.actions.push(Action::Drop(received.credentials));
-        self.state.flight = Flight::Idle;
+        self.state.step = Step::Idle;
         if is_sign_in {
             self.state.agenda.sign_in = None;
             self.actions.push(Action::SignInDone);
@@ -446,9 +446,9 @@ impl Turn<'_> {
         if let (Some(since), Some(after)) = (self.state.failing_since, self.rules.end_after)
             && awake >= since + after
             && self.state.held.is_some()
-            && matches!(self.state.flight, Flight::Pausing { .. })
+            && matches!(self.state.step, Step::Pausing { .. })
         {
-            self.state.flight = Flight::Idle;
+            self.state.step = Step::Idle;
             return self.end(EndingReason::UnreachableTooLong);
         }
         if let Some(Probe { due, .. }) = &mut self.state.probe
@@ -458,33 +458,33 @@ impl Turn<'_> {
             self.actions.push(Action::Probe);
         }
         if self.state.budget_until.is_some_and(|until| until <= awake) {
-            let who = match self.state.flight {
-                Flight::Locking => Unreachable::HeldByOtherProcess,
+            let who = match self.state.step {
+                Step::Locking => Unreachable::HeldByOtherProcess,
                 _ => Unreachable::Server,
             };
             self.tell_unreachable(self.state.next_attempt().unwrap_or(awake), who);
         }
-        match self.state.flight {
-            Flight::Pausing { due, .. } if due <= awake => {
-                self.state.flight = Flight::Idle;
+        match self.state.step {
+            Step::Pausing { due, .. } if due <= awake => {
+                self.state.step = Step::Idle;
                 self.proceed();
             }
-            Flight::Keeping { due, tries } if due <= awake => match self.state.held {
+            Step::Keeping { due, tries } if due <= awake => match self.state.held {
                 Some(held) => self.save(held, tries),
                 None => self.finish(),
             },
-            Flight::Idle if self.state.leftover.is_some_and(|left| left.due <= awake) => {
+            Step::Idle if self.state.leftover.is_some_and(|left| left.due <= awake) => {
                 self.state.agenda.remove = self.state.leftover.map(|left| left.session);
                 self.proceed();
             }
             // While the server is known to be away, an early renewal would only fail; see `reached`.
-            Flight::Idle
+            Step::Idle
                 if self.state.ahead_at.is_some_and(|at| at <= awake)
                     && self.state.unreachable.is_none() =>
             {
                 self.state.ahead_at = None;
                 if self.now.in_use {
-                    self.state.agenda.renew.get_or_insert(Why::Ahead);
+                    self.state.agenda.renew.get_or_insert(RenewalReason::Ahead);
                     self.proceed();
                 } else {
                     self.state.ahead_at = Some(awake + LOOK_AGAIN_WHEN_IDLE);

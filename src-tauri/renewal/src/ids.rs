@@ -56,7 +56,7 @@ impl<'de> Deserialize<'de> for Id {
 
 /// Which credentials are meant, and how long they last: everything the decisions need, and no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Stamp {
+pub struct CredentialsInfo {
     /// The session they belong to, made at sign-in.
     pub session: Id,
     /// When that session began, in milliseconds since 1970 by the clock of the machine; the later of two sessions wins.
@@ -71,7 +71,7 @@ pub struct Stamp {
     pub issued_at: i64,
 }
 
-impl Stamp {
+impl CredentialsInfo {
     /// Whether these are newer than `other`: a higher generation of the same session, or a session begun later. An
     /// older record is never taken over.
     pub fn supersedes(&self, other: &Self) -> bool {
@@ -92,8 +92,8 @@ impl Stamp {
 mod tests {
     use super::*;
 
-    fn info() -> Stamp {
-        Stamp {
+    fn info() -> CredentialsInfo {
+        CredentialsInfo {
             session: Id::of(1),
             begun_at: 1_000,
             generation: 3,
@@ -106,11 +106,11 @@ mod tests {
     #[test]
     fn an_older_generation_and_an_earlier_session_never_supersede() {
         let now = info();
-        let older = Stamp {
+        let older = CredentialsInfo {
             generation: 2,
             ..now
         };
-        let earlier = Stamp {
+        let earlier = CredentialsInfo {
             session: Id::of(9),
             begun_at: 999,
             generation: 50,

@@ -1,7 +1,7 @@
 //! Every decision about a session, as one pure function: [`step`].
 //!
 //! The driver of `graphql-session` performs the [`Action`]s in their order and feeds back [`Event`]s. Nothing here
-//! does I/O, reads a clock, draws a random number, or sees a token: credentials are named by their [`Stamp`].
+//! does I/O, reads a clock, draws a random number, or sees a token: credentials are named by their [`CredentialsInfo`].
 //!
 //! ```text
 //!          Needed              LockTaken        Reread           Marked
@@ -27,10 +27,10 @@ mod standing;
 pub use action::{Action, Outcome};
 use ending::{locked_reason, not_saved};
 pub use event::{Event, Exchange, FailureSeen, FileState, FileView, SaveFailure, VaultView, View};
-pub use ids::{Id, Stamp};
+pub use ids::{CredentialsInfo, Id};
 pub use note::Note;
 pub use schedule::Backoff;
-use schedule::{LostAnswer, RefusalBucket};
+use schedule::{LostAnswer, RenewalBudget};
 pub use standing::{
     EndingReason, LockedReason, NotSaved, Storage, TokenFate, Unreachable, VaultError,
 };
@@ -69,11 +69,11 @@ pub type WaiterId = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rules {
     /// Waiters' budget, from holding the lock.
-    pub waiting: u64,
+    pub renewal_timeout: u64,
     /// The protocol's grace time for a used refresh token; 0 where it has none.
     pub grace: u64,
     /// Longest pause between attempts while somebody needs a renewal.
-    pub longest_pause: u64,
+    pub max_backoff: u64,
     /// Ends the session after this much awake time of failed attempts.
     pub end_after: Option<u64>,
 }
@@ -99,13 +99,13 @@ pub struct State {
     /// Whether there is a session.
     pub standing: Standing,
     /// The credentials that calls use.
-    pub held: Option<Stamp>,
+    pub held: Option<CredentialsInfo>,
     /// The session that is stored and cannot be read, while the standing is `Locked`.
     hidden: Option<Id>,
     /// Whether `held` rests in the vault.
     pub storage: Storage,
     /// What the renewal task is doing.
-    pub flight: Flight,
+    pub step: Step,
     /// Whether this process holds the account's lock.
     pub locked: bool,
     /// Calls that wait for the outcome.
@@ -137,7 +137,7 @@ pub struct State {
     marked_at: Option<i64>,
     /// Whether any call has been served with `held`.
     served: bool,
-    refusals: RefusalBucket,
+    budget: RenewalBudget,
     /// When to renew ahead of expiry, in awake ms.
     ahead_at: Option<u64>,
     last: Option<(u64, i64)>,
@@ -169,11 +169,11 @@ struct Agenda {
     /// Asked for while an older look was under way, which may come too early.
     look_again: bool,
     /// Store the credentials of a new sign-in; its caller waits for it.
-    sign_in: Option<Stamp>,
+    sign_in: Option<CredentialsInfo>,
     /// Remove the entry of a session that is over.
     remove: Option<Id>,
     /// Renew.
-    renew: Option<Why>,
+    renew: Option<RenewalReason>,
 }
 
 /// Whether there is a session.
@@ -189,7 +189,7 @@ pub enum Standing {
     Locked(LockedReason),
     /// It is over.
     Ended {
-        /// Why.
+        /// RenewalReason.
         reason: EndingReason,
         /// Wall ms.
         at: i64,
@@ -199,7 +199,7 @@ pub enum Standing {
 /// What the renewal task is doing. While it is neither `Idle`, `Pausing` nor `Keeping`, exactly one action is under
 /// way whose event moves it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flight {
+pub enum Step {
     /// Nothing.
     Idle,
     /// Waiting for the account's lock.
@@ -211,7 +211,7 @@ pub enum Flight {
     /// An exchange is on the wire.
     Exchanging {
         /// What is being exchanged.
-        from: Stamp,
+        from: CredentialsInfo,
         /// When it was sent, in awake ms.
         sent_at: u64,
         /// Its number since the last success, from 1.
@@ -220,7 +220,7 @@ pub enum Flight {
     /// Writing credentials: new ones, or again the held ones.
     Saving {
         /// Which.
-        received: Stamp,
+        received: CredentialsInfo,
         /// Tries before this one.
         tries: u32,
     },
@@ -247,10 +247,10 @@ pub enum Flight {
     Removing,
 }
 
-/// Why a renewal is wanted.
+/// RenewalReason a renewal is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub enum RenewalReason {
     /// The access token is known to have expired.
     Expired,
     /// The server refused it.
@@ -266,7 +266,7 @@ impl Default for State {
             held: None,
             hidden: None,
             storage: Storage::Saved,
-            flight: Flight::Idle,
+            step: Step::Idle,
             locked: false,
             waiters: Vec::new(),
             unreachable: None,
@@ -284,7 +284,7 @@ impl Default for State {
             skipped: false,
             marked_at: None,
             served: false,
-            refusals: RefusalBucket::default(),
+            budget: RenewalBudget::default(),
             ahead_at: None,
             last: None,
         }
@@ -294,22 +294,22 @@ impl Default for State {
 impl State {
     /// When the shell has to send the next [`Event::Tick`], in awake ms.
     pub fn next_wake(&self, rules: &Rules) -> Option<u64> {
-        let due = match self.flight {
-            Flight::Pausing { due, .. } | Flight::Keeping { due, .. } => Some(due),
+        let due = match self.step {
+            Step::Pausing { due, .. } | Step::Keeping { due, .. } => Some(due),
             _ => None,
         };
         let budget = self.budget_until.filter(|_| !self.waiters.is_empty());
         let end = self
             .failing_since
             .zip(rules.end_after)
-            .filter(|_| matches!(self.flight, Flight::Pausing { .. }))
+            .filter(|_| matches!(self.step, Step::Pausing { .. }))
             .map(|(since, after)| since + after);
-        let can_go_ahead = self.flight == Flight::Idle && self.unreachable.is_none();
+        let can_go_ahead = self.step == Step::Idle && self.unreachable.is_none();
         let ahead = self.ahead_at.filter(|_| can_go_ahead);
         let probe = self.probe.and_then(|probe| probe.due);
         let leftover = self
             .leftover
-            .filter(|_| self.flight == Flight::Idle)
+            .filter(|_| self.step == Step::Idle)
             .map(|left| left.due);
         [due, budget, end, ahead, probe, leftover]
             .into_iter()
@@ -319,8 +319,8 @@ impl State {
 
     /// When the next attempt is due, in awake ms.
     pub fn next_attempt(&self) -> Option<u64> {
-        match self.flight {
-            Flight::Pausing { due, .. } => Some(due),
+        match self.step {
+            Step::Pausing { due, .. } => Some(due),
             _ => self.probe.and_then(|probe| probe.due),
         }
     }
@@ -330,8 +330,8 @@ impl State {
     pub fn must_finish(&self) -> bool {
         self.agenda.remove.is_some()
             || matches!(
-                self.flight,
-                Flight::Marking | Flight::Exchanging { .. } | Flight::Saving { .. }
+                self.step,
+                Step::Marking | Step::Exchanging { .. } | Step::Saving { .. }
             )
     }
 
@@ -343,55 +343,53 @@ impl State {
 
     /// Whether these credentials are held, waited for by a sign-in, or being saved.
     pub fn names(&self, credentials: Id) -> bool {
-        let saving = match self.flight {
-            Flight::Saving { received, .. } => Some(received),
+        let saving = match self.step {
+            Step::Saving { received, .. } => Some(received),
             _ => None,
         };
         [self.held, self.agenda.sign_in, saving]
             .into_iter()
             .flatten()
-            .any(|stamp| stamp.credentials == credentials)
+            .any(|info| info.credentials == credentials)
     }
 
-    /// Why a renewal is wanted, if one is.
-    pub fn renewal_reason(&self) -> Option<Why> {
+    /// RenewalReason a renewal is wanted, if one is.
+    pub fn renewal_reason(&self) -> Option<RenewalReason> {
         self.agenda.renew
     }
 
     /// Whether an attempt is under way that a new caller can join.
     fn is_under_way(&self) -> bool {
-        match self.flight {
-            Flight::Locking | Flight::Rereading => self.agenda.renew.is_some(),
-            Flight::Marking | Flight::Exchanging { .. } | Flight::Confirming { .. } => true,
-            Flight::Saving { received, .. } => self.held != Some(received),
-            Flight::Idle | Flight::Pausing { .. } | Flight::Keeping { .. } | Flight::Removing => {
-                false
-            }
+        match self.step {
+            Step::Locking | Step::Rereading => self.agenda.renew.is_some(),
+            Step::Marking | Step::Exchanging { .. } | Step::Confirming { .. } => true,
+            Step::Saving { received, .. } => self.held != Some(received),
+            Step::Idle | Step::Pausing { .. } | Step::Keeping { .. } | Step::Removing => false,
         }
     }
 }
 
 /// The next state, and what to do. The one place where anything about a session is decided.
 pub fn step(state: State, event: Event, now: Now, rules: &Rules) -> (State, Vec<Action>) {
-    let mut turn = Turn {
+    let mut transition = Transition {
         state,
         actions: Vec::new(),
         now,
         rules,
     };
-    turn.notice_sleep();
-    turn.take(event);
-    (turn.state, turn.actions)
+    transition.notice_sleep();
+    transition.take(event);
+    (transition.state, transition.actions)
 }
 
-struct Turn<'a> {
+struct Transition<'a> {
     state: State,
     actions: Vec<Action>,
     now: Now,
     rules: &'a Rules,
 }
 
-impl Turn<'_> {
+impl Transition<'_> {
     fn take(&mut self, event: Event) {
         match event {
             Event::Opened(view) => self.open(view),
@@ -401,7 +399,7 @@ impl Turn<'_> {
             Event::Lost(credentials) => self.lost(credentials),
             Event::Probed(answered) => self.probed(answered),
             Event::RetryNow => self.retry_now(),
-            Event::SignedIn(stamp) => self.sign_in(stamp),
+            Event::SignedIn(info) => self.sign_in(info),
             Event::SignedOut => self.sign_out(),
             Event::FilesChanged(files) => self.files_changed(files),
             Event::LockTaken => self.lock_taken(),

@@ -1,6 +1,6 @@
 //! What is worth noting: the words of the journal.
 
-use super::{EndingReason, Exchange, VaultError, Why};
+use super::{EndingReason, Exchange, RenewalReason, VaultError};
 
 /// What can happen to a session. The decisions write these; the shell adds what it alone knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Note {
     SignedIn,
     SignedOut,
     AttemptSent {
-        why: Why,
+        why: RenewalReason,
         attempt: u32,
         generation: u64,
         waiters: usize,

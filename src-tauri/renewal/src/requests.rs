@@ -2,14 +2,14 @@
 
 use super::*;
 
-impl Turn<'_> {
+impl Transition<'_> {
     pub(super) fn open(&mut self, view: View) {
         let file = view.files.state;
         let ended = file.and_then(|file| file.ended);
         let stored = file.is_some_and(|file| file.ended.is_none());
         self.state.standing = match view.vault {
-            VaultView::Entry { stamp, .. } => {
-                return self.adopt(stamp, view.unfinished_exchange(None));
+            VaultView::Entry { info, .. } => {
+                return self.adopt(info, view.unfinished_exchange(None));
             }
             VaultView::Empty if stored && file.is_some_and(|file| file.saved) => {
                 Standing::Locked(LockedReason::KeyringLockedOrCleared)
@@ -22,7 +22,7 @@ impl Turn<'_> {
             },
         };
         if let Standing::Locked(_) = self.state.standing {
-            self.state.hidden = file.map(|file| file.stamp.session);
+            self.state.hidden = file.map(|file| file.info.session);
         }
         if let VaultView::Unavailable(error) = view.vault {
             self.state.storage = Storage::NotSaved(not_saved(error));
@@ -33,7 +33,7 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn need(&mut self, waiter: WaiterId, seen: Stamp, why: Why) {
+    pub(super) fn need(&mut self, waiter: WaiterId, seen: CredentialsInfo, why: RenewalReason) {
         let Some(held) = self.state.held.filter(|held| held.session == seen.session) else {
             return self.settle_one(waiter, Outcome::SignedOut);
         };
@@ -44,12 +44,15 @@ impl Turn<'_> {
         if self.state.is_under_way() {
             return self.wait(waiter);
         }
-        if why == Why::Refused && !self.state.served && !self.state.refusals.take(self.now.awake) {
+        if why == RenewalReason::Refused
+            && !self.state.served
+            && !self.state.budget.take(self.now.awake)
+        {
             return self.settle_one(waiter, Outcome::Denied);
         }
         self.state.agenda.renew = Some(why);
-        match self.state.flight {
-            Flight::Pausing { due, floor } => {
+        match self.state.step {
+            Step::Pausing { due, floor } => {
                 let told = self.state.unreachable.is_some();
                 if floor || told {
                     let who = self.state.unreachable.unwrap_or(Unreachable::Server);
@@ -63,12 +66,12 @@ impl Turn<'_> {
                     self.try_at(self.now.awake);
                 }
             }
-            Flight::Idle | Flight::Keeping { .. } => {
-                self.state.flight = Flight::Idle;
+            Step::Idle | Step::Keeping { .. } => {
+                self.state.step = Step::Idle;
                 self.wait(waiter);
                 self.proceed();
             }
-            // Something else holds the flight for a moment; the agenda has the renewal.
+            // Something else holds the step for a moment; the agenda has the renewal.
             _ => self.wait(waiter),
         }
     }
@@ -87,7 +90,7 @@ impl Turn<'_> {
         self.reached();
         // The server is back: no need to sit out the backoff. Once, or a server that serves calls but renews nothing
         // would get an attempt per call.
-        if let Flight::Pausing { floor: false, .. } = self.state.flight
+        if let Step::Pausing { floor: false, .. } = self.state.step
             && !is_early
             && !std::mem::replace(&mut self.state.skipped, true)
         {
@@ -122,7 +125,7 @@ impl Turn<'_> {
     }
 
     fn probe_later(&mut self, mut backoff: Backoff) {
-        let longest = schedule::longest_probe_pause(self.rules.longest_pause);
+        let longest = schedule::longest_probe_pause(self.rules.max_backoff);
         let pause = backoff.next(self.now.random, longest);
         let due = Some(self.now.awake + pause);
         self.state.probe = Some(Probe { due, backoff });
@@ -143,20 +146,20 @@ impl Turn<'_> {
             *due = self.now.awake;
             self.tick();
         }
-        match self.state.flight {
-            Flight::Pausing { floor: false, .. } => self.try_at(self.now.awake),
-            Flight::Keeping { tries, .. } => {
-                self.state.flight = Flight::Keeping {
+        match self.state.step {
+            Step::Pausing { floor: false, .. } => self.try_at(self.now.awake),
+            Step::Keeping { tries, .. } => {
+                self.state.step = Step::Keeping {
                     due: self.now.awake,
                     tries,
                 };
                 self.tick();
             }
-            Flight::Idle if matches!(self.state.standing, Standing::Locked(_)) => {
+            Step::Idle if matches!(self.state.standing, Standing::Locked(_)) => {
                 self.state.agenda.look = true;
                 self.proceed();
             }
-            Flight::Locking | Flight::Rereading
+            Step::Locking | Step::Rereading
                 if matches!(self.state.standing, Standing::Locked(_)) =>
             {
                 self.state.agenda.look_again = true;
@@ -165,7 +168,7 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn sign_in(&mut self, stamp: Stamp) {
+    pub(super) fn sign_in(&mut self, info: CredentialsInfo) {
         if let Some(old) = self.state.held.take() {
             self.note(Note::SignedOut);
             self.actions
@@ -190,7 +193,7 @@ impl Turn<'_> {
         // The entry is overwritten, not removed.
         self.state.leftover = None;
         self.state.agenda = Agenda {
-            sign_in: Some(stamp),
+            sign_in: Some(info),
             ..Agenda::default()
         };
         self.leave_pause();
@@ -239,7 +242,7 @@ impl Turn<'_> {
                 && self
                     .state
                     .held
-                    .is_none_or(|held| file.stamp.supersedes(&held))
+                    .is_none_or(|held| file.info.supersedes(&held))
         });
         if is_newer && self.state.agenda.sign_in.is_none() {
             self.state.agenda.look = true;

@@ -1,7 +1,7 @@
 //! When the next attempt may be made: ahead of expiry, by backoff, after a lost answer, and from the bucket for refused
 //! fresh credentials. `docs/fleet.md` shows what these numbers do to a server with a million clients.
 
-use super::{Now, Stamp};
+use super::{CredentialsInfo, Now};
 
 /// First step of the backoff, in ms.
 const BACKOFF_BASE: u64 = 1_000;
@@ -22,10 +22,10 @@ const BACKOFF_FLOOR: u64 = 300;
 const AFTER_LOST_ANSWER: [u64; 7] = [0, 1_000, 3_000, 7_000, 15_000, 30_000, 50_000];
 
 /// Renewals that refused, never served credentials may start: a few at once, then one per refill.
-const REFUSAL_BUCKET: u8 = 3;
+const RENEWAL_BUDGET: u8 = 3;
 
 /// One more such renewal is allowed after this long, in ms.
-const REFUSAL_REFILL: u64 = 60_000;
+const BUDGET_REFILL: u64 = 60_000;
 
 /// A number from 0 to `most`: the random bits as a share of it.
 fn draw(random: u64, most: u64) -> u64 {
@@ -35,17 +35,17 @@ fn draw(random: u64, most: u64) -> u64 {
 
 /// When to renew ahead of expiry, in awake ms: at a random point in the last third to quarter of the lifetime. Calls
 /// then do not wait, and a fleet that started together does not march in step.
-pub(super) fn ahead(stamp: &Stamp, now: Now) -> Option<u64> {
-    let lifetime = u64::try_from(stamp.access_until? - stamp.issued_at).ok()?;
+pub(super) fn ahead(info: &CredentialsInfo, now: Now) -> Option<u64> {
+    let lifetime = u64::try_from(info.access_until? - info.issued_at).ok()?;
     let (third, quarter) = (lifetime / 3, lifetime / 4);
     let before_expiry = quarter + draw(now.random, third - quarter);
-    Some(now.awake + left(stamp, now)?.saturating_sub(before_expiry))
+    Some(now.awake + left(info, now)?.saturating_sub(before_expiry))
 }
 
 /// When to try the early renewal after it failed, or after an outage, in awake ms. Nothing needs it while the token
 /// works: it waits for most of that time, and no client makes more than a few tries in it.
-pub(super) fn ahead_again(stamp: &Stamp, now: Now) -> Option<u64> {
-    let left = left(stamp, now)?;
+pub(super) fn ahead_again(info: &CredentialsInfo, now: Now) -> Option<u64> {
+    let left = left(info, now)?;
     let before_expiry = if left < AHEAD_AGAIN_UNTIL {
         0
     } else {
@@ -55,8 +55,8 @@ pub(super) fn ahead_again(stamp: &Stamp, now: Now) -> Option<u64> {
 }
 
 /// What is left of the access token's life, in ms, while it works.
-fn left(stamp: &Stamp, now: Now) -> Option<u64> {
-    u64::try_from(stamp.access_until? - now.server).ok()
+fn left(info: &CredentialsInfo, now: Now) -> Option<u64> {
+    u64::try_from(info.access_until? - now.server).ok()
 }
 
 /// Longest pause between two probes of a server that is away, in ms, by the longest pause of those who need a renewal:
@@ -133,26 +133,26 @@ impl LostAnswer {
 
 /// Keeps a server that renews and refuses for ever from causing a storm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct RefusalBucket {
+pub(super) struct RenewalBudget {
     left: u8,
     refilled_at: u64,
 }
 
-impl Default for RefusalBucket {
+impl Default for RenewalBudget {
     fn default() -> Self {
         Self {
-            left: REFUSAL_BUCKET,
+            left: RENEWAL_BUDGET,
             refilled_at: 0,
         }
     }
 }
 
-impl RefusalBucket {
+impl RenewalBudget {
     pub(super) fn take(&mut self, awake: u64) -> bool {
-        let refills = awake.saturating_sub(self.refilled_at) / REFUSAL_REFILL;
+        let refills = awake.saturating_sub(self.refilled_at) / BUDGET_REFILL;
         if refills > 0 {
             let refills = u8::try_from(refills).unwrap_or(u8::MAX);
-            self.left = self.left.saturating_add(refills).min(REFUSAL_BUCKET);
+            self.left = self.left.saturating_add(refills).min(RENEWAL_BUDGET);
             self.refilled_at = awake;
         }
         let taken = self.left > 0;
@@ -210,8 +210,8 @@ mod tests {
     }
 
     /// A token of 30 min, looked at when `left` ms of its life are left.
-    fn token(left: i64, random: u64) -> (Stamp, Now) {
-        let stamp = Stamp {
+    fn token(left: i64, random: u64) -> (CredentialsInfo, Now) {
+        let info = CredentialsInfo {
             session: crate::Id::of(1),
             begun_at: 0,
             generation: 1,
@@ -226,17 +226,17 @@ mod tests {
             random,
             in_use: true,
         };
-        (stamp, now)
+        (info, now)
     }
 
     #[test]
     fn the_first_early_renewal_comes_between_the_last_third_and_quarter_of_the_lifetime() {
         for (random, at) in [(0, 1_350_007), (u64::MAX, 1_200_007)] {
-            let (stamp, now) = token(1_800_000, random);
-            assert_eq!(ahead(&stamp, now), Some(at));
+            let (info, now) = token(1_800_000, random);
+            assert_eq!(ahead(&info, now), Some(at));
         }
-        let (stamp, now) = token(60_000, 0);
-        assert_eq!(ahead(&stamp, now), Some(7), "overdue: at once");
+        let (info, now) = token(60_000, 0);
+        assert_eq!(ahead(&info, now), Some(7), "overdue: at once");
     }
 
     #[test]
@@ -247,16 +247,16 @@ mod tests {
             (AHEAD_AGAIN_UNTIL - 1, u64::MAX, 9_999),
             (0, u64::MAX, 0),
         ] {
-            let (stamp, now) = token(i64::try_from(left).expect("small"), random);
-            assert_eq!(ahead_again(&stamp, now), Some(7 + pause), "{left} ms left");
+            let (info, now) = token(i64::try_from(left).expect("small"), random);
+            assert_eq!(ahead_again(&info, now), Some(7 + pause), "{left} ms left");
         }
-        let (stamp, now) = token(-1, 0);
-        assert_eq!(ahead_again(&stamp, now), None, "it has expired");
+        let (info, now) = token(-1, 0);
+        assert_eq!(ahead_again(&info, now), None, "it has expired");
     }
 
     #[test]
     fn the_bucket_gives_three_and_then_one_a_minute() {
-        let mut bucket = RefusalBucket::default();
+        let mut bucket = RenewalBudget::default();
         assert_eq!(
             [0, 0, 0, 0].map(|at| bucket.take(at)),
             [true, true, true, false]

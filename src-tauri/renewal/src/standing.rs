@@ -12,7 +12,7 @@ pub enum Storage {
     NotSaved(NotSaved),
 }
 
-/// Why credentials could not be saved.
+/// RenewalReason credentials could not be saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotSaved {
@@ -28,7 +28,7 @@ pub enum NotSaved {
     TooLong,
 }
 
-/// Why a stored session cannot be read.
+/// RenewalReason a stored session cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LockedReason {
@@ -43,7 +43,7 @@ pub enum LockedReason {
     KeyringFailed,
 }
 
-/// Why a session is over. There is no other reason.
+/// RenewalReason a session is over. There is no other reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndingReason {
@@ -68,7 +68,7 @@ pub enum Unreachable {
     HeldByOtherProcess,
 }
 
-/// Why a vault did not do it. The session survives every one of these.
+/// RenewalReason a vault did not do it. The session survives every one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum VaultError {
     /// The keyring is locked; the person can unlock it.

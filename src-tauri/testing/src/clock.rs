@@ -394,7 +394,7 @@ pub struct Activity {
 #[derive(Debug, Default)]
 struct Counters {
     so_far: AtomicU64,
-    under_way: AtomicUsize,
+    in_flight: AtomicUsize,
 }
 
 impl Activity {
@@ -404,10 +404,10 @@ impl Activity {
     }
 
     /// Notes that something is under way until the guard is dropped: time stands still meanwhile.
-    pub fn begin(&self) -> UnderWay {
+    pub fn begin(&self) -> InFlight {
         self.note();
-        self.counters.under_way.fetch_add(1, Ordering::SeqCst);
-        UnderWay(self.clone())
+        self.counters.in_flight.fetch_add(1, Ordering::SeqCst);
+        InFlight(self.clone())
     }
 
     fn so_far(&self) -> u64 {
@@ -415,17 +415,17 @@ impl Activity {
     }
 
     fn is_under_way(&self) -> bool {
-        self.counters.under_way.load(Ordering::SeqCst) > 0
+        self.counters.in_flight.load(Ordering::SeqCst) > 0
     }
 }
 
 /// Something that is under way; see [`Activity::begin`].
 #[derive(Debug)]
-pub struct UnderWay(Activity);
+pub struct InFlight(Activity);
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.counters.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.0.counters.in_flight.fetch_sub(1, Ordering::SeqCst);
         self.0.note();
     }
 }

@@ -3,20 +3,20 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use graphql_session_testing::{Fault, Machine, query};
+//! use graphql_session_testing::{Fault, TestHost, query};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-//! let machine = Machine::start().await;
-//! let session = machine.signed_in().await;
+//! let host = TestHost::start().await;
+//! let session = host.signed_in().await;
 //!
 //! // The access token has run out, and the server is in trouble for a moment.
-//! machine.server.expire_access_tokens();
-//! machine.server.on_renewal(Fault::status(503));
+//! host.server.expire_access_tokens();
+//! host.server.on_renewal(Fault::status(503));
 //!
 //! // Time passes by itself, as far as it is needed.
-//! let reply = machine.clock.run_until(session.execute(query("people"))).await?;
+//! let reply = host.clock.run_until(session.execute(query("people"))).await?;
 //! assert_eq!(reply.status, 200);
-//! assert_eq!(machine.server.counts().renewals, 2);
+//! assert_eq!(host.server.counts().renewals, 2);
 //! # Ok::<(), graphql_session::Error>(())
 //! # }).unwrap();
 //! ```
@@ -25,12 +25,12 @@
 //! randomness; see [`ManualClock`] for what that makes deterministic.
 
 mod clock;
-mod machine;
+mod host;
 mod server;
 mod vault;
 
-pub use clock::{Activity, ManualClock, UnderWay};
-pub use machine::{Machine, call, mutation, query, subscription, upload};
+pub use clock::{Activity, InFlight, ManualClock};
+pub use host::{TestHost, call, mutation, query, subscription, upload};
 pub use server::{
     AccessField, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, Counts, EMAIL, Entry,
     Explanation, Fact, Fault, FaultServer, Feed, Gate, IssuedPair, Ledger, PASSWORD, Pair,

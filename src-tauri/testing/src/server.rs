@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use self::http::{BodyEnds, Outgoing};
 use self::twenty::Records;
 use super::clock::{Activity, ManualClock};
-use graphql_session::{Clock, Person, Tokens};
+use graphql_session::{Clock, PasswordLogin, Tokens};
 
 mod bodies;
 mod counts;
@@ -171,8 +171,8 @@ impl FaultServer {
     }
 
     /// The person that every server knows, ready to sign in.
-    pub fn person(&self) -> Person {
-        Person {
+    pub fn person(&self) -> PasswordLogin {
+        PasswordLogin {
             email: EMAIL.to_owned(),
             password: PASSWORD.into(),
         }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use zbus::{Message, MessageStream};
 
-use crate::computer;
 use crate::daemon::BUS_WITHOUT_SERVICES;
 pub(crate) use crate::daemon::KeyringDaemon;
+use crate::host;
 
 /// Where a scenario finds its home; absent in an ordinary test run.
 pub(crate) const HOME: &str = "SESSION_TEST_HOME";
@@ -100,11 +100,11 @@ impl Drop for Bus {
 impl KeyringDaemon {
     /// Every call to it blocks from now on, until it is [thawed](Self::thaw).
     pub(crate) fn freeze(&self) {
-        computer::freeze(self.0.id());
+        host::freeze(self.0.id());
     }
 
     pub(crate) fn thaw(&self) {
-        computer::signal(self.0.id(), "-CONT");
+        host::signal(self.0.id(), "-CONT");
     }
 }
 

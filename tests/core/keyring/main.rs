@@ -12,18 +12,18 @@ use std::time::Duration;
 use graphql_session::{Config, Session, SystemClock};
 use graphql_session_testing::FaultServer;
 
-#[allow(dead_code)] // each test binary uses its part
-#[path = "../processes/computer.rs"]
-mod computer;
+#[path = "../processes/child.rs"]
+mod child;
 mod daemon;
 mod desktop;
 #[allow(dead_code)]
 #[path = "../fixture/mod.rs"]
 mod fixture;
+#[allow(dead_code)] // each test binary uses its part
+#[path = "../processes/host.rs"]
+mod host;
 #[path = "../processes/moments.rs"]
 mod moments;
-#[path = "../processes/role.rs"]
-mod role;
 mod start;
 #[allow(dead_code)]
 #[path = "../processes/survival.rs"]
@@ -36,8 +36,8 @@ async fn open(home: &Path) -> Session {
     // A keyring that works is not to look slow on a busy machine.
     config.limits.vault_read = Duration::from_secs(20);
     config.limits.vault_write = Duration::from_secs(20);
-    config.limits.call = Duration::from_secs(100);
-    config.limits.quit = Duration::from_secs(20);
+    config.limits.call_timeout = Duration::from_secs(100);
+    config.limits.quit_timeout = Duration::from_secs(20);
     Session::open(config).await.expect("opens")
 }
 

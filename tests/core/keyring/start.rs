@@ -8,9 +8,9 @@ use graphql_session::{Code, LockedReason, NotSaved, Phase, Storage};
 use graphql_session_testing::query;
 use serde_json::json;
 
-use crate::computer::Computer;
 use crate::desktop::{Bus, HOME, KeyringDaemon, home};
-use crate::fixture::{code, serve};
+use crate::fixture::{call_succeeds, code};
+use crate::host::Host;
 use crate::{open, server, sign_in};
 
 #[test]
@@ -27,21 +27,21 @@ async fn role_restart() {
     assert_eq!(session.status().phase, Phase::SignedOut);
     sign_in(&session, &server).await;
     assert_eq!(session.status().storage, Storage::Saved);
-    serve(&session).await;
+    call_succeeds(&session).await;
     session.close().await;
     drop(session);
 
     let session = open(&home).await;
     assert_eq!(session.status().phase, Phase::SignedIn);
-    serve(&session).await;
+    call_succeeds(&session).await;
     server.expire_access_tokens();
-    serve(&session).await;
+    call_succeeds(&session).await;
     assert_eq!(session.status().storage, Storage::Saved);
     session.close().await;
     drop(session);
 
     let session = open(&home).await;
-    serve(&session).await;
+    call_succeeds(&session).await;
     let counts = server.counts();
     assert_eq!(
         (counts.sign_ins, counts.renewals),
@@ -98,7 +98,7 @@ async fn role_locked() {
     let unlocked = changes.wait_for(|status| status.phase == Phase::SignedIn);
     let unlocked = tokio::time::timeout(Duration::from_secs(60), unlocked).await;
     unlocked.expect("in time").expect("signed in again");
-    serve(&session).await;
+    call_succeeds(&session).await;
     assert_eq!(server.counts().sign_ins, 1);
 }
 
@@ -134,23 +134,23 @@ fn an_entry_that_was_deleted_or_damaged_by_hand_is_a_clear_state_and_a_new_sign_
 async fn role_entry_changed_by_hand() {
     let Some(_) = home() else { return };
     let _service = KeyringDaemon::start();
-    let computer = Computer::with_keyring(json!({})).await;
-    let signing_in = format!("sign_in {}", computer.server.address());
-    drop(computer.processes(1).await);
+    let host = Host::with_keyring(json!({})).await;
+    let signing_in = format!("sign_in {}", host.server.address());
+    drop(host.processes(1).await);
     for damage in [
         None,
         Some(json!("no record")),
         Some(json!({ "version": 99 })),
     ] {
-        computer.store(damage).await;
+        host.store(damage).await;
 
-        let mut process = computer.process();
+        let mut process = host.process();
         assert_eq!(process.ask("phase").await, "Locked");
         assert_eq!(process.ask("call").await, "Locked");
         assert_eq!(process.ask("noted ended").await, "0");
         assert_eq!(process.ask(&signing_in).await, "ok");
         assert_eq!(process.ask("quit").await, "Kept");
-        let mut restarted = computer.process();
+        let mut restarted = host.process();
         assert_eq!(restarted.ask("call").await, "200");
     }
 }
@@ -196,9 +196,9 @@ async fn assert_works_in_memory(home: &Path) {
     sign_in(&session, &server).await;
     let status = session.status();
     assert_eq!((status.phase, status.storage), (Phase::SignedIn, missing));
-    serve(&session).await;
+    call_succeeds(&session).await;
     server.expire_access_tokens();
-    serve(&session).await;
+    call_succeeds(&session).await;
     assert_eq!(server.counts().renewals, 1);
     assert_eq!(session.status().storage, missing);
     session.close().await;

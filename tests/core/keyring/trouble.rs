@@ -10,9 +10,9 @@ use graphql_session::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::computer::{ANSWER, Computer, Process, noted_by_all};
 use crate::desktop::{Bus, KeyringDaemon, UnansweredPrompt, home};
-use crate::fixture::serve;
+use crate::fixture::call_succeeds;
+use crate::host::{ANSWER, Host, Process, noted_by_all};
 use crate::moments::{MOMENTS, halt_at};
 use crate::survival::{Survivor, die, ends_once, recovers};
 use crate::{open, server, sign_in};
@@ -38,18 +38,18 @@ async fn role_restarted_service() {
     let server = server().await;
     let session = open(&home).await;
     sign_in(&session, &server).await;
-    serve(&session).await;
+    call_succeeds(&session).await;
     drop(service);
     let _service = KeyringDaemon::start();
 
     server.expire_access_tokens();
-    serve(&session).await;
+    call_succeeds(&session).await;
 
     assert_eq!(session.status().storage, Storage::Saved);
     session.close().await;
     drop(session);
     let session = open(&home).await;
-    serve(&session).await;
+    call_succeeds(&session).await;
     assert_eq!(server.counts().renewals, 1);
 }
 
@@ -70,13 +70,13 @@ async fn role_killed_service() {
     drop(service);
 
     server.expire_access_tokens();
-    serve(&session).await;
+    call_succeeds(&session).await;
 
     let status = session.status();
     let missing = NotSaved::KeyringMissing;
     assert_eq!(status.phase, Phase::SignedIn);
     assert_eq!(status.storage, Storage::NotSaved(missing));
-    serve(&session).await;
+    call_succeeds(&session).await;
     // Whoever quits now is warned.
     assert_eq!(session.close().await, Closed::NotSaved(missing));
 
@@ -86,7 +86,7 @@ async fn role_killed_service() {
     drop(session);
     let session = open(&home).await;
     server.expire_access_tokens();
-    serve(&session).await;
+    call_succeeds(&session).await;
     assert_eq!(server.counts().exchanged, 2, "the spent token was stored");
 }
 
@@ -109,7 +109,7 @@ async fn role_frozen_service() {
     // A call to it blocks for as long as it is frozen; each renewal here gives up three of them.
     for _ in 0..2 {
         server.expire_access_tokens();
-        serve(&session).await;
+        call_succeeds(&session).await;
         let asked = Instant::now();
         assert_eq!(session.status().phase, Phase::SignedIn);
         assert!(asked.elapsed() < Duration::from_millis(VAULT), "waited");
@@ -124,7 +124,7 @@ async fn role_frozen_service() {
     drop(session);
     let session = open(&home).await;
     server.expire_access_tokens();
-    serve(&session).await;
+    call_succeeds(&session).await;
     // At a server without grace: had a late write come last, this would have ended the session.
     assert_eq!(server.counts().exchanged, 3);
     assert_eq!(session.status().storage, Storage::Saved);
@@ -139,16 +139,16 @@ fn a_sign_out_while_the_service_is_frozen_lasts_and_its_entry_is_removed_when_it
 async fn role_sign_out_frozen() {
     let Some(_) = home() else { return };
     let service = KeyringDaemon::start();
-    let computer = computer_with_short_limits().await;
-    let mut process = renewed_while_frozen(&service, &computer).await;
+    let host = host_with_short_limits().await;
+    let mut process = renewed_while_frozen(&service, &host).await;
 
     // Its save has been sent to the service, which has not looked at it.
     assert_eq!(process.ask("sign_out").await, "SignedOut");
     service.thaw();
 
     assert_eq!(process.ask("quit").await, "Kept");
-    assert_eq!(computer.stored().await, None);
-    let mut restarted = computer.process();
+    assert_eq!(host.stored().await, None);
+    let mut restarted = host.process();
     assert_eq!(restarted.ask("phase").await, "SignedOut");
 }
 
@@ -161,17 +161,17 @@ fn while_the_service_is_frozen_a_process_starts_answers_warns_and_exits_in_time(
 async fn role_exit() {
     let Some(_) = home() else { return };
     let service = KeyringDaemon::start();
-    let computer = computer_with_short_limits().await;
-    let mut process = computer.processes(1).await.remove(0);
+    let host = host_with_short_limits().await;
+    let mut process = host.processes(1).await.remove(0);
     service.freeze();
-    computer.server.expire_access_tokens();
+    host.server.expire_access_tokens();
     let call = process.tell("call");
 
     // Which of both depends on the machine; that it is said does not.
     let phase = process.ask("phase").await;
     assert!(["Renewing", "SignedIn"].contains(&&*phase), "{phase}");
     assert_eq!(process.answer(call).await, "200");
-    let mut beside = computer.process();
+    let mut beside = host.process();
     assert_eq!(beside.ask("phase").await, "Locked", "not signed out");
     assert_eq!(beside.ask("call").await, "Locked");
     for (process, closed) in [(process, "NotSaved(KeyringSlow)"), (beside, "Kept")] {
@@ -185,13 +185,13 @@ async fn role_exit() {
 
     // What had been sent to the service lands or does not, after its sender is gone: old or new, never half.
     service.thaw();
-    let stored = computer.stored().await.expect("an entry");
+    let stored = host.stored().await.expect("an entry");
     assert!(
         [1, 2]
             .map(|generation| json!(generation))
             .contains(&stored["generation"])
     );
-    let mut restarted = computer.process();
+    let mut restarted = host.process();
     assert_eq!(restarted.ask("call").await, "200");
     assert_eq!(restarted.ask("noted ended").await, "0");
 }
@@ -205,11 +205,11 @@ fn while_the_service_is_frozen_a_process_that_missed_a_renewal_does_not_send_the
 async fn role_missed_renewal() {
     let Some(_) = home() else { return };
     let service = KeyringDaemon::start();
-    let computer = computer_with_short_limits().await;
-    computer.server.grace(None);
-    let mut processes = computer.processes(2).await;
+    let host = host_with_short_limits().await;
+    host.server.grace(None);
+    let mut processes = host.processes(2).await;
     processes[1].freeze();
-    computer.server.expire_access_tokens();
+    host.server.expire_access_tokens();
     assert_eq!(processes[0].ask("call").await, "200");
     assert_eq!(processes[0].ask("storage").await, "Saved");
     service.freeze();
@@ -220,7 +220,7 @@ async fn role_missed_renewal() {
 
     service.thaw();
     assert_eq!(processes[1].ask("served").await, "200");
-    assert_eq!(computer.refresh_tokens_sent().len(), 1);
+    assert_eq!(host.refresh_tokens_sent().len(), 1);
     assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
 }
 
@@ -234,10 +234,10 @@ fn a_locked_keyring_whose_service_dies_during_a_save_frees_the_lock_and_has_the_
 async fn role_dies_while_locked() {
     let Some(_) = home() else { return };
     let service = KeyringDaemon::start();
-    let computer = computer_with_short_limits().await;
-    let mut processes = computer.processes(2).await;
+    let host = host_with_short_limits().await;
+    let mut processes = host.processes(2).await;
     let mut prompt = UnansweredPrompt::expected().await;
-    computer.server.expire_access_tokens();
+    host.server.expire_access_tokens();
     let call = halt_at(&mut processes[0], "AnswerRead").await;
     service.lock();
     let _ = processes[0].tell("go_on");
@@ -250,11 +250,11 @@ async fn role_dies_while_locked() {
 
     let _service = KeyringDaemon::start();
     processes[0].ask("until Saved").await;
-    computer.until_unlocked().await;
-    let stored = computer.stored().await.expect("an entry");
+    host.until_unlocked().await;
+    let stored = host.stored().await.expect("an entry");
     assert_eq!(stored["generation"], json!(2));
     assert_eq!(processes[1].ask("call").await, "200", "adopted");
-    computer.server.expire_access_tokens();
+    host.server.expire_access_tokens();
     assert_eq!(processes[1].ask("call").await, "200", "renewed");
     assert_eq!(processes[1].ask("storage").await, "Saved");
     assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
@@ -325,19 +325,19 @@ fn killed_while_the_service_holds_its_save_the_application_recovers_at_the_next_
 async fn role_killed_in_a_save() {
     let Some(_) = home() else { return };
     let service = KeyringDaemon::start();
-    let computer = computer_with_short_limits().await;
-    let mut process = renewed_while_frozen(&service, &computer).await;
+    let host = host_with_short_limits().await;
+    let mut process = renewed_while_frozen(&service, &host).await;
     assert_eq!(process.ask("storage").await, "KeyringSlow");
     process.kill();
     service.thaw();
 
-    let stored = computer.stored().await.expect("an entry");
+    let stored = host.stored().await.expect("an entry");
     assert!(
         [1, 2]
             .map(|generation| json!(generation))
             .contains(&stored["generation"])
     );
-    let mut restarted = computer.process();
+    let mut restarted = host.process();
     assert_eq!(restarted.ask("call").await, "200");
     assert_eq!(restarted.ask("noted ended").await, "0");
     assert_eq!(restarted.ask("storage").await, "Saved");
@@ -354,9 +354,9 @@ async fn role_killed_at_every_moment() {
     let Some(_) = home() else { return };
     let _service = KeyringDaemon::start();
     for moment in MOMENTS {
-        let computer = Computer::with_keyring(json!({})).await;
-        let mut survivor = die(&computer, moment, Survivor::Restarted).await;
-        recovers(&computer, moment, &mut survivor).await;
+        let host = Host::with_keyring(json!({})).await;
+        let mut survivor = die(&host, moment, Survivor::Restarted).await;
+        recovers(&host, moment, &mut survivor).await;
     }
 }
 
@@ -371,13 +371,13 @@ async fn role_killed_without_grace() {
     let Some(_) = home() else { return };
     let _service = KeyringDaemon::start();
     for moment in MOMENTS {
-        let computer = Computer::with_keyring(json!({})).await;
-        computer.server.grace(None);
-        let mut survivor = die(&computer, moment, Survivor::Restarted).await;
+        let host = Host::with_keyring(json!({})).await;
+        host.server.grace(None);
+        let mut survivor = die(&host, moment, Survivor::Restarted).await;
         if moment.is_at_stake() {
-            ends_once(&computer, moment, &mut survivor).await;
+            ends_once(&host, moment, &mut survivor).await;
         } else {
-            recovers(&computer, moment, &mut survivor).await;
+            recovers(&host, moment, &mut survivor).await;
         }
     }
 }
@@ -397,9 +397,9 @@ async fn open_with_short_limits(home: &Path) -> Session {
 }
 
 /// A process with new credentials, whose save the service holds.
-async fn renewed_while_frozen(service: &KeyringDaemon, computer: &Computer) -> Process {
-    let mut process = computer.processes(1).await.remove(0);
-    computer.server.expire_access_tokens();
+async fn renewed_while_frozen(service: &KeyringDaemon, host: &Host) -> Process {
+    let mut process = host.processes(1).await.remove(0);
+    host.server.expire_access_tokens();
     let call = halt_at(&mut process, "AnswerRead").await;
     service.freeze();
     let _ = process.tell("go_on");
@@ -407,7 +407,7 @@ async fn renewed_while_frozen(service: &KeyringDaemon, computer: &Computer) -> P
     process
 }
 
-async fn computer_with_short_limits() -> Computer {
-    let limits = json!({ "vaultReadMs": VAULT, "vaultWriteMs": VAULT, "quitMs": 3_000 });
-    Computer::with_keyring(limits).await
+async fn host_with_short_limits() -> Host {
+    let limits = json!({ "vaultReadMs": VAULT, "vaultWriteMs": VAULT, "quitTimeoutMs": 3_000 });
+    Host::with_keyring(limits).await
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use graphql_session_testing::Fault;
 use serde_json::{Value, json};
 
-use crate::computer::{Computer, Process, noted_by_all};
+use crate::host::{Host, Process, noted_by_all};
 use crate::moments::{MOMENTS, Moment};
 
 /// Short limits, so that seconds are many of them. In ms.
@@ -27,31 +27,28 @@ const PACE: Duration = Duration::from_millis(20);
 
 fn short_limits() -> Value {
     json!({
-        "attemptMs": ATTEMPT, "waitingMs": WAITING, "lockMs": LOCK, "callMs": CALL,
+        "attemptTimeoutMs": ATTEMPT, "renewalTimeoutMs": WAITING, "lockTimeoutMs": LOCK, "callTimeoutMs": CALL,
         "vaultReadMs": VAULT, "vaultWriteMs": VAULT,
     })
 }
 
 /// Two processes: one to freeze, and one to look at.
-async fn two(computer: &Computer) -> (Process, Process) {
-    let mut processes = computer.processes(2).await;
+async fn two(host: &Host) -> (Process, Process) {
+    let mut processes = host.processes(2).await;
     let other = processes.pop().expect("two");
     (processes.pop().expect("two"), other)
 }
 
 #[tokio::test]
 async fn while_the_process_that_renews_is_frozen_the_others_use_a_token_that_still_works() {
-    let computer = Computer::with_limits(short_limits()).await;
-    let (mut frozen, mut other) = two(&computer).await;
-    computer.server.on_call(Fault::access_refused());
-    computer.server.on_every_renewal(Fault::Stall);
+    let host = Host::with_limits(short_limits()).await;
+    let (mut frozen, mut other) = two(&host).await;
+    host.server.on_call(Fault::access_refused());
+    host.server.on_every_renewal(Fault::Stall);
     let call = frozen.tell("call");
-    computer
-        .server
-        .wait_for(|counts| counts.renewals == 1)
-        .await;
+    host.server.wait_for(|counts| counts.renewals == 1).await;
     frozen.freeze();
-    assert!(computer.is_locked());
+    assert!(host.is_locked());
 
     let since = Instant::now();
     while since.elapsed() < FROZEN {
@@ -61,34 +58,31 @@ async fn while_the_process_that_renews_is_frozen_the_others_use_a_token_that_sti
     }
     assert_eq!(other.ask("noted attempt_sent").await, "0");
 
-    computer.server.behave();
+    host.server.behave();
     frozen.thaw();
     // Whether its own call is still in time does not matter here.
     let _ = frozen.answer(call).await;
-    recover(&computer, frozen, other).await;
+    recover(&host, frozen, other).await;
 }
 
 #[tokio::test]
 async fn while_the_process_that_renews_is_frozen_the_others_fail_typed_and_in_time() {
-    let computer = Computer::with_limits(short_limits()).await;
-    let (mut frozen, mut other) = two(&computer).await;
-    computer.server.expire_access_tokens();
-    computer.server.on_every_renewal(Fault::Stall);
+    let host = Host::with_limits(short_limits()).await;
+    let (mut frozen, mut other) = two(&host).await;
+    host.server.expire_access_tokens();
+    host.server.on_every_renewal(Fault::Stall);
     let call = frozen.tell("call");
-    computer
-        .server
-        .wait_for(|counts| counts.renewals == 1)
-        .await;
+    host.server.wait_for(|counts| counts.renewals == 1).await;
     frozen.freeze();
-    assert!(computer.is_locked());
+    assert!(host.is_locked());
 
     fails_typed(&mut other, FROZEN).await;
     assert_eq!(other.ask("noted attempt_sent").await, "0");
 
-    computer.server.behave();
+    host.server.behave();
     frozen.thaw();
     let _ = frozen.answer(call).await;
-    recover(&computer, frozen, other).await;
+    recover(&host, frozen, other).await;
 }
 
 #[tokio::test]
@@ -101,23 +95,23 @@ async fn frozen_at_any_moment_of_its_renewal_a_process_keeps_the_others_out_and_
 }
 
 async fn frozen_at(moment: &'static Moment) {
-    let computer = Computer::with_limits(short_limits()).await;
-    let (mut frozen, mut other) = two(&computer).await;
-    computer.server.expire_access_tokens();
-    let call = moment.reach(&computer, &mut frozen).await;
+    let host = Host::with_limits(short_limits()).await;
+    let (mut frozen, mut other) = two(&host).await;
+    host.server.expire_access_tokens();
+    let call = moment.reach(&host, &mut frozen).await;
     frozen.freeze();
-    assert!(computer.is_locked());
+    assert!(host.is_locked());
 
     fails_typed(&mut other, FROZEN_SHORTLY).await;
     let attempts = other.ask("noted attempt_sent").await;
     assert_eq!(attempts, "0", "without the lock: {}", moment.name);
 
-    computer.server.behave();
+    host.server.behave();
     let _ = frozen.tell("vault works");
     let _ = frozen.tell("go_on");
     frozen.thaw();
     let _ = frozen.answer(call).await;
-    recover(&computer, frozen, other).await;
+    recover(&host, frozen, other).await;
 }
 
 /// Calls again and again for so long: each is told that nothing answers, within its own limit.
@@ -133,14 +127,14 @@ async fn fails_typed(process: &mut Process, this_long: Duration) {
 }
 
 /// Both are served again, nothing has ended, and what is stored is good for another start.
-async fn recover(computer: &Computer, mut frozen: Process, mut other: Process) {
+async fn recover(host: &Host, mut frozen: Process, mut other: Process) {
     assert_eq!(frozen.ask("served").await, "200");
     assert_eq!(other.ask("served").await, "200");
     let mut both = [frozen, other];
     assert_eq!(noted_by_all(&mut both, "ended").await, 0);
-    assert_eq!(computer.server.counts().renewals_refused, 0);
+    assert_eq!(host.server.counts().renewals_refused, 0);
     drop(both);
-    let exchanged = computer.server.counts().exchanged;
-    assert_eq!(computer.process().ask("call").await, "200");
-    assert_eq!(computer.server.counts().exchanged, exchanged);
+    let exchanged = host.server.counts().exchanged;
+    assert_eq!(host.process().ask("call").await, "200");
+    assert_eq!(host.server.counts().exchanged, exchanged);
 }

@@ -5,16 +5,16 @@
 
 #![cfg(unix)]
 
-#[allow(dead_code)] // each test binary uses its part
-mod computer;
+mod child;
 #[allow(dead_code)]
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod frozen;
+#[allow(dead_code)] // each test binary uses its part
+mod host;
 mod kill;
 mod moments;
 mod quitting;
-mod role;
 mod saving;
 mod sign_out;
 mod survival;

@@ -7,7 +7,7 @@
 
 use graphql_session_testing::Fault;
 
-use crate::computer::{Computer, Process, Told};
+use crate::host::{Host, Process, Told};
 
 /// One moment.
 pub(crate) struct Moment {
@@ -169,8 +169,8 @@ impl Moment {
     }
 
     /// Lets the process make the first renewal since its sign-in, up to here. Returns the call that wants it.
-    pub(crate) async fn reach(&self, computer: &Computer, process: &mut Process) -> Told {
-        let server = &computer.server;
+    pub(crate) async fn reach(&self, host: &Host, process: &mut Process) -> Told {
+        let server = &host.server;
         match self.stop {
             Stop::Halt(step) => halt_at(process, step).await,
             Stop::Server(fault) => {
@@ -215,8 +215,8 @@ impl Moment {
     }
 
     /// What the vault must hold, byte for byte in every token.
-    pub(crate) async fn check_stored(&self, computer: &Computer, before: &serde_json::Value) {
-        let stored = computer.stored().await.expect("an entry");
+    pub(crate) async fn check_stored(&self, host: &Host, before: &serde_json::Value) {
+        let stored = host.stored().await.expect("an entry");
         let found = match (
             stored["credentials"] == before["credentials"],
             stored["renewing_at"].is_null(),
@@ -226,7 +226,7 @@ impl Moment {
             (false, _) => Stored::New,
         };
         assert_eq!(found, self.stored, "{}", self.name);
-        let secrets = computer.server.secrets();
+        let secrets = host.server.secrets();
         for token in ["access", "refresh"] {
             let text = stored[token].as_str().expect("a token");
             assert!(secrets.iter().any(|issued| issued == text), "a whole token");
@@ -236,8 +236,8 @@ impl Moment {
         assert_eq!(stored["session"], before["session"]);
         let generation = if found == Stored::New { 2 } else { 1 };
         assert_eq!(stored["generation"], generation, "{}", self.name);
-        let file = computer.state_file();
-        assert_eq!(file["stamp"]["session"], before["session"], "{}", self.name);
+        let file = host.state_file();
+        assert_eq!(file["info"]["session"], before["session"], "{}", self.name);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use graphql_session_testing::{Fault, Gate};
 use serde_json::json;
 
-use crate::computer::Computer;
+use crate::host::Host;
 use crate::moments::halt_at;
 
 /// How long quitting waits, in ms.
@@ -16,49 +16,43 @@ const GONE_WITHIN: Duration = Duration::from_millis(QUIT + 4_000);
 
 #[tokio::test]
 async fn a_process_that_quits_during_a_renewal_stores_what_it_receives_and_ends() {
-    let computer = Computer::start().await;
-    computer.server.grace(None);
-    let mut process = computer.processes(1).await.remove(0);
-    computer.server.expire_access_tokens();
+    let host = Host::start().await;
+    host.server.grace(None);
+    let mut process = host.processes(1).await.remove(0);
+    host.server.expire_access_tokens();
     let gate = Gate::new();
-    computer.server.on_renewal(Fault::hold(&gate));
+    host.server.on_renewal(Fault::hold(&gate));
     let _ = process.tell("call");
-    computer
-        .server
-        .wait_for(|counts| counts.renewals == 1)
-        .await;
+    host.server.wait_for(|counts| counts.renewals == 1).await;
 
     let quitting = process.tell("quit");
     gate.open();
 
     assert_eq!(process.answer(quitting).await, "Kept");
     assert!(process.ends().await.success());
-    let stored = computer.stored().await.expect("saved");
+    let stored = host.stored().await.expect("saved");
     assert_eq!(stored["generation"], 2);
-    let mut restarted = computer.process();
+    let mut restarted = host.process();
     assert_eq!(restarted.ask("call").await, "200");
-    assert_eq!(computer.server.counts().renewals, 1);
+    assert_eq!(host.server.counts().renewals, 1);
 }
 
 #[tokio::test]
 async fn a_process_that_quits_while_nothing_answers_says_so_and_ends_within_its_limit() {
     // The server before and after it has acted, and a vault that stands still with the mark and with the save.
     for stop in [None, Some("MarkBegins"), Some("SaveBegins")] {
-        let computer = Computer::with_limits(json!({ "quitMs": QUIT })).await;
-        let mut process = computer.processes(1).await.remove(0);
-        computer.server.expire_access_tokens();
+        let host = Host::with_limits(json!({ "quitTimeoutMs": QUIT })).await;
+        let mut process = host.processes(1).await.remove(0);
+        host.server.expire_access_tokens();
         match stop {
             Some(step) => {
                 let _ = halt_at(&mut process, step).await;
             }
             None => {
                 let lost = Fault::after_acting(Fault::Stall);
-                computer.server.on_renewal(lost);
+                host.server.on_renewal(lost);
                 let _ = process.tell("call");
-                computer
-                    .server
-                    .wait_for(|counts| counts.renewals == 1)
-                    .await;
+                host.server.wait_for(|counts| counts.renewals == 1).await;
             }
         }
 
@@ -69,7 +63,7 @@ async fn a_process_that_quits_while_nothing_answers_says_so_and_ends_within_its_
         assert!(took >= Duration::from_millis(QUIT), "{stop:?}: {took:?}");
         assert!(took < GONE_WITHIN, "{stop:?}: {took:?}");
 
-        let mut restarted = computer.process();
+        let mut restarted = host.process();
         assert_eq!(restarted.ask("call").await, "200", "{stop:?}");
         assert_eq!(restarted.ask("noted ended").await, "0", "{stop:?}");
     }

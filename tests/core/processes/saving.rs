@@ -2,25 +2,25 @@
 
 use serde_json::json;
 
-use crate::computer::{Computer, noted_by_all};
+use crate::host::{Host, noted_by_all};
 use crate::moments::halt_at;
 
 /// A vault that stands still is given up after these times, in ms; the rest is as people have it.
 const VAULT: u64 = 1_000;
 
-async fn computer() -> Computer {
-    let limits = json!({ "vaultReadMs": VAULT, "vaultWriteMs": VAULT, "lockMs": 500 });
-    Computer::with_limits(limits).await
+async fn host() -> Host {
+    let limits = json!({ "vaultReadMs": VAULT, "vaultWriteMs": VAULT, "lockTimeoutMs": 500 });
+    Host::with_limits(limits).await
 }
 
 /// One rotates the token and cannot save the new one: the stored one is spent, and nobody else may send it.
 #[tokio::test]
 async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent_token() {
-    let computer = computer().await;
-    computer.server.grace(None);
-    let mut processes = computer.processes(2).await;
-    let spent = computer.stored().await.expect("saved")["refresh"].clone();
-    computer.server.expire_access_tokens();
+    let host = host().await;
+    host.server.grace(None);
+    let mut processes = host.processes(2).await;
+    let spent = host.stored().await.expect("saved")["refresh"].clone();
+    host.server.expire_access_tokens();
     let call = halt_at(&mut processes[0], "AnswerRead").await;
     let _ = processes[0].tell("vault fails");
     let _ = processes[0].tell("go_on");
@@ -29,17 +29,14 @@ async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent
 
     assert_eq!(processes[1].ask("call").await, "Unreachable");
     assert_eq!(processes[1].ask("call").await, "Unreachable");
-    assert!(computer.is_locked());
+    assert!(host.is_locked());
     assert_eq!(processes[0].ask("call").await, "200");
 
     let _ = processes[0].tell("vault works");
     // Saved by itself, and then taken over.
     processes[0].ask("until Saved").await;
     assert_eq!(processes[1].ask("served").await, "200");
-    assert_eq!(
-        computer.refresh_tokens_sent(),
-        [spent.as_str().expect("text")]
-    );
+    assert_eq!(host.refresh_tokens_sent(), [spent.as_str().expect("text")]);
     assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
     assert_eq!(processes[1].ask("changed_vault").await, "0");
 }
@@ -47,9 +44,9 @@ async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent
 #[tokio::test]
 async fn a_vault_that_stands_still_delays_neither_status_nor_calls_nor_the_exit() {
     for step in ["ReadBegins", "MarkBegins", "SaveBegins"] {
-        let computer = computer().await;
-        let mut process = computer.processes(1).await.remove(0);
-        computer.server.expire_access_tokens();
+        let host = host().await;
+        let mut process = host.processes(1).await.remove(0);
+        host.server.expire_access_tokens();
         let call = halt_at(&mut process, step).await;
 
         // Which of both depends on the machine; that it is said does not.
@@ -63,7 +60,7 @@ async fn a_vault_that_stands_still_delays_neither_status_nor_calls_nor_the_exit(
         assert_eq!(process.ask("quit").await, "NotSaved(KeyringSlow)", "{step}");
         assert!(process.ends().await.success(), "{step}");
         // What was received is lost with it; the next start recovers in the grace time.
-        let mut restarted = computer.process();
+        let mut restarted = host.process();
         assert_eq!(restarted.ask("call").await, "200", "{step}");
         assert_eq!(restarted.ask("noted ended").await, "0", "{step}");
     }
@@ -74,26 +71,26 @@ async fn a_vault_that_stands_still_delays_neither_status_nor_calls_nor_the_exit(
 /// 3. The first save comes back: it overwrites nothing newer.
 #[tokio::test]
 async fn a_save_that_comes_back_late_overwrites_nothing_newer() {
-    let computer = computer().await;
-    computer.server.grace(None);
-    let mut processes = computer.processes(2).await;
-    computer.server.expire_access_tokens();
+    let host = host().await;
+    host.server.grace(None);
+    let mut processes = host.processes(2).await;
+    host.server.expire_access_tokens();
     let call = halt_at(&mut processes[0], "SaveBegins").await;
     assert_eq!(processes[0].answer(call).await, "200");
-    computer.server.expire_access_tokens();
+    host.server.expire_access_tokens();
     assert_eq!(processes[0].ask("call").await, "200");
-    assert_eq!(computer.server.counts().exchanged, 2);
+    assert_eq!(host.server.counts().exchanged, 2);
 
     // The lock outlives the limit: the write is still under way.
-    assert!(computer.is_locked());
+    assert!(host.is_locked());
     assert_eq!(processes[1].ask("call").await, "Unreachable");
 
     let _ = processes[0].tell("go_on");
     processes[0].ask("until Saved").await;
     assert_eq!(processes[1].ask("served").await, "200");
-    let stored = computer.stored().await.expect("saved");
+    let stored = host.stored().await.expect("saved");
     assert_eq!(stored["generation"], 3);
-    let mut sent = computer.refresh_tokens_sent();
+    let mut sent = host.refresh_tokens_sent();
     assert_eq!(sent.len(), 2);
     sent.dedup();
     assert_eq!(sent.len(), 2, "a spent token was sent");
@@ -102,20 +99,20 @@ async fn a_save_that_comes_back_late_overwrites_nothing_newer() {
 
 #[tokio::test]
 async fn a_save_that_comes_back_after_the_sign_out_resurrects_nothing() {
-    let computer = computer().await;
-    let mut process = computer.processes(1).await.remove(0);
-    computer.server.expire_access_tokens();
+    let host = host().await;
+    let mut process = host.processes(1).await.remove(0);
+    host.server.expire_access_tokens();
     let call = halt_at(&mut process, "SaveBegins").await;
     assert_eq!(process.answer(call).await, "200");
     assert_eq!(process.ask("sign_out").await, "SignedOut");
 
     // The removal is given up like the save; the lock is not.
     assert_eq!(process.ask("close").await, "Kept");
-    assert!(computer.is_locked(), "while a write is under way");
+    assert!(host.is_locked(), "while a write is under way");
 
     let _ = process.tell("go_on");
-    computer.until_unlocked().await;
-    assert_eq!(computer.stored().await, None);
-    let mut restarted = computer.process();
+    host.until_unlocked().await;
+    assert_eq!(host.stored().await, None);
+    let mut restarted = host.process();
     assert_eq!(restarted.ask("phase").await, "SignedOut");
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::computer::{Computer, noted_by_all};
+use crate::host::{Host, noted_by_all};
 use crate::moments::halt_at;
 
 /// A person who has signed out in one window expects it of the others within this time. They look every 500 ms.
@@ -10,8 +10,8 @@ const LEARNT_WITHIN: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 async fn a_sign_out_reaches_the_other_processes_within_two_seconds_and_they_send_nothing_more() {
-    let computer = Computer::start().await;
-    let mut processes = computer.processes(4).await;
+    let host = Host::start().await;
+    let mut processes = host.processes(4).await;
     let told: Vec<_> = processes[1..]
         .iter_mut()
         .map(|other| other.tell("until SignedOut"))
@@ -25,31 +25,31 @@ async fn a_sign_out_reaches_the_other_processes_within_two_seconds_and_they_send
     let took = since.elapsed();
     assert!(took < LEARNT_WITHIN, "learnt after {took:?}");
 
-    let before = computer.server.counts();
+    let before = host.server.counts();
     for process in &mut processes {
         assert_eq!(process.ask("call").await, "SignedOut");
     }
-    let after = computer.server.counts();
+    let after = host.server.counts();
     assert_eq!((after.calls, after.renewals), (before.calls, 0));
     assert_eq!(noted_by_all(&mut processes, "ended").await, 3, "followed");
     assert_eq!(processes[0].ask("quit").await, "Kept");
-    assert_eq!(computer.stored().await, None, "the entry is still there");
-    let mut restarted = computer.process();
+    assert_eq!(host.stored().await, None, "the entry is still there");
+    let mut restarted = host.process();
     assert_eq!(restarted.ask("phase").await, "SignedOut");
 }
 
 /// The other is about to save what it received when the person signs out: it is dropped, and stays dead.
 #[tokio::test]
 async fn a_sign_out_while_another_process_saves_a_renewal_leaves_nothing_behind() {
-    let computer = Computer::start().await;
-    let mut processes = computer.processes(2).await;
-    computer.server.expire_access_tokens();
+    let host = Host::start().await;
+    let mut processes = host.processes(2).await;
+    host.server.expire_access_tokens();
     let call = halt_at(&mut processes[1], "SaveBegins").await;
 
     assert_eq!(processes[0].ask("sign_out").await, "SignedOut");
     // The other looks at the files although its save stands still.
     assert_eq!(processes[1].answer(call).await, "SignedOut");
-    let calls = computer.server.counts().calls;
+    let calls = host.server.counts().calls;
     let _ = processes[1].tell("go_on");
 
     for process in &mut processes {
@@ -58,20 +58,20 @@ async fn a_sign_out_while_another_process_saves_a_renewal_leaves_nothing_behind(
     for process in processes.iter_mut().rev() {
         assert_eq!(process.ask("quit").await, "Kept");
     }
-    assert_eq!(computer.server.counts().calls, calls);
-    assert_eq!(computer.stored().await, None);
+    assert_eq!(host.server.counts().calls, calls);
+    assert_eq!(host.stored().await, None);
 }
 
 /// The other is frozen through the sign-out and a new sign-in: late as it is, it deletes nothing that is newer.
 #[tokio::test]
 async fn a_process_that_learns_of_a_sign_out_late_leaves_the_entry_of_the_new_session_alone() {
-    let computer = Computer::start().await;
-    let mut processes = computer.processes(2).await;
+    let host = Host::start().await;
+    let mut processes = host.processes(2).await;
     processes[1].freeze();
     assert_eq!(processes[0].ask("sign_out").await, "SignedOut");
-    let signing_in = format!("sign_in {}", computer.server.address());
+    let signing_in = format!("sign_in {}", host.server.address());
     assert_eq!(processes[0].ask(&signing_in).await, "ok");
-    let stored = computer.stored().await;
+    let stored = host.stored().await;
     assert!(stored.is_some());
 
     processes[1].thaw();
@@ -83,27 +83,27 @@ async fn a_process_that_learns_of_a_sign_out_late_leaves_the_entry_of_the_new_se
     assert_eq!(processes[1].ask("noted removed").await, "1");
 
     assert_eq!(processes[1].ask("changed_vault").await, "0");
-    assert_eq!(computer.stored().await, stored);
-    assert_eq!(computer.server.counts().sign_ins, 2);
+    assert_eq!(host.stored().await, stored);
+    assert_eq!(host.server.counts().sign_ins, 2);
 }
 
 /// Its entry is still in the vault, and dead.
 #[tokio::test]
 async fn a_process_killed_during_a_sign_out_leaves_a_session_that_stays_dead() {
-    let computer = Computer::start().await;
-    let mut process = computer.processes(1).await.remove(0);
+    let host = Host::start().await;
+    let mut process = host.processes(1).await.remove(0);
     let halted = process.tell("halt ReadBegins");
     assert_eq!(process.ask("sign_out").await, "SignedOut");
     assert_eq!(process.answer(halted).await, "halted");
     process.kill();
-    assert!(computer.stored().await.is_some());
-    let sent = computer.server.counts().calls;
+    assert!(host.stored().await.is_some());
+    let sent = host.server.counts().calls;
 
-    let mut restarted = computer.process();
+    let mut restarted = host.process();
 
     assert_eq!(restarted.ask("phase").await, "SignedOut");
     assert_eq!(restarted.ask("call").await, "SignedOut");
     assert_eq!(restarted.ask("quit").await, "Kept");
-    assert_eq!(computer.stored().await, None, "removed at the next start");
-    assert_eq!(computer.server.counts().calls, sent);
+    assert_eq!(host.stored().await, None, "removed at the next start");
+    assert_eq!(host.server.counts().calls, sent);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use graphql_session_testing::Counts;
 use serde_json::Value;
 
-use crate::computer::{Computer, Process};
+use crate::host::{Host, Process};
 use crate::moments::Moment;
 
 /// Far below every limit that the one who waits could have sat out: an attempt 20 s, the lock 30 s.
@@ -21,30 +21,30 @@ pub(crate) enum Survivor {
 }
 
 /// A process is killed at this moment. Gives the other one.
-pub(crate) async fn die(computer: &Computer, moment: &Moment, survivor: Survivor) -> Process {
-    let mut processes = computer.processes(2).await;
+pub(crate) async fn die(host: &Host, moment: &Moment, survivor: Survivor) -> Process {
+    let mut processes = host.processes(2).await;
     let mut waiting = processes.pop().expect("two");
     let mut dying = processes.pop().expect("two");
     if survivor == Survivor::Restarted {
         waiting.kill();
     }
-    let before = computer.stored().await.expect("signed in");
-    computer.server.expire_access_tokens();
-    let _ = moment.reach(computer, &mut dying).await;
-    assert_eq!(computer.is_locked(), moment.is_locked, "{}", moment.name);
+    let before = host.stored().await.expect("signed in");
+    host.server.expire_access_tokens();
+    let _ = moment.reach(host, &mut dying).await;
+    assert_eq!(host.is_locked(), moment.is_locked, "{}", moment.name);
     if survivor == Survivor::Restarted {
         dying.kill();
-        moment.check_stored(computer, &before).await;
-        computer.server.behave();
-        return computer.process();
+        moment.check_stored(host, &before).await;
+        host.server.behave();
+        return host.process();
     }
-    let refused = computer.server.counts().calls_refused;
+    let refused = host.server.counts().calls_refused;
     let call = waiting.tell("call");
     if moment.is_locked {
         let waits = |counts: &Counts| counts.calls_refused > refused;
-        computer.server.wait_for(waits).await;
+        host.server.wait_for(waits).await;
     }
-    computer.server.behave();
+    host.server.behave();
     dying.kill();
     let since = Instant::now();
     let answer = waiting.answer(call).await;
@@ -54,35 +54,35 @@ pub(crate) async fn die(computer: &Computer, moment: &Moment, survivor: Survivor
     waiting
 }
 
-pub(crate) async fn recovers(computer: &Computer, moment: &Moment, survivor: &mut Process) {
+pub(crate) async fn recovers(host: &Host, moment: &Moment, survivor: &mut Process) {
     let name = moment.name;
     assert_eq!(survivor.ask("call").await, "200", "{name}");
     assert_eq!(survivor.ask("storage").await, "Saved", "{name}");
     assert_eq!(survivor.ask("noted ended").await, "0", "{name}");
     let exchanged = 1 + u64::from(moment.is_at_stake());
-    assert_eq!(computer.server.counts().exchanged, exchanged, "{name}");
-    assert_eq!(computer.server.counts().renewals_refused, 0, "{name}");
+    assert_eq!(host.server.counts().exchanged, exchanged, "{name}");
+    assert_eq!(host.server.counts().renewals_refused, 0, "{name}");
 
     // And what was saved last is good for another start.
     survivor.kill();
-    let mut again = computer.process();
+    let mut again = host.process();
     assert_eq!(again.ask("call").await, "200", "{name}");
-    assert_eq!(computer.server.counts().exchanged, exchanged, "{name}");
+    assert_eq!(host.server.counts().exchanged, exchanged, "{name}");
 }
 
-pub(crate) async fn ends_once(computer: &Computer, moment: &Moment, survivor: &mut Process) {
+pub(crate) async fn ends_once(host: &Host, moment: &Moment, survivor: &mut Process) {
     let name = moment.name;
     assert_eq!(survivor.ask("call").await, "SignedOut", "{name}");
     assert_eq!(survivor.ask("ending").await, "LostAnswer", "{name}");
     assert_eq!(survivor.ask("noted ended").await, "1", "{name}");
     assert_eq!(survivor.ask("quit").await, "Kept", "{name}");
-    assert_eq!(computer.stored().await, None::<Value>, "{name}");
-    let sent = computer.server.counts();
+    assert_eq!(host.stored().await, None::<Value>, "{name}");
+    let sent = host.server.counts();
     assert_eq!((sent.exchanged, sent.renewals_refused), (1, 1), "{name}");
 
-    let mut again = computer.process();
+    let mut again = host.process();
     assert_eq!(again.ask("phase").await, "Ended", "{name}");
     assert_eq!(again.ask("call").await, "SignedOut", "{name}");
     assert_eq!(again.ask("noted ended").await, "0", "{name}");
-    assert_eq!(computer.server.counts(), sent, "{name}");
+    assert_eq!(host.server.counts(), sent, "{name}");
 }

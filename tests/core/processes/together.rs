@@ -5,20 +5,19 @@ use std::time::Duration;
 use graphql_session_testing::{EMAIL, Fault, Gate};
 use serde_json::{Value, json};
 
-use crate::computer::{Computer, noted_by_all};
+use crate::host::{Host, noted_by_all};
 use crate::moments::halt_at;
 
 #[tokio::test]
 async fn two_processes_that_see_the_expiry_together_make_one_renewal_and_one_adoption() {
-    let computer = Computer::start().await;
-    let mut processes = computer.processes(2).await;
+    let host = Host::start().await;
+    let mut processes = host.processes(2).await;
     let gate = Gate::new();
-    computer.server.expire_access_tokens();
-    computer.server.on_renewal(Fault::hold(&gate));
+    host.server.expire_access_tokens();
+    host.server.on_renewal(Fault::hold(&gate));
 
     let calls: Vec<_> = processes.iter_mut().map(|one| one.tell("call")).collect();
-    computer
-        .server
+    host.server
         .wait_for(|counts| counts.calls_refused == 2 && counts.renewals == 1)
         .await;
     gate.open();
@@ -26,7 +25,7 @@ async fn two_processes_that_see_the_expiry_together_make_one_renewal_and_one_ado
         assert_eq!(process.answer(call).await, "200");
     }
 
-    let counts = computer.server.counts();
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.exchanged), (1, 1));
     assert_eq!(noted_by_all(&mut processes, "adopted").await, 1);
     assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
@@ -34,16 +33,15 @@ async fn two_processes_that_see_the_expiry_together_make_one_renewal_and_one_ado
 
 #[tokio::test]
 async fn the_process_that_lost_the_race_neither_writes_nor_deletes_the_shared_entry() {
-    let computer = Computer::start().await;
-    let mut processes = computer.processes(2).await;
-    computer.server.expire_access_tokens();
+    let host = Host::start().await;
+    let mut processes = host.processes(2).await;
+    host.server.expire_access_tokens();
     let [winner, loser] = &mut processes[..] else {
         panic!("two")
     };
     let won = halt_at(winner, "SaveBegins").await;
     let lost = loser.tell("call");
-    computer
-        .server
+    host.server
         .wait_for(|counts| counts.calls_refused == 2)
         .await;
     let _ = winner.tell("go_on");
@@ -51,20 +49,20 @@ async fn the_process_that_lost_the_race_neither_writes_nor_deletes_the_shared_en
     assert_eq!(winner.answer(won).await, "200");
     assert_eq!(loser.answer(lost).await, "200");
     assert_eq!(loser.ask("noted adopted").await, "1");
-    let stored = computer.stored().await.expect("saved");
+    let stored = host.stored().await.expect("saved");
     assert_eq!(stored["generation"], 2);
 
     assert_eq!(loser.ask("changed_vault").await, "0");
     assert_eq!(loser.ask("quit").await, "Kept");
     assert_eq!(winner.ask("quit").await, "Kept");
-    assert_eq!(computer.stored().await, Some(stored));
+    assert_eq!(host.stored().await, Some(stored));
 }
 
 #[tokio::test]
 async fn of_eight_processes_at_one_expiry_only_the_one_that_renews_changes_the_vault() {
-    let computer = Computer::start().await;
-    let mut processes = computer.processes(8).await;
-    computer.server.expire_access_tokens();
+    let host = Host::start().await;
+    let mut processes = host.processes(8).await;
+    host.server.expire_access_tokens();
     let calls: Vec<_> = processes.iter_mut().map(|one| one.tell("call")).collect();
     for (process, call) in processes.iter_mut().zip(calls) {
         assert_eq!(process.answer(call).await, "200");
@@ -85,9 +83,9 @@ async fn of_eight_processes_at_one_expiry_only_the_one_that_renews_changes_the_v
 #[tokio::test]
 async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_leaves_them_as_they_are()
  {
-    let computer = Computer::start().await;
-    let mut process = computer.processes(1).await.remove(0);
-    computer.server.expire_access_tokens();
+    let host = Host::start().await;
+    let mut process = host.processes(1).await.remove(0);
+    host.server.expire_access_tokens();
     let gate = Gate::new();
     let rejection = Fault::refuse(
         "FORBIDDEN",
@@ -95,20 +93,17 @@ async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_leav
         "Suspicious activity detected.",
     );
     let rejection = Fault::hold_then(&gate, rejection);
-    computer.server.on_renewal(rejection);
+    host.server.on_renewal(rejection);
     let call = process.tell("call");
-    computer
-        .server
-        .wait_for(|counts| counts.renewals == 1)
-        .await;
-    let mut newer = computer.stored().await.expect("saved");
-    let issued = computer.server.issue(EMAIL);
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    let mut newer = host.stored().await.expect("saved");
+    let issued = host.server.issue(EMAIL);
     newer["generation"] = json!(2);
     newer["credentials"] = json!("000000000000000000000000000000ff");
     newer["access"] = json!(issued.access);
     newer["refresh"] = json!(issued.refresh);
     newer["renewing_at"] = Value::Null;
-    computer.store(Some(newer.clone())).await;
+    host.store(Some(newer.clone())).await;
 
     gate.open();
 
@@ -116,7 +111,7 @@ async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_leav
     assert_eq!(process.ask("noted adopted").await, "1");
     assert_eq!(process.ask("noted ended").await, "0");
     assert_eq!(process.ask("quit").await, "Kept");
-    assert_eq!(computer.stored().await, Some(newer));
+    assert_eq!(host.stored().await, Some(newer));
 }
 
 #[tokio::test]
@@ -124,38 +119,37 @@ async fn eight_processes_with_a_hundred_calls_each_at_twenty_expiries_never_rene
     const PROCESSES: usize = 8;
     const CALLS: usize = 100;
     const EXPIRIES: u64 = 20;
-    let computer = Computer::start().await;
-    let mut processes = computer.processes(PROCESSES).await;
+    let host = Host::start().await;
+    let mut processes = host.processes(PROCESSES).await;
 
     for expiry in 1..=EXPIRIES {
         // A process whose calls were all served before the last expiry has yet to learn of it.
         for process in &mut processes {
             assert_eq!(process.ask("call").await, "200", "before expiry {expiry}");
         }
-        let served = computer.server.counts().served;
+        let served = host.server.counts().served;
         let calls: Vec<_> = processes
             .iter_mut()
             .map(|process| process.tell(&format!("calls {CALLS}")))
             .collect();
         // In the middle of them: some were served, some are on their way, most have yet to be sent.
-        computer
-            .server
+        host.server
             .wait_for(|counts| counts.served >= served + CALLS as u64)
             .await;
-        computer.server.expire_access_tokens();
+        host.server.expire_access_tokens();
         for (process, calls) in processes.iter_mut().zip(calls) {
             assert_eq!(process.answer(calls).await, "200", "expiry {expiry}");
         }
-        assert_eq!(computer.server.counts().exchanged, expiry);
+        assert_eq!(host.server.counts().exchanged, expiry);
     }
 
-    let counts = computer.server.counts();
+    let counts = host.server.counts();
     assert_eq!(counts.renewals, EXPIRIES);
     assert_eq!(counts.renewals_at_once, 1);
     let calls = PROCESSES as u64 * (1 + (1 + CALLS as u64) * EXPIRIES);
     assert_eq!(counts.served, calls, "each exactly once");
     assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
-    let mut sent = computer.refresh_tokens_sent();
+    let mut sent = host.refresh_tokens_sent();
     sent.dedup();
     assert_eq!(sent.len() as u64, EXPIRIES, "each token was sent once");
 }
@@ -167,24 +161,23 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(300);
 async fn one_outage_is_one_series_of_attempts_for_eight_processes() {
     /// So many attempts fit into the waiters' budget of 25 s, whatever the jitter draws: 1 s + 2 s + 4 s, then 8 s.
     const ATTEMPTS: u64 = 4;
-    let computer = Computer::start().await;
-    let mut processes = computer.processes(8).await;
-    computer.server.expire_access_tokens();
-    computer.server.on_every_renewal(Fault::status(503));
+    let host = Host::start().await;
+    let mut processes = host.processes(8).await;
+    host.server.expire_access_tokens();
+    host.server.on_every_renewal(Fault::status(503));
 
     let calls: Vec<_> = processes.iter_mut().map(|one| one.tell("call")).collect();
-    computer
-        .server
+    host.server
         .wait_for(|counts| counts.renewals == ATTEMPTS)
         .await;
-    computer.server.behave();
+    host.server.behave();
     for (process, call) in processes.iter_mut().zip(calls) {
         assert_eq!(process.answer(call).await, "200");
     }
 
-    let counts = computer.server.counts();
+    let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.exchanged), (ATTEMPTS + 1, 1));
-    let attempts = computer.server.seen_asking_for("renewToken");
+    let attempts = host.server.seen_asking_for("renewToken");
     for pair in attempts.windows(2) {
         let pause = Duration::try_from(pair[1].at.duration_since(pair[0].at)).expect("in order");
         assert!(pause >= SHORTEST_PAUSE, "{pause:?} between two attempts");

@@ -3,18 +3,18 @@
 //!
 //! `cargo test --test random` plays [`STEPS`] steps from a fixed seed; `make random` plays 100,000 from another one each
 //! time. `RANDOM_STEPS` and `RANDOM_SEED` set both. A failing case is shrunk and printed as a list of steps; it is kept
-//! in `kept.rs`, as a test with the name of what it showed.
+//! in `regressions.rs`, as a test with the name of what it showed.
 
 mod beginning;
 mod choices;
 mod faults;
 mod healing;
 mod invariants;
-mod kept;
 mod keyring;
 mod model;
 mod process;
 mod records;
+mod regressions;
 mod requests;
 mod rest;
 mod time;
@@ -41,9 +41,9 @@ const STEPS_PER_CASE: u32 = 50;
 /// What all cases together have seen.
 static TALLY: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 
-struct Machine;
+struct TestHost;
 
-impl StateMachineTest for Machine {
+impl StateMachineTest for TestHost {
     type SystemUnderTest = World;
     type Reference = Happenings;
 
@@ -80,7 +80,7 @@ fn any_order_of_calls_faults_sign_ins_sleeps_and_deaths_keeps_the_invariants() {
     let per_case = STEPS_PER_CASE as usize;
     let cases = Happenings::sequential_strategy(per_case..=per_case);
     let played = TestRunner::new(config.clone()).run(&cases, |(model, steps, seen)| {
-        Machine::test_sequential(config.clone(), model, steps, seen);
+        TestHost::test_sequential(config.clone(), model, steps, seen);
         Ok(())
     });
     println!("{:?}", TALLY.lock().expect("no panic while counting"));

@@ -176,7 +176,7 @@ impl Process {
                 config.clock = Arc::new(ProcessClock {
                     own: clock.clone(),
                     machine: machine.clone(),
-                    lock_limit: config.limits.lock,
+                    lock_limit: config.limits.lock_timeout,
                     waiting_for_lock: Arc::clone(&waiting_for_lock),
                 });
                 let (_, session) = {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use graphql_session_renewal::{EndingReason, Storage};
-use graphql_session_renewal::{Flight, Standing};
+use graphql_session_renewal::{Standing, Step};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use process::{Process, Saving, Work};
@@ -82,7 +82,7 @@ fn guarded() -> Vec<Property<Search>> {
             "I2: whoever sent an exchange waits for its answer",
             |_, world| {
                 world.processes.iter().all(|own| {
-                    own.is_on_the_wire() == matches!(own.state.flight, Flight::Exchanging { .. })
+                    own.is_on_the_wire() == matches!(own.state.step, Step::Exchanging { .. })
                         || !own.queue.is_empty()
                 })
             },
@@ -108,7 +108,7 @@ fn guarded() -> Vec<Property<Search>> {
                                 own.says_unsaved()
                                     || world
                                         .vault
-                                        .is_some_and(|stored| !used.supersedes(&stored.stamp))
+                                        .is_some_and(|stored| !used.supersedes(&stored.info))
                             })
                         })
             },
@@ -174,7 +174,7 @@ fn at_rest() -> Vec<Property<Search>> {
                     || world.callers.iter().all(|doing| *doing == Caller::Settled)
                         && world.lock.is_none()
                         && world.processes.iter().all(|own| {
-                            own.state.flight == Flight::Idle
+                            own.state.step == Step::Idle
                                 && own.state.waiters.is_empty()
                                 && own.work.is_none()
                                 && own.queue.is_empty()
@@ -187,9 +187,9 @@ fn at_rest() -> Vec<Property<Search>> {
                 world.ended.is_some()
                     || !world.is_over()
                     || world.vault.is_some_and(|stored| {
-                        world.server.takes(stored.stamp, world.now)
+                        world.server.takes(stored.info, world.now)
                             && world.processes.iter().all(|own| {
-                                own.current == Some(stored.stamp)
+                                own.current == Some(stored.info)
                                     && own.state.held == own.current
                                     && own.state.storage == Storage::Saved
                             })
@@ -221,8 +221,8 @@ const CASES: [Case; 7] = [
         first.current == second.current && first.current.is_some_and(|used| used.generation > 1)
     }),
     ("a lost answer is recovered", |world| {
-        let stored = world.vault.map(|stored| stored.stamp);
-        world.server.issued() > 2 && stored.is_some_and(|stamp| stamp.generation > 1)
+        let stored = world.vault.map(|stored| stored.info);
+        world.server.issued() > 2 && stored.is_some_and(|info| info.generation > 1)
     }),
     (
         "a lost answer is past its grace time, and ends the session",
@@ -244,8 +244,7 @@ const CASES: [Case; 7] = [
         "one keeps the lock because it cannot save, and the other waits",
         |world| {
             let [first, second] = world.processes.both();
-            matches!(first.state.flight, Flight::Keeping { .. })
-                && second.state.flight == Flight::Locking
+            matches!(first.state.step, Step::Keeping { .. }) && second.state.step == Step::Locking
         },
     ),
     ("a late write holds back the lock", |world| {

@@ -1,12 +1,12 @@
 //! One process: its decisions, what they made it do, and how far each slow action has got. This is the shell
-//! (`renewal/perform.rs`, `vault/keeper.rs`) cut at every boundary that another process, a caller or a crash can see.
+//! (`renewal/perform.rs`, `vault/vault_thread.rs`) cut at every boundary that another process, a caller or a crash can see.
 
 use graphql_session_renewal::TokenFate;
 use graphql_session_renewal::{
-    Action, Event, Exchange, FailureSeen, FileState, Flight, Now, Outcome, Rules, SaveFailure,
-    State, VaultView, View, WaiterId, step,
+    Action, Event, Exchange, FailureSeen, FileState, Now, Outcome, Rules, SaveFailure, State, Step,
+    VaultView, View, WaiterId, step,
 };
-use graphql_session_renewal::{EndingReason, Stamp, VaultError};
+use graphql_session_renewal::{CredentialsInfo, EndingReason, VaultError};
 
 use crate::server::GRACE;
 use crate::world::{Record, World, Wrong};
@@ -16,9 +16,9 @@ mod work;
 pub(crate) use work::{How, Reading, Saving, Work};
 
 pub(crate) const RULES: Rules = Rules {
-    waiting: 25_000,
+    renewal_timeout: 25_000,
     grace: GRACE,
-    longest_pause: 30_000,
+    max_backoff: 30_000,
     end_after: None,
 };
 
@@ -48,7 +48,7 @@ pub(crate) struct Process {
     /// The lock is released once nothing is outstanding.
     releases: bool,
     /// What calls use.
-    pub(crate) current: Option<Stamp>,
+    pub(crate) current: Option<CredentialsInfo>,
     /// It ended the session itself, or read of the ending.
     knows_the_end: bool,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Todo {
     Begin(Work),
-    Use(Stamp),
+    Use(CredentialsInfo),
     Forget,
     Settle(Vec<WaiterId>, Outcome),
     ReleaseLock,
@@ -146,14 +146,14 @@ impl World {
                 let is_ours = before
                     .held
                     .is_some_and(|held| held.session == received.session);
-                let is_saved = matches!(after.flight, Flight::Saving { received: saved, .. } if saved == *received);
+                let is_saved = matches!(after.step, Step::Saving { received: saved, .. } if saved == *received);
                 if is_ours && !is_saved {
                     self.wrong = Some(Wrong::AnswerDropped);
                 }
             }
             Event::Needed { seen, .. } => {
                 let is_older = before.held.is_some_and(|held| held.supersedes(seen));
-                if is_older && after.flight != before.flight {
+                if is_older && after.step != before.step {
                     self.wrong = Some(Wrong::RenewedWithoutNeed);
                 }
             }
@@ -184,8 +184,8 @@ impl World {
                 from: None,
                 answer: None,
             }),
-            Action::Save(stamp) => begin(Work::Save {
-                stamp,
+            Action::Save(info) => begin(Work::Save {
+                info,
                 saving: Saving::Write,
             }),
             Action::Remove(_) => begin(Work::Remove),
@@ -204,15 +204,15 @@ impl World {
                 not_before,
                 failure,
             } => {
-                let received = match own.state.flight {
-                    Flight::Saving { received, .. } => Some(received),
+                let received = match own.state.step {
+                    Step::Saving { received, .. } => Some(received),
                     _ => None,
                 };
                 let mut known = own.state.held.into_iter().chain(received);
-                let held = known.find(|stamp| stamp.credentials == of);
-                held.map(|stamp| {
+                let held = known.find(|info| info.credentials == of);
+                held.map(|info| {
                     Todo::WriteState(FileState {
-                        stamp,
+                        info,
                         ended: None,
                         saved,
                         not_before,
@@ -257,7 +257,7 @@ impl World {
     fn perform(&mut self, process: usize, todo: Todo) {
         match todo {
             Todo::Begin(work) => self.begin(process, work),
-            Todo::Use(stamp) => self.begin_to_use(process, stamp),
+            Todo::Use(info) => self.begin_to_use(process, info),
             Todo::Forget => self.processes[process].current = None,
             Todo::Settle(waiters, outcome) => {
                 for waiter in waiters {
@@ -283,9 +283,9 @@ impl World {
                 self.file = Some(file);
             }
             Todo::WriteEnded(reason) => {
-                if let Some(stamp) = self.processes[process].current {
+                if let Some(info) = self.processes[process].current {
                     self.file = Some(FileState {
-                        stamp,
+                        info,
                         ended: Some((reason, self.wall())),
                         saved: false,
                         not_before: None,
@@ -296,10 +296,10 @@ impl World {
         }
     }
 
-    fn begin_to_use(&mut self, process: usize, stamp: Stamp) {
+    fn begin_to_use(&mut self, process: usize, info: CredentialsInfo) {
         let is_stored = self
             .vault
-            .is_some_and(|stored| !stamp.supersedes(&stored.stamp));
+            .is_some_and(|stored| !info.supersedes(&stored.info));
         let own = &mut self.processes[process];
         if !is_stored && self.ended.is_none() && !own.says_unsaved() {
             self.wrong = Some(Wrong::UsedUnsaved);
@@ -307,10 +307,10 @@ impl World {
         if self.ended.is_some() && own.knows_the_end {
             self.wrong = Some(Wrong::UsedAfterItsEnd);
         }
-        if own.current.is_some_and(|used| used.supersedes(&stamp)) {
+        if own.current.is_some_and(|used| used.supersedes(&info)) {
             self.wrong = Some(Wrong::WentBack);
         }
-        own.current = Some(stamp);
+        own.current = Some(info);
     }
 
     /// A sign-out ends a session if there was one; a rejection only if the server takes neither what is stored nor
@@ -319,10 +319,10 @@ impl World {
         match reason {
             EndingReason::SignedOut => !self.left.sign_out,
             EndingReason::Rejected | EndingReason::LostAnswer => {
-                let stored = self.vault.map(|stored| stored.stamp);
+                let stored = self.vault.map(|stored| stored.info);
                 let held = self.processes.iter().filter_map(|own| own.current);
                 let mut any = stored.into_iter().chain(held);
-                self.ended.is_some() || !any.any(|stamp| self.server.takes(stamp, self.now))
+                self.ended.is_some() || !any.any(|info| self.server.takes(info, self.now))
             }
             EndingReason::UnreachableTooLong => false,
         }
@@ -333,8 +333,8 @@ impl World {
         let needs_lock = match &mut work {
             Work::Lock { .. } | Work::Look { .. } => false,
             Work::Mark { at, record } => {
-                *record = current.map(|stamp| Record {
-                    stamp,
+                *record = current.map(|info| Record {
+                    info,
                     renewing_at: Some(*at),
                 });
                 true
@@ -355,14 +355,14 @@ impl World {
         }
     }
 
-    fn judge_exchange(&mut self, from: Option<Stamp>) {
+    fn judge_exchange(&mut self, from: Option<CredentialsInfo>) {
         let Some(from) = from else {
             return;
         };
         if from.generation > 1 {
             self.wrong = Some(Wrong::RenewedWithoutNeed);
         }
-        let stored = self.vault.map(|stored| stored.stamp);
+        let stored = self.vault.map(|stored| stored.info);
         let held = self.processes.iter().filter_map(|own| own.current);
         if stored
             .into_iter()

@@ -1,9 +1,9 @@
 //! The server: which refresh tokens it takes. As Twenty does: rotation with a grace time, and a token that comes back
 //! after it takes the whole session down.
 
-use graphql_session_renewal::Stamp;
+use graphql_session_renewal::CredentialsInfo;
 
-use crate::world::stamp;
+use crate::world::info;
 
 /// How long a used refresh token is taken again, in ms.
 pub(crate) const GRACE: u64 = 60_000;
@@ -23,7 +23,7 @@ enum Token {
 /// What the server answers to an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Answer {
-    Renewed(Stamp),
+    Renewed(CredentialsInfo),
     Rejected,
 }
 
@@ -49,17 +49,17 @@ impl Server {
     }
 
     /// Whether a call with these is served: the first have expired, and the search ends before the others do.
-    pub(crate) fn serves(with: Stamp) -> bool {
+    pub(crate) fn serves(with: CredentialsInfo) -> bool {
         with.generation > 1
     }
 
     /// Whether an exchange of these would bring new ones.
-    pub(crate) fn takes(&self, credentials: Stamp, now: u64) -> bool {
+    pub(crate) fn takes(&self, credentials: CredentialsInfo, now: u64) -> bool {
         !self.is_revoked && !self.is_spent(credentials, now)
     }
 
     /// Whether these were used, and their grace time is over.
-    pub(crate) fn is_spent(&self, credentials: Stamp, now: u64) -> bool {
+    pub(crate) fn is_spent(&self, credentials: CredentialsInfo, now: u64) -> bool {
         match self.token(credentials) {
             Token::NotIssued => true,
             Token::Fresh => false,
@@ -67,7 +67,7 @@ impl Server {
         }
     }
 
-    pub(crate) fn has_used(&self, credentials: Stamp) -> bool {
+    pub(crate) fn has_used(&self, credentials: CredentialsInfo) -> bool {
         matches!(self.token(credentials), Token::Used(_))
     }
 
@@ -80,7 +80,7 @@ impl Server {
         issued.count()
     }
 
-    pub(crate) fn exchange(&mut self, from: Stamp, now: u64) -> Answer {
+    pub(crate) fn exchange(&mut self, from: CredentialsInfo, now: u64) -> Answer {
         if !self.takes(from, now) {
             self.is_revoked = true;
             return Answer::Rejected;
@@ -95,15 +95,15 @@ impl Server {
             .position(|token| *token == Token::NotIssued);
         let next = free.expect("more credentials than a run can be issued");
         self.tokens[next] = Token::Fresh;
-        Answer::Renewed(stamp(next as u128 + 1, from.generation + 1))
+        Answer::Renewed(info(next as u128 + 1, from.generation + 1))
     }
 
-    fn token(&self, credentials: Stamp) -> Token {
+    fn token(&self, credentials: CredentialsInfo) -> Token {
         self.tokens[number(credentials) - 1]
     }
 }
 
-fn number(credentials: Stamp) -> usize {
+fn number(credentials: CredentialsInfo) -> usize {
     (1..=MOST_CREDENTIALS)
         .find(|number| graphql_session_renewal::Id::of(*number as u128) == credentials.credentials)
         .expect("credentials of this server")

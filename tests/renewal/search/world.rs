@@ -7,8 +7,8 @@
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use graphql_session_renewal::{EndingReason, Id, Stamp};
-use graphql_session_renewal::{Event, FileState, FileView, Flight, Outcome, Standing, Why};
+use graphql_session_renewal::{CredentialsInfo, EndingReason, Id};
+use graphql_session_renewal::{Event, FileState, FileView, Outcome, RenewalReason, Standing, Step};
 
 use crate::process::{How, Process, Work};
 use crate::server::Server;
@@ -87,7 +87,7 @@ pub(crate) enum Caller {
 /// What is in the vault: credentials, and the mark of an exchange that was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Record {
-    pub(crate) stamp: Stamp,
+    pub(crate) info: CredentialsInfo,
     pub(crate) renewing_at: Option<i64>,
 }
 
@@ -205,18 +205,18 @@ pub(crate) enum Move {
 impl World {
     /// Two processes that have opened the same stored session; its access token has just expired.
     pub(crate) fn new(left: Left) -> Self {
-        let stamp = stamp(1, 1);
+        let info = info(1, 1);
         let mut world = Self {
             now: 0,
             processes: Processes::default(),
             callers: [Caller::Sent, Caller::Idle, Caller::Sent],
             lock: None,
             vault: Some(Record {
-                stamp,
+                info,
                 renewing_at: None,
             }),
             file: Some(FileState {
-                stamp,
+                info,
                 ended: None,
                 saved: true,
                 not_before: None,
@@ -231,7 +231,7 @@ impl World {
             world.play(Move::Start(process));
             world.play(Move::Advance(process, How::Fine));
             world.play(Move::Advance(process, How::Fine));
-            world.decide(process, Event::Served(stamp.credentials));
+            world.decide(process, Event::Served(info.credentials));
         }
         world
     }
@@ -316,7 +316,7 @@ impl World {
         if self.left.sign_out && (own.state.held.is_some() || is_locked) {
             moves.push(Move::SignOut(process));
         }
-        if is_locked && own.state.flight == Flight::Idle {
+        if is_locked && own.state.step == Step::Idle {
             moves.push(Move::Unlocked(process));
         }
     }
@@ -325,7 +325,7 @@ impl World {
     pub(crate) fn play(&mut self, next: Move) {
         match next {
             Move::Call(caller) => self.call(caller),
-            Move::Refuse(caller) => self.need(caller, stamp(1, 1), Why::Refused),
+            Move::Refuse(caller) => self.need(caller, info(1, 1), RenewalReason::Refused),
             Move::Leave(caller) => {
                 self.left.leaving = false;
                 self.callers[caller] = Caller::Settled;
@@ -360,12 +360,12 @@ impl World {
     /// Reads the current credentials; served where these are new.
     fn call(&mut self, caller: usize) {
         match self.processes[CALLS_IN[caller]].current {
-            Some(held) if !Server::serves(held) => self.need(caller, held, Why::Expired),
+            Some(held) if !Server::serves(held) => self.need(caller, held, RenewalReason::Expired),
             _ => self.callers[caller] = Caller::Settled,
         }
     }
 
-    fn need(&mut self, caller: usize, seen: Stamp, why: Why) {
+    fn need(&mut self, caller: usize, seen: CredentialsInfo, why: RenewalReason) {
         self.callers[caller] = Caller::Waiting;
         let waiter = caller as u64;
         self.decide(CALLS_IN[caller], Event::Needed { waiter, seen, why });
@@ -408,7 +408,7 @@ impl World {
     /// What the files say to a process that holds `held`. The two files are read in one go: the list only grows, so
     /// reading it later than the state file is as if both had been read then, or the state file is stale, which the
     /// next look makes up for.
-    pub(crate) fn files(&self, held: Option<Stamp>) -> FileView {
+    pub(crate) fn files(&self, held: Option<CredentialsInfo>) -> FileView {
         let ended_at = self.ended.map(|reason| (reason, self.wall()));
         FileView {
             ended: held.and(self.ended),
@@ -427,7 +427,7 @@ impl World {
         let is_newer = files
             .state
             .zip(state.held)
-            .is_none_or(|(file, held)| file.stamp.supersedes(&held));
+            .is_none_or(|(file, held)| file.info.supersedes(&held));
         (files.ended.is_some() || is_newer)
             && self.would_change(process, Event::FilesChanged(files))
     }
@@ -446,9 +446,9 @@ impl World {
     /// Whether an exchange may be sent a second time: before, a silence is only a delay. (A silence before a crash is
     /// to the server the same as one after it.)
     fn may_repeat_an_exchange(&self) -> bool {
-        let is_used = |stamp| self.server.has_used(stamp);
+        let is_used = |info| self.server.has_used(info);
         (!self.left.lost_answer || !self.left.crash)
-            && (self.vault.is_some_and(|stored| is_used(stored.stamp))
+            && (self.vault.is_some_and(|stored| is_used(stored.info))
                 || self
                     .processes
                     .iter()
@@ -459,7 +459,7 @@ impl World {
     pub(crate) fn write(&mut self, record: Option<Record>) {
         if let (Some(stored), Some(record)) = (self.vault, record)
             && self.ended.is_none()
-            && stored.stamp.supersedes(&record.stamp)
+            && stored.info.supersedes(&record.info)
         {
             self.wrong = Some(Wrong::OverwroteNewer);
         }
@@ -510,8 +510,8 @@ impl World {
 
 /// The credentials with this number. Only the first have expired; whether and when the others do changes nothing
 /// before they are refused.
-pub(crate) fn stamp(number: u128, generation: u64) -> Stamp {
-    Stamp {
+pub(crate) fn info(number: u128, generation: u64) -> CredentialsInfo {
+    CredentialsInfo {
         session: Id::of(SESSION),
         begun_at: 0,
         generation,

@@ -10,8 +10,8 @@ use graphql_session_renewal::{Action, Event, Exchange, SaveFailure};
 
 use super::{Driver, Message};
 use crate::credentials::{Credentials, Id};
+use crate::files::{Failure, FileStanding, StateFile};
 use crate::journal::Note;
-use crate::lock::{Failure, FileStanding, StateFile};
 use crate::shared::{Shared, millis};
 use crate::status::EndingReason;
 use crate::vault::VaultError;
@@ -25,12 +25,14 @@ impl Driver {
                 if let Some(guard) = self.lock.take() {
                     // A write that outlived its limit may still be under way: the lock outlives it.
                     let shared = self.shared.clone();
-                    self.shared.keeper.let_go(guard, move |text| {
-                        let found = Credentials::from_text(text, shared.config.protocol.name());
-                        found.is_some_and(|(found, _)| {
-                            shared.files.ending_of(found.stamp.session).is_some()
-                        })
-                    });
+                    self.shared
+                        .vault_thread
+                        .release_after_writes(guard, move |text| {
+                            let found = Credentials::from_text(text, shared.config.protocol.name());
+                            found.is_some_and(|(found, _)| {
+                                shared.files.ending_of(found.info.session).is_some()
+                            })
+                        });
                 }
             }
             Action::Reread => {
@@ -47,7 +49,7 @@ impl Driver {
                 self.spawn(move |shared| async move {
                     let limit = shared.config.limits.vault_write;
                     let text = held.to_text(Some(at));
-                    let marked = shared.keeper.write(Some(text), limit).await;
+                    let marked = shared.vault_thread.write(Some(text), limit).await;
                     Message::done(Event::Marked(marked))
                 });
             }
@@ -59,8 +61,8 @@ impl Driver {
                     });
                 }
             }
-            Action::Save(stamp) => {
-                let Some(credentials) = self.find(stamp.credentials) else {
+            Action::Save(info) => {
+                let Some(credentials) = self.find(info.credentials) else {
                     let failure = SaveFailure::Vault(VaultError::Failed);
                     return self.report(Event::Saved(Err(failure)));
                 };
@@ -123,13 +125,13 @@ impl Driver {
     fn find(&self, id: Id) -> Option<Arc<Credentials>> {
         self.known
             .iter()
-            .find(|known| known.stamp.credentials == id)
+            .find(|known| known.info.credentials == id)
             .cloned()
     }
 
     fn take_lock(&self, patient: bool) {
         let limit = if patient {
-            self.shared.config.limits.lock
+            self.shared.config.limits.lock_timeout
         } else {
             Duration::ZERO
         };
@@ -214,7 +216,7 @@ impl Driver {
     fn write_ended(&self, reason: EndingReason) {
         if let Some(credentials) = self.shared.current.load_full() {
             let file = self.shared.files.state();
-            if file.is_some_and(|file| file.stamp.supersedes(&credentials.stamp)) {
+            if file.is_some_and(|file| file.info.supersedes(&credentials.info)) {
                 // Another process has signed in since; the ended list says the rest.
                 return;
             }
@@ -239,14 +241,17 @@ async fn exchange(shared: &Shared, held: &Credentials) -> (Exchange, Option<Cred
     let Ok(clients) = shared.clients(&held.origin) else {
         return (not_sent, None);
     };
-    let wire = clients.wire(shared.server_clock.clone(), shared.config.limits.attempt);
+    let client = clients.auth_client(
+        shared.server_clock.clone(),
+        shared.config.limits.attempt_timeout,
+    );
     let mut verdict = None;
     for dialect in protocol.dialects(Some(held.dialect)) {
-        let answer = wire.post(&protocol.renewal(&held.refresh, dialect)).await;
+        let answer = client.post(&protocol.renewal(&held.refresh, dialect)).await;
         let outcome = answer
             .as_ref()
             .map(|answer| (answer, protocol.read_renewal(answer, dialect)))
-            .map_err(|trouble| *trouble);
+            .map_err(|error| *error);
         let is_other_dialect = matches!(outcome, Ok((_, Reading::OtherDialect)));
         verdict = Some(judge(outcome, dialect));
         if !is_other_dialect {
@@ -265,7 +270,7 @@ async fn exchange(shared: &Shared, held: &Credentials) -> (Exchange, Option<Cred
                 return (lost, None);
             }
             let received = held.renewed(tokens, dialect, subject, shared.server_clock.now());
-            (Exchange::Renewed(received.stamp), Some(received))
+            (Exchange::Renewed(received.info), Some(received))
         }
         Some(Verdict::Rejected { ambiguous }) => (Exchange::Rejected { ambiguous }, None),
         Some(Verdict::Inconclusive { token, retry_after }) => {
@@ -282,16 +287,16 @@ async fn exchange(shared: &Shared, held: &Credentials) -> (Exchange, Option<Cred
 /// 3. written, looked at, ended: whoever ended it removes the entry once it has the lock.
 async fn save(shared: &Shared, credentials: &Credentials) -> Result<(), SaveFailure> {
     let limit = shared.config.limits.vault_write;
-    let session = credentials.stamp.session;
+    let session = credentials.info.session;
     if let Some(reason) = shared.files.ending_of(session) {
         return Err(SaveFailure::Ended(reason));
     }
     let written = shared
-        .keeper
+        .vault_thread
         .write(Some(credentials.to_text(None)), limit)
         .await;
     if let Some(reason) = shared.files.ending_of(session) {
-        let _ = shared.keeper.write(None, limit).await;
+        let _ = shared.vault_thread.write(None, limit).await;
         return Err(SaveFailure::Ended(reason));
     }
     written.map_err(SaveFailure::Vault)
@@ -300,13 +305,13 @@ async fn save(shared: &Shared, credentials: &Credentials) -> Result<(), SaveFail
 /// Removes the entry under the lock, if it is this session's: a compare before the delete.
 async fn remove(shared: &Shared, session: Id) -> Result<(), VaultError> {
     let limits = &shared.config.limits;
-    let Some(text) = shared.keeper.read(limits.vault_read).await? else {
+    let Some(text) = shared.vault_thread.read(limits.vault_read).await? else {
         return Ok(());
     };
     let found = Credentials::from_text(&text, shared.config.protocol.name());
     match found {
-        Some((found, _)) if found.stamp.session == session => {
-            shared.keeper.write(None, limits.vault_write).await
+        Some((found, _)) if found.info.session == session => {
+            shared.vault_thread.write(None, limits.vault_write).await
         }
         _ => Ok(()),
     }
@@ -317,8 +322,11 @@ async fn probe(shared: &Shared, held: &Credentials) -> bool {
     let Ok(clients) = shared.clients(&held.origin) else {
         return false;
     };
-    let wire = clients.wire(shared.server_clock.clone(), shared.config.limits.attempt);
-    shared.config.protocol.check(&wire).await.is_ok()
+    let client = clients.auth_client(
+        shared.server_clock.clone(),
+        shared.config.limits.attempt_timeout,
+    );
+    shared.config.protocol.check(&client).await.is_ok()
 }
 
 async fn revoke(shared: &Shared, credentials: &Credentials) -> bool {
@@ -329,8 +337,11 @@ async fn revoke(shared: &Shared, credentials: &Credentials) -> bool {
     let Ok(clients) = shared.clients(&credentials.origin) else {
         return false;
     };
-    let wire = clients.wire(shared.server_clock.clone(), shared.config.limits.attempt);
-    let answer = wire.post(&request).await;
+    let client = clients.auth_client(
+        shared.server_clock.clone(),
+        shared.config.limits.attempt_timeout,
+    );
+    let answer = client.post(&request).await;
     answer.is_ok_and(|answer| {
         Envelope::read(&answer.body).is_some_and(|envelope| envelope.errors.is_empty())
     })

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use graphql_session_renewal::{Exchange, Why};
+use graphql_session_renewal::{Exchange, RenewalReason};
 use serde::Serialize;
 
 use super::Note;
@@ -29,7 +29,7 @@ const ATTEMPTS_KEPT: usize = 20;
 pub struct Renewal {
     /// What asked for it first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<Why>,
+    pub why: Option<RenewalReason>,
     /// The generation that was to be renewed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<u64>,
@@ -49,7 +49,7 @@ pub struct Renewal {
     pub saved: Option<Saved>,
     /// What came of it.
     pub outcome: Outcome,
-    /// Why it `ended`, or who is `unreachable`.
+    /// RenewalReason it `ended`, or who is `unreachable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
@@ -101,7 +101,7 @@ pub enum Outcome {
     Unreachable,
 }
 
-/// Why it came to that.
+/// RenewalReason it came to that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Reason {
@@ -113,9 +113,9 @@ pub enum Reason {
 
 /// How the session stood around a decision; the decisions themselves note only what they decide.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Circumstances {
+pub(crate) struct NoteContext {
     /// The renewal that was wanted before it.
-    pub(crate) why: Option<Why>,
+    pub(crate) why: Option<RenewalReason>,
     /// The generation held before it.
     pub(crate) from: Option<u64>,
     /// The generation held after it.
@@ -128,9 +128,9 @@ pub(crate) struct Circumstances {
 
 /// The round of renewal that is going on, if one is.
 #[derive(Debug, Default)]
-pub(super) struct Round {
+pub(super) struct RenewalRecorder {
     /// Trigger and generation of the first attempt.
-    begun: Option<(Why, u64)>,
+    begun: Option<(RenewalReason, u64)>,
     attempts: VecDeque<Attempt>,
     attempt_count: u64,
     is_on_the_wire: bool,
@@ -140,9 +140,9 @@ pub(super) struct Round {
     over: Option<Renewal>,
 }
 
-impl Round {
+impl RenewalRecorder {
     /// Takes one note; returns the record when the round is over.
-    pub(super) fn take(&mut self, note: &Note, around: &Circumstances) -> Option<Renewal> {
+    pub(super) fn take(&mut self, note: &Note, around: &NoteContext) -> Option<Renewal> {
         let is_going_on = self.begun.is_some() || around.why.is_some();
         match *note {
             Note::LockWaited { ms } => self.lock_wait += ms,
@@ -212,7 +212,7 @@ impl Round {
         None
     }
 
-    fn close(&mut self, around: &Circumstances, outcome: Outcome) -> Renewal {
+    fn close(&mut self, around: &NoteContext, outcome: Outcome) -> Renewal {
         let record = Renewal {
             why: self.begun.map(|(why, _)| why).or(around.why),
             from: self.begun.map(|(_, from)| from).or(around.from),

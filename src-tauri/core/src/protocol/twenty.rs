@@ -12,10 +12,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Dialect, Endpoint, Issued, Person, Protocol, Request, Tokens};
+use super::{Dialect, Endpoint, Issued, PasswordLogin, Protocol, Request, Tokens};
 use crate::clock::BoxFuture;
 use crate::error::{Code, Error};
-use crate::transport::{Answer, Wire};
+use crate::transport::{Answer, AuthClient};
 use crate::verdict::{Data, Envelope, Reading};
 
 /// Twenty's default for reuse of a refresh token that was just exchanged.
@@ -59,16 +59,16 @@ impl Protocol for Twenty {
         Some(GRACE)
     }
 
-    fn check<'a>(&'a self, wire: &'a Wire) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(check(wire))
+    fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(check(client))
     }
 
     fn sign_in<'a>(
         &'a self,
-        wire: &'a Wire,
-        person: &'a Person,
+        client: &'a AuthClient,
+        person: &'a PasswordLogin,
     ) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(sign_in(wire, person))
+        Box::pin(sign_in(client, person))
     }
 
     fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
@@ -112,7 +112,7 @@ impl Protocol for Twenty {
                 // A variable that was not coerced says nothing about the token: it is our request that is wrong there.
                 let about_the_request = message.starts_with("Variable ");
                 if throttled || about_the_request {
-                    Reading::Trouble
+                    Reading::Inconclusive
                 } else {
                     Reading::Rejected { ambiguous: false }
                 }
@@ -121,7 +121,7 @@ impl Protocol for Twenty {
             (Some("INTERNAL_SERVER_ERROR"), _) if message == "User Workspace not found" => {
                 Reading::Rejected { ambiguous: true }
             }
-            _ => Reading::Trouble,
+            _ => Reading::Inconclusive,
         }
     }
 
@@ -162,12 +162,12 @@ impl Protocol for Twenty {
     }
 }
 
-async fn check(wire: &Wire) -> Result<(), Error> {
-    let host = wire.origin().host();
-    let answer = wire
+async fn check(client: &AuthClient) -> Result<(), Error> {
+    let host = client.origin().host();
+    let answer = client
         .get("/client-config")
         .await
-        .map_err(|trouble| trouble.sign_in_error(host))?;
+        .map_err(|error| error.sign_in_error(host))?;
     let is_twenty = serde_json::from_slice::<Value>(&answer.body)
         .is_ok_and(|config| config.get("authProviders").is_some());
     match answer.status {
@@ -180,12 +180,12 @@ async fn check(wire: &Wire) -> Result<(), Error> {
     }
 }
 
-async fn sign_in(wire: &Wire, person: &Person) -> Result<Issued, Error> {
-    let origin = wire.origin().text();
+async fn sign_in(client: &AuthClient, person: &PasswordLogin) -> Result<Issued, Error> {
+    let origin = client.origin().text();
     let mut refusal = None;
     for dialect in DIALECTS {
         let login = ask(
-            wire,
+            client,
             dialect,
             "GetLoginTokenFromCredentials",
             "mutation GetLoginTokenFromCredentials($email: String!, $password: String!, $origin: String!) { \
@@ -206,9 +206,9 @@ async fn sign_in(wire: &Wire, person: &Person) -> Result<Issued, Error> {
             }
             Err(Refusal::Final(error)) => return Err(error),
         };
-        let login_token = login_token(&login).ok_or_else(|| not_twenty(wire))?;
+        let login_token = login_token(&login).ok_or_else(|| not_twenty(client))?;
         let pair = ask(
-            wire,
+            client,
             dialect,
             "GetAuthTokensFromLoginToken",
             &format!(
@@ -223,14 +223,14 @@ async fn sign_in(wire: &Wire, person: &Person) -> Result<Issued, Error> {
             Ok(answer) => {
                 let tokens = tokens(&answer.body, "getAuthTokensFromLoginToken")
                     .filter(|tokens| tokens.refresh.is_some())
-                    .ok_or_else(|| not_twenty(wire))?;
+                    .ok_or_else(|| not_twenty(client))?;
                 return Ok(Issued { tokens, dialect });
             }
             Err(Refusal::OtherDialect(error)) => refusal = Some(error),
             Err(Refusal::Final(error)) => return Err(error),
         }
     }
-    Err(refusal.unwrap_or_else(|| not_twenty(wire)))
+    Err(refusal.unwrap_or_else(|| not_twenty(client)))
 }
 
 enum Refusal {
@@ -239,28 +239,28 @@ enum Refusal {
 }
 
 async fn ask(
-    wire: &Wire,
+    client: &AuthClient,
     dialect: Dialect,
     operation: &str,
     query: &str,
     variables: Value,
 ) -> Result<Answer, Refusal> {
-    let host = wire.origin().host();
-    let answer = wire
+    let host = client.origin().host();
+    let answer = client
         .post(&request(dialect, operation, query, variables))
         .await
-        .map_err(|trouble| Refusal::Final(trouble.sign_in_error(host)))?;
+        .map_err(|error| Refusal::Final(error.sign_in_error(host)))?;
     let Some(envelope) = Envelope::read(&answer.body) else {
         return Err(Refusal::Final(match answer.status {
             408 | 425 | 429 | 500.. => server_in_trouble(host),
-            _ => not_twenty(wire),
+            _ => not_twenty(client),
         }));
     };
     if envelope.errors.is_empty() && envelope.data == Data::Present {
         return Ok(answer);
     }
     if is_unknown_field(envelope.message()) {
-        return Err(Refusal::OtherDialect(not_twenty(wire)));
+        return Err(Refusal::OtherDialect(not_twenty(client)));
     }
     Err(Refusal::Final(sign_in_refusal(&envelope, host)))
 }
@@ -303,12 +303,12 @@ fn server_in_trouble(host: &str) -> Error {
     )
 }
 
-fn not_twenty(wire: &Wire) -> Error {
+fn not_twenty(client: &AuthClient) -> Error {
     Error::new(
         Code::NotThisServer,
         format!(
             "{} answers, but not as a Twenty server. Check the address.",
-            wire.origin().host()
+            client.origin().host()
         ),
     )
 }

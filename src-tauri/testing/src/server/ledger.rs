@@ -26,7 +26,7 @@ pub struct Ledger {
     numbers: Numbers,
     texts: Vec<Text>,
     /// Where the attempts stand that are under way.
-    under_way: Vec<usize>,
+    in_flight: Vec<usize>,
     /// How the attempts were rejected whose rejection a test scripted, by where they stand.
     words: HashMap<usize, Words>,
 }
@@ -136,7 +136,7 @@ pub enum Revocation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerFate {
     /// Not sent yet.
-    UnderWay,
+    InFlight,
     /// Written whole. Whether anybody read it, only [`Ledger::newer_shown`] can tell.
     Written,
     /// Cut off, or replaced by something else.
@@ -450,8 +450,8 @@ impl Ledger {
         let session = pair.and_then(|pair| self.pair(pair)).map(|it| it.session);
         let account: Arc<str> = session.map_or_else(|| "".into(), |it| self.account(it));
         let is_its = |at: &&usize| self.entries[**at].account == account;
-        let beside = self.under_way.iter().filter(is_its).count();
-        self.under_way.push(self.entries.len());
+        let beside = self.in_flight.iter().filter(is_its).count();
+        self.in_flight.push(self.entries.len());
         self.push(Entry {
             at,
             account,
@@ -461,7 +461,7 @@ impl Ledger {
                 spent: None,
                 beside,
                 outcome: AttemptOutcome::Untouched,
-                answer: AnswerFate::UnderWay,
+                answer: AnswerFate::InFlight,
                 over_at: None,
             }),
         });
@@ -470,7 +470,7 @@ impl Ledger {
 
     /// What becomes of an attempt's answer.
     pub(super) fn answered(&mut self, attempt: usize, at: Timestamp, fate: AnswerFate) {
-        self.under_way.retain(|it| *it != attempt);
+        self.in_flight.retain(|it| *it != attempt);
         if let Some(attempt) = self.attempt_mut(attempt) {
             attempt.answer = fate;
             attempt.over_at = Some(at);
@@ -479,7 +479,7 @@ impl Ledger {
 
     /// An attempt is over; whatever was not answered by now never is.
     pub(super) fn over(&mut self, attempt: usize, at: Timestamp) {
-        if self.under_way.contains(&attempt) {
+        if self.in_flight.contains(&attempt) {
             self.answered(attempt, at, AnswerFate::Lost);
         }
     }
@@ -579,7 +579,7 @@ impl fmt::Display for Attempt {
             AttemptOutcome::Rejected(why) => write!(f, ": rejected, {why:?}")?,
         }
         match self.answer {
-            AnswerFate::UnderWay => f.write_str("; answer under way")?,
+            AnswerFate::InFlight => f.write_str("; answer under way")?,
             AnswerFate::Written => {}
             AnswerFate::Lost => f.write_str("; answer lost")?,
         }

@@ -10,7 +10,7 @@ use super::ledger::{AnswerFate, Words};
 use super::question::{Asked, Question};
 use super::twenty::{Peculiarity, Taken};
 use super::{FaultServer, Kind, Seen, stream};
-use crate::clock::UnderWay;
+use crate::clock::InFlight;
 use graphql_session::OperationKind;
 
 /// Accepts connections until it is aborted.
@@ -35,8 +35,8 @@ async fn serve(server: FaultServer, mut connection: Connection) {
         let Ok(request) = connection.read().await else {
             return;
         };
-        let under_way = server.shared.activity.begin();
-        match answer(&server, request, connection, under_way).await {
+        let in_flight = server.shared.activity.begin();
+        match answer(&server, request, connection, in_flight).await {
             Some(kept) => connection = kept,
             None => return,
         }
@@ -73,7 +73,7 @@ async fn answer(
     server: &FaultServer,
     request: Incoming,
     connection: Connection,
-    under_way: UnderWay,
+    in_flight: InFlight,
 ) -> Option<Connection> {
     let question = Question::read(&request);
     let kind = match question.asked {
@@ -97,7 +97,7 @@ async fn answer(
             attempt,
         }),
     };
-    respond(&asking, fault, connection, under_way).await
+    respond(&asking, fault, connection, in_flight).await
 }
 
 /// Counts the request, and draws its fault. With it, where the ledger has the renewal.
@@ -224,7 +224,7 @@ async fn respond(
     asking: &Asking<'_>,
     fault: Option<Fault>,
     mut connection: Connection,
-    under_way: UnderWay,
+    in_flight: InFlight,
 ) -> Option<Connection> {
     let server = asking.server;
     let answer = match fault {
@@ -233,23 +233,23 @@ async fn respond(
         Some(Fault::OtherPersonsTokens) => asking.act(Peculiarity::OtherPersonsTokens),
         Some(Fault::Hold(gate, then)) => {
             // Waiting for the test is not activity: the clock may move meanwhile.
-            drop(under_way);
+            drop(in_flight);
             tokio::select! {
                 () = gate.passed() => {}
                 () = connection.until_closed() => return None,
             }
-            let under_way = server.shared.activity.begin();
+            let in_flight = server.shared.activity.begin();
             let then = then.map(|fault| *fault);
-            return Box::pin(respond(asking, then, connection, under_way)).await;
+            return Box::pin(respond(asking, then, connection, in_flight)).await;
         }
         Some(Fault::AfterActing(then)) => {
             asking.act(Peculiarity::None);
-            return respond_in_place(asking, *then, connection, under_way).await;
+            return respond_in_place(asking, *then, connection, in_flight).await;
         }
-        Some(fault) => return respond_in_place(asking, fault, connection, under_way).await,
+        Some(fault) => return respond_in_place(asking, fault, connection, in_flight).await,
     };
     if answer.is_event_stream() {
-        return stream::feed(server, &answer, connection, under_way).await;
+        return stream::feed(server, &answer, connection, in_flight).await;
     }
     // Noted before it is written: whoever reads the answer may look at the ledger next.
     asking.answered(AnswerFate::Written);
@@ -265,7 +265,7 @@ async fn respond_in_place(
     asking: &Asking<'_>,
     fault: Fault,
     mut connection: Connection,
-    under_way: UnderWay,
+    in_flight: InFlight,
 ) -> Option<Connection> {
     let server = asking.server;
     match fault {
@@ -327,7 +327,7 @@ async fn respond_in_place(
                 .write(&server.head(&answer, BodyEnds::AfterLength))
                 .await
                 .ok()?;
-            drop(under_way);
+            drop(in_flight);
             connection.until_closed().await;
         }
         Fault::Chunked => {
@@ -339,12 +339,12 @@ async fn respond_in_place(
         Fault::EndlessChunks => {
             send_chunks(asking, usize::MAX, &mut connection).await?;
             // A client that reads on for ever is to be stopped by its own limits, for which time has to pass.
-            drop(under_way);
+            drop(in_flight);
             let filler = chunks(&[b' '; 16 * 1024]);
             while connection.write(&filler).await.is_ok() {}
         }
         Fault::Stall => {
-            drop(under_way);
+            drop(in_flight);
             connection.until_closed().await;
         }
         Fault::Reset => connection.reset(),

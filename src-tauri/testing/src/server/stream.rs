@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::FaultServer;
 use super::http::{BodyEnds, Connection, LAST_CHUNK, Outgoing, one_chunk};
-use crate::clock::UnderWay;
+use crate::clock::InFlight;
 
 /// How often a stream says that it is alive, as Twenty does.
 const ALIVE_EVERY: Duration = Duration::from_secs(12);
@@ -79,7 +79,7 @@ pub(super) async fn feed(
     server: &FaultServer,
     head: &Outgoing,
     mut connection: Connection,
-    under_way: UnderWay,
+    in_flight: InFlight,
 ) -> Option<Connection> {
     let head = server.head(head, BodyEnds::WithLastChunk);
     connection.write(&head).await.ok()?;
@@ -88,7 +88,7 @@ pub(super) async fn feed(
     server.inside().feeds.push(Feed { to_stream });
     let _stream = OneStream(server.clone());
     server.count(|counts| counts.streams += 1);
-    drop(under_way);
+    drop(in_flight);
     let mut is_silent = false;
     loop {
         let fed = tokio::select! {

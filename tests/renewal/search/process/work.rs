@@ -14,7 +14,7 @@ pub(crate) enum Work {
     },
     /// Also at the start, then without a lock.
     Look {
-        held: Option<Stamp>,
+        held: Option<CredentialsInfo>,
         reading: Reading,
     },
     Mark {
@@ -23,11 +23,11 @@ pub(crate) enum Work {
         record: Option<Record>,
     },
     Exchange {
-        from: Option<Stamp>,
+        from: Option<CredentialsInfo>,
         answer: Option<Answer>,
     },
     Save {
-        stamp: Stamp,
+        info: CredentialsInfo,
         saving: Saving,
     },
     /// Reads, compares and removes, under the lock: one part.
@@ -152,7 +152,7 @@ impl World {
                 (None, Some(Event::Marked(written)))
             }
             Work::Exchange { from, answer } => self.exchange(from, answer, how),
-            Work::Save { stamp, saving } => self.save(process, stamp, saving, how),
+            Work::Save { info, saving } => self.save(process, info, saving, how),
             Work::Remove => (
                 None,
                 Some(Event::Removed(self.write_with(process, None, how))),
@@ -179,7 +179,7 @@ impl World {
     fn look(
         &mut self,
         process: usize,
-        held: Option<Stamp>,
+        held: Option<CredentialsInfo>,
         reading: Reading,
         how: How,
     ) -> (Option<Work>, Option<Event>) {
@@ -196,10 +196,10 @@ impl World {
                     Err(error) => VaultView::Unavailable(error),
                     Ok(None) => VaultView::Empty,
                     Ok(Some(record)) if self.ended.is_some() => {
-                        VaultView::DeadEntry(record.stamp.session)
+                        VaultView::DeadEntry(record.info.session)
                     }
-                    Ok(Some(Record { stamp, renewing_at })) => {
-                        VaultView::Entry { stamp, renewing_at }
+                    Ok(Some(Record { info, renewing_at })) => {
+                        VaultView::Entry { info, renewing_at }
                     }
                 };
                 let files = self.files(held);
@@ -217,7 +217,7 @@ impl World {
 
     fn exchange(
         &mut self,
-        from: Option<Stamp>,
+        from: Option<CredentialsInfo>,
         answer: Option<Answer>,
         how: How,
     ) -> (Option<Work>, Option<Event>) {
@@ -253,12 +253,12 @@ impl World {
     fn save(
         &mut self,
         process: usize,
-        stamp: Stamp,
+        info: CredentialsInfo,
         saving: Saving,
         how: How,
     ) -> (Option<Work>, Option<Event>) {
         let record = Record {
-            stamp,
+            info,
             renewing_at: None,
         };
         let saving = match saving {
@@ -276,7 +276,7 @@ impl World {
             }
             Saving::Done(result) => return (None, Some(Event::Saved(result))),
         };
-        (Some(Work::Save { stamp, saving }), None)
+        (Some(Work::Save { info, saving }), None)
     }
 
     fn read_with(&mut self, how: How) -> Result<Option<Record>, VaultError> {
@@ -294,7 +294,7 @@ impl World {
     }
 
     /// A write by the process's one vault thread. One that waits behind a late write and is not given up happens once
-    /// that has landed. (In `keeper.rs` it replaces a given-up one that still waits, at once; here that one may land
+    /// that has landed. (In `vault_thread.rs` it replaces a given-up one that still waits, at once; here that one may land
     /// first, which the newer one then overwrites: one state more, under the same lock.)
     fn write_with(
         &mut self,

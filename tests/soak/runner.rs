@@ -15,8 +15,8 @@ use crate::bus::KeyringDaemon;
 use crate::calls::Calls;
 use crate::endings::{Endings, Violation, email};
 use crate::plan::{ACCOUNTS, Injection, KeyringTrouble, Kind, PROCESSES, Plan};
+use crate::processes::{Processes, Said, account_name};
 use crate::report::{self, Tally};
-use crate::stage::{Said, Stage, account_name};
 use crate::{GRACE, limits, process};
 
 /// How long access tokens last: some ten renewals a minute and account, besides the injected expiries.
@@ -56,7 +56,7 @@ struct Soak {
     server: FaultServer,
     keyring: KeyringDaemon,
     vault: Keyring,
-    stage: Stage,
+    processes: Processes,
     said: mpsc::UnboundedReceiver<Said>,
     calls: Calls,
     endings: Endings,
@@ -96,7 +96,7 @@ pub(crate) async fn run(folder: &Path) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(violation) => {
-            report::violation(seed, &violation, &soak.stage, &soak.server);
+            report::violation(seed, &violation, &soak.processes, &soak.server);
             ExitCode::FAILURE
         }
     }
@@ -112,9 +112,9 @@ impl Soak {
             server.add_person(&email(account), PASSWORD);
         }
         let keyring = KeyringDaemon::start();
-        let (mut stage, said) = Stage::new(folder);
-        for place in 0..stage.places.len() {
-            stage.start(place);
+        let (mut processes, said) = Processes::new(folder);
+        for place in 0..processes.places.len() {
+            processes.start(place);
         }
         Self {
             seed,
@@ -122,7 +122,7 @@ impl Soak {
             server,
             keyring,
             vault: Keyring::new(process::service()),
-            stage,
+            processes,
             said,
             calls: Calls::default(),
             endings: Endings::new(folder),
@@ -209,14 +209,14 @@ impl Soak {
             Injection::Revoke { account } => self.server.revoke_sessions_of(&email(account)),
             Injection::SignOut { process } => self.leave(process, false),
             Injection::SignIn { process, anew } => {
-                let account = self.stage.places[process].account;
+                let account = self.processes.places[process].account;
                 if anew || !self.endings.has_session(account) {
                     self.leave(process, true);
                 }
             }
             Injection::Kill { process, ms } => self.kill(process, ms),
             Injection::Freeze { process, ms } => {
-                self.stage.freeze(process, true);
+                self.processes.freeze(process, true);
                 self.later(ms, Undo::Thaw(process));
             }
             Injection::Keyring { trouble, ms } => {
@@ -230,10 +230,10 @@ impl Soak {
     }
 
     fn call(&mut self, place: usize, kind: Kind) -> Option<u64> {
-        if !self.stage.is_alive(place) {
+        if !self.processes.is_alive(place) {
             return None;
         }
-        let incarnation = self.stage.places[place].incarnation;
+        let incarnation = self.processes.places[place].incarnation;
         let is_mutation = matches!(kind, Kind::Mutation);
         let call = self.calls.begin(place, incarnation, is_mutation);
         let command = match kind {
@@ -241,19 +241,19 @@ impl Soak {
             Kind::Mutation => format!("mutate {call}"),
             Kind::Leaving(ms) => format!("leave {call} {ms}"),
         };
-        self.stage.tell(place, &command);
+        self.processes.tell(place, &command);
         Some(call)
     }
 
     /// Signs out, or in; one sign-in of an account at a time.
     fn leave(&mut self, place: usize, is_sign_in: bool) {
-        let account = self.stage.places[place].account;
+        let account = self.processes.places[place].account;
         let is_busy = |it: &Leaving| it.account == account && it.is_sign_in;
-        if !self.stage.is_alive(place) || is_sign_in && self.leaving.values().any(is_busy) {
+        if !self.processes.is_alive(place) || is_sign_in && self.leaving.values().any(is_busy) {
             return;
         }
         self.endings.look();
-        let incarnation = self.stage.places[place].incarnation;
+        let incarnation = self.processes.places[place].incarnation;
         let request = self.calls.begin(place, incarnation, false);
         self.endings.leaving(account, request);
         let leaving = Leaving {
@@ -268,18 +268,18 @@ impl Soak {
         } else {
             format!("sign_out {request}")
         };
-        self.stage.tell(place, &command);
+        self.processes.tell(place, &command);
     }
 
     fn kill(&mut self, place: usize, ms: u64) {
-        if !self.stage.is_alive(place) {
+        if !self.processes.is_alive(place) {
             return;
         }
         let (account, incarnation) = {
-            let place = &self.stage.places[place];
+            let place = &self.processes.places[place];
             (place.account, place.incarnation)
         };
-        self.stage.kill(place);
+        self.processes.kill(place);
         self.endings.killed(account);
         self.calls.die(place, incarnation);
         self.asking.retain(|_, asked| *asked != place);
@@ -300,10 +300,12 @@ impl Soak {
 
     fn perform(&mut self, undo: &Undo) {
         match undo {
-            Undo::Restart(place) if !self.stage.is_alive(*place) => self.stage.start(*place),
+            Undo::Restart(place) if !self.processes.is_alive(*place) => {
+                self.processes.start(*place)
+            }
             Undo::Restart(_) => {}
             Undo::Thaw(place) => {
-                self.stage.freeze(*place, false);
+                self.processes.freeze(*place, false);
                 self.calls.thawed(*place);
             }
             Undo::Keyring(trouble) => self.keyring.recover(*trouble),
@@ -343,14 +345,14 @@ impl Soak {
     }
 
     fn hear(&mut self, said: &Said) -> Result<(), Violation> {
-        self.stage.remember(said);
-        let account = self.stage.places[said.place].account;
+        self.processes.remember(said);
+        let account = self.processes.places[said.place].account;
         let violation = |what: String| Violation {
             account: Some(account),
             what,
         };
-        let is_present = self.stage.places[said.place].incarnation == said.incarnation
-            && self.stage.is_alive(said.place);
+        let is_present = self.processes.places[said.place].incarnation == said.incarnation
+            && self.processes.is_alive(said.place);
         let words: Vec<_> = said.line.split(' ').collect();
         match words[..] {
             ["noted", what, ..] => *self.tally.noted.entry(what.to_owned()).or_default() += 1,
@@ -386,12 +388,14 @@ impl Soak {
     fn check(&mut self) -> Result<(), Violation> {
         let ledger = self.server.ledger();
         self.endings.check(&ledger)?;
-        let places = &self.stage.places;
-        let checked = self
-            .calls
-            .check(limits().call, |place| places[place].frozen, &self.server);
+        let places = &self.processes.places;
+        let checked = self.calls.check(
+            limits().call_timeout,
+            |place| places[place].frozen,
+            &self.server,
+        );
         checked.map_err(|(place, what)| {
-            let threads = place.map(|place| self.stage.waits_for(place));
+            let threads = place.map(|place| self.processes.waits_for(place));
             let threads =
                 threads.map_or(String::new(), |threads| format!("; its threads: {threads}"));
             Violation {
@@ -436,7 +440,7 @@ impl Soak {
     /// Every process of the account serves a call and the keyring holds what the state file says; or nobody is signed
     /// in, and every process says so.
     async fn recover(&mut self, account: usize, until: Instant) -> Result<bool, Violation> {
-        let places = Stage::of_account(account);
+        let places = Processes::of_account(account);
         for place in places.clone() {
             self.heard.remove(&place);
         }
@@ -445,7 +449,7 @@ impl Soak {
             for place in places.clone() {
                 let is_asked = self.asking.values().any(|asked| *asked == place);
                 if !is_asked {
-                    self.stage.tell(place, "retry");
+                    self.processes.tell(place, "retry");
                     if let Some(call) = self.call(place, Kind::Query) {
                         self.asking.insert(call, place);
                     }
@@ -520,16 +524,16 @@ impl Soak {
             self.attend(Instant::now() + ASK_AGAIN).await?;
         }
         self.closing = true;
-        for place in 0..self.stage.places.len() {
-            self.stage.tell(place, "close");
+        for place in 0..self.processes.places.len() {
+            self.processes.tell(place, "close");
         }
-        let until = Instant::now() + limits().call;
-        while self.gone < self.stage.places.len() && Instant::now() < until {
+        let until = Instant::now() + limits().call_timeout;
+        while self.gone < self.processes.places.len() && Instant::now() < until {
             self.attend(Instant::now() + ASK_AGAIN).await?;
         }
         self.check()?;
         self.endings.check_all_judged()?;
-        let left = self.stage.places.len() - self.gone;
+        let left = self.processes.places.len() - self.gone;
         if left > 0 {
             return Err(Violation {
                 account: None,

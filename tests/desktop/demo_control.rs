@@ -14,7 +14,7 @@ use crate::waiting::until;
 const CONTROL_HEADER: (&str, &str) = ("x-demo-control", "1");
 
 /// Turns the switches of one demo server and reads what it counted.
-pub(crate) struct Switchboard {
+pub(crate) struct DemoControl {
     /// The server's address, as people type it.
     pub(crate) origin: String,
     client: Client<HttpConnector, String>,
@@ -50,7 +50,7 @@ impl Counts {
     }
 }
 
-impl Switchboard {
+impl DemoControl {
     pub(crate) fn new(origin: String) -> Self {
         let client = Client::builder(TokioExecutor::new())
             // The server closes idle connections: a new one for each request never meets a dead one.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::credentials::{Id, Stamp, random_id};
+use crate::credentials::{CredentialsInfo, Id, random_id};
 use crate::status::EndingReason;
 
 /// Version of the state file. A file of another version is ignored: the vault's record decides then.
@@ -31,7 +31,8 @@ pub(crate) struct StateFile {
     pub(crate) person: Option<String>,
     pub(crate) protocol: String,
     /// The credentials that are current, whether or not they could be saved.
-    pub(crate) stamp: Stamp,
+    #[serde(rename = "stamp")]
+    pub(crate) info: CredentialsInfo,
     pub(crate) standing: FileStanding,
     /// No attempt before this time, in milliseconds since 1970 by the local clock: the server's Retry-After.
     pub(crate) not_before: Option<i64>,
@@ -72,7 +73,7 @@ impl StateFile {
             server: credentials.origin.clone(),
             person: credentials.person.clone(),
             protocol: credentials.protocol.clone(),
-            stamp: credentials.stamp,
+            info: credentials.info,
             standing,
             not_before: None,
             last_failure: None,
@@ -177,7 +178,7 @@ impl AccountFiles {
         file.sync_data()
     }
 
-    /// Why `session` ended, if it is on the ended list.
+    /// RenewalReason `session` ended, if it is on the ended list.
     pub(crate) fn ending_of(&self, session: Id) -> Option<EndingReason> {
         // Before the lock, so that calls which are replayed together do not wait for each other's look.
         let bytes = fs::metadata(&self.ended).map_or(0, |metadata| metadata.len());

@@ -23,7 +23,7 @@ const BOUNDARY: &str = "----formdata-graphql-session";
 
 /// A computer and a server. Sessions that it opens for one account share folder and vault, as processes do.
 #[derive(Debug)]
-pub struct Machine {
+pub struct TestHost {
     /// Its time, and the server's.
     pub clock: ManualClock,
     /// Its keyring.
@@ -33,7 +33,7 @@ pub struct Machine {
     folder: TemporaryFolder,
 }
 
-impl Machine {
+impl TestHost {
     /// Starts the server; nobody is signed in.
     pub async fn start() -> Self {
         let clock = ManualClock::new();

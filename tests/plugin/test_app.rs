@@ -38,7 +38,7 @@ pub(crate) const EVERYTHING: &[&str] = &[
 ];
 
 /// One application and its demo server.
-pub(crate) struct Desk {
+pub(crate) struct TestApp {
     pub(crate) app: App<MockRuntime>,
     pub(crate) switches: Switches,
     pub(crate) vault: Arc<MemoryVault>,
@@ -51,7 +51,7 @@ pub(crate) struct Desk {
 /// What was sent through each channel, in order, by the channel's number.
 type Messages = BTreeMap<u32, Vec<Value>>;
 
-impl Desk {
+impl TestApp {
     pub(crate) fn open() -> Self {
         Self::open_with(EVERYTHING, |builder, _| builder)
     }
@@ -68,8 +68,8 @@ impl Desk {
             config.account = account.to_owned();
             config.vault = vault.clone();
             // Waiters that are to be told of a failure are told soon.
-            config.limits.attempt = Duration::from_secs(5);
-            config.limits.waiting = Duration::from_secs(5);
+            config.limits.attempt_timeout = Duration::from_secs(5);
+            config.limits.renewal_timeout = Duration::from_secs(5);
             config
         };
         let plugin = further(Builder::new().session(configure("default")), &configure);

@@ -14,8 +14,8 @@ use std::time::Duration;
 use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
 use graphql_session::verdict::{Envelope, Reading};
 use graphql_session::{
-    Answer, BoxFuture, Code, Config, Error, Person, Protocol, Session, Status, Storage, Tokens,
-    Twenty, Vault, VaultError, Wire,
+    Answer, AuthClient, BoxFuture, Code, Config, Error, PasswordLogin, Protocol, Session, Status,
+    Storage, Tokens, Twenty, Vault, VaultError,
 };
 use graphql_session_testing::{EMAIL, PASSWORD, query};
 use secrecy::{ExposeSecret, SecretString};
@@ -39,7 +39,7 @@ pub(crate) const APPLICATION: &str = "testing";
 pub(crate) const MARK: &str = "process: ";
 
 /// The test that is the process.
-pub(crate) const NAME: &str = "role::a_process_of_the_application";
+pub(crate) const NAME: &str = "child::a_process_of_the_application";
 
 /// Does nothing in an ordinary run.
 #[tokio::test]
@@ -102,7 +102,7 @@ fn listen(watched: Arc<Watched>) -> mpsc::UnboundedReceiver<(u64, String)> {
 async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
     match command.split_once(' ').unwrap_or((command, "")) {
         ("sign_in", address) => {
-            let person = Person {
+            let person = PasswordLogin {
                 email: EMAIL.into(),
                 password: PASSWORD.into(),
             };
@@ -115,7 +115,8 @@ async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
         }
         ("calls", count) => {
             let count = count.parse().expect("a number");
-            let outcomes = fixture::finish(fixture::start(session, count, &query("people"))).await;
+            let outcomes =
+                fixture::join_all(fixture::spawn_calls(session, count, &query("people"))).await;
             let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
             failed.map_or_else(|| "200".into(), code)
         }
@@ -143,7 +144,7 @@ async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
         }
         ("until_noted", what) => {
             let mut changes = session.changes();
-            let noted = changes.wait_for(|_| fixture::noted(session, what) > 0);
+            let noted = changes.wait_for(|_| fixture::journal_count(session, what) > 0);
             drop(noted.await.expect("the session lives"));
             "noted".into()
         }
@@ -151,7 +152,7 @@ async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
             let ending = session.status().ending;
             ending.map_or("none".into(), |ending| format!("{:?}", ending.reason))
         }
-        ("noted", what) => fixture::noted(session, what).to_string(),
+        ("noted", what) => fixture::journal_count(session, what).to_string(),
         ("changed_vault", _) => watched.changes.load(Ordering::SeqCst).to_string(),
         (other, _) => panic!("no such command: {other}"),
     }
@@ -214,7 +215,7 @@ impl Step {
 struct Watched {
     /// The step at which to stand still, and the number of the command that wants to know.
     halt: Mutex<Option<(Step, u64)>>,
-    let_go: Condvar,
+    release_after_writes: Condvar,
     /// The vault fails whatever would change it.
     fails: AtomicBool,
     /// How often the session has asked the vault to change something.
@@ -228,7 +229,7 @@ impl Watched {
 
     fn go_on(&self) {
         *self.halt.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.let_go.notify_all();
+        self.release_after_writes.notify_all();
     }
 
     fn reach(&self, step: Step) {
@@ -237,7 +238,9 @@ impl Watched {
             && wanted == step
         {
             say(number, "halted");
-            let _halt = self.let_go.wait_while(halt, |halt| halt.is_some());
+            let _halt = self
+                .release_after_writes
+                .wait_while(halt, |halt| halt.is_some());
         }
     }
 
@@ -314,16 +317,16 @@ impl Protocol for WatchedProtocol {
         self.protocol.grace()
     }
 
-    fn check<'a>(&'a self, wire: &'a Wire) -> BoxFuture<'a, Result<(), Error>> {
-        self.protocol.check(wire)
+    fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
+        self.protocol.check(client)
     }
 
     fn sign_in<'a>(
         &'a self,
-        wire: &'a Wire,
-        person: &'a Person,
+        client: &'a AuthClient,
+        person: &'a PasswordLogin,
     ) -> BoxFuture<'a, Result<Issued, Error>> {
-        self.protocol.sign_in(wire, person)
+        self.protocol.sign_in(client, person)
     }
 
     fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {

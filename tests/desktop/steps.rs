@@ -1,11 +1,11 @@
 //! What a person does in several steps.
 
 use crate::application::Application;
-use crate::switchboard::Switchboard;
+use crate::demo_control::DemoControl;
 use crate::window::Window;
 
 /// Signs in to the embedded demo server and gives that server's switches.
-pub(crate) async fn sign_in(app: &Application<'_>, window: &Window<'_>) -> Switchboard {
+pub(crate) async fn sign_in(app: &Application<'_>, window: &Window<'_>) -> DemoControl {
     let demo = app.choose_demo(window).await;
     window.click("sign-in-submit").await;
     arrive(window).await;

@@ -3,7 +3,7 @@
 //! A keyring call can block for minutes: a locked keyring with its prompt open does. On a thread of the blocking pool
 //! that would keep the process from exiting, so the thread is our own and detached. A time limit ends the waiting, not
 //! the call: the caller is told [`VaultError::Slow`], and the account's lock is handed to the thread, which lets go of
-//! it only after every outstanding write has returned ([`Keeper::let_go`]).
+//! it only after every outstanding write has returned ([`VaultThread::release_after_writes`]).
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{Vault, VaultError};
 use crate::clock::Clock;
-use crate::lock::LockGuard;
+use crate::files::LockGuard;
 
 type ReadReply = oneshot::Sender<Result<Option<SecretString>, VaultError>>;
 type WriteReply = oneshot::Sender<Result<(), VaultError>>;
@@ -27,7 +27,7 @@ enum Job {
     Read(ReadReply),
     /// `None` removes the entry: a sign-out is a value like any other, so that it can overtake a waiting write.
     Write(Option<SecretString>, WriteReply),
-    LetGo {
+    ReleaseLock {
         lock: LockGuard,
         is_dead: IsDead,
     },
@@ -54,12 +54,12 @@ impl Shared {
 }
 
 /// The handle on the thread. Dropping it lets the thread finish its queue and end.
-pub(crate) struct Keeper {
+pub(crate) struct VaultThread {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
 }
 
-impl Keeper {
+impl VaultThread {
     pub(crate) fn start(
         vault: Arc<dyn Vault>,
         account: String,
@@ -94,7 +94,7 @@ impl Keeper {
 
     /// Lets go of the lock: at once where nothing is outstanding, else on the thread, after everything that is. What a
     /// late write left is looked at first: nobody else removes the entry of a session that ended meanwhile.
-    pub(crate) fn let_go(
+    pub(crate) fn release_after_writes(
         &self,
         lock: LockGuard,
         is_dead: impl Fn(&SecretString) -> bool + Send + 'static,
@@ -106,7 +106,7 @@ impl Keeper {
             drop(lock);
         } else {
             let is_dead = Box::new(is_dead);
-            self.enqueue(Job::LetGo { lock, is_dead });
+            self.enqueue(Job::ReleaseLock { lock, is_dead });
         }
     }
 
@@ -117,7 +117,7 @@ impl Keeper {
         if let Job::Write(text, reply) = job {
             let waiting = queue.jobs.iter_mut().find_map(|job| match job {
                 Job::Write(text, reply) => Some((text, reply)),
-                Job::Read(_) | Job::LetGo { .. } => None,
+                Job::Read(_) | Job::ReleaseLock { .. } => None,
             });
             match waiting {
                 Some(slot) => {
@@ -147,7 +147,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for VaultThread {
     fn drop(&mut self) {
         self.shared.queue().closed = true;
         self.shared.wake.notify_one();
@@ -197,7 +197,7 @@ fn work(shared: &Shared, vault: &dyn Vault, account: &str) {
                 let is_late = reply.send(written).is_err();
                 wrote_late |= is_late && text.is_some() && written.is_ok();
             }
-            Job::LetGo { lock, is_dead } => {
+            Job::ReleaseLock { lock, is_dead } => {
                 if std::mem::take(&mut wrote_late) {
                     let _ = guarded(|| match vault.read(account)? {
                         Some(text) if is_dead(&text) => vault.remove(account),

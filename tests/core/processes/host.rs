@@ -1,4 +1,4 @@
-//! A computer with a server to talk to, and the processes on it, as a test sees them.
+//! A host with a server to talk to, and the processes on it, as a test sees them.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::role::{APPLICATION, FOLDER, FileVault, KEYRING, MARK, NAME, SETTINGS};
+use crate::child::{APPLICATION, FOLDER, FileVault, KEYRING, MARK, NAME, SETTINGS};
 
 /// How long one answer of a process may take, in real time.
 pub(crate) const ANSWER: Duration = Duration::from_secs(20);
@@ -22,7 +22,7 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(20);
 /// go on by itself before the test has seen it.
 fn patient(named: Value) -> Value {
     let mut limits = json!({
-        "attemptMs": 20_000, "vaultReadMs": 20_000, "vaultWriteMs": 20_000, "callMs": 100_000, "quitMs": 15_000,
+        "attemptTimeoutMs": 20_000, "vaultReadMs": 20_000, "vaultWriteMs": 20_000, "callTimeoutMs": 100_000, "quitTimeoutMs": 15_000,
     });
     for (key, value) in named.as_object().expect("limits by name") {
         limits[key] = value.clone();
@@ -31,7 +31,7 @@ fn patient(named: Value) -> Value {
 }
 
 /// A server, and a folder and a vault for the processes.
-pub(crate) struct Computer {
+pub(crate) struct Host {
     pub(crate) server: FaultServer,
     pub(crate) folder: tempfile::TempDir,
     vault: Arc<dyn Vault>,
@@ -39,7 +39,7 @@ pub(crate) struct Computer {
     settings: Value,
 }
 
-impl Computer {
+impl Host {
     /// With a file in place of the keyring, and [`patient`] limits.
     pub(crate) async fn start() -> Self {
         Self::with_limits(json!({})).await
@@ -57,16 +57,16 @@ impl Computer {
         }
     }
 
-    /// With the keyring service of the bus that the test runs on, without an entry from an earlier computer.
+    /// With the keyring service of the bus that the test runs on, without an entry from an earlier host.
     pub(crate) async fn with_keyring(limits: Value) -> Self {
         let vault = Arc::new(Keyring::new(format!("{APPLICATION}-debug")));
-        let computer = Self {
+        let host = Self {
             vault,
             has_keyring: true,
             ..Self::with_limits(limits).await
         };
-        computer.store(None).await;
-        computer
+        host.store(None).await;
+        host
     }
 
     /// Starts a process.

@@ -1,4 +1,4 @@
-//! The processes on the stage: started, told, listened to, killed and started again.
+//! The processes on the processes: started, told, listened to, killed and started again.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -45,7 +45,7 @@ impl Drop for Running {
 }
 
 /// All places, [`PROCESSES`] per account in a row.
-pub(crate) struct Stage {
+pub(crate) struct Processes {
     folder: PathBuf,
     pub(crate) places: Vec<Place>,
     lines: mpsc::UnboundedSender<Said>,
@@ -56,7 +56,7 @@ pub(crate) fn account_name(account: usize) -> String {
     format!("account-{account}")
 }
 
-impl Stage {
+impl Processes {
     pub(crate) fn new(folder: &Path) -> (Self, mpsc::UnboundedReceiver<Said>) {
         let (lines, said) = mpsc::unbounded_channel();
         let places = (0..ACCOUNTS * PROCESSES).map(|place| Place {
@@ -66,12 +66,12 @@ impl Stage {
             frozen: false,
             tail: VecDeque::new(),
         });
-        let stage = Self {
+        let processes = Self {
             folder: folder.join("state"),
             places: places.collect(),
             lines,
         };
-        (stage, said)
+        (processes, said)
     }
 
     /// Starts the next process at this place.
