@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use graphql_session::verdict::{Data, Envelope};
+use graphql_session::{Data, Envelope};
 use serde_json::{Value, json};
 
 /// Lengths of the replies, in bytes: one record, a page of a list, all object metadata twice over, an export.

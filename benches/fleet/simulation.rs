@@ -4,12 +4,11 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use graphql_session_renewal::TokenFate;
 use graphql_session_renewal::{
-    Action, Event, Exchange, FailureSeen, FileState, FileView, Now, Outcome, RenewalReason, Rules,
-    State, VaultView, View, step,
+    Action, Awake, Cause, CredentialsId, CredentialsInfo, Event, Exchange, FailureSeen, FileState,
+    FileView, Now, Outcome, RenewalReason, Rules, ServerTime, SessionId, State, TokenFate,
+    VaultView, View, Wall, step,
 };
-use graphql_session_renewal::{CredentialsInfo, Id};
 
 use crate::counts::Counts;
 use crate::random::Random;
@@ -27,7 +26,7 @@ pub(crate) const ROUND_TRIP: u64 = 50;
 pub(crate) const BETWEEN_CALLS: u64 = 20 * SECOND;
 
 /// A token this close to its end counts as expired for a call, in ms: as in `session.rs`.
-const EXPIRY_MARGIN: i64 = 1_000;
+const EXPIRY_MARGIN: u64 = 1_000;
 
 /// What is simulated.
 #[derive(Clone, Copy)]
@@ -84,8 +83,8 @@ enum Due {
 struct Client {
     state: State,
     file: Option<FileState>,
-    /// When an exchange of the stored credentials was begun, in wall ms.
-    mark: Option<i64>,
+    /// When an exchange of the stored credentials was begun.
+    mark: Option<Wall>,
     wake_at: u64,
     /// When the person asked for what has not been served yet.
     wants_since: Option<u64>,
@@ -171,7 +170,7 @@ impl Simulation {
             let age = self
                 .random
                 .below(self.plan.signed_in_within.unwrap_or(LIFETIME));
-            let info = self.new_stamp(1, age);
+            let info = self.new_credentials(1, age);
             let client = &mut self.clients[number as usize];
             client.state = State::default();
             let nothing = View {
@@ -183,7 +182,7 @@ impl Simulation {
             let is_overdue = self.clients[number as usize]
                 .state
                 .next_wake(&self.rules)
-                .is_none_or(|at| at == 0);
+                .is_none_or(|at| at == Awake::default());
             if !is_overdue {
                 break;
             }
@@ -201,11 +200,11 @@ impl Simulation {
     /// When the server comes back, tokens of some people have expired.
     fn note_who_needs_a_renewal(&mut self) {
         self.now = self.plan.away.1;
-        let server_now = wall(self.now) + EXPIRY_MARGIN;
+        let server_now = server_time(self.now).plus(EXPIRY_MARGIN);
         for client in &mut self.clients {
             client.was_expired = client
                 .state
-                .held
+                .held()
                 .is_some_and(|held| held.has_expired(server_now))
                 && (client.in_use || client.returned);
         }
@@ -226,7 +225,7 @@ impl Simulation {
             Due::CallEnds { answered } => self.call_ends(client, answered),
             Due::SignedIn => {
                 self.clients[index].signed_out = false;
-                let info = self.new_stamp(1, 0);
+                let info = self.new_credentials(1, 0);
                 self.tell(client, Event::SignedIn(info));
                 self.send(client);
             }
@@ -251,14 +250,14 @@ impl Simulation {
 
     /// A call, as `session.rs` makes it.
     fn send(&mut self, client: u32) {
-        let Some(held) = self.clients[client as usize].state.held else {
+        let Some(held) = self.clients[client as usize].state.held() else {
             return;
         };
-        if held.has_expired(wall(self.now) + EXPIRY_MARGIN) {
+        if held.has_expired(server_time(self.now).plus(EXPIRY_MARGIN)) {
             let needed = Event::Needed {
                 waiter: 1,
                 seen: held,
-                why: RenewalReason::Expired,
+                reason: RenewalReason::Expired,
             };
             return self.tell(client, needed);
         }
@@ -269,7 +268,7 @@ impl Simulation {
 
     fn call_ends(&mut self, client: u32, answered: bool) {
         let ending = &mut self.clients[client as usize];
-        let Some(held) = ending.state.held else {
+        let Some(held) = ending.state.held() else {
             return;
         };
         if !answered && self.plan.policy == Policy::LogOut {
@@ -277,7 +276,7 @@ impl Simulation {
             return;
         }
         if !answered {
-            return self.tell(client, Event::Lost(held.credentials));
+            return self.tell(client, Event::Lost(held.credentials, Cause::Timeout));
         }
         if let Some(since) = ending.wants_since.take()
             && self.now >= self.plan.away.1
@@ -296,16 +295,17 @@ impl Simulation {
     }
 
     fn exchanged(&mut self, client: u32, answered: bool) {
-        let Some(held) = self.clients[client as usize].state.held else {
+        let Some(held) = self.clients[client as usize].state.held() else {
             return;
         };
         let exchange = if answered {
-            let renewed = self.new_stamp(held.generation + 1, 0);
-            Exchange::Renewed(CredentialsInfo {
+            let renewed = self.new_credentials(held.generation + 1, 0);
+            let renewed = CredentialsInfo {
                 session: held.session,
                 begun_at: held.begun_at,
                 ..renewed
-            })
+            };
+            Exchange::Renewed(renewed, Cause::NewTokens)
         } else {
             let token = match self.plan.outage {
                 Outage::Refused => TokenFate::NotSent,
@@ -315,6 +315,7 @@ impl Simulation {
             Exchange::Inconclusive {
                 token,
                 retry_after: None,
+                cause: Cause::Timeout,
             }
         };
         self.tell(client, Event::Exchanged(exchange));
@@ -330,11 +331,11 @@ impl Simulation {
         while let Some(event) = events.pop_front() {
             let now = self.moment(number);
             let client = &mut self.clients[number as usize];
-            let was_away = client.state.unreachable.is_some();
+            let was_away = client.state.unreachable().is_some();
             let state = std::mem::take(&mut client.state);
             let (state, actions) = step(state, event, now, &self.rules);
             client.state = state;
-            let is_back = was_away && client.state.unreachable.is_none();
+            let is_back = was_away && client.state.unreachable().is_none();
             for action in actions {
                 self.perform(number, action, &mut events);
             }
@@ -353,7 +354,7 @@ impl Simulation {
         match action {
             Action::TakeLock { .. } => events.push_back(Event::LockTaken),
             Action::Reread => {
-                let vault = client.state.held.map_or(VaultView::Empty, |info| {
+                let vault = client.state.held().map_or(VaultView::Empty, |info| {
                     let renewing_at = client.mark;
                     VaultView::Entry { info, renewing_at }
                 });
@@ -376,10 +377,9 @@ impl Simulation {
                 events.push_back(Event::Removed(Ok(())));
             }
             Action::Exchange => {
-                let has_expired = client
-                    .state
-                    .held
-                    .is_some_and(|held| held.has_expired(wall(self.now) + EXPIRY_MARGIN));
+                let has_expired = client.state.held().is_some_and(|held| {
+                    held.has_expired(server_time(self.now).plus(EXPIRY_MARGIN))
+                });
                 let in_a_hurry = client.was_expired || (!up && has_expired);
                 self.counts.renewal(self.now, in_a_hurry);
                 let at = self.now + ROUND_TRIP;
@@ -397,7 +397,7 @@ impl Simulation {
                 ..
             } => {
                 let at = wall(self.now);
-                client.file = client.state.held.map(|info| FileState {
+                client.file = client.state.held().map(|info| FileState {
                     info,
                     ended: None,
                     saved,
@@ -428,12 +428,14 @@ impl Simulation {
     fn settle(&mut self, number: u32) {
         let client = &self.clients[number as usize];
         let expects = client.wants_since.is_some() || client.state.wants_served();
-        let until = client.state.held.and_then(|held| held.access_until);
+        let until = client.state.held().and_then(|held| held.access_until);
         self.quiet_until[number as usize] = until
             .filter(|_| client.in_use && !expects)
-            .map_or(0, |until| u64::try_from(until - EXPIRY_MARGIN).unwrap_or(0));
+            .map_or(0, |until| {
+                u64::try_from(until.minus(EXPIRY_MARGIN).ms()).unwrap_or(0)
+            });
         let wake = self.clients[number as usize].state.next_wake(&self.rules);
-        let wake = wake.map_or(u64::MAX, |at| at.max(self.now));
+        let wake = wake.map_or(u64::MAX, |at| at.ms().max(self.now));
         let client = &mut self.clients[number as usize];
         if client.in_use && client.wake_at != wake {
             client.wake_at = wake;
@@ -453,9 +455,9 @@ impl Simulation {
 
     fn moment(&mut self, client: u32) -> Now {
         Now {
-            awake: self.now,
+            awake: Awake::from_ms(self.now),
             wall: wall(self.now),
-            server: wall(self.now),
+            server: server_time(self.now),
             random: match self.plan.policy {
                 Policy::NoJitter => u64::MAX / 2,
                 Policy::Ours | Policy::LogOut => self.random.bits(),
@@ -465,23 +467,27 @@ impl Simulation {
     }
 
     /// Credentials of a session of its own, issued `age` ms ago.
-    fn new_stamp(&mut self, generation: u64, age: u64) -> CredentialsInfo {
+    fn new_credentials(&mut self, generation: u64, age: u64) -> CredentialsInfo {
         self.ids += 2;
-        let issued_at = wall(self.now) - wall(age);
+        let issued_at = server_time(self.now).minus(age);
         CredentialsInfo {
-            session: Id::of(self.ids),
-            begun_at: issued_at,
+            session: SessionId::of(self.ids),
+            begun_at: wall(self.now).minus(age),
             generation,
-            credentials: Id::of(self.ids + 1),
-            access_until: Some(issued_at + wall(LIFETIME)),
+            credentials: CredentialsId::of(self.ids + 1),
+            access_until: Some(issued_at.plus(LIFETIME)),
             issued_at,
         }
     }
 }
 
 /// All clocks are right, and begin with the simulation.
-fn wall(ms: u64) -> i64 {
-    i64::try_from(ms).unwrap_or(i64::MAX)
+fn wall(ms: u64) -> Wall {
+    Wall::default().plus(ms)
+}
+
+fn server_time(ms: u64) -> ServerTime {
+    ServerTime::default().plus(ms)
 }
 
 /// What one client takes, in bytes.

@@ -1,14 +1,14 @@
-//! Whoever listens to `tracing` hears what the journal says. A test binary of its own, for it owns the process's one
-//! logger.
+//! `tracing` events say what the journal says. A test binary of its own, because it owns the process's one logger.
 
 #[allow(dead_code)] // each test binary uses its part
 mod fixture;
 
 use std::sync::{Arc, Mutex};
 
-use graphql_session::Code;
+use graphql_session::{Code, DEFAULT_ACCOUNT};
 use graphql_session_testing::{Fault, TestHost, query};
 use serde_json::Value;
+use tracing::Level;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -18,20 +18,26 @@ use crate::fixture::{call_succeeds, code, session_with_expired_token};
 /// What one `tracing` event of the session said.
 #[derive(Default)]
 struct Said {
-    what: String,
+    message: String,
+    account: String,
+    cause: Option<String>,
     facts: String,
 }
 
 impl Visit for Said {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "what" {
-            value.clone_into(&mut self.what);
+        match field.name() {
+            "account" => value.clone_into(&mut self.account),
+            "cause" => self.cause = Some(value.to_owned()),
+            _ => {}
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "facts" {
-            self.facts = format!("{value:?}");
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            "facts" => self.facts = format!("{value:?}"),
+            _ => {}
         }
     }
 }
@@ -44,14 +50,20 @@ struct Listener {
 
 impl<S: tracing::Subscriber> Layer<S> for Listener {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() != "graphql_session" {
+        let about = event.metadata();
+        if about.target() != "graphql_session" || *about.level() != Level::INFO {
             return;
         }
         let mut said = Said::default();
         event.record(&mut said);
-        let facts = serde_json::from_str(&said.facts).expect("facts are JSON");
+        assert_eq!(
+            said.account, DEFAULT_ACCOUNT,
+            "every line names its account"
+        );
+        let facts: Value = serde_json::from_str(&said.facts).expect("facts are JSON");
+        assert_eq!(said.cause.as_deref(), facts["cause"].as_str());
         let mut heard = self.heard.lock().expect("no panic");
-        heard.push((said.what, facts));
+        heard.push((said.message, facts));
     }
 }
 

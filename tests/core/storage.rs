@@ -1,7 +1,7 @@
 //! What a keyring can do to a session, and what it cannot: end it (I3, I5, I7).
 
 use graphql_session::{
-    Clock as _, Closed, Code, DEFAULT_ACCOUNT, LockedReason, NotSaved, Phase, Storage, VaultError,
+    Clock as _, Closed, Code, DEFAULT_ACCOUNT, LockedReason, Phase, Storage, VaultError,
 };
 use graphql_session_testing::{Fault, Gate, TestHost, VaultCall, query};
 use serde_json::Value;
@@ -47,7 +47,7 @@ async fn new_credentials_are_in_the_vault_before_any_call_uses_them() {
 async fn without_a_keyring_service_the_session_lives_in_memory_and_says_so() {
     let host = TestHost::start().await;
     host.vault.fail_all(VaultError::Missing);
-    let missing = Storage::NotSaved(NotSaved::KeyringMissing);
+    let missing = Storage::NotSaved(VaultError::Missing);
     let session = host.session(DEFAULT_ACCOUNT).await;
     let status = session.status();
     assert_eq!((status.phase, status.storage), (Phase::SignedOut, missing));
@@ -184,7 +184,7 @@ async fn a_keyring_write_that_fails_after_the_rotation_is_said_and_made_up_for_l
     );
     let status = session.status();
     assert_eq!(status.phase, Phase::SignedIn);
-    assert_eq!(status.storage, Storage::NotSaved(NotSaved::KeyringFailed));
+    assert_eq!(status.storage, Storage::NotSaved(VaultError::Failed));
     host.clock.pass(10 * SECOND).await;
     assert_eq!(session.status().storage, status.storage);
 
@@ -209,7 +209,7 @@ async fn quitting_before_the_credentials_are_saved_tries_once_more_and_says_what
     call_succeeds(&session).await;
     host.clock.pass(10 * SECOND).await;
 
-    let unsaved = Closed::NotSaved(NotSaved::KeyringLocked);
+    let unsaved = Closed::NotSaved(VaultError::Locked);
     let tries = host.vault.count(VaultCall::Write);
     assert_eq!(session.close().await, unsaved);
     assert_eq!(
@@ -235,7 +235,7 @@ async fn quitting_with_nobody_signed_in_loses_nothing_whatever_the_keyring_says(
     assert_eq!(session.close().await, Closed::Kept);
 
     host.sign_in(&session).await;
-    let unsaved = Closed::NotSaved(NotSaved::KeyringMissing);
+    let unsaved = Closed::NotSaved(VaultError::Missing);
     assert_eq!(session.close().await, unsaved);
     session.sign_out().await;
     assert_eq!(session.close().await, Closed::Kept);
@@ -252,7 +252,7 @@ async fn a_keyring_that_is_locked_before_the_exchange_does_not_keep_an_expired_s
 
     let status = session.status();
     assert_eq!(status.phase, Phase::SignedIn);
-    assert_eq!(status.storage, Storage::NotSaved(NotSaved::KeyringLocked));
+    assert_eq!(status.storage, Storage::NotSaved(VaultError::Locked));
     host.vault.work_again();
     host.clock.pass(31 * SECOND).await;
     assert_eq!(session.status().storage, Storage::Saved);
@@ -263,7 +263,7 @@ async fn credentials_that_are_too_long_for_the_platform_are_not_saved_and_say_so
     let host = TestHost::start().await;
     host.vault.limit_length(Some(500));
     let session = signed_in_session(&host).await;
-    let too_long = Storage::NotSaved(NotSaved::TooLong);
+    let too_long = Storage::NotSaved(VaultError::TooLong);
     assert_eq!(session.status().storage, too_long);
 
     host.server.expire_access_tokens();
@@ -294,7 +294,7 @@ async fn a_write_that_returns_long_after_its_limit_resurrects_nothing_that_was_s
     );
     assert_eq!(
         session.status().storage,
-        Storage::NotSaved(NotSaved::KeyringSlow)
+        Storage::NotSaved(VaultError::Slow)
     );
 
     assert_eq!(session.sign_out().await.phase, Phase::SignedOut);
@@ -321,7 +321,7 @@ async fn a_write_that_returns_after_the_sign_outs_own_limit_leaves_no_entry_behi
     gate.open();
     host.vault.wait_until_held(1).await;
     let mut changes = session.changes();
-    let slow = Storage::NotSaved(NotSaved::KeyringSlow);
+    let slow = Storage::NotSaved(VaultError::Slow);
     let given_up = changes.wait_for(|status| status.storage == slow);
     let status = host.clock.run_until(given_up).await;
     drop(status.expect("the session lives"));

@@ -3,13 +3,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
-use graphql_session::verdict::{Envelope, Reading};
 use graphql_session::{
-    Answer, AuthClient, BoxFuture, Code, DEFAULT_ACCOUNT, EndingReason, Error, PasswordLogin,
-    Phase, Protocol, Session, Tokens, Twenty,
+    Answer, AuthClient, BoxFuture, Code, DEFAULT_ACCOUNT, Dialect, EndingReason, Envelope, Error,
+    Facts, Issued, PasswordLogin, Phase, Protocol, Reading, Request, Session, Tokens, Twenty,
 };
 use graphql_session_testing::{EMAIL, Fault, TestHost, query};
 use jiff::Timestamp;
@@ -519,16 +516,8 @@ struct Panicking {
 }
 
 impl Protocol for Panicking {
-    fn name(&self) -> &'static str {
-        self.twenty.name()
-    }
-
-    fn endpoints(&self) -> &'static [Endpoint] {
-        self.twenty.endpoints()
-    }
-
-    fn grace(&self) -> Option<Duration> {
-        self.twenty.grace()
+    fn facts(&self) -> &Facts {
+        self.twenty.facts()
     }
 
     fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
@@ -538,9 +527,9 @@ impl Protocol for Panicking {
     fn sign_in<'a>(
         &'a self,
         client: &'a AuthClient,
-        person: &'a PasswordLogin,
+        login: &'a PasswordLogin,
     ) -> BoxFuture<'a, Result<Issued, Error>> {
-        self.twenty.sign_in(client, person)
+        self.twenty.sign_in(client, login)
     }
 
     fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {

@@ -1,10 +1,10 @@
 //! What the search (`search/main.rs`) has found, each as the shortest story that shows it.
 
 use graphql_session_renewal::{
-    Action, Event, Exchange, FileState, FileView, Now, Outcome, RenewalReason, Rules, Standing,
-    State, Step, VaultView, View, step,
+    Action, Awake, Cause, CredentialsId, CredentialsInfo, EndingReason, Event, Exchange, FileState,
+    FileView, Now, Outcome, RenewalReason, Rules, ServerTime, SessionId, Standing, State, Step,
+    VaultError, VaultView, View, Wall, step,
 };
-use graphql_session_renewal::{CredentialsInfo, EndingReason, Id, VaultError};
 
 const RULES: Rules = Rules {
     renewal_timeout: 25_000,
@@ -14,9 +14,9 @@ const RULES: Rules = Rules {
 };
 
 const NOW: Now = Now {
-    awake: 0,
-    wall: 1_000_000,
-    server: 1_000_000,
+    awake: Awake::from_ms(0),
+    wall: Wall::from_ms(1_000_000),
+    server: ServerTime::from_ms(1_000_000),
     random: 700,
     in_use: true,
 };
@@ -24,12 +24,12 @@ const NOW: Now = Now {
 /// Credentials of the one session.
 fn info(generation: u64) -> CredentialsInfo {
     CredentialsInfo {
-        session: Id::of(1),
-        begun_at: 0,
+        session: SessionId::of(1),
+        begun_at: Wall::default(),
         generation,
-        credentials: Id::of(generation.into()),
+        credentials: CredentialsId::of(generation.into()),
         access_until: None,
-        issued_at: 0,
+        issued_at: ServerTime::default(),
     }
 }
 
@@ -73,7 +73,7 @@ impl Process {
         process.hears(Event::Needed {
             waiter: 1,
             seen: info(1),
-            why: RenewalReason::Refused,
+            reason: RenewalReason::Refused,
         });
         process.hears(Event::LockTaken);
         assert_eq!(process.actions, [Action::Reread]);
@@ -104,8 +104,8 @@ fn a_sign_out_while_the_vault_is_read_is_not_undone_by_what_was_read() {
         vault: entry(1),
     }));
 
-    assert_eq!(process.state.held, None);
-    assert!(process.does(|action| *action == Action::Remove(Id::of(1))));
+    assert_eq!(process.state.held(), None);
+    assert!(process.does(|action| *action == Action::Remove(SessionId::of(1))));
 }
 
 /// 1. Another process renews and saves.
@@ -125,7 +125,7 @@ fn newer_credentials_that_the_vault_does_not_show_keep_the_spent_ones_from_being
 
         assert!(process.told_unreachable(), "{vault:?}");
         assert!(matches!(process.state.step, Step::Pausing { .. }));
-        assert!(!process.state.locked);
+        assert!(!process.state.has_lock);
     }
 }
 
@@ -141,17 +141,17 @@ fn newer_credentials_that_somebody_took_away_leave_the_session_locked_and_nothin
         }));
 
         assert!(process.does(|action| matches!(action, Action::Settle(_, Outcome::Locked))));
-        assert!(matches!(process.state.standing, Standing::Locked(_)));
+        assert!(matches!(process.state.session, Standing::Locked { .. }));
         assert!(!process.does(|action| *action == Action::Exchange));
         assert!(!process.does(|action| matches!(action, Action::AppendEnded(..))));
-        assert!(!process.state.locked);
+        assert!(!process.state.has_lock);
     }
 }
 
 /// The entry is that of an older session, which is over.
 #[test]
 fn a_dead_entry_that_cannot_be_removed_does_not_keep_a_renewal_from_its_turn() {
-    let dead = Id::of(9);
+    let dead = SessionId::of(9);
     let view = View {
         files: files(1, true),
         vault: VaultView::DeadEntry(dead),
@@ -175,7 +175,10 @@ fn a_rejection_is_not_believed_while_the_vault_hides_newer_credentials() {
         vault: entry(1),
     }));
     process.hears(Event::Marked(Ok(())));
-    process.hears(Event::Exchanged(Exchange::Rejected { ambiguous: false }));
+    process.hears(Event::Exchanged(Exchange::Rejected {
+        ambiguous: false,
+        cause: Cause::Http(200),
+    }));
 
     process.hears(Event::Reread(View {
         files: files(2, true),
@@ -214,10 +217,13 @@ fn the_state_file_names_new_credentials_before_they_are_saved() {
     }));
     process.hears(Event::Marked(Ok(())));
 
-    process.hears(Event::Exchanged(Exchange::Renewed(info(2))));
+    process.hears(Event::Exchanged(Exchange::Renewed(
+        info(2),
+        Cause::NewTokens,
+    )));
 
     let told = process.actions.iter().position(
-        |action| matches!(action, Action::WriteState { of, saved: false, .. } if *of == Id::of(2)),
+        |action| matches!(action, Action::WriteState { of, saved: false, .. } if *of == CredentialsId::of(2)),
     );
     let saved = process
         .actions

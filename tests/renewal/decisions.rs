@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graphql_session_renewal::TokenFate;
 use graphql_session_renewal::{
-    Action, Event, Exchange, FailureSeen, FileState, FileView, Now, RenewalReason, Rules,
-    SaveFailure, Standing, State, Step, VaultView, View, WaiterId, step,
+    Action, Awake, Cause, CredentialsId, CredentialsInfo, EndingReason, Event, Exchange,
+    FailureSeen, FileState, FileView, Now, RenewalReason, Rules, SaveFailure, ServerTime,
+    SessionId, State, Step, TokenFate, VaultError, VaultView, View, WaiterId, Wall, step,
 };
-use graphql_session_renewal::{CredentialsInfo, EndingReason, Id, VaultError};
 use proptest::prelude::*;
 
 const RULES: Rules = Rules {
@@ -19,7 +18,7 @@ const RULES: Rules = Rules {
 };
 
 /// Lifetime of an access token, in ms.
-const LIFETIME: i64 = 1_800_000;
+const LIFETIME: u64 = 1_800_000;
 
 /// Turns in which everything that is under way must come to rest once nothing fails any more.
 const SETTLING_TURNS: usize = 500;
@@ -36,7 +35,7 @@ enum Move {
     /// What is under way ends, so far as the world allows, with this outcome of an exchange.
     Finish(Answer),
     Pass(u64),
-    Sleep(i64),
+    Sleep(u64),
     LockKeyring(bool),
     OtherTakesLock(bool),
     OtherRenews,
@@ -77,7 +76,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => Just(Move::RetryNow),
         1 => Just(Move::SignIn),
         1 => Just(Move::SignOut),
-        1 => (0_i64..30_000_000).prop_map(Move::Sleep),
+        1 => (0_u64..30_000_000).prop_map(Move::Sleep),
         1 => any::<bool>().prop_map(Move::LockKeyring),
         1 => any::<bool>().prop_map(Move::OtherTakesLock),
         1 => Just(Move::OtherRenews),
@@ -89,19 +88,19 @@ fn moves() -> impl Strategy<Value = Move> {
 
 struct World {
     state: State,
-    awake: u64,
-    wall: i64,
+    awake: Awake,
+    wall: Wall,
     ids: u128,
     keyring_locked: bool,
     other_has_lock: bool,
-    vault: Option<(CredentialsInfo, Option<i64>)>,
+    vault: Option<(CredentialsInfo, Option<Wall>)>,
     file: Option<FileState>,
     ended: BTreeMap<String, EndingReason>,
     /// The refresh token that the server takes, by credentials; others only within their grace time.
     newest: Option<CredentialsInfo>,
     under_way: Option<Action>,
     probing: bool,
-    in_use: Option<Id>,
+    in_use: Option<CredentialsId>,
     waiting: BTreeSet<WaiterId>,
     next_waiter: WaiterId,
 }
@@ -110,8 +109,8 @@ impl World {
     fn new() -> Self {
         let mut world = Self {
             state: State::default(),
-            awake: 0,
-            wall: 1_000_000,
+            awake: Awake::default(),
+            wall: Wall::from_ms(1_000_000),
             ids: 0,
             keyring_locked: false,
             other_has_lock: false,
@@ -141,13 +140,13 @@ impl World {
                 }
             }
             Move::Served => {
-                if let Some(held) = self.state.held {
+                if let Some(held) = self.state.held() {
                     self.happen(Event::Served(held.credentials));
                 }
             }
             Move::RetryNow => self.happen(Event::RetryNow),
             Move::SignIn => {
-                let session = self.id();
+                let session = SessionId::of(self.next_number());
                 let info = self.info(session, 1);
                 self.newest = Some(info);
                 self.happen(Event::SignedIn(info));
@@ -155,14 +154,14 @@ impl World {
             Move::SignOut => self.happen(Event::SignedOut),
             Move::Finish(answer) => self.finish(answer),
             Move::Pass(ms) => self.pass(ms),
-            Move::Sleep(ms) => self.wall += ms,
+            Move::Sleep(ms) => self.wall = self.wall.plus(ms),
             Move::LockKeyring(locked) => self.keyring_locked = locked,
-            Move::OtherTakesLock(takes) => self.other_has_lock = takes && !self.state.locked,
+            Move::OtherTakesLock(takes) => self.other_has_lock = takes && !self.state.has_lock,
             Move::OtherRenews => self.other_renews(),
             Move::OtherSignsOut => self.other_signs_out(),
             Move::CallIsLost => {
-                if let Some(held) = self.state.held {
-                    self.happen(Event::Lost(held.credentials));
+                if let Some(held) = self.state.held() {
+                    self.happen(Event::Lost(held.credentials, Cause::Timeout));
                 }
             }
             Move::ProbeEnds(answered) => {
@@ -173,22 +172,25 @@ impl World {
         }
     }
 
-    fn call(&mut self, why: RenewalReason) {
-        let Some(seen) = self.state.held else {
+    fn call(&mut self, reason: RenewalReason) {
+        let Some(seen) = self.state.held() else {
             return;
         };
         self.next_waiter += 1;
         let waiter = self.next_waiter;
         self.waiting.insert(waiter);
-        self.happen(Event::Needed { waiter, seen, why });
+        self.happen(Event::Needed {
+            waiter,
+            seen,
+            reason,
+        });
     }
 
     fn pass(&mut self, ms: u64) {
-        let until = self.awake + ms;
+        let until = self.awake.plus(ms);
         while let Some(wake) = self.state.next_wake(&RULES).filter(|wake| *wake <= until) {
-            let ms = wake.saturating_sub(self.awake);
-            self.awake += ms;
-            self.wall += ms as i64;
+            self.wall = self.wall.plus(wake.since(self.awake));
+            self.awake = self.awake.max(wake);
             self.happen(Event::Tick);
             let again = self.state.next_wake(&RULES);
             assert!(
@@ -197,13 +199,12 @@ impl World {
                 self.state
             );
         }
-        let rest = until - self.awake.min(until);
-        self.awake += rest;
-        self.wall += rest as i64;
+        self.wall = self.wall.plus(until.since(self.awake));
+        self.awake = self.awake.max(until);
     }
 
     fn other_renews(&mut self) {
-        if self.state.locked || self.keyring_locked {
+        if self.state.has_lock || self.keyring_locked {
             return;
         }
         let Some((stored, _)) = self
@@ -238,10 +239,10 @@ impl World {
             return;
         };
         let event = match action {
-            Action::TakeLock { .. } if self.other_has_lock => Event::LockNotTaken,
+            Action::TakeLock { .. } if self.other_has_lock => Event::LockNotTaken(Cause::LockHeld),
             Action::TakeLock { .. } => Event::LockTaken,
             Action::Reread => Event::Reread(self.view()),
-            Action::Mark { at } => Event::Marked(self.write(self.state.held, Some(at))),
+            Action::Mark { at } => Event::Marked(self.write(self.state.held(), Some(at))),
             Action::Save(info) => {
                 if let Some(reason) = self.ended.get(&info.session.to_string()) {
                     Event::Saved(Err(SaveFailure::Ended(*reason)))
@@ -271,7 +272,15 @@ impl World {
         let Step::Exchanging { from, .. } = self.state.step else {
             unreachable!("an exchange is under way")
         };
-        let inconclusive = |token, retry_after| Exchange::Inconclusive { token, retry_after };
+        let inconclusive = |token, retry_after| Exchange::Inconclusive {
+            token,
+            retry_after,
+            cause: Cause::Timeout,
+        };
+        let rejected = |ambiguous| Exchange::Rejected {
+            ambiguous,
+            cause: Cause::Http(200),
+        };
         let newest = self.newest.filter(|newest| newest.session == from.session);
         let is_newest = newest.is_some_and(|newest| newest.credentials == from.credentials);
         match answer {
@@ -287,8 +296,8 @@ impl World {
             Answer::Trouble => inconclusive(TokenFate::NotUsed, None),
             Answer::RetryAfter => inconclusive(TokenFate::NotUsed, Some(40_000)),
             Answer::NotSent => inconclusive(TokenFate::NotSent, None),
-            Answer::Ambiguous => Exchange::Rejected { ambiguous: true },
-            Answer::Honest if !is_newest => Exchange::Rejected { ambiguous: false },
+            Answer::Ambiguous => rejected(true),
+            Answer::Honest if !is_newest => rejected(false),
             Answer::Honest | Answer::Renewed => {
                 let info = self.info(from.session, from.generation + 1);
                 let info = CredentialsInfo {
@@ -296,7 +305,7 @@ impl World {
                     ..info
                 };
                 self.newest = Some(info);
-                Exchange::Renewed(info)
+                Exchange::Renewed(info, Cause::NewTokens)
             }
         }
     }
@@ -304,7 +313,7 @@ impl World {
     fn write(
         &mut self,
         info: Option<CredentialsInfo>,
-        mark: Option<i64>,
+        mark: Option<Wall>,
     ) -> Result<(), VaultError> {
         if self.keyring_locked {
             return Err(VaultError::Locked);
@@ -321,7 +330,7 @@ impl World {
         let now = Now {
             awake: self.awake,
             wall: self.wall,
-            server: self.wall,
+            server: self.server(),
             random: 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(self.ids as u32)),
             in_use: true,
         };
@@ -336,20 +345,20 @@ impl World {
     fn perform(&mut self, action: Action, before: &State, event: &str) {
         match action {
             Action::TakeLock { .. } => {
-                assert!(!before.locked, "takes its own lock again at {event}");
+                assert!(!before.has_lock, "takes its own lock again at {event}");
                 self.begin(action);
             }
             Action::Reread => self.begin(action),
             Action::Probe => self.probing = true,
             Action::Mark { .. } | Action::Exchange | Action::Save(_) | Action::Remove(_) => {
                 assert!(
-                    self.state.locked,
+                    self.state.has_lock,
                     "{action:?} without the lock at {event} (I1)"
                 );
                 self.begin(action);
             }
             Action::Use(id) => {
-                assert_eq!(self.state.held.map(|held| held.credentials), Some(id));
+                assert_eq!(self.state.held().map(|held| held.credentials), Some(id));
                 self.in_use = Some(id);
             }
             Action::Forget => self.in_use = None,
@@ -369,7 +378,7 @@ impl World {
                 not_before,
                 failure,
             } => {
-                let info = [self.state.held, Some(self.last_known(of))]
+                let info = [self.state.held(), Some(self.last_known(of))]
                     .into_iter()
                     .flatten()
                     .find(|info| info.credentials == of);
@@ -414,30 +423,25 @@ impl World {
     }
 
     fn check(&self, event: &str) {
-        let held = self.state.held.map(|held| held.credentials);
+        let held = self.state.held().map(|held| held.credentials);
         assert_eq!(
             self.in_use, held,
             "calls use something else than is held, after {event}"
         );
-        assert_eq!(
-            self.state.held.is_some(),
-            self.state.standing == Standing::Active,
-            "standing and credentials differ after {event}"
-        );
-        if let Some(held) = self.state.held {
+        if let Some(held) = self.state.held() {
             assert!(
                 !self.has_ended(held.session),
                 "a dead session is used after {event} (I5)"
             );
         }
         assert_eq!(
-            self.state.waiters.iter().copied().collect::<BTreeSet<_>>(),
+            self.state.waiters.iter().collect::<BTreeSet<_>>(),
             self.waiting,
             "a waiter is forgotten after {event}"
         );
         let rests = matches!(
             self.state.step,
-            Step::Idle | Step::Pausing { .. } | Step::Keeping { .. }
+            Step::Idle | Step::Pausing { .. } | Step::KeepingLock { .. }
         );
         assert_eq!(
             self.under_way.is_none(),
@@ -447,7 +451,7 @@ impl World {
         );
         if self.state.step == Step::Idle {
             assert!(
-                !self.state.locked,
+                !self.state.has_lock,
                 "the lock is kept for nothing after {event}"
             );
             assert!(
@@ -455,7 +459,7 @@ impl World {
                 "somebody waits for nothing after {event}"
             );
         }
-        if let (Some(held), Step::Exchanging { from, .. }) = (self.state.held, self.state.step) {
+        if let (Some(held), Step::Exchanging { from, .. }) = (self.state.held(), self.state.step) {
             assert!(!from.supersedes(&held) || from.session != held.session);
         }
     }
@@ -496,9 +500,9 @@ impl World {
     }
 
     fn files(&self) -> FileView {
-        let ending = |session: Id| self.ended.get(&session.to_string()).copied();
+        let ending = |session: SessionId| self.ended.get(&session.to_string()).copied();
         FileView {
-            ended: self.state.held.and_then(|held| ending(held.session)),
+            ended: self.state.held().and_then(|held| ending(held.session)),
             state: self.file.map(|file| FileState {
                 ended: file
                     .ended
@@ -508,11 +512,11 @@ impl World {
         }
     }
 
-    fn has_ended(&self, session: Id) -> bool {
+    fn has_ended(&self, session: SessionId) -> bool {
         self.ended.contains_key(&session.to_string())
     }
 
-    fn last_known(&self, credentials: Id) -> CredentialsInfo {
+    fn last_known(&self, credentials: CredentialsId) -> CredentialsInfo {
         let vault = self.vault.map(|(info, _)| info);
         [vault, self.newest]
             .into_iter()
@@ -522,20 +526,25 @@ impl World {
             .expect("somebody signed in")
     }
 
-    fn id(&mut self) -> Id {
+    fn next_number(&mut self) -> u128 {
         self.ids += 1;
-        Id::of(self.ids)
+        self.ids
     }
 
-    fn info(&mut self, session: Id, generation: u64) -> CredentialsInfo {
+    fn info(&mut self, session: SessionId, generation: u64) -> CredentialsInfo {
         CredentialsInfo {
             session,
-            begun_at: self.wall + i64::try_from(self.ids).expect("few"),
+            begun_at: self.wall.plus(u64::try_from(self.ids).expect("few")),
             generation,
-            credentials: self.id(),
-            access_until: Some(self.wall + LIFETIME),
-            issued_at: self.wall,
+            credentials: CredentialsId::of(self.next_number()),
+            access_until: Some(self.server().plus(LIFETIME)),
+            issued_at: self.server(),
         }
+    }
+
+    /// The server's clock and this machine's agree.
+    fn server(&self) -> ServerTime {
+        ServerTime::from_ms(self.wall.ms())
     }
 }
 

@@ -1,7 +1,8 @@
 //! When clients that start together renew ahead of expiry.
 
 use graphql_session_renewal::{
-    CredentialsInfo, Event, FileView, Id, Now, Rules, State, VaultView, View, step,
+    Awake, CredentialsId, CredentialsInfo, Event, FileView, Now, Rules, ServerTime, SessionId,
+    State, VaultView, View, Wall, step,
 };
 
 #[test]
@@ -30,7 +31,7 @@ fn ten_thousand_clients_started_together_renew_at_spread_times() {
     );
 }
 
-/// When a client that signs in at 0 with a token of 30 min wakes to renew it, in awake ms.
+/// When a client that signs in at 0 with a token of 30 min wakes to renew it.
 fn first_early_renewal(random: u64) -> u64 {
     let rules = Rules {
         renewal_timeout: 25_000,
@@ -39,19 +40,19 @@ fn first_early_renewal(random: u64) -> u64 {
         end_after: None,
     };
     let now = Now {
-        awake: 0,
-        wall: 0,
-        server: 0,
+        awake: Awake::default(),
+        wall: Wall::default(),
+        server: ServerTime::default(),
         random,
         in_use: true,
     };
     let info = CredentialsInfo {
-        session: Id::of(1),
-        begun_at: 0,
+        session: SessionId::of(1),
+        begun_at: Wall::default(),
         generation: 1,
-        credentials: Id::of(2),
-        access_until: Some(1_800_000),
-        issued_at: 0,
+        credentials: CredentialsId::of(2),
+        access_until: Some(ServerTime::from_ms(1_800_000)),
+        issued_at: ServerTime::default(),
     };
     let nothing = View {
         files: FileView::default(),
@@ -69,7 +70,8 @@ fn first_early_renewal(random: u64) -> u64 {
         .fold(State::default(), |state, event| {
             step(state, event, now, &rules).0
         });
-    signed_in.next_wake(&rules).expect("renews ahead of expiry")
+    let wake = signed_in.next_wake(&rules);
+    wake.expect("renews ahead of expiry").ms()
 }
 
 /// Random bits that differ for each number: the finaliser of splitmix64.

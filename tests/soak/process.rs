@@ -5,11 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
-use graphql_session::verdict::{Data, Envelope, Reading};
 use graphql_session::{
-    Answer, AuthClient, BoxFuture, Call, Config, Error, PasswordLogin, Protocol, Reply, Session,
-    Tokens, Twenty,
+    Answer, AuthClient, BoxFuture, Call, Config, Data, Dialect, Envelope, Error, Facts, Issued,
+    PasswordLogin, Protocol, Reading, Reply, Request, Session, Tokens, Twenty,
 };
 use graphql_session_testing::{PASSWORD, mutation, query};
 use secrecy::SecretString;
@@ -33,7 +31,7 @@ pub(crate) fn service() -> String {
 pub(crate) async fn run(folder: &Path, account: &str) {
     let mut config = Config::new(APPLICATION, folder);
     account.clone_into(&mut config.account);
-    config.protocol = Arc::new(ShortGrace(Twenty::new()));
+    config.protocol = Arc::new(ShortGrace::new());
     config.limits = limits();
     let session = Session::open(config).await.expect("opens");
     tokio::spawn(pass_on_status(session.clone()));
@@ -177,54 +175,60 @@ fn say(line: &str) {
 }
 
 /// Twenty with a grace time that is over within seconds, as the soak's server has it.
-struct ShortGrace(Twenty);
+struct ShortGrace {
+    twenty: Twenty,
+    facts: Facts,
+}
+
+impl ShortGrace {
+    fn new() -> Self {
+        let twenty = Twenty::new();
+        let facts = Facts {
+            grace: Some(GRACE),
+            ..twenty.facts().clone()
+        };
+        Self { twenty, facts }
+    }
+}
 
 impl Protocol for ShortGrace {
-    fn grace(&self) -> Option<Duration> {
-        Some(GRACE)
-    }
-
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn endpoints(&self) -> &'static [Endpoint] {
-        self.0.endpoints()
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
-        self.0.check(client)
+        self.twenty.check(client)
     }
 
     fn sign_in<'a>(
         &'a self,
         client: &'a AuthClient,
-        person: &'a PasswordLogin,
+        login: &'a PasswordLogin,
     ) -> BoxFuture<'a, Result<Issued, Error>> {
-        self.0.sign_in(client, person)
+        self.twenty.sign_in(client, login)
     }
 
     fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
-        self.0.dialects(last)
+        self.twenty.dialects(last)
     }
 
     fn renewal(&self, refresh: &SecretString, dialect: Dialect) -> Request {
-        self.0.renewal(refresh, dialect)
+        self.twenty.renewal(refresh, dialect)
     }
 
     fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading {
-        self.0.read_renewal(answer, dialect)
+        self.twenty.read_renewal(answer, dialect)
     }
 
     fn refuses(&self, status: u16, envelope: &Envelope) -> bool {
-        self.0.refuses(status, envelope)
+        self.twenty.refuses(status, envelope)
     }
 
     fn subject(&self, tokens: &Tokens) -> Option<String> {
-        self.0.subject(tokens)
+        self.twenty.subject(tokens)
     }
 
     fn revocation(&self, refresh: &SecretString, dialect: Dialect) -> Option<Request> {
-        self.0.revocation(refresh, dialect)
+        self.twenty.revocation(refresh, dialect)
     }
 }

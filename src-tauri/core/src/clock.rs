@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use graphql_session_renewal::{ServerTime, Wall};
 use jiff::Timestamp;
 use pin_project_lite::pin_project;
 
@@ -109,9 +110,19 @@ impl Clock for SystemClock {
     }
 }
 
+/// A length of time in whole milliseconds, as the decisions count.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Smaller differences between the server's clock and ours are noise, in ms: a Date header counts whole seconds, and
 /// an answer travels.
-pub(crate) const CLOCK_NOISE: i64 = 2_000;
+pub(crate) const CLOCK_NOISE: u64 = 2_000;
+
+/// The wall clock, as the decisions count it.
+pub(crate) fn wall_of(clock: &dyn Clock) -> Wall {
+    Wall::from_ms(clock.wall().as_millisecond())
+}
 
 /// The server's clock, as far as its Date headers tell. Expiry is judged by it: the local clock may be wrong by hours.
 #[derive(Clone)]
@@ -128,21 +139,22 @@ impl ServerClock {
         }
     }
 
-    /// Milliseconds since 1970 at the server.
-    pub(crate) fn now(&self) -> i64 {
-        self.at(self.local.wall().as_millisecond())
+    /// What the server's clock shows now.
+    pub(crate) fn now(&self) -> ServerTime {
+        self.at(wall_of(&*self.local))
     }
 
-    /// The same when the local wall clock shows `wall` ms.
-    pub(crate) fn at(&self, wall: i64) -> i64 {
-        wall + self.offset.load(Ordering::Relaxed)
+    /// The same when the local wall clock shows `wall`.
+    pub(crate) fn at(&self, wall: Wall) -> ServerTime {
+        let offset = self.offset.load(Ordering::Relaxed);
+        ServerTime::from_ms(wall.ms().saturating_add(offset))
     }
 
     /// Takes note of a Date header that has just arrived.
     pub(crate) fn learn(&self, date: Timestamp) {
         // The header was cut to whole seconds: half of one is the best guess for the rest.
         let offset = date.as_millisecond() + 500 - self.local.wall().as_millisecond();
-        let offset = if offset.abs() < CLOCK_NOISE {
+        let offset = if offset.unsigned_abs() < CLOCK_NOISE {
             0
         } else {
             offset

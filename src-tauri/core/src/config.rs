@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
+use crate::http::Origin;
 use crate::protocol::{Protocol, Twenty};
-use crate::transport::Origin;
 use crate::vault::{Keyring, Vault};
 
 /// The account's name where an application has only one.
@@ -104,7 +104,7 @@ impl Config {
             config.account = account;
         }
         if let Some(name) = settings.protocol
-            && name != config.protocol.name()
+            && name != config.protocol.facts().name
         {
             return Err(Error::config(
                 "protocol",
@@ -146,8 +146,8 @@ impl Config {
 /// Deadlines and budgets, each with its default and the reason for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// One renewal attempt, from connecting to the last byte. Default 10 s: a restarting Twenty server answered its
-    /// first request after 2.4 s, and people give up on a page at about 10 s.
+    /// One renewal attempt, from connecting to the last byte. Default 10 s: a restarting server was measured to answer
+    /// its first request after 2.4 s, and people give up on a page at about 10 s.
     pub attempt_timeout: Duration,
     /// How long a waiter waits for a renewal, counted from holding the lock. Default 25 s: two attempts and a pause.
     pub renewal_timeout: Duration,
@@ -173,7 +173,7 @@ pub struct Limits {
     /// Longest reply that is handed on, in bytes. Default 64 MiB.
     pub reply_bytes: usize,
     /// Longest silence of a stream before its connection counts as lost; also how long it may take to connect. Default
-    /// 60 s: Twenty says something every 12 s, so five times in a row went missing. A connection that died without a
+    /// 60 s: servers on graphql-yoga say something every 12 s, so five times in a row went missing. A connection that died without a
     /// word (a laptop that moved to another network) is noticed by nothing else.
     pub stream_silence: Duration,
 }

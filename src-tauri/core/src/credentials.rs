@@ -3,22 +3,31 @@
 use std::fmt;
 
 use bytes::Bytes;
+use graphql_session_renewal::{CredentialsId, CredentialsInfo, ServerTime, SessionId, Wall};
 use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-pub use graphql_session_renewal::{CredentialsInfo, Id};
-
 use crate::protocol::{Dialect, Tokens};
 
 /// Version of the stored form. Another version is not read: it is treated as a damaged entry, never as "no session".
 const VERSION: u32 = 1;
 
-/// An id that nothing else has.
-pub(crate) fn random_id() -> Id {
-    Id::from_bytes(rand::random())
+/// The id of a new session.
+pub(crate) fn new_session_id() -> SessionId {
+    SessionId::from_bytes(rand::random())
+}
+
+/// The id of new credentials.
+pub(crate) fn new_credentials_id() -> CredentialsId {
+    CredentialsId::from_bytes(rand::random())
+}
+
+/// When a server will refuse a token, as the decisions count it.
+pub(crate) fn expiry(at: Option<Timestamp>) -> Option<ServerTime> {
+    at.map(|at| ServerTime::from_ms(at.as_millisecond()))
 }
 
 /// Everything that is known about one exchange's result. Debug shows no secret.
@@ -34,7 +43,7 @@ pub(crate) struct Credentials {
     pub(crate) dialect: Dialect,
     pub(crate) access: AccessToken,
     pub(crate) refresh: SecretString,
-    pub(crate) refresh_until: Option<i64>,
+    pub(crate) refresh_until: Option<ServerTime>,
 }
 
 impl fmt::Debug for Credentials {
@@ -54,14 +63,14 @@ impl Credentials {
         tokens: Tokens,
         dialect: Dialect,
         subject: Option<String>,
-        issued_at: i64,
+        issued_at: ServerTime,
     ) -> Self {
         let keeps_refresh = tokens.refresh.is_none();
         Self {
             info: CredentialsInfo {
                 generation: self.info.generation + 1,
-                credentials: random_id(),
-                access_until: tokens.access_expires_at.map(Timestamp::as_millisecond),
+                credentials: new_credentials_id(),
+                access_until: expiry(tokens.access_expires_at),
                 issued_at,
                 ..self.info
             },
@@ -71,7 +80,7 @@ impl Credentials {
             refresh_until: if keeps_refresh {
                 self.refresh_until
             } else {
-                tokens.refresh_expires_at.map(Timestamp::as_millisecond)
+                expiry(tokens.refresh_expires_at)
             },
             refresh: tokens.refresh.unwrap_or_else(|| self.refresh.clone()),
             protocol: self.protocol.clone(),
@@ -80,9 +89,9 @@ impl Credentials {
         }
     }
 
-    /// The stored form: JSON text. `renewing_at` marks that an exchange is about to be sent, for whoever finds the
-    /// record after a crash.
-    pub(crate) fn to_text(&self, renewing_at: Option<i64>) -> SecretString {
+    /// The stored form: JSON text. `renewing_at` marks that an exchange is about to be sent, for the process that
+    /// finds the record after a crash.
+    pub(crate) fn to_text(&self, renewing_at: Option<Wall>) -> SecretString {
         let record = Record {
             version: VERSION,
             info: self.info,
@@ -103,7 +112,7 @@ impl Credentials {
     }
 
     /// Reads the stored form; `None` where it is damaged, of another version, or bound to another protocol.
-    pub(crate) fn from_text(text: &SecretString, protocol: &str) -> Option<(Self, Option<i64>)> {
+    pub(crate) fn from_text(text: &SecretString, protocol: &str) -> Option<(Self, Option<Wall>)> {
         let record: Record<'_> = serde_json::from_str(text.expose_secret()).ok()?;
         if record.version != VERSION || record.protocol != protocol {
             return None;
@@ -173,8 +182,8 @@ struct Record<'a> {
     dialect: Dialect,
     access: &'a str,
     refresh: &'a str,
-    refresh_until: Option<i64>,
-    renewing_at: Option<i64>,
+    refresh_until: Option<ServerTime>,
+    renewing_at: Option<Wall>,
 }
 
 #[cfg(test)]
@@ -184,12 +193,12 @@ mod tests {
     fn credentials() -> Credentials {
         Credentials {
             info: CredentialsInfo {
-                session: Id::of(1),
-                begun_at: 1_000,
+                session: SessionId::of(1),
+                begun_at: Wall::from_ms(1_000),
                 generation: 3,
-                credentials: Id::of(2),
-                access_until: Some(5_000),
-                issued_at: 2_000,
+                credentials: CredentialsId::of(2),
+                access_until: Some(ServerTime::from_ms(5_000)),
+                issued_at: ServerTime::from_ms(2_000),
             },
             protocol: "twenty".into(),
             origin: "https://crm.example.com".into(),
@@ -205,12 +214,13 @@ mod tests {
     #[test]
     fn the_stored_form_is_read_back_whole() {
         let (read, renewing_at) =
-            Credentials::from_text(&credentials().to_text(Some(7)), "twenty").expect("readable");
+            Credentials::from_text(&credentials().to_text(Some(Wall::from_ms(7))), "twenty")
+                .expect("readable");
         assert_eq!(read.info, credentials().info);
         assert_eq!(read.access.expose_secret(), "the-access-token");
         assert_eq!(read.refresh.expose_secret(), "the-refresh-token");
         assert_eq!(read.person.as_deref(), Some("ada@example.com"));
-        assert_eq!(renewing_at, Some(7));
+        assert_eq!(renewing_at, Some(Wall::from_ms(7)));
     }
 
     #[test]

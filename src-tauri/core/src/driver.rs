@@ -10,24 +10,24 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use graphql_session_renewal::{
-    Action, Event, Exchange, Now, Outcome, RenewalReason, Rules, Standing, State, Step, View,
-    WaiterId, step,
+    Action, Awake, Cause, CredentialsId, CredentialsInfo, Event, Exchange, Now, Outcome,
+    RenewalReason, Rules, Standing, State, Step, Storage, Unreachable, View, WaiterId, step,
 };
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::Sleep;
-use crate::credentials::{Credentials, CredentialsInfo, Id};
+use crate::clock::{Sleep, millis};
+use crate::credentials::Credentials;
 use crate::files::{Fingerprint, LockGuard};
 use crate::journal::NoteContext;
-use crate::shared::{Shared, millis};
-use crate::status::{Ending, Phase, Status, Storage, Unreachable};
+use crate::shared::Shared;
+use crate::status::{Ending, Phase, Status};
 
 mod perform;
 
-/// How often the files are looked at, so that a sign-out in one process reaches the others within 2 s.
-const FILE_POLL: Duration = Duration::from_millis(500);
+/// How often the files are looked at, so that a sign-out in one process reaches the others within 2 s; in ms.
+const FILE_POLL: u64 = 500;
 
 /// An application without a call for this long is not in use, and renews nothing ahead of expiry, in ms.
 const IN_USE_FOR: u64 = 300_000;
@@ -41,13 +41,13 @@ pub(crate) enum Message {
     Need {
         waiter: WaiterId,
         seen: Arc<Credentials>,
-        why: RenewalReason,
+        reason: RenewalReason,
         reply: oneshot::Sender<Outcome>,
     },
     WaiterLeft(WaiterId),
-    Served(Id),
+    Served(CredentialsId),
     /// A call got no answer.
-    Lost(Id),
+    Lost(CredentialsId, Cause),
     RetryNow(oneshot::Sender<()>),
     SignIn(Box<Credentials>, oneshot::Sender<()>),
     SignOut(oneshot::Sender<()>),
@@ -55,7 +55,7 @@ pub(crate) enum Message {
     Quit(oneshot::Sender<()>),
     /// The last handle is gone.
     HandlesGone,
-    Lock(Option<LockGuard>),
+    Lock(Result<LockGuard, Cause>),
     Reread(Box<View>, Option<Box<Credentials>>),
     Exchanged(Box<Exchange>, Option<Box<Credentials>>),
     Done(Box<Event>),
@@ -97,7 +97,7 @@ impl Driver {
         let limits = &shared.config.limits;
         let rules = Rules {
             renewal_timeout: millis(limits.renewal_timeout),
-            grace: shared.config.protocol.grace().map_or(0, millis),
+            grace: shared.config.protocol.facts().grace.map_or(0, millis),
             max_backoff: millis(limits.max_backoff),
             end_after: shared.config.end_after.map(millis),
         };
@@ -125,30 +125,30 @@ impl Driver {
     }
 
     async fn run(mut self) {
-        let mut next_poll = self.shared.awake_ms() + millis(FILE_POLL);
-        // When it is due, in awake ms, and its sleep. Kept from one message to the next: to set a timer costs as much as to
+        let mut next_poll = self.shared.awake().plus(FILE_POLL);
+        // When it is due, and its sleep. Kept from one message to the next: to set a timer costs as much as to
         // handle a message.
-        let mut timer: Option<(u64, Pin<Box<Sleep>>)> = None;
+        let mut timer: Option<(Awake, Pin<Box<Sleep>>)> = None;
         while !(self.handles_gone && self.is_at_rest()) {
-            let now = self.shared.awake_ms();
-            let wake = self.state.next_wake(&self.rules).unwrap_or(u64::MAX);
-            if wake <= now {
+            let now = self.shared.awake();
+            let wake = self.state.next_wake(&self.rules);
+            if wake.is_some_and(|wake| wake <= now) {
                 self.decide(Event::Tick);
             }
             if next_poll <= now {
-                next_poll = now + millis(FILE_POLL);
+                next_poll = now.plus(FILE_POLL);
                 self.look_at_files();
             }
             // Messages come in bursts; one look at the files and at what is due serves a whole burst.
             if self.receive_burst() {
                 continue;
             }
-            let wake = self.state.next_wake(&self.rules).unwrap_or(u64::MAX);
-            let due = wake.min(next_poll);
+            let wake = self.state.next_wake(&self.rules);
+            let due = wake.map_or(next_poll, |wake| wake.min(next_poll));
             let (_, sleep) = match &mut timer {
                 Some(set) if set.0 == due => set,
                 unset_or_other => {
-                    let pause = due.saturating_sub(self.shared.awake_ms());
+                    let pause = due.since(self.shared.awake());
                     let sleep = self.shared.config.clock.sleep(Duration::from_millis(pause));
                     unset_or_other.insert((due, Box::pin(sleep)))
                 }
@@ -177,7 +177,7 @@ impl Driver {
     fn is_at_rest(&self) -> bool {
         matches!(
             self.state.step,
-            Step::Idle | Step::Pausing { .. } | Step::Keeping { .. }
+            Step::Idle | Step::Pausing { .. } | Step::KeepingLock { .. }
         )
     }
 
@@ -186,12 +186,16 @@ impl Driver {
             Message::Need {
                 waiter,
                 seen,
-                why,
+                reason,
                 reply,
             } => {
                 self.waiters.insert(waiter, reply);
                 let seen = seen.info;
-                self.decide(Event::Needed { waiter, seen, why });
+                self.decide(Event::Needed {
+                    waiter,
+                    seen,
+                    reason,
+                });
             }
             Message::WaiterLeft(waiter) => {
                 if self.waiters.remove(&waiter).is_some() {
@@ -199,7 +203,7 @@ impl Driver {
                 }
             }
             Message::Served(credentials) => self.decide(Event::Served(credentials)),
-            Message::Lost(credentials) => self.decide(Event::Lost(credentials)),
+            Message::Lost(credentials, cause) => self.decide(Event::Lost(credentials, cause)),
             Message::RetryNow(reply) => {
                 self.decide(Event::RetryNow);
                 let _ = reply.send(());
@@ -216,17 +220,17 @@ impl Driver {
             }
             Message::Quit(reply) => {
                 self.quitting.push(reply);
-                if matches!(self.state.step, Step::Keeping { .. }) {
+                if matches!(self.state.step, Step::KeepingLock { .. }) {
                     // The last chance to save: the keyring may be back.
                     self.decide(Event::RetryNow);
                 }
             }
             Message::HandlesGone => self.handles_gone = true,
-            Message::Lock(Some(guard)) => {
+            Message::Lock(Ok(guard)) => {
                 self.lock = Some(guard);
                 self.decide(Event::LockTaken);
             }
-            Message::Lock(None) => self.decide(Event::LockNotTaken),
+            Message::Lock(Err(cause)) => self.decide(Event::LockNotTaken(cause)),
             Message::Reread(view, found) => {
                 self.known.extend(found.map(Arc::from));
                 self.decide(Event::Reread(*view));
@@ -248,38 +252,29 @@ impl Driver {
         let seen = self.shared.files.fingerprint();
         if seen != self.files_seen {
             self.files_seen = seen;
-            let files = self.shared.look_at_files(self.state.held);
+            let files = self.shared.look_at_files(self.state.held());
             self.decide(Event::FilesChanged(files));
         }
     }
 
     /// One decision, and all of its actions in their order.
     fn decide(&mut self, event: Event) {
-        let awake = self.shared.awake_ms();
-        let wall = self.shared.wall_ms();
-        let now = Now {
-            awake,
-            wall,
-            server: self.shared.server_clock.at(wall),
-            random: self.shared.config.clock.random(),
-            in_use: awake.saturating_sub(self.shared.last_call.load(Ordering::Relaxed))
-                < IN_USE_FOR,
-        };
+        let now = self.now();
         let before = NoteContext {
             why: self.state.renewal_reason(),
-            from: self.state.held.map(|held| held.generation),
+            from: self.state.held().map(|held| held.generation),
             waiters: self.state.waiters.len(),
             ..NoteContext::default()
         };
         let shown = Shown::in_status(&self.state);
         let (state, actions) = step(std::mem::take(&mut self.state), event, now, &self.rules);
         self.state = state;
-        let around = NoteContext {
-            to: self.state.held.map(|held| held.generation),
-            unreachable: self.state.unreachable,
+        let context = NoteContext {
+            to: self.state.held().map(|held| held.generation),
+            unreachable: self.state.unreachable(),
             ..before
         };
-        // Whoever is woken must find the new status.
+        // Callers that wake must find the new status.
         let mut outcomes = Vec::new();
         let mut signed_in = false;
         for action in actions {
@@ -288,7 +283,7 @@ impl Driver {
                 Action::SignInDone => signed_in = true,
                 Action::Note(note) => {
                     let at = self.shared.config.clock.wall();
-                    self.shared.journal.note(at, &note, &around);
+                    self.shared.journal.note(at, &note, &context);
                 }
                 action => self.perform(action),
             }
@@ -297,7 +292,7 @@ impl Driver {
             .wants_served
             .store(self.state.wants_served(), Ordering::Relaxed);
         // Ten thousand calls that join a renewal change nothing in the status. While the server is away, it shows a time.
-        if self.state.unreachable.is_some() || Shown::in_status(&self.state) != shown {
+        if self.state.unreachable().is_some() || Shown::in_status(&self.state) != shown {
             self.publish();
         }
         if signed_in {
@@ -315,6 +310,19 @@ impl Driver {
         let state = &self.state;
         self.known
             .retain(|known| state.names(known.info.credentials));
+    }
+
+    fn now(&self) -> Now {
+        let shared = &self.shared;
+        let (awake, wall) = (shared.awake(), shared.wall());
+        let last_call = Awake::from_ms(shared.last_call.load(Ordering::Relaxed));
+        Now {
+            awake,
+            wall,
+            server: shared.server_clock.at(wall),
+            random: shared.config.clock.random(),
+            in_use: awake.since(last_call) < IN_USE_FOR,
+        }
     }
 
     /// Publishes the status if it changed: one revision per change.
@@ -338,37 +346,38 @@ impl Driver {
 
     fn status(&self) -> Status {
         let state = &self.state;
-        let (phase, ending, locked) = match state.standing {
+        let (phase, ending, locked) = match state.session {
             Standing::Opening => (Phase::Opening, None, None),
             Standing::SignedOut => (Phase::SignedOut, None, None),
-            Standing::Locked(reason) => (Phase::Locked, None, Some(reason)),
-            Standing::Ended { reason, at } => {
-                let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
-                (Phase::Ended, Some(Ending { reason, at }), None)
+            Standing::Locked { reason, .. } => (Phase::Locked, None, Some(reason)),
+            Standing::Ended { reason, at, cause } => {
+                let at = Timestamp::from_millisecond(at.ms()).unwrap_or(Timestamp::UNIX_EPOCH);
+                (Phase::Ended, Some(Ending { reason, at, cause }), None)
             }
-            Standing::Active if state.unreachable.is_some() => (Phase::Unreachable, None, None),
-            Standing::Active if !state.waiters.is_empty() => (Phase::Renewing, None, None),
-            Standing::Active => (Phase::SignedIn, None, None),
+            Standing::Active(_) if state.unreachable().is_some() => {
+                (Phase::Unreachable, None, None)
+            }
+            Standing::Active(_) if !state.waiters.is_empty() => (Phase::Renewing, None, None),
+            Standing::Active(_) => (Phase::SignedIn, None, None),
         };
         let is_unreachable = phase == Phase::Unreachable;
         let next_attempt_at = state.next_attempt().filter(|_| is_unreachable).map(|due| {
-            let pause = due.saturating_sub(self.shared.awake_ms());
-            let at = self.shared.wall_ms() + i64::try_from(pause).unwrap_or(0);
-            Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)
+            let pause = due.since(self.shared.awake());
+            let at = self.shared.wall().plus(pause);
+            Timestamp::from_millisecond(at.ms()).unwrap_or(Timestamp::MAX)
         });
+        let (server, person) = self.identity.clone().unzip();
         Status {
             account: self.shared.config.account.clone(),
             revision: 0,
             phase,
-            server: self.identity.as_ref().map(|(server, _)| server.clone()),
-            person: self
-                .identity
-                .as_ref()
-                .and_then(|(_, person)| person.clone()),
+            server,
+            person: person.flatten(),
             storage: state.storage,
             ending,
             next_attempt_at,
-            unreachable: state.unreachable.filter(|_| is_unreachable),
+            unreachable: state.unreachable().filter(|_| is_unreachable),
+            cause: state.cause().filter(|_| is_unreachable),
             locked,
             endings: 0,
         }
@@ -378,21 +387,22 @@ impl Driver {
 /// What of a state a status shows. Server and person change with what is held.
 #[derive(PartialEq)]
 struct Shown {
-    standing: Standing,
+    /// Where there is no session: why.
+    none: Option<Standing>,
     held: Option<CredentialsInfo>,
     storage: Storage,
     unreachable: Option<Unreachable>,
-    is_waited_for: bool,
+    has_waiters: bool,
 }
 
 impl Shown {
     fn in_status(state: &State) -> Self {
         Self {
-            standing: state.standing,
-            held: state.held,
+            none: Some(state.session).filter(|session| !matches!(session, Standing::Active(_))),
+            held: state.held(),
             storage: state.storage,
-            unreachable: state.unreachable,
-            is_waited_for: !state.waiters.is_empty(),
+            unreachable: state.unreachable(),
+            has_waiters: !state.waiters.is_empty(),
         }
     }
 }

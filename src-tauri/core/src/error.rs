@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use graphql_session_renewal::Cause;
 use serde::{Deserialize, Serialize};
 
 /// The closed list of what can go wrong. A code exists only if a screen acts on it.
@@ -68,6 +69,7 @@ pub struct Error {
     code: Code,
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
+    cause: Option<Cause>,
 }
 
 impl Error {
@@ -77,6 +79,7 @@ impl Error {
             code,
             message: message.into(),
             retry_after: None,
+            cause: None,
         }
     }
 
@@ -84,6 +87,13 @@ impl Error {
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
+        self
+    }
+
+    /// Adds why it came to this.
+    #[must_use]
+    pub fn caused_by(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
         self
     }
 
@@ -100,6 +110,11 @@ impl Error {
     /// How long to wait before a repetition makes sense, where that is known.
     pub fn retry_after_hint(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// Why it came to this, where that is known: a word from a closed list, for logs and bug reports.
+    pub fn cause(&self) -> Option<Cause> {
+        self.cause
     }
 
     pub(crate) fn config(key: &str, problem: &str) -> Self {

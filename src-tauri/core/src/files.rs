@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use graphql_session_renewal::{
+    CredentialsId, CredentialsInfo, EndingReason, SessionId, TokenFate, Wall,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::credentials::{CredentialsInfo, Id, random_id};
-use crate::status::EndingReason;
+use crate::credentials::{Credentials, new_credentials_id};
 
 /// Version of the state file. A file of another version is ignored: the vault's record decides then.
 const VERSION: u32 = 1;
@@ -34,12 +36,12 @@ pub(crate) struct StateFile {
     #[serde(rename = "stamp")]
     pub(crate) info: CredentialsInfo,
     pub(crate) standing: FileStanding,
-    /// No attempt before this time, in milliseconds since 1970 by the local clock: the server's Retry-After.
-    pub(crate) not_before: Option<i64>,
+    /// No attempt before this time: the server's Retry-After.
+    pub(crate) not_before: Option<Wall>,
     /// The last attempt that proved nothing, and with which credentials.
     pub(crate) last_failure: Option<Failure>,
     /// When these credentials were put into the vault.
-    pub(crate) saved_at: Option<i64>,
+    pub(crate) saved_at: Option<Wall>,
 }
 
 /// Where the session stands, as the state file says it.
@@ -47,26 +49,21 @@ pub(crate) struct StateFile {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FileStanding {
     SignedIn,
-    Ended { reason: EndingReason, at: i64 },
+    Ended { reason: EndingReason, at: Wall },
 }
 
 /// One attempt that proved nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Failure {
-    pub(crate) credentials: Id,
-    /// Milliseconds since 1970 by the local clock.
-    pub(crate) at: i64,
-    pub(crate) token: crate::verdict::TokenFate,
+    pub(crate) credentials: CredentialsId,
+    pub(crate) at: Wall,
+    pub(crate) token: TokenFate,
     /// When the next attempt is due, for every process: one outage is one series of attempts.
-    pub(crate) next_at: i64,
+    pub(crate) next_at: Wall,
 }
 
 impl StateFile {
-    pub(crate) fn new(
-        account: &str,
-        credentials: &crate::credentials::Credentials,
-        standing: FileStanding,
-    ) -> Self {
+    pub(crate) fn new(account: &str, credentials: &Credentials, standing: FileStanding) -> Self {
         Self {
             version: VERSION,
             account: account.to_owned(),
@@ -95,7 +92,7 @@ pub(crate) struct AccountFiles {
 #[derive(Debug, Default)]
 struct EndedList {
     bytes: u64,
-    sessions: Vec<(Id, EndingReason)>,
+    sessions: Vec<(SessionId, EndingReason)>,
 }
 
 /// What the files held at one look.
@@ -158,7 +155,9 @@ impl AccountFiles {
     /// Replaces the state file.
     pub(crate) fn write_state(&self, state: &StateFile) -> io::Result<()> {
         let text = serde_json::to_vec(state)?;
-        let unique = self.state.with_extension(format!("{}.new", random_id()));
+        let unique = self
+            .state
+            .with_extension(format!("{}.new", new_credentials_id()));
         let written = write_durably(&unique, &text).and_then(|()| fs::rename(&unique, &self.state));
         if written.is_err() {
             let _ = fs::remove_file(&unique);
@@ -167,7 +166,7 @@ impl AccountFiles {
     }
 
     /// Adds a session to the ended list, for ever. Needs no lock: appending a line is atomic.
-    pub(crate) fn append_ended(&self, session: Id, reason: EndingReason) -> io::Result<()> {
+    pub(crate) fn append_ended(&self, session: SessionId, reason: EndingReason) -> io::Result<()> {
         let reason = serde_json::to_value(reason)?;
         let line = format!("{session} {}\n", reason.as_str().unwrap_or_default());
         let mut file = OpenOptions::new()
@@ -178,8 +177,8 @@ impl AccountFiles {
         file.sync_data()
     }
 
-    /// RenewalReason `session` ended, if it is on the ended list.
-    pub(crate) fn ending_of(&self, session: Id) -> Option<EndingReason> {
+    /// Why `session` ended, if it is on the ended list.
+    pub(crate) fn ending_of(&self, session: SessionId) -> Option<EndingReason> {
         // Before the lock, so that calls which are replayed together do not wait for each other's look.
         let bytes = fs::metadata(&self.ended).map_or(0, |metadata| metadata.len());
         let mut seen = self
@@ -214,7 +213,7 @@ impl AccountFiles {
     }
 }
 
-fn parse_ended(line: &str) -> Option<(Id, EndingReason)> {
+fn parse_ended(line: &str) -> Option<(SessionId, EndingReason)> {
     let (id, reason) = line.split_once(' ')?;
     let reason = serde_json::from_value(reason.into()).ok()?;
     Some((id.parse().ok()?, reason))

@@ -133,28 +133,33 @@ mod credentials;
 mod driver;
 mod error;
 mod files;
+mod http;
 pub mod journal;
 mod operation;
 pub mod protocol;
+mod sending;
 mod session;
 mod shared;
 mod status;
 mod subscription;
-mod transport;
 pub mod vault;
 pub mod verdict;
 
 pub use call::{Call, Reply};
 pub use clock::{BoxFuture, Clock, Sleep, SystemClock};
 pub use config::{Config, DEFAULT_ACCOUNT, Limits};
-pub use credentials::{CredentialsInfo, Id};
 pub use error::{Code, Error};
-pub use operation::OperationKind;
-pub use protocol::{PasswordLogin, Protocol, Tokens, Twenty};
-pub use session::{ServerCheck, Session};
-pub use status::{
-    Closed, Ending, EndingReason, LockedReason, NotSaved, Phase, Status, Storage, Unreachable,
+pub use graphql_session_renewal::{
+    Cause, CredentialsId, EndingReason, GraphqlCode, IoFailure, LockedReason, RenewalReason,
+    SessionId, Storage, TokenFate, Unreachable, VaultError,
 };
+pub use http::{
+    Answer, AuthClient, Data, Endpoint, Envelope, Extensions, GraphqlError, Origin, Request,
+    TransportError,
+};
+pub use operation::OperationKind;
+pub use protocol::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tokens, Twenty};
+pub use session::{ServerCheck, Session};
+pub use status::{Closed, Ending, Phase, Status};
 pub use subscription::{StreamEvent, Subscription};
-pub use transport::{Answer, AuthClient, Origin, TransportError};
-pub use vault::{Keyring, MemoryVault, Vault, VaultError};
+pub use vault::{Keyring, MemoryVault, Vault};

@@ -6,14 +6,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
+use graphql_session_renewal::Cause;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::clock::BoxFuture;
 use crate::error::Error;
-use crate::transport::{Answer, AuthClient};
-use crate::verdict::{Envelope, Reading};
+use crate::http::{Answer, AuthClient, Endpoint, Envelope, Request};
 
 mod twenty;
 
@@ -21,14 +20,8 @@ pub use twenty::Twenty;
 
 /// One kind of server. Adopters can bring their own.
 pub trait Protocol: Send + Sync + 'static {
-    /// Short name, stored with the credentials: `twenty`.
-    fn name(&self) -> &'static str;
-
-    /// The endpoints that calls may name. Nothing else can be reached.
-    fn endpoints(&self) -> &'static [Endpoint];
-
-    /// How long after a renewal the used refresh token still works, by the server's default. `None`: not at all.
-    fn grace(&self) -> Option<Duration>;
+    /// What is the same for every server of this kind.
+    fn facts(&self) -> &Facts;
 
     /// Asks whether this kind of server answers at `client`'s origin.
     ///
@@ -43,7 +36,7 @@ pub trait Protocol: Send + Sync + 'static {
     fn sign_in<'a>(
         &'a self,
         client: &'a AuthClient,
-        person: &'a PasswordLogin,
+        login: &'a PasswordLogin,
     ) -> BoxFuture<'a, Result<Issued, Error>>;
 
     /// The dialects in which a renewal can be spoken, best first, given the one that worked last.
@@ -66,13 +59,19 @@ pub trait Protocol: Send + Sync + 'static {
     fn revocation(&self, refresh: &SecretString, dialect: Dialect) -> Option<Request>;
 }
 
-/// A named GraphQL path of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The name that calls use.
+/// What is the same for every server of one kind.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Short name, stored with the credentials: `twenty`.
     pub name: &'static str,
-    /// The path below the origin, with its leading slash.
-    pub path: &'static str,
+    /// The endpoints that calls may name. Nothing else can be reached.
+    pub endpoints: &'static [Endpoint],
+    /// How long after a renewal the used refresh token still works, by the server's default. `None`: not at all.
+    pub grace: Option<Duration>,
+    /// An access token this close to its end counts as expired: by how much the server's statement may be too late.
+    pub expiry_margin: Duration,
+    /// How long a connection may be idle before it is given up: shorter than the server keeps it.
+    pub idle_connection: Duration,
 }
 
 /// A way of speaking one protocol that servers of different releases differ in (field names, endpoint). Opaque to
@@ -82,23 +81,6 @@ pub struct Endpoint {
 )]
 #[serde(transparent)]
 pub struct Dialect(pub u8);
-
-/// A POST with a JSON body. Its Debug shows the path only: the body may hold a token.
-#[derive(Clone)]
-pub struct Request {
-    /// The path below the origin.
-    pub path: &'static str,
-    /// The JSON body.
-    pub body: Bytes,
-}
-
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Who signs in.
 #[derive(Clone, Debug)]
@@ -116,6 +98,29 @@ pub struct Issued {
     pub tokens: Tokens,
     /// The dialect that the server spoke.
     pub dialect: Dialect,
+}
+
+/// How a protocol reads one answer to a renewal. A cause comes from a constant list, and never holds the server's text.
+#[derive(Clone, Debug)]
+pub enum Reading {
+    /// New tokens.
+    Renewed(Tokens),
+    /// A final error.
+    Rejected {
+        /// This server gives the same answer by mistake, too: it is asked once more before the rejection counts.
+        ambiguous: bool,
+        /// The words of the rejection.
+        cause: Cause,
+    },
+    /// The server does not know this dialect; another one is tried at once, and this was no attempt.
+    OtherDialect,
+    /// An error in the protocol's words that is not final.
+    Inconclusive {
+        /// The words of the error.
+        cause: Cause,
+    },
+    /// Not the protocol's words at all.
+    NotProtocol,
 }
 
 /// An access token with its refresh token, as a server issues them. Debug shows the expiries only.

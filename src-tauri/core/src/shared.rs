@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use graphql_session_renewal::{FailureSeen, FileState, FileView, VaultView, View, WaiterId};
+use graphql_session_renewal::{
+    Awake, CredentialsInfo, FailureSeen, FileState, FileView, Note, SessionId, Storage, VaultView,
+    View, WaiterId, Wall,
+};
 use tokio::sync::watch;
 
-use crate::clock::ServerClock;
+use crate::clock::{ServerClock, millis, wall_of};
 use crate::config::Config;
-use crate::credentials::{Credentials, CredentialsInfo, Id};
+use crate::credentials::Credentials;
 use crate::error::{Code, Error};
 use crate::files::{AccountFiles, FileStanding};
-use crate::journal::{Journal, Note, NoteContext};
-use crate::status::{Phase, Status, Storage};
-use crate::transport::{Clients, Origin};
-use crate::vault::thread::VaultThread;
+use crate::http::{AuthClient, Clients, Origin};
+use crate::journal::{Journal, NoteContext};
+use crate::status::{Phase, Status};
+use crate::vault::VaultThread;
 
 /// What calls and the task share.
 pub(crate) struct Shared {
@@ -29,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) current: ArcSwapOption<Credentials>,
     /// The session that `current` belongs to. Streams end with theirs, and the status does not tell one session from
     /// the next of the same person.
-    pub(crate) session: watch::Sender<Option<Id>>,
+    pub(crate) session: watch::Sender<Option<SessionId>>,
     /// Whether a served call is worth a message.
     pub(crate) wants_served: AtomicBool,
     /// Awake ms of the last call.
@@ -68,13 +70,14 @@ impl Shared {
             ending: None,
             next_attempt_at: None,
             unreachable: None,
+            cause: None,
             locked: None,
             endings: 0,
         };
         Ok(Self {
             server_clock: ServerClock::new(config.clock.clone()),
             files,
-            journal: Journal::default(),
+            journal: Journal::new(&config.account),
             status: watch::Sender::new(status),
             current: ArcSwapOption::empty(),
             session: watch::Sender::new(None),
@@ -87,8 +90,8 @@ impl Shared {
         })
     }
 
-    pub(crate) fn awake_ms(&self) -> u64 {
-        millis(self.config.clock.awake())
+    pub(crate) fn awake(&self) -> Awake {
+        Awake::from_ms(millis(self.config.clock.awake()))
     }
 
     pub(crate) fn next_waiter(&self) -> WaiterId {
@@ -113,41 +116,60 @@ impl Shared {
         {
             return Ok(clients.clone());
         }
-        let endpoints = self.config.protocol.endpoints();
-        let clients = Arc::new(Clients::new(Origin::parse(origin)?, endpoints)?);
+        let clients = Arc::new(self.new_clients(Origin::parse(origin)?)?);
         self.clients.store(Some(clients.clone()));
         Ok(clients)
     }
 
-    pub(crate) fn wall_ms(&self) -> i64 {
-        self.config.clock.wall().as_millisecond()
+    /// What a sign-in exchanges tokens over: not the session's own clients, which may be for another server.
+    pub(crate) fn sign_in_client(&self, origin: &Origin) -> Result<AuthClient, Error> {
+        let clients = self.new_clients(origin.clone())?;
+        Ok(self.auth_client(&clients))
     }
 
-    /// Notes what the shell alone knows.
+    /// What tokens of this origin are exchanged over, with the limit of one attempt.
+    pub(crate) fn auth_client(&self, clients: &Clients) -> AuthClient {
+        let limit = self.config.limits.attempt_timeout;
+        clients.auth_client(self.server_clock.clone(), limit)
+    }
+
+    fn new_clients(&self, origin: Origin) -> Result<Clients, Error> {
+        let facts = self.config.protocol.facts();
+        Clients::new(origin, facts.endpoints, facts.idle_connection)
+    }
+
+    pub(crate) fn wall(&self) -> Wall {
+        wall_of(&*self.config.clock)
+    }
+
+    /// Notes what the driver alone knows.
     pub(crate) fn note(&self, note: &Note) {
         let at = self.config.clock.wall();
         self.journal.note(at, note, &NoteContext::default());
     }
 
-    /// What files and vault say about this account. Held or not, the lock is the caller's business.
+    /// What files and vault say about this account. The caller takes the lock first where that matters.
     pub(crate) async fn look(&self, held: Option<CredentialsInfo>) -> (View, Option<Credentials>) {
-        tracing::debug!("asks the vault");
+        let account = self.config.account.as_str();
+        tracing::debug!(target: "graphql_session", account, "vault_read");
         let entry = self.vault_thread.read(self.config.limits.vault_read).await;
-        tracing::debug!(is_ok = entry.is_ok(), "the vault has answered");
+        tracing::debug!(target: "graphql_session", account, ok = entry.is_ok(), "vault_answered");
         let files = self.look_at_files(held);
         let (vault, credentials) = match entry {
             Err(error) => (VaultView::Unavailable(error), None),
             Ok(None) => (VaultView::Empty, None),
-            Ok(Some(text)) => match Credentials::from_text(&text, self.config.protocol.name()) {
-                None => (VaultView::Damaged, None),
-                Some((found, _)) if self.files.ending_of(found.info.session).is_some() => {
-                    (VaultView::DeadEntry(found.info.session), None)
+            Ok(Some(text)) => {
+                match Credentials::from_text(&text, self.config.protocol.facts().name) {
+                    None => (VaultView::Damaged, None),
+                    Some((found, _)) if self.files.ending_of(found.info.session).is_some() => {
+                        (VaultView::DeadEntry(found.info.session), None)
+                    }
+                    Some((found, renewing_at)) => {
+                        let info = found.info;
+                        (VaultView::Entry { info, renewing_at }, Some(found))
+                    }
                 }
-                Some((found, renewing_at)) => {
-                    let info = found.info;
-                    (VaultView::Entry { info, renewing_at }, Some(found))
-                }
-            },
+            }
         };
         (View { files, vault }, credentials)
     }
@@ -157,7 +179,7 @@ impl Shared {
             let listed = self.files.ending_of(file.info.session);
             let ended = match file.standing {
                 FileStanding::Ended { reason, at } => Some((reason, at)),
-                FileStanding::SignedIn => listed.map(|reason| (reason, self.wall_ms())),
+                FileStanding::SignedIn => listed.map(|reason| (reason, self.wall())),
             };
             FileState {
                 info: file.info,
@@ -177,8 +199,4 @@ impl Shared {
             state,
         }
     }
-}
-
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use graphql_session_renewal::{EndingReason, LockedReason, NotSaved, Storage, Unreachable};
+use graphql_session_renewal::{
+    Cause, EndingReason, LockedReason, Storage, Unreachable, VaultError,
+};
 
 /// Where the session stands, as published to every observer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +25,7 @@ pub struct Status {
     pub person: Option<String>,
     /// Whether the credentials would survive a restart.
     pub storage: Storage,
-    /// RenewalReason and when the session ended, in [`Phase::Ended`].
+    /// Why and when the session ended, in [`Phase::Ended`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
     /// When the next attempt is due, in [`Phase::Unreachable`]; milliseconds since 1970 on the wire.
@@ -33,7 +35,10 @@ pub struct Status {
     /// Who is out of reach, in [`Phase::Unreachable`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreachable: Option<Unreachable>,
-    /// RenewalReason the stored session cannot be read, in [`Phase::Locked`].
+    /// Why the last attempt failed, in [`Phase::Unreachable`].
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub cause: Option<Cause>,
+    /// Why the stored session cannot be read, in [`Phase::Locked`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked: Option<LockedReason>,
     /// Endings of sessions in this process other than by the person's sign-out. A watcher that sees it grow emits
@@ -86,7 +91,7 @@ pub enum Closed {
     Kept,
     /// The credentials live in memory only, after one more try to save them. The next start finds older ones or none,
     /// and most likely asks to sign in. Worth a warning before quitting.
-    NotSaved(NotSaved),
+    NotSaved(VaultError),
     /// A renewal that was sent, or its save, did not end in time. The next start sends it again; that succeeds within
     /// the server's grace time.
     Unfinished,
@@ -95,9 +100,12 @@ pub enum Closed {
 /// A session that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ending {
-    /// RenewalReason.
+    /// Why.
     pub reason: EndingReason,
     /// When; milliseconds since 1970 on the wire.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub at: Timestamp,
+    /// What the server said, where this process heard it.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub cause: Option<Cause>,
 }

@@ -9,10 +9,11 @@ use std::sync::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 
 mod keyring;
-pub(crate) mod thread;
+mod thread;
 
-pub use graphql_session_renewal::VaultError;
+use graphql_session_renewal::VaultError;
 pub use keyring::Keyring;
+pub(crate) use thread::VaultThread;
 
 /// A place for one secret text per account. Adopters can bring their own.
 ///

@@ -1,111 +1,93 @@
-//! What an answer proves: about a renewal attempt (renewed, rejected, inconclusive), and about a call (fine, or not
-//! authenticated).
+//! What an answer proves: about a renewal attempt (renewed, rejected, inconclusive), and about a call (served, refused).
 //!
-//! An answer is read by the protocol first ([`Protocol::read_renewal`]), whatever its HTTP status; where it is not in the
-//! protocol's words, by its status and the kind of its body; without an answer, by what broke.
+//! The protocol reads an answer first ([`Protocol::read_renewal`](crate::Protocol::read_renewal)), whatever its HTTP
+//! status. Where it is not in the protocol's words, its status and the kind of its body decide; without an answer, what
+//! broke. The cause is the word in journal, status, errors and logs.
 //!
-//! | what came back on a renewal | verdict | the token | the next attempt |
-//! |---|---|---|---|
-//! | new tokens, with any HTTP status | renewed | replaced | none |
-//! | new tokens without a refresh token | renewed | kept | none |
-//! | a final error: at Twenty `UNAUTHENTICATED`, `FORBIDDEN`, `BAD_USER_INPUT` | rejected | dead, once confirmed | none |
-//! | a final error that this server also gives by mistake: at Twenty "User Workspace not found" | rejected | in doubt | 30 s later, once |
-//! | a throttle: at Twenty `BAD_USER_INPUT` with "Limit reached" | inconclusive | not used | with backoff |
-//! | a complaint about the request: at Twenty `BAD_USER_INPUT` with "Variable" | inconclusive | not used | with backoff |
-//! | a schema error in every dialect; the next dialect is asked at once, within the attempt | inconclusive | not used | with backoff |
-//! | any other GraphQL error: an internal error, an unknown code, none | inconclusive | not used | with backoff |
-//! | tokens of another account, which are dropped | inconclusive | maybe used | at once |
-//! | HTTP 408, 425, 429, 503 in other words | inconclusive | not used | with backoff |
-//! | HTTP 500, 502, 504 and other 5xx in other words | inconclusive | maybe used | at once |
-//! | a redirect, which is not followed | inconclusive | not used | with backoff |
-//! | HTTP 400, 401, 403, 404 and other 4xx in other words | inconclusive | not used | with backoff |
-//! | HTTP 511, and an HTML page with HTTP 2xx: a captive portal, a login proxy | inconclusive | not used | with backoff |
-//! | HTTP 2xx with an empty body | inconclusive | maybe used | at once |
-//! | HTTP 2xx with a body that is not JSON, or not an object | inconclusive | maybe used | at once |
-//! | HTTP 2xx with JSON that has neither tokens nor errors | inconclusive | maybe used | at once |
-//! | no such name | inconclusive | not sent | with backoff |
-//! | no connection | inconclusive | not sent | with backoff |
-//! | no trusted TLS | inconclusive | not sent | with backoff |
-//! | the connection reset or closed before the first byte of an answer | inconclusive | maybe used | at once |
-//! | no answer within the limit of an attempt | inconclusive | maybe used | at once |
-//! | an answer that breaks off: its length not reached, its last chunk missing, a reset | inconclusive | maybe used | at once |
-//! | an answer that stalls | inconclusive | maybe used | at once |
-//! | an answer of more than 1 MiB, announced or not | inconclusive | maybe used | at once |
-//! | anything at all, where the protocol's own code panics over it | inconclusive | maybe used | at once |
+//! | what came back on a renewal | cause | verdict | the token | the next attempt |
+//! |---|---|---|---|---|
+//! | new tokens, with any HTTP status | `new_tokens` | renewed | replaced | none |
+//! | new tokens without a refresh token | `new_access_token` | renewed | kept | none |
+//! | a final error: at Twenty `UNAUTHENTICATED`, `FORBIDDEN`, `BAD_USER_INPUT` | `graphql_UNAUTHENTICATED`, ... | rejected | dead, once confirmed | none |
+//! | a final error that this server also gives by mistake: at Twenty "User Workspace not found" | `graphql_INTERNAL_SERVER_ERROR` | rejected | in doubt | 30 s later, once |
+//! | a throttle: at Twenty `BAD_USER_INPUT` with "Limit reached" | `throttled` | inconclusive | not used | with backoff |
+//! | a complaint about the request: at Twenty `BAD_USER_INPUT` with "Variable" | `bad_request` | inconclusive | not used | with backoff |
+//! | a schema error in every dialect; the next dialect is asked at once, within the attempt | `other_dialect` | inconclusive | not used | with backoff |
+//! | any other GraphQL error: an internal error, an unknown code, none | `graphql_INTERNAL_SERVER_ERROR`, `graphql_other_code`, `graphql_no_code` | inconclusive | not used | with backoff |
+//! | tokens of another account, which are dropped | `other_account` | inconclusive | maybe used | at once |
+//! | HTTP 408, 425, 429, 503 in other words | `http_503`, ... | inconclusive | not used | with backoff |
+//! | HTTP 500, 502, 504 and other 5xx in other words | `http_502`, ... | inconclusive | maybe used | at once |
+//! | a redirect, which is not followed | `http_302`, ... | inconclusive | not used | with backoff |
+//! | HTTP 400, 401, 403, 404 and other 4xx in other words | `http_404`, ... | inconclusive | not used | with backoff |
+//! | HTTP 511, and an HTML page with HTTP 2xx: a captive portal, a login proxy | `http_511`, `html_page` | inconclusive | not used | with backoff |
+//! | HTTP 2xx with an empty body | `empty_answer` | inconclusive | maybe used | at once |
+//! | HTTP 2xx with a body that is not JSON, or not an object | `not_json` | inconclusive | maybe used | at once |
+//! | HTTP 2xx with JSON that has neither tokens nor errors | `no_tokens` | inconclusive | maybe used | at once |
+//! | no such name | `dns` | inconclusive | not sent | with backoff |
+//! | no connection | `connect` | inconclusive | not sent | with backoff |
+//! | no trusted TLS | `tls` | inconclusive | not sent | with backoff |
+//! | an origin or a request that cannot be used here | `not_sent` | inconclusive | not sent | with backoff |
+//! | the connection reset or closed before the first byte of an answer | `connection_lost` | inconclusive | maybe used | at once |
+//! | no answer within the limit of an attempt | `timeout` | inconclusive | maybe used | at once |
+//! | an answer that breaks off or stalls: its length not reached, its last chunk missing, a reset | `truncated` | inconclusive | maybe used | at once |
+//! | an answer of more than 1 MiB, announced or not | `too_long` | inconclusive | maybe used | at once |
+//! | anything at all, where the protocol's own code panics over it | `protocol_panicked` | inconclusive | maybe used | at once |
 //!
 //! *Maybe used*: the attempts that follow fall inside the protocol's grace time, the first one at once. *With backoff*:
 //! after 0.3 to 1 s at first, then in growing pauses. Retry-After, in seconds or as a date by the server's clock, is a
 //! floor for either: nothing but time ends that pause, and it is capped at 10 min.
 
-use std::time::Duration;
+use graphql_session_renewal::{Cause, Exchange, TokenFate};
 
-use crate::protocol::{Dialect, Protocol, Tokens};
-use crate::transport::{Answer, TransportError};
+use crate::clock::millis;
+use crate::http::{Answer, Data, Envelope, TransportError};
+use crate::protocol::{Protocol, Reading, Tokens};
 
-mod envelope;
-
-pub use envelope::{Data, Envelope, Extensions, GraphqlError};
-pub use graphql_session_renewal::TokenFate;
-
-/// What one renewal attempt proved.
-#[derive(Clone, Debug)]
-pub enum Verdict {
-    /// New credentials.
-    Renewed {
-        /// What the server issued.
-        tokens: Tokens,
-        /// The dialect it spoke.
-        dialect: Dialect,
-    },
-    /// The server rejects the refresh token.
-    Rejected {
-        /// This server gives the same answer by mistake, too: ask once more before believing it.
-        ambiguous: bool,
-    },
-    /// Nothing is proven about the session.
-    Inconclusive {
-        /// What is known about the refresh token.
-        token: TokenFate,
-        /// The pause that the server asked for.
-        retry_after: Option<Duration>,
-    },
-}
-
-/// How a protocol reads one answer to a renewal.
-#[derive(Clone, Debug)]
-pub enum Reading {
-    /// New tokens.
-    Renewed(Tokens),
-    /// A final error.
-    Rejected {
-        /// See [`Verdict::Rejected`].
-        ambiguous: bool,
-    },
-    /// The server does not know this dialect; another one is tried at once, and this was no attempt.
-    OtherDialect,
-    /// A protocol error that is not final.
-    Inconclusive,
-    /// Not the protocol's words at all.
-    NotProtocol,
-}
-
-/// The verdict on an attempt that got an answer, or none.
+/// New tokens, or what the attempt proved instead.
 pub(crate) fn judge(
     outcome: Result<(&Answer, Reading), TransportError>,
-    dialect: Dialect,
-) -> Verdict {
-    let inconclusive = |token, retry_after| Verdict::Inconclusive { token, retry_after };
-    match outcome {
-        Ok((_, Reading::Renewed(tokens))) => Verdict::Renewed { tokens, dialect },
-        Ok((_, Reading::Rejected { ambiguous })) => Verdict::Rejected { ambiguous },
-        Ok((answer, Reading::Inconclusive | Reading::OtherDialect)) => {
-            inconclusive(TokenFate::NotUsed, answer.retry_after)
+) -> Result<Tokens, Exchange> {
+    let (token, cause, answer) = match outcome {
+        Ok((_, Reading::Renewed(tokens))) => return Ok(tokens),
+        Ok((_, Reading::Rejected { ambiguous, cause })) => {
+            return Err(Exchange::Rejected { ambiguous, cause });
+        }
+        Ok((answer, Reading::Inconclusive { cause })) => (TokenFate::NotUsed, cause, Some(answer)),
+        Ok((answer, Reading::OtherDialect)) => {
+            let cause = Cause::OtherDialect(answer.status);
+            (TokenFate::NotUsed, cause, Some(answer))
         }
         Ok((answer, Reading::NotProtocol)) => {
-            inconclusive(fate_by_status(answer), answer.retry_after)
+            let (token, cause) = in_other_words(answer);
+            (token, cause, Some(answer))
         }
-        Err(error) if error.not_sent() => inconclusive(TokenFate::NotSent, None),
-        Err(_) => inconclusive(TokenFate::MaybeUsed, None),
+        Err(error) if error.not_sent() => (TokenFate::NotSent, error.cause(), None),
+        Err(error) => (TokenFate::MaybeUsed, error.cause(), None),
+    };
+    Err(Exchange::Inconclusive {
+        token,
+        retry_after: answer.and_then(|answer| answer.retry_after).map(millis),
+        cause,
+    })
+}
+
+/// An answer that is not in the protocol's words.
+fn in_other_words(answer: &Answer) -> (TokenFate, Cause) {
+    let status = answer.status;
+    let is_page = answer.body.trim_ascii_start().first() == Some(&b'<');
+    match status {
+        // Before the application, or by it while it starts or throttles: nobody looked at the token.
+        408 | 425 | 429 | 503 | 511 => (TokenFate::NotUsed, Cause::Http(status)),
+        500.. => (TokenFate::MaybeUsed, Cause::Http(status)),
+        300..500 => (TokenFate::NotUsed, Cause::Http(status)),
+        // A page in place of the protocol's JSON comes from something in the way, which does not know the token.
+        _ if is_page => (TokenFate::NotUsed, Cause::HtmlPage(status)),
+        // An empty or broken body comes from the server.
+        _ if answer.body.is_empty() => (TokenFate::MaybeUsed, Cause::EmptyAnswer(status)),
+        _ if Envelope::read(&answer.body).is_none() => {
+            (TokenFate::MaybeUsed, Cause::NotJson(status))
+        }
+        _ => (TokenFate::MaybeUsed, Cause::NoTokens(status)),
     }
 }
 
@@ -118,7 +100,7 @@ pub(crate) enum CallVerdict {
     /// without any.
     Refused,
     /// Something in front of the server answered, because the server is away.
-    GatewayError,
+    GatewayError(Cause),
 }
 
 /// The verdict on a call's reply.
@@ -134,7 +116,9 @@ pub(crate) fn judge_call(protocol: &dyn Protocol, status: u16, body: &[u8]) -> C
         // Part of it ran: the caller's, whatever the protocol thinks of the errors beside it.
         Some(envelope) if envelope.data == Data::Present => false,
         Some(envelope) if envelope.is_graphql() => protocol.refuses(status, &envelope),
-        _ if matches!(status, 502..=504) => return CallVerdict::GatewayError,
+        _ if matches!(status, 502..=504) => {
+            return CallVerdict::GatewayError(Cause::Http(status));
+        }
         _ => status == 401,
     };
     if is_refused {
@@ -142,22 +126,4 @@ pub(crate) fn judge_call(protocol: &dyn Protocol, status: u16, body: &[u8]) -> C
     } else {
         CallVerdict::Served
     }
-}
-
-fn fate_by_status(answer: &Answer) -> TokenFate {
-    match answer.status {
-        408 | 425 | 429 | 503 => TokenFate::NotUsed,
-        500.. if answer.status != 511 => TokenFate::MaybeUsed,
-        // A page in place of the protocol's JSON comes from something in the way, which does not know the token; an
-        // empty or broken body comes from the server.
-        _ if looks_like_a_page(&answer.body) || (300..500).contains(&answer.status) => {
-            TokenFate::NotUsed
-        }
-        511 => TokenFate::NotUsed,
-        _ => TokenFate::MaybeUsed,
-    }
-}
-
-fn looks_like_a_page(body: &[u8]) -> bool {
-    body.trim_ascii_start().first() == Some(&b'<')
 }

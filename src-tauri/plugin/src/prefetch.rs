@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use graphql_session::verdict::{Data, Envelope};
 use graphql_session::{Call, Clock, Code, Error, Id, OperationKind, Reply, Session};
+use graphql_session::{Data, Envelope};
 use tokio::task::JoinSet;
 
 /// A page that has not asked by then asks anew, and the reply is dropped. Many times what a window takes to load its

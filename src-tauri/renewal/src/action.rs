@@ -1,8 +1,13 @@
-//! What the shell has to do: the actions that [`step`](super::step) returns.
+//! What the driver has to do: the actions that [`step`](crate::step) returns.
 
-use super::{CredentialsInfo, EndingReason, Id, Note, TokenFate, Unreachable, WaiterId};
+use crate::cause::Cause;
+use crate::event::WaiterId;
+use crate::ids::{CredentialsId, CredentialsInfo, SessionId};
+use crate::note::Note;
+use crate::reasons::{EndingReason, TokenFate, Unreachable};
+use crate::time::{Awake, Wall};
 
-/// What the shell has to do, in order.
+/// What the driver has to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Take the lock, waiting at most the limit; `patient: false` tries once.
@@ -10,55 +15,55 @@ pub enum Action {
         /// Whether to wait.
         patient: bool,
     },
-    /// Let go of the lock, after every outstanding vault write has returned.
+    /// Release the lock, after every outstanding vault write has returned.
     ReleaseLock,
     /// Read the state file, the ended list, and the vault.
     Reread,
     /// Write `renewing` into the record of the held credentials.
     Mark {
-        /// Wall ms, to be stored with it.
-        at: i64,
+        /// The time to store with it.
+        at: Wall,
     },
     /// Send one exchange of the held refresh token.
     Exchange,
-    /// Ask the server for something that needs no credentials, beside whatever else goes on.
+    /// Ask the server for something that needs no credentials, beside everything else that goes on.
     Probe,
-    /// Write these credentials, looking at the ended list before and after.
+    /// Write these credentials, and look at the ended list before and after.
     Save(CredentialsInfo),
     /// Remove the entry if it belongs to this session.
-    Remove(Id),
+    Remove(SessionId),
     /// Calls use these from now on.
-    Use(Id),
+    Use(CredentialsId),
     /// Calls have nothing to use from now on.
     Forget,
     /// Drop these new credentials of a dead session, and revoke them at the server.
-    Drop(Id),
-    /// Revoke the held credentials at the server; nobody waits for it.
+    Drop(CredentialsId),
+    /// Revoke the held credentials at the server. Nothing waits for it.
     RevokeHeld,
     /// Put a session on the ended list.
-    AppendEnded(Id, EndingReason),
+    AppendEnded(SessionId, EndingReason),
     /// Replace the state file: the session of these credentials stands.
     WriteState {
         /// The credentials.
-        of: Id,
+        of: CredentialsId,
         /// Whether they rest in the vault.
         saved: bool,
-        /// The pause that the server asked for ends then, in wall ms.
-        not_before: Option<i64>,
-        /// If the last attempt failed: what it did to the token, and when the next is due in wall ms.
-        failure: Option<(TokenFate, i64)>,
+        /// When the pause ends that the server asked for.
+        not_before: Option<Wall>,
+        /// If the last attempt failed: what it did to the token, and when the next one is due.
+        failure: Option<(TokenFate, Wall)>,
     },
     /// Replace the state file: this session is over.
     WriteEnded(EndingReason),
-    /// Tell these waiters.
+    /// Wake these waiters with the outcome.
     Settle(Vec<WaiterId>, Outcome),
-    /// Tell the sign-in that it is done.
+    /// Wake the sign-in.
     SignInDone,
     /// Put it into the journal.
     Note(Note),
 }
 
-/// What a waiter is told.
+/// What a waiter gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// There are newer credentials.
@@ -67,13 +72,15 @@ pub enum Outcome {
     SignedOut,
     /// The keyring has lost the credentials.
     Locked,
-    /// Nothing answers; the next attempt is due then, in awake ms.
+    /// Nothing answers.
     Unreachable {
-        /// Awake ms.
-        due: u64,
-        /// Who does not answer.
+        /// When the next attempt is due.
+        due: Awake,
+        /// What does not answer.
         who: Unreachable,
+        /// Why the last attempt failed, where there was one.
+        cause: Option<Cause>,
     },
-    /// Fresh credentials are refused again and again: no further renewal for this.
+    /// The server refuses fresh credentials again and again: no further renewal for this call.
     Denied,
 }

@@ -1,27 +1,45 @@
-//! What happens to a session: the events that [`step`](super::step) takes.
+//! What happens to a session: the events that [`step`](crate::step) takes.
 
-use super::{CredentialsInfo, EndingReason, Id, RenewalReason, TokenFate, VaultError, WaiterId};
+use crate::cause::Cause;
+use crate::ids::{CredentialsId, CredentialsInfo, SessionId};
+use crate::reasons::{EndingReason, TokenFate, VaultError};
+use crate::time::Wall;
+
+/// Names one waiter; the driver counts them.
+pub type WaiterId = u64;
+
+/// Why a renewal is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RenewalReason {
+    /// The access token is known to have expired.
+    Expired,
+    /// The server refused it.
+    Refused,
+    /// It will expire soon, and the application is in use.
+    Ahead,
+}
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// The stored session was read at the start, without the lock.
     Opened(View),
-    /// A call cannot go on with the credentials it has seen.
+    /// A call cannot go on with the credentials that it used.
     Needed {
         /// The call.
         waiter: WaiterId,
-        /// The credentials it used.
+        /// The credentials that it used.
         seen: CredentialsInfo,
-        /// RenewalReason it cannot go on.
-        why: RenewalReason,
+        /// Why it cannot go on.
+        reason: RenewalReason,
     },
     /// A waiter left; nothing else changes.
     WaiterLeft(WaiterId),
     /// A call was served with these credentials.
-    Served(Id),
+    Served(CredentialsId),
     /// A call with these credentials got no answer from the server.
-    Lost(Id),
+    Lost(CredentialsId, Cause),
     /// `Action::Probe` is done: whether the server answered.
     Probed(bool),
     /// The person asks to try now.
@@ -30,12 +48,12 @@ pub enum Event {
     SignedIn(CredentialsInfo),
     /// The person signed out.
     SignedOut,
-    /// The files were written by somebody else.
+    /// Somebody else wrote the files.
     FilesChanged(FileView),
-    /// The lock is held.
+    /// This process holds the lock.
     LockTaken,
-    /// The lock was not to be had in time.
-    LockNotTaken,
+    /// This process could not take the lock in time.
+    LockNotTaken(Cause),
     /// `Action::Reread` is done.
     Reread(View),
     /// `Action::Mark` is done.
@@ -46,73 +64,51 @@ pub enum Event {
     Saved(Result<(), SaveFailure>),
     /// `Action::Remove` is done, or failed: the ended list keeps the entry dead, and it is removed later.
     Removed(Result<(), VaultError>),
-    /// Time passed; see [`State::next_wake`](super::State::next_wake).
+    /// Time passed; see [`State::next_wake`](crate::State::next_wake).
     Tick,
 }
 
 /// What one exchange proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exchange {
-    /// New credentials for the same account.
-    Renewed(CredentialsInfo),
+    /// New credentials of the same account.
+    Renewed(CredentialsInfo, Cause),
     /// The server rejects the refresh token.
     Rejected {
-        /// It gives the same answer by mistake, too.
+        /// This server gives the same answer by mistake, too: it is asked once more before the rejection counts.
         ambiguous: bool,
+        /// The words it used.
+        cause: Cause,
     },
-    /// Nothing is proven.
+    /// It proved nothing about the session.
     Inconclusive {
         /// What is known about the refresh token.
         token: TokenFate,
-        /// The server asks for this pause, in ms.
+        /// The pause that the server asks for, in ms.
         retry_after: Option<u64>,
+        /// What went wrong.
+        cause: Cause,
     },
 }
 
-/// RenewalReason new credentials were not stored.
+impl Exchange {
+    /// Why it came out so.
+    pub fn cause(&self) -> Cause {
+        match *self {
+            Self::Renewed(_, cause)
+            | Self::Rejected { cause, .. }
+            | Self::Inconclusive { cause, .. } => cause,
+        }
+    }
+}
+
+/// Why new credentials were not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SaveFailure {
-    /// Their session was ended meanwhile, by any process. They are dropped.
+    /// Some process ended their session meanwhile. They are dropped.
     Ended(EndingReason),
     /// The vault did not do it.
     Vault(VaultError),
-}
-
-/// What the files say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct FileView {
-    /// RenewalReason the held session is on the ended list, if it is.
-    pub ended: Option<EndingReason>,
-    /// The state file, if there is one.
-    pub state: Option<FileState>,
-}
-
-/// What the state file says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FileState {
-    /// The credentials it speaks of.
-    pub info: CredentialsInfo,
-    /// Their session is over: why, and when in wall ms. From the file or the ended list.
-    pub ended: Option<(EndingReason, i64)>,
-    /// They were put into the vault.
-    pub saved: bool,
-    /// No attempt before, in wall ms.
-    pub not_before: Option<i64>,
-    /// The last attempt that proved nothing.
-    pub last_failure: Option<FailureSeen>,
-}
-
-/// An attempt that proved nothing, by any process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FailureSeen {
-    /// What was to be exchanged.
-    pub credentials: Id,
-    /// Wall ms.
-    pub at: i64,
-    /// What it did to the refresh token.
-    pub token: TokenFate,
-    /// When the next attempt is due, in wall ms.
-    pub next_at: i64,
 }
 
 /// What files and vault say.
@@ -124,6 +120,43 @@ pub struct View {
     pub vault: VaultView,
 }
 
+/// What the files say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FileView {
+    /// Why the held session is on the ended list, if it is.
+    pub ended: Option<EndingReason>,
+    /// The state file, if there is one.
+    pub state: Option<FileState>,
+}
+
+/// What the state file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileState {
+    /// The credentials that it is about.
+    pub info: CredentialsInfo,
+    /// Why and when their session ended, if it did: from the file or the ended list.
+    pub ended: Option<(EndingReason, Wall)>,
+    /// Whether they were put into the vault.
+    pub saved: bool,
+    /// No attempt before this time.
+    pub not_before: Option<Wall>,
+    /// The last attempt that proved nothing.
+    pub last_failure: Option<FailureSeen>,
+}
+
+/// An attempt that proved nothing, by any process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FailureSeen {
+    /// What it tried to exchange.
+    pub credentials: CredentialsId,
+    /// When it ended.
+    pub at: Wall,
+    /// What it did to the refresh token.
+    pub token: TokenFate,
+    /// When the next attempt is due.
+    pub next_at: Wall,
+}
+
 /// What the vault says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VaultView {
@@ -131,11 +164,11 @@ pub enum VaultView {
     Entry {
         /// Its credentials.
         info: CredentialsInfo,
-        /// An exchange of them was begun then, in wall ms, and its end was not recorded.
-        renewing_at: Option<i64>,
+        /// When an exchange of them was begun whose end nobody recorded.
+        renewing_at: Option<Wall>,
     },
     /// An entry of a session on the ended list: to be removed, never used.
-    DeadEntry(Id),
+    DeadEntry(SessionId),
     /// No entry. From a keyring that was never unlocked, that proves nothing.
     Empty,
     /// It did not answer.
@@ -147,7 +180,7 @@ pub enum VaultView {
 impl View {
     /// When an exchange of the stored credentials was begun whose end nobody recorded: its answer may be lost. Not the
     /// one that this process itself marked, and not one that is known to have left the token alone.
-    pub(super) fn unfinished_exchange(&self, own_mark: Option<i64>) -> Option<i64> {
+    pub(crate) fn unfinished_exchange(&self, own_mark: Option<Wall>) -> Option<Wall> {
         let VaultView::Entry { info, renewing_at } = self.vault else {
             return None;
         };
@@ -162,5 +195,12 @@ impl View {
                     && failure.token != TokenFate::MaybeUsed
             });
         (!left_alone).then_some(begun)
+    }
+}
+
+impl FileView {
+    /// The state file of a session that has not ended.
+    pub(crate) fn standing(&self) -> Option<FileState> {
+        self.state.filter(|file| file.ended.is_none())
     }
 }

@@ -1,74 +1,92 @@
-//! Which session, and which credentials: ids, and what the decisions know of credentials.
+//! Which session, which credentials: the ids, and what the decisions know of credentials.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// 128 random bits. Kept as bytes: a number of that size is aligned to 16 bytes, and pads everything that it is part of.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id([u8; 16]);
+use crate::time::{ServerTime, Wall};
 
-impl Id {
-    /// The id with these bytes. They must be random.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
+/// 128 random bits with a meaning of their own. Kept as bytes: a number of that size is aligned to 16 bytes, and pads
+/// everything that it is part of. Shown, stored and read as 32 hexadecimal digits.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; 16]);
 
-    /// The id that is this number: for simulations and tests, where ids are counted instead of drawn.
-    pub fn of(number: u128) -> Self {
-        Self(number.to_be_bytes())
-    }
+        impl $name {
+            /// The id with these bytes, which must be random.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The id that is this number: for simulations and tests, where ids are counted instead of drawn.
+            pub const fn of(number: u128) -> Self {
+                Self(number.to_be_bytes())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:032x}", u128::from_be_bytes(self.0))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = std::num::ParseIntError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                u128::from_str_radix(text, 16).map(Self::of)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
 }
 
-impl fmt::Debug for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
-    }
+id! {
+    /// One session: made at sign-in, the same through all its renewals, restarts and processes. No secret.
+    SessionId
 }
 
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
+id! {
+    /// One pair of tokens: made at each exchange. No secret.
+    CredentialsId
 }
 
-impl FromStr for Id {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u128::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes()))
-    }
-}
-
-impl Serialize for Id {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// Which credentials are meant, and how long they last: everything the decisions need, and no secret.
+/// Which credentials are meant, and how long they last: everything that the decisions need, and no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CredentialsInfo {
-    /// The session they belong to, made at sign-in.
-    pub session: Id,
-    /// When that session began, in milliseconds since 1970 by the clock of the machine; the later of two sessions wins.
-    pub begun_at: i64,
-    /// +1 per renewal within the session.
+    /// The session they belong to.
+    pub session: SessionId,
+    /// When that session began. Of two sessions of one account the later one counts.
+    pub begun_at: Wall,
+    /// 1 at sign-in, +1 per renewal, the same in every process.
     pub generation: u64,
-    /// Random, one per exchange. Compares are made by it.
-    pub credentials: Id,
-    /// When the server will refuse the access token, in milliseconds since 1970 by the server's clock.
-    pub access_until: Option<i64>,
-    /// When they were issued, by the server's clock.
-    pub issued_at: i64,
+    /// These credentials, and no others.
+    pub credentials: CredentialsId,
+    /// When the server will refuse the access token; `None` where that is not known.
+    pub access_until: Option<ServerTime>,
+    /// When the server issued them.
+    pub issued_at: ServerTime,
 }
 
 impl CredentialsInfo {
@@ -82,9 +100,9 @@ impl CredentialsInfo {
         }
     }
 
-    /// Whether the access token is known to be refused at `server_now`.
-    pub fn has_expired(&self, server_now: i64) -> bool {
-        self.access_until.is_some_and(|until| until <= server_now)
+    /// Whether the access token is known to be refused at `now`.
+    pub fn has_expired(&self, now: ServerTime) -> bool {
+        self.access_until.is_some_and(|until| until <= now)
     }
 }
 
@@ -92,27 +110,23 @@ impl CredentialsInfo {
 mod tests {
     use super::*;
 
-    fn info() -> CredentialsInfo {
-        CredentialsInfo {
-            session: Id::of(1),
-            begun_at: 1_000,
-            generation: 3,
-            credentials: Id::of(2),
-            access_until: Some(5_000),
-            issued_at: 2_000,
-        }
-    }
-
     #[test]
     fn an_older_generation_and_an_earlier_session_never_supersede() {
-        let now = info();
+        let now = CredentialsInfo {
+            session: SessionId::of(1),
+            begun_at: Wall::from_ms(1_000),
+            generation: 3,
+            credentials: CredentialsId::of(2),
+            access_until: Some(ServerTime::from_ms(5_000)),
+            issued_at: ServerTime::from_ms(2_000),
+        };
         let older = CredentialsInfo {
             generation: 2,
             ..now
         };
         let earlier = CredentialsInfo {
-            session: Id::of(9),
-            begun_at: 999,
+            session: SessionId::of(9),
+            begun_at: Wall::from_ms(999),
             generation: 50,
             ..now
         };
@@ -121,12 +135,15 @@ mod tests {
         assert!(!now.supersedes(&now));
     }
 
-    /// Of two sessions that began in the same millisecond the greater id wins, in every process and release.
+    /// Of two sessions that began in the same millisecond the greater id counts, in every process and release.
     #[test]
     fn ids_are_ordered_like_the_numbers_that_they_are_written_as() {
-        assert!(Id::of(1) < Id::of(256));
-        assert!(Id::of(u128::MAX) > Id::of(u128::MAX >> 8));
-        assert_eq!(Id::of(256).to_string(), format!("{:032x}", 256));
-        assert_eq!(Id::of(256).to_string().parse(), Ok(Id::of(256)));
+        assert!(SessionId::of(1) < SessionId::of(256));
+        assert!(SessionId::of(u128::MAX) > SessionId::of(u128::MAX >> 8));
+        assert_eq!(SessionId::of(256).to_string(), format!("{:032x}", 256));
+        assert_eq!(
+            SessionId::of(256).to_string().parse(),
+            Ok(SessionId::of(256))
+        );
     }
 }

@@ -1,46 +1,76 @@
-//! What is worth noting: the words of the journal.
+//! [`Note`]: what a decision writes into the journal.
 
-use super::{EndingReason, Exchange, RenewalReason, VaultError};
+use crate::cause::Cause;
+use crate::event::{Exchange, RenewalReason};
+use crate::reasons::{EndingReason, VaultError};
 
-/// What can happen to a session. The decisions write these; the shell adds what it alone knows.
+/// What can happen to a session. The decisions write these; the driver adds what it alone knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // each word is its own documentation; the facts are numbers and words
 pub enum Note {
+    /// The stored session was read at the start.
     Opened,
+    /// The person signed in, and calls use the new credentials.
     SignedIn,
+    /// The person signed out, or in anew.
     SignedOut,
+    /// An exchange was sent.
     AttemptSent {
-        why: RenewalReason,
+        /// What asked for the renewal.
+        reason: RenewalReason,
+        /// Its number since the last success, from 1.
         attempt: u32,
+        /// The generation that is to be renewed.
         generation: u64,
+        /// Calls that wait.
         waiters: usize,
     },
+    /// An exchange ended.
     Answered {
+        /// What it proved.
         exchange: Exchange,
+        /// From sending to the verdict, in ms.
         took: u64,
     },
+    /// Calls use the new credentials.
     Renewed {
+        /// Their generation.
         generation: u64,
+        /// Calls that waited.
         waiters: usize,
     },
+    /// Another process had renewed, and its credentials were taken over.
     Adopted,
+    /// Credentials were stored.
     Saved,
+    /// Credentials, or the mark of an attempt, could not be stored.
     SaveFailed(VaultError),
+    /// The keyring has lost the entry.
     EntryLost,
+    /// The entry of a session that is over was removed, or could not be.
     Removed(bool),
+    /// Waiters were woken with a failure.
     WaitersTold {
+        /// How many.
         waiters: usize,
+        /// Why.
+        cause: Option<Cause>,
     },
-    Ended(EndingReason),
+    /// The session ended.
+    Ended(EndingReason, Cause),
+    /// The server was asked to revoke credentials, and did or did not.
     Revoked(bool),
+    /// The lock was waited for.
     LockWaited {
+        /// How long, in ms.
         ms: u64,
     },
+    /// The lock could not be taken.
+    LockNotTaken(Cause),
 }
 
 impl Note {
     /// Its word in the journal.
-    pub fn what(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             Self::Opened => "opened",
             Self::SignedIn => "signed_in",
@@ -54,9 +84,10 @@ impl Note {
             Self::EntryLost => "entry_lost",
             Self::Removed(_) => "removed",
             Self::WaitersTold { .. } => "waiters_told",
-            Self::Ended(_) => "ended",
+            Self::Ended(..) => "ended",
             Self::Revoked(_) => "revoked",
             Self::LockWaited { .. } => "lock_waited",
+            Self::LockNotTaken(_) => "lock_not_taken",
         }
     }
 }

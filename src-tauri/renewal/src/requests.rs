@@ -1,31 +1,40 @@
 //! What people, calls and other processes ask for.
 
-use super::*;
+use crate::action::{Action, Outcome};
+use crate::cause::Cause;
+use crate::event::{FileView, RenewalReason, VaultView, View, WaiterId};
+use crate::ids::{CredentialsId, CredentialsInfo, SessionId};
+use crate::note::Note;
+use crate::reasons::{EndingReason, LockedReason, Storage, Unreachable};
+use crate::standing::Standing;
+use crate::state::Agenda;
+use crate::step::Step;
+use crate::transition::Transition;
 
 impl Transition<'_> {
-    pub(super) fn open(&mut self, view: View) {
-        let file = view.files.state;
-        let ended = file.and_then(|file| file.ended);
-        let stored = file.is_some_and(|file| file.ended.is_none());
-        self.state.standing = match view.vault {
+    /// The start: takes the stored session over, or says why there is none to use.
+    pub(crate) fn open(&mut self, view: View) {
+        let standing = view.files.standing();
+        let ended = view.files.state.and_then(|file| file.ended);
+        let locked = |reason| Standing::Locked {
+            reason,
+            hidden: standing.map(|file| file.info.session),
+        };
+        self.state.session = match view.vault {
             VaultView::Entry { info, .. } => {
                 return self.adopt(info, view.unfinished_exchange(None));
             }
-            VaultView::Empty if stored && file.is_some_and(|file| file.saved) => {
-                Standing::Locked(LockedReason::KeyringLockedOrCleared)
+            VaultView::Empty if standing.is_some_and(|file| file.saved) => {
+                locked(LockedReason::KeyringLockedOrCleared)
             }
-            VaultView::Unavailable(error) if stored => Standing::Locked(locked_reason(error)),
-            VaultView::Damaged if stored => Standing::Locked(LockedReason::KeyringFailed),
-            _ => match ended {
-                Some((EndingReason::SignedOut, _)) | None => Standing::SignedOut,
-                Some((reason, at)) => Standing::Ended { reason, at },
-            },
+            VaultView::Unavailable(error) if standing.is_some() => locked(error.into()),
+            VaultView::Damaged if standing.is_some() => locked(LockedReason::KeyringFailed),
+            _ => ended.map_or(Standing::SignedOut, |(reason, at)| {
+                Standing::after(reason, at, None)
+            }),
         };
-        if let Standing::Locked(_) = self.state.standing {
-            self.state.hidden = file.map(|file| file.info.session);
-        }
         if let VaultView::Unavailable(error) = view.vault {
-            self.state.storage = Storage::NotSaved(not_saved(error));
+            self.state.storage = Storage::NotSaved(error);
         }
         if let VaultView::DeadEntry(session) = view.vault {
             self.state.agenda.remove = Some(session);
@@ -33,165 +42,131 @@ impl Transition<'_> {
         }
     }
 
-    pub(super) fn need(&mut self, waiter: WaiterId, seen: CredentialsInfo, why: RenewalReason) {
-        let Some(held) = self.state.held.filter(|held| held.session == seen.session) else {
+    /// A call cannot go on: it joins the renewal, starts one, or learns at once that there is nothing to wait for.
+    pub(crate) fn need(&mut self, waiter: WaiterId, seen: CredentialsInfo, reason: RenewalReason) {
+        let Standing::Active(held) = self.state.session else {
             return self.settle_one(waiter, Outcome::SignedOut);
         };
+        if held.info.session != seen.session {
+            return self.settle_one(waiter, Outcome::SignedOut);
+        }
         // A refusal of older credentials says nothing about these (I4).
-        if held.generation > seen.generation {
+        if held.info.generation > seen.generation {
             return self.settle_one(waiter, Outcome::Renewed);
         }
-        if self.state.is_under_way() {
+        if self.state.is_attempting() {
             return self.wait(waiter);
         }
-        if why == RenewalReason::Refused
-            && !self.state.served
+        if reason == RenewalReason::Refused
+            && !held.served
             && !self.state.budget.take(self.now.awake)
         {
             return self.settle_one(waiter, Outcome::Denied);
         }
-        self.state.agenda.renew = Some(why);
+        self.state.agenda.renew = Some(reason);
         match self.state.step {
-            Step::Pausing { due, floor } => {
-                let told = self.state.unreachable.is_some();
-                if floor || told {
-                    let who = self.state.unreachable.unwrap_or(Unreachable::Server);
-                    self.state.unreachable = Some(who);
-                    return self.settle_one(waiter, Outcome::Unreachable { due, who });
+            Step::Pausing { due, fixed } => {
+                let outage = &mut self.state.outage;
+                if fixed || outage.unreachable.is_some() {
+                    let who = *outage.unreachable.get_or_insert(Unreachable::Server);
+                    let cause = outage.cause;
+                    let outcome = Outcome::Unreachable { due, who, cause };
+                    return self.settle_one(waiter, outcome);
                 }
-                let round_is_on = !self.state.waiters.is_empty();
+                let somebody_waits = !self.state.waiters.is_empty();
                 self.wait(waiter);
-                if !round_is_on {
+                if !somebody_waits {
                     // Until now only the early renewal failed, and nobody was waiting for it.
-                    self.try_at(self.now.awake);
+                    self.attempt_now();
                 }
             }
-            Step::Idle | Step::Keeping { .. } => {
+            Step::Idle | Step::KeepingLock { .. } => {
                 self.state.step = Step::Idle;
                 self.wait(waiter);
                 self.proceed();
             }
-            // Something else holds the step for a moment; the agenda has the renewal.
+            // Another step is under way for a moment; the agenda has the renewal.
             _ => self.wait(waiter),
         }
     }
 
-    pub(super) fn served(&mut self, credentials: Id) {
-        if self
-            .state
-            .held
-            .is_none_or(|held| held.credentials != credentials)
-        {
-            return;
-        }
+    /// The server accepts the held credentials.
+    pub(crate) fn served(&mut self, credentials: CredentialsId) {
         let is_early = self.is_early();
-        self.state.served = true;
-        self.state.failing_since = None;
-        self.reached();
-        // The server is back: no need to sit out the backoff. Once, or a server that serves calls but renews nothing
-        // would get an attempt per call.
-        if let Step::Pausing { floor: false, .. } = self.state.step
-            && !is_early
-            && !std::mem::replace(&mut self.state.skipped, true)
-        {
-            self.try_at(self.now.awake);
-        }
-    }
-
-    /// A call got no answer: people are told, and the server is probed until it is back.
-    pub(super) fn lost(&mut self, credentials: Id) {
-        let is_held = self
-            .state
-            .held
-            .is_some_and(|held| held.credentials == credentials);
-        // A renewal that is under way finds out by itself.
-        let is_known = self.state.unreachable.is_some() || self.state.agenda.renew.is_some();
-        if !is_held || is_known {
-            return;
-        }
-        self.state.unreachable = Some(Unreachable::Server);
-        self.probe_later(Backoff::default());
-    }
-
-    pub(super) fn probed(&mut self, answered: bool) {
-        let Some(Probe { backoff, .. }) = self.state.probe else {
+        let Some(held) = self.state.held_mut() else {
             return;
         };
-        if answered {
-            self.reached();
-        } else {
-            self.probe_later(backoff);
+        if held.info.credentials != credentials {
+            return;
+        }
+        held.served = true;
+        self.state.outage.failing_since = None;
+        self.server_answered();
+        // The server is back: no need to sit out the backoff. Once, or a server that serves calls but renews nothing
+        // would get an attempt per call.
+        if let Step::Pausing { fixed: false, .. } = self.state.step
+            && !is_early
+            && !std::mem::replace(&mut self.state.outage.cut_short, true)
+        {
+            self.attempt_now();
         }
     }
 
-    fn probe_later(&mut self, mut backoff: Backoff) {
-        let longest = schedule::longest_probe_pause(self.rules.max_backoff);
-        let pause = backoff.next(self.now.random, longest);
-        let due = Some(self.now.awake + pause);
-        self.state.probe = Some(Probe { due, backoff });
-    }
-
-    fn reached(&mut self) {
-        let was_away = self.state.unreachable.take().is_some();
-        self.state.probe = None;
-        if was_away {
-            // The outage held up the early renewals of a whole fleet. Those that were not due yet make room for them.
-            let held = self.state.held;
-            self.state.ahead_at = held.and_then(|held| schedule::ahead_again(&held, self.now));
+    /// A call got no answer: the status says so, and the server is probed until it is back.
+    pub(crate) fn lost(&mut self, credentials: CredentialsId, cause: Cause) {
+        let held = self.state.held();
+        let is_held = held.is_some_and(|held| held.credentials == credentials);
+        // A renewal that is under way finds out by itself.
+        let is_known = self.state.outage.unreachable.is_some() || self.state.agenda.renew.is_some();
+        if is_held && !is_known {
+            self.state.outage.unreachable = Some(Unreachable::Server);
+            self.state.outage.cause = Some(cause);
+            self.probe_first();
         }
     }
 
-    pub(super) fn retry_now(&mut self) {
-        if let Some(Probe { due: Some(due), .. }) = &mut self.state.probe {
-            *due = self.now.awake;
-            self.tick();
-        }
+    /// The person asks to try now.
+    pub(crate) fn retry_now(&mut self) {
+        self.hasten_probe();
+        let is_locked = matches!(self.state.session, Standing::Locked { .. });
         match self.state.step {
-            Step::Pausing { floor: false, .. } => self.try_at(self.now.awake),
-            Step::Keeping { tries, .. } => {
-                self.state.step = Step::Keeping {
-                    due: self.now.awake,
-                    tries,
-                };
+            Step::Pausing { fixed: false, .. } => self.attempt_now(),
+            Step::KeepingLock { tries, .. } => {
+                let due = self.now.awake;
+                self.state.step = Step::KeepingLock { due, tries };
                 self.tick();
             }
-            Step::Idle if matches!(self.state.standing, Standing::Locked(_)) => {
+            Step::Idle if is_locked => {
                 self.state.agenda.look = true;
                 self.proceed();
             }
-            Step::Locking | Step::Rereading
-                if matches!(self.state.standing, Standing::Locked(_)) =>
-            {
-                self.state.agenda.look_again = true;
-            }
+            Step::Locking | Step::Rereading if is_locked => self.state.agenda.look_again = true,
             _ => {}
         }
     }
 
-    pub(super) fn sign_in(&mut self, info: CredentialsInfo) {
-        if let Some(old) = self.state.held.take() {
+    /// The person signed in. A session that is still there ends now; the new credentials count once they are stored.
+    pub(crate) fn sign_in(&mut self, info: CredentialsInfo) {
+        if let Some(old) = self.state.held() {
             self.note(Note::SignedOut);
-            self.actions
-                .push(Action::AppendEnded(old.session, EndingReason::SignedOut));
-            self.actions.push(Action::RevokeHeld);
-            self.actions.push(Action::Forget);
-            self.settle(Outcome::SignedOut);
-            self.state.standing = Standing::SignedOut;
+            self.append_ended(old.session);
+            self.act(Action::RevokeHeld);
+            self.act(Action::Forget);
+            self.state.session = Standing::SignedOut;
         }
-        if let Some(hidden) = self.state.hidden.take() {
-            // "Sign in anew" gives it up: it must not come back with the unlocked keyring.
-            let ended = Action::AppendEnded(hidden, EndingReason::SignedOut);
-            self.actions.push(ended);
+        self.settle(Outcome::SignedOut);
+        if let Some(hidden) = self.take_hidden() {
+            // Who signs in anew gives it up: it must not come back with the unlocked keyring.
+            self.append_ended(hidden);
         }
         if let Some(overtaken) = self.state.agenda.sign_in {
-            // Its save may be under way: what lands of it is dead.
-            let ended = Action::AppendEnded(overtaken.session, EndingReason::SignedOut);
-            self.actions.push(ended);
-            self.actions.push(Action::Drop(overtaken.credentials));
+            // Its save may be under way: what is written of it is dead.
+            self.append_ended(overtaken.session);
+            self.act(Action::Drop(overtaken.credentials));
         }
-        self.forget_renewal();
+        self.forget_outage();
         // The entry is overwritten, not removed.
-        self.state.leftover = None;
+        self.state.cleanup = None;
         self.state.agenda = Agenda {
             sign_in: Some(info),
             ..Agenda::default()
@@ -200,54 +175,63 @@ impl Transition<'_> {
         self.proceed();
     }
 
-    pub(super) fn sign_out(&mut self) {
+    /// The person signed out: here at once, in the vault as soon as this process has the lock.
+    pub(crate) fn sign_out(&mut self) {
         let newcomer = self.state.agenda.sign_in.take();
         if newcomer.is_some() {
-            self.actions.push(Action::SignInDone);
+            self.act(Action::SignInDone);
         }
-        let held = self.state.held.map(|held| held.session);
+        let held = self.state.held().map(|held| held.session);
         let newcomer = newcomer.map(|newcomer| newcomer.session);
-        let hidden = self.state.hidden.take();
+        let hidden = self.take_hidden();
         for session in [held, hidden, newcomer].into_iter().flatten() {
-            let ended = Action::AppendEnded(session, EndingReason::SignedOut);
-            self.actions.push(ended);
+            self.append_ended(session);
             self.state.agenda.remove = Some(session);
         }
-        if self.state.held.take().is_some() {
+        if held.is_some() {
             self.note(Note::SignedOut);
-            self.actions.push(Action::RevokeHeld);
-            self.actions
-                .push(Action::WriteEnded(EndingReason::SignedOut));
+            self.act(Action::RevokeHeld);
+            self.act(Action::WriteEnded(EndingReason::SignedOut));
         }
-        self.actions.push(Action::Forget);
+        self.act(Action::Forget);
         self.settle(Outcome::SignedOut);
-        self.forget_renewal();
+        self.forget_outage();
         self.state.agenda.renew = None;
         self.state.agenda.look = false;
-        self.state.standing = Standing::SignedOut;
+        self.state.session = Standing::SignedOut;
         self.leave_pause();
         self.proceed();
     }
 
-    pub(super) fn files_changed(&mut self, files: FileView) {
+    /// Another process wrote the files: it may have ended the session, renewed it, or begun one.
+    pub(crate) fn files_changed(&mut self, files: FileView) {
         if let Some(reason) = files.ended {
             return self.follow_ending(reason);
         }
         if self.hidden_is_over(files) {
             return;
         }
-        let is_newer = files.state.is_some_and(|file| {
-            file.ended.is_none()
-                && file.saved
-                && self
-                    .state
-                    .held
-                    .is_none_or(|held| file.info.supersedes(&held))
-        });
+        let held = self.state.held();
+        let is_newer = files
+            .standing()
+            .is_some_and(|file| file.saved && held.is_none_or(|held| file.info.supersedes(&held)));
         if is_newer && self.state.agenda.sign_in.is_none() {
             self.state.agenda.look = true;
             self.leave_pause();
             self.proceed();
+        }
+    }
+
+    /// Puts a session on the ended list that ends with a sign-out or a sign-in.
+    pub(crate) fn append_ended(&mut self, session: SessionId) {
+        self.act(Action::AppendEnded(session, EndingReason::SignedOut));
+    }
+
+    /// The session that is stored and not shown, which nobody may bring back from now on.
+    fn take_hidden(&mut self) -> Option<SessionId> {
+        match &mut self.state.session {
+            Standing::Locked { hidden, .. } => hidden.take(),
+            _ => None,
         }
     }
 }

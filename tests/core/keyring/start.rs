@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use graphql_session::{Code, LockedReason, NotSaved, Phase, Storage};
+use graphql_session::{Code, LockedReason, Phase, Storage, VaultError};
 use graphql_session_testing::query;
 use serde_json::json;
 
@@ -187,7 +187,7 @@ fn role_without_bus() {
 }
 
 async fn assert_works_in_memory(home: &Path) {
-    let missing = Storage::NotSaved(NotSaved::KeyringMissing);
+    let missing = Storage::NotSaved(VaultError::Missing);
     let server = server().await;
     let session = open(home).await;
     let status = session.status();

@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use graphql_session::{
-    Closed, Config, Keyring, NotSaved, Phase, Session, Storage, Vault, VaultError,
-};
+use graphql_session::{Closed, Config, Keyring, Phase, Session, Storage, Vault, VaultError};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -73,7 +71,7 @@ async fn role_killed_service() {
     call_succeeds(&session).await;
 
     let status = session.status();
-    let missing = NotSaved::KeyringMissing;
+    let missing = VaultError::Missing;
     assert_eq!(status.phase, Phase::SignedIn);
     assert_eq!(status.storage, Storage::NotSaved(missing));
     call_succeeds(&session).await;
@@ -114,7 +112,7 @@ async fn role_frozen_service() {
         assert_eq!(session.status().phase, Phase::SignedIn);
         assert!(asked.elapsed() < Duration::from_millis(VAULT), "waited");
     }
-    let slow = NotSaved::KeyringSlow;
+    let slow = VaultError::Slow;
     assert_eq!(session.status().storage, Storage::NotSaved(slow));
     assert_eq!(session.close().await, Closed::NotSaved(slow));
 
@@ -174,7 +172,7 @@ async fn role_exit() {
     let mut beside = host.process();
     assert_eq!(beside.ask("phase").await, "Locked", "not signed out");
     assert_eq!(beside.ask("call").await, "Locked");
-    for (process, closed) in [(process, "NotSaved(KeyringSlow)"), (beside, "Kept")] {
+    for (process, closed) in [(process, "NotSaved(Slow)"), (beside, "Kept")] {
         let mut process = process;
         let since = Instant::now();
         assert_eq!(process.ask("quit").await, closed);

@@ -9,13 +9,11 @@ use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
 
-use graphql_session::protocol::{Dialect, Endpoint, Issued, Request};
-use graphql_session::verdict::{Envelope, Reading};
 use graphql_session::{
-    Answer, AuthClient, BoxFuture, Code, Config, Error, PasswordLogin, Protocol, Session, Status,
-    Storage, Tokens, Twenty, Vault, VaultError,
+    Answer, AuthClient, BoxFuture, Code, Config, Dialect, Envelope, Error, Facts, Issued,
+    PasswordLogin, Protocol, Reading, Request, Session, Status, Storage, Tokens, Twenty, Vault,
+    VaultError,
 };
 use graphql_session_testing::{EMAIL, PASSWORD, query};
 use secrecy::{ExposeSecret, SecretString};
@@ -305,16 +303,8 @@ impl Protocol for WatchedProtocol {
         self.protocol.read_renewal(answer, dialect)
     }
 
-    fn name(&self) -> &'static str {
-        self.protocol.name()
-    }
-
-    fn endpoints(&self) -> &'static [Endpoint] {
-        self.protocol.endpoints()
-    }
-
-    fn grace(&self) -> Option<Duration> {
-        self.protocol.grace()
+    fn facts(&self) -> &Facts {
+        self.protocol.facts()
     }
 
     fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
@@ -324,9 +314,9 @@ impl Protocol for WatchedProtocol {
     fn sign_in<'a>(
         &'a self,
         client: &'a AuthClient,
-        person: &'a PasswordLogin,
+        login: &'a PasswordLogin,
     ) -> BoxFuture<'a, Result<Issued, Error>> {
-        self.protocol.sign_in(client, person)
+        self.protocol.sign_in(client, login)
     }
 
     fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {

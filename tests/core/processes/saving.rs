@@ -57,7 +57,7 @@ async fn a_vault_that_stands_still_delays_neither_status_nor_calls_nor_the_exit(
         assert_eq!(process.ask("phase").await, "SignedIn", "{step}");
         assert_eq!(process.ask("storage").await, "KeyringSlow", "{step}");
 
-        assert_eq!(process.ask("quit").await, "NotSaved(KeyringSlow)", "{step}");
+        assert_eq!(process.ask("quit").await, "NotSaved(Slow)", "{step}");
         assert!(process.ends().await.success(), "{step}");
         // What was received is lost with it; the next start recovers in the grace time.
         let mut restarted = host.process();

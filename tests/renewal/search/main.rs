@@ -190,7 +190,7 @@ fn at_rest() -> Vec<Property<Search>> {
                         world.server.takes(stored.info, world.now)
                             && world.processes.iter().all(|own| {
                                 own.current == Some(stored.info)
-                                    && own.state.held == own.current
+                                    && own.state.held() == own.current
                                     && own.state.storage == Storage::Saved
                             })
                     })
@@ -204,7 +204,7 @@ fn at_rest() -> Vec<Property<Search>> {
                     || world
                         .processes
                         .iter()
-                        .all(|own| own.current.is_none() && own.state.held.is_none())
+                        .all(|own| own.current.is_none() && own.state.held().is_none())
                         && (world.vault.is_none() || !world.left.failure || !world.left.late_write)
             },
         ),
@@ -244,11 +244,12 @@ const CASES: [Case; 7] = [
         "one keeps the lock because it cannot save, and the other waits",
         |world| {
             let [first, second] = world.processes.both();
-            matches!(first.state.step, Step::Keeping { .. }) && second.state.step == Step::Locking
+            matches!(first.state.step, Step::KeepingLock { .. })
+                && second.state.step == Step::Locking
         },
     ),
     ("a late write holds back the lock", |world| {
-        let is_held_back = |own: &Process| own.outstanding.is_some() && !own.state.locked;
+        let is_held_back = |own: &Process| own.outstanding.is_some() && !own.state.has_lock;
         world
             .processes
             .iter()
@@ -257,10 +258,10 @@ const CASES: [Case; 7] = [
     (
         "the keyring hides the session from a process that starts",
         |world| {
-            let standing = world.processes.iter().map(|own| own.state.standing);
+            let standing = world.processes.iter().map(|own| own.state.session);
             standing
                 .into_iter()
-                .any(|standing| matches!(standing, Standing::Locked(_)))
+                .any(|standing| matches!(standing, Standing::Locked { .. }))
         },
     ),
 ];

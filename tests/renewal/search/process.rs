@@ -1,12 +1,11 @@
 //! One process: its decisions, what they made it do, and how far each slow action has got. This is the shell
 //! (`renewal/perform.rs`, `vault/vault_thread.rs`) cut at every boundary that another process, a caller or a crash can see.
 
-use graphql_session_renewal::TokenFate;
 use graphql_session_renewal::{
-    Action, Event, Exchange, FailureSeen, FileState, Now, Outcome, Rules, SaveFailure, State, Step,
-    VaultView, View, WaiterId, step,
+    Action, Awake, Cause, CredentialsInfo, EndingReason, Event, Exchange, FailureSeen, FileState,
+    Now, Outcome, Rules, SaveFailure, ServerTime, State, Step, TokenFate, VaultError, VaultView,
+    View, WaiterId, Wall, step,
 };
-use graphql_session_renewal::{CredentialsInfo, EndingReason, VaultError};
 
 use crate::server::GRACE;
 use crate::world::{Record, World, Wrong};
@@ -80,6 +79,7 @@ impl Process {
         self.is_running()
             .then(|| self.state.next_wake(&RULES))
             .flatten()
+            .map(Awake::ms)
     }
 
     pub(crate) fn is_on_the_wire(&self) -> bool {
@@ -116,9 +116,9 @@ impl World {
 
     fn moment(&self) -> Now {
         Now {
-            awake: self.now,
+            awake: Awake::from_ms(self.now),
             wall: self.wall(),
-            server: self.wall(),
+            server: ServerTime::from_ms(self.wall().ms()),
             random: RANDOM,
             in_use: true,
         }
@@ -142,9 +142,9 @@ impl World {
     /// What one decision must not do.
     fn judge(&mut self, before: &State, event: &Event, after: &State, actions: &[Action]) {
         match event {
-            Event::Exchanged(Exchange::Renewed(received)) => {
+            Event::Exchanged(Exchange::Renewed(received, _)) => {
                 let is_ours = before
-                    .held
+                    .held()
                     .is_some_and(|held| held.session == received.session);
                 let is_saved = matches!(after.step, Step::Saving { received: saved, .. } if saved == *received);
                 if is_ours && !is_saved {
@@ -152,7 +152,7 @@ impl World {
                 }
             }
             Event::Needed { seen, .. } => {
-                let is_older = before.held.is_some_and(|held| held.supersedes(seen));
+                let is_older = before.held().is_some_and(|held| held.supersedes(seen));
                 if is_older && after.step != before.step {
                     self.wrong = Some(Wrong::RenewedWithoutNeed);
                 }
@@ -161,7 +161,7 @@ impl World {
         }
         let fails_some = actions.iter().any(|action| {
             matches!(action, Action::Settle(told, Outcome::Unreachable { .. })
-                if told.iter().any(|waiter| before.waiters.contains(waiter)))
+                if told.iter().any(|waiter| before.waiters.iter().any(|known| known == *waiter)))
         });
         if fails_some && !after.waiters.is_empty() {
             self.wrong = Some(Wrong::FailedOneByOne);
@@ -176,7 +176,7 @@ impl World {
         match action {
             Action::TakeLock { patient } => begin(Work::Lock { patient }),
             Action::Reread => begin(Work::Look {
-                held: own.state.held,
+                held: own.state.held(),
                 reading: Reading::Vault,
             }),
             Action::Mark { at } => begin(Work::Mark { at, record: None }),
@@ -192,7 +192,7 @@ impl World {
             Action::ReleaseLock => Some(Todo::ReleaseLock),
             Action::Use(id) => own
                 .state
-                .held
+                .held()
                 .filter(|held| held.credentials == id)
                 .map(Todo::Use),
             Action::Forget => Some(Todo::Forget),
@@ -208,7 +208,7 @@ impl World {
                     Step::Saving { received, .. } => Some(received),
                     _ => None,
                 };
-                let mut known = own.state.held.into_iter().chain(received);
+                let mut known = own.state.held().into_iter().chain(received);
                 let held = known.find(|info| info.credentials == of);
                 held.map(|info| {
                     Todo::WriteState(FileState {

@@ -105,6 +105,8 @@ impl Server {
 
 fn number(credentials: CredentialsInfo) -> usize {
     (1..=MOST_CREDENTIALS)
-        .find(|number| graphql_session_renewal::Id::of(*number as u128) == credentials.credentials)
+        .find(|number| {
+            graphql_session_renewal::CredentialsId::of(*number as u128) == credentials.credentials
+        })
         .expect("credentials of this server")
 }

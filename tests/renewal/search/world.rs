@@ -7,8 +7,10 @@
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use graphql_session_renewal::{CredentialsInfo, EndingReason, Id};
-use graphql_session_renewal::{Event, FileState, FileView, Outcome, RenewalReason, Standing, Step};
+use graphql_session_renewal::{
+    CredentialsId, CredentialsInfo, EndingReason, Event, FileState, FileView, Outcome,
+    RenewalReason, ServerTime, SessionId, Standing, Step, Wall,
+};
 
 use crate::process::{How, Process, Work};
 use crate::server::Server;
@@ -17,7 +19,7 @@ use crate::server::Server;
 pub(crate) const SESSION: u128 = 1;
 
 /// When the search begins, in wall ms. Any moment will do that is later than the longest pause.
-pub(crate) const BEGIN: i64 = 1_000_000;
+const BEGIN: i64 = 1_000_000;
 
 /// A silence that is longer than the grace time and every budget, in ms: after it, everything that can be over is.
 const LONG_SILENCE: u64 = 100_000;
@@ -88,7 +90,7 @@ pub(crate) enum Caller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Record {
     pub(crate) info: CredentialsInfo,
-    pub(crate) renewing_at: Option<i64>,
+    pub(crate) renewing_at: Option<Wall>,
 }
 
 /// A transition that must not be; the property that is named by it fails.
@@ -275,7 +277,7 @@ impl World {
     fn refused_late(&self) -> Option<usize> {
         (0..self.callers.len()).find(|caller| {
             let own = &self.processes[CALLS_IN[*caller]];
-            let is_late = own.state.held.is_none_or(|held| held.generation > 1);
+            let is_late = own.state.held().is_none_or(|held| held.generation > 1);
             self.callers[*caller] == Caller::Sent && is_late && self.is_ready(CALLS_IN[*caller])
         })
     }
@@ -312,8 +314,8 @@ impl World {
         if self.look_matters(process) {
             moves.push(Move::Look(process));
         }
-        let is_locked = matches!(own.state.standing, Standing::Locked(_));
-        if self.left.sign_out && (own.state.held.is_some() || is_locked) {
+        let is_locked = matches!(own.state.session, Standing::Locked { .. });
+        if self.left.sign_out && (own.state.held().is_some() || is_locked) {
             moves.push(Move::SignOut(process));
         }
         if is_locked && own.state.step == Step::Idle {
@@ -335,7 +337,7 @@ impl World {
             Move::Advance(process, how) => self.advance(process, how),
             Move::Land(process) => self.land(process),
             Move::Look(process) => {
-                let files = self.files(self.processes[process].state.held);
+                let files = self.files(self.processes[process].state.held());
                 self.decide(process, Event::FilesChanged(files));
             }
             Move::Tick(process) => self.decide(process, Event::Tick),
@@ -365,10 +367,17 @@ impl World {
         }
     }
 
-    fn need(&mut self, caller: usize, seen: CredentialsInfo, why: RenewalReason) {
+    fn need(&mut self, caller: usize, seen: CredentialsInfo, reason: RenewalReason) {
         self.callers[caller] = Caller::Waiting;
         let waiter = caller as u64;
-        self.decide(CALLS_IN[caller], Event::Needed { waiter, seen, why });
+        self.decide(
+            CALLS_IN[caller],
+            Event::Needed {
+                waiter,
+                seen,
+                reason,
+            },
+        );
     }
 
     /// A waiter is told.
@@ -423,10 +432,10 @@ impl World {
     /// also look at other times, which are more orders and not fewer. A look that changes nothing is none.
     fn look_matters(&self, process: usize) -> bool {
         let state = &self.processes[process].state;
-        let files = self.files(state.held);
+        let files = self.files(state.held());
         let is_newer = files
             .state
-            .zip(state.held)
+            .zip(state.held())
             .is_none_or(|(file, held)| file.info.supersedes(&held));
         (files.ended.is_some() || is_newer)
             && self.would_change(process, Event::FilesChanged(files))
@@ -466,8 +475,8 @@ impl World {
         self.vault = record;
     }
 
-    pub(crate) fn wall(&self) -> i64 {
-        BEGIN + i64::try_from(self.now).unwrap_or(i64::MAX)
+    pub(crate) fn wall(&self) -> Wall {
+        Wall::from_ms(BEGIN).plus(self.now)
     }
 
     /// When the next timer of any process is due.
@@ -512,11 +521,11 @@ impl World {
 /// before they are refused.
 pub(crate) fn info(number: u128, generation: u64) -> CredentialsInfo {
     CredentialsInfo {
-        session: Id::of(SESSION),
-        begun_at: 0,
+        session: SessionId::of(SESSION),
+        begun_at: Wall::default(),
         generation,
-        credentials: Id::of(number),
+        credentials: CredentialsId::of(number),
         access_until: None,
-        issued_at: 0,
+        issued_at: ServerTime::default(),
     }
 }

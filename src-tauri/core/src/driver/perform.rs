@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use graphql_session_renewal::{Action, Event, Exchange, SaveFailure};
+use graphql_session_renewal::{
+    Action, Cause, CredentialsId, EndingReason, Event, Exchange, IoFailure, Note, SaveFailure,
+    SessionId, TokenFate, VaultError, Wall,
+};
 
 use super::{Driver, Message};
-use crate::credentials::{Credentials, Id};
+use crate::credentials::Credentials;
 use crate::files::{Failure, FileStanding, StateFile};
-use crate::journal::Note;
-use crate::shared::{Shared, millis};
-use crate::status::EndingReason;
-use crate::vault::VaultError;
-use crate::verdict::{Envelope, Reading, TokenFate, Verdict, judge};
+use crate::http::Envelope;
+use crate::protocol::Reading;
+use crate::shared::Shared;
+use crate::verdict::judge;
 
 impl Driver {
     pub(super) fn perform(&mut self, action: Action) {
@@ -28,7 +30,8 @@ impl Driver {
                     self.shared
                         .vault_thread
                         .release_after_writes(guard, move |text| {
-                            let found = Credentials::from_text(text, shared.config.protocol.name());
+                            let protocol = shared.config.protocol.facts().name;
+                            let found = Credentials::from_text(text, protocol);
                             found.is_some_and(|(found, _)| {
                                 shared.files.ending_of(found.info.session).is_some()
                             })
@@ -36,7 +39,7 @@ impl Driver {
                 }
             }
             Action::Reread => {
-                let held = self.state.held;
+                let held = self.state.held();
                 self.spawn(|shared| async move {
                     let (view, found) = shared.look(held).await;
                     Message::Reread(Box::new(view), found.map(Box::new))
@@ -101,7 +104,7 @@ impl Driver {
                 failure,
             } => self.write_state(of, saved, not_before, failure),
             Action::WriteEnded(reason) => self.write_ended(reason),
-            // These wake somebody after the new status is published, or need both states: see `decide`.
+            // These wake callers after the new status is published, or need both states: see `decide`.
             Action::Settle(..) | Action::SignInDone | Action::Note(_) => {}
         }
     }
@@ -122,7 +125,7 @@ impl Driver {
         let _ = self.outbox.send(Message::done(event));
     }
 
-    fn find(&self, id: Id) -> Option<Arc<Credentials>> {
+    fn find(&self, id: CredentialsId) -> Option<Arc<Credentials>> {
         self.known
             .iter()
             .find(|known| known.info.credentials == id)
@@ -135,44 +138,38 @@ impl Driver {
         } else {
             Duration::ZERO
         };
-        let began = self.shared.awake_ms();
+        let began = self.shared.awake();
         self.spawn(move |shared| async move {
             let clock = &shared.config.clock;
-            let guard = match shared.files.try_lock() {
+            let taken = match shared.files.try_lock() {
                 Ok(None) if !limit.is_zero() => tokio::select! {
-                    guard = shared.files.lock() => guard.ok(),
-                    () = clock.sleep(limit) => None,
+                    taken = shared.files.lock() => taken.map(Some),
+                    () = clock.sleep(limit) => Ok(None),
                 },
-                other => other.ok().flatten(),
+                taken => taken,
             };
-            let ms = shared.awake_ms().saturating_sub(began);
+            let ms = shared.awake().since(began);
             if ms > 0 {
                 shared.note(&Note::LockWaited { ms });
             }
-            Message::Lock(guard)
+            Message::Lock(match taken {
+                Ok(guard) => guard.ok_or(Cause::LockHeld),
+                Err(error) => Err(Cause::NoLock(IoFailure::from(&error))),
+            })
         });
     }
 
     fn exchange(&self) {
         let Some(held) = self.shared.current.load_full() else {
-            let exchange = Exchange::Inconclusive {
-                token: TokenFate::NotSent,
-                retry_after: None,
-            };
-            return self.report(Event::Exchanged(exchange));
+            return self.report(Event::Exchanged(not_sent()));
         };
         self.spawn(move |shared| async move {
             // A protocol that an adopter brought may panic. The attempt is over then, and nothing else.
             let attempt = AssertUnwindSafe(exchange(&shared, &held))
                 .catch_unwind()
                 .await;
-            let (exchange, received) = attempt.unwrap_or((
-                Exchange::Inconclusive {
-                    token: TokenFate::MaybeUsed,
-                    retry_after: None,
-                },
-                None,
-            ));
+            let (exchange, received) =
+                attempt.unwrap_or_else(|_| (maybe_used(Cause::ProtocolPanicked), None));
             Message::Exchanged(Box::new(exchange), received.map(Box::new))
         });
     }
@@ -188,15 +185,15 @@ impl Driver {
 
     fn write_state(
         &self,
-        of: Id,
+        of: CredentialsId,
         saved: bool,
-        not_before: Option<i64>,
-        failure: Option<(TokenFate, i64)>,
+        not_before: Option<Wall>,
+        failure: Option<(TokenFate, Wall)>,
     ) {
         let Some(credentials) = self.find(of) else {
             return;
         };
-        let wall = self.shared.wall_ms();
+        let wall = self.shared.wall();
         let mut file = StateFile::new(
             &self.shared.config.account,
             &credentials,
@@ -220,7 +217,7 @@ impl Driver {
                 // Another process has signed in since; the ended list says the rest.
                 return;
             }
-            let at = self.shared.wall_ms();
+            let at = self.shared.wall();
             let file = StateFile::new(
                 &self.shared.config.account,
                 &credentials,
@@ -234,18 +231,11 @@ impl Driver {
 /// One attempt: every dialect at most once, the one that worked last first.
 async fn exchange(shared: &Shared, held: &Credentials) -> (Exchange, Option<Credentials>) {
     let protocol = &shared.config.protocol;
-    let not_sent = Exchange::Inconclusive {
-        token: TokenFate::NotSent,
-        retry_after: None,
-    };
     let Ok(clients) = shared.clients(&held.origin) else {
-        return (not_sent, None);
+        return (not_sent(), None);
     };
-    let client = clients.auth_client(
-        shared.server_clock.clone(),
-        shared.config.limits.attempt_timeout,
-    );
-    let mut verdict = None;
+    let client = shared.auth_client(&clients);
+    let mut proved = not_sent();
     for dialect in protocol.dialects(Some(held.dialect)) {
         let answer = client.post(&protocol.renewal(&held.refresh, dialect)).await;
         let outcome = answer
@@ -253,38 +243,48 @@ async fn exchange(shared: &Shared, held: &Credentials) -> (Exchange, Option<Cred
             .map(|answer| (answer, protocol.read_renewal(answer, dialect)))
             .map_err(|error| *error);
         let is_other_dialect = matches!(outcome, Ok((_, Reading::OtherDialect)));
-        verdict = Some(judge(outcome, dialect));
-        if !is_other_dialect {
-            break;
+        match judge(outcome) {
+            Err(exchange) if is_other_dialect => proved = exchange,
+            Err(exchange) => return (exchange, None),
+            Ok(tokens) => {
+                let subject = protocol.subject(&tokens);
+                if held.subject.is_some() && subject != held.subject {
+                    // Somebody else's credentials: never used, and no reason to end anything.
+                    return (maybe_used(Cause::OtherAccount), None);
+                }
+                let cause = match tokens.refresh {
+                    Some(_) => Cause::NewTokens,
+                    None => Cause::NewAccessToken,
+                };
+                let received = held.renewed(tokens, dialect, subject, shared.server_clock.now());
+                return (Exchange::Renewed(received.info, cause), Some(received));
+            }
         }
     }
-    match verdict {
-        Some(Verdict::Renewed { tokens, dialect }) => {
-            let subject = protocol.subject(&tokens);
-            if held.subject.is_some() && subject != held.subject {
-                // Somebody else's credentials: never used, and no reason to end anything.
-                let lost = Exchange::Inconclusive {
-                    token: TokenFate::MaybeUsed,
-                    retry_after: None,
-                };
-                return (lost, None);
-            }
-            let received = held.renewed(tokens, dialect, subject, shared.server_clock.now());
-            (Exchange::Renewed(received.info), Some(received))
-        }
-        Some(Verdict::Rejected { ambiguous }) => (Exchange::Rejected { ambiguous }, None),
-        Some(Verdict::Inconclusive { token, retry_after }) => {
-            let retry_after = retry_after.map(millis);
-            (Exchange::Inconclusive { token, retry_after }, None)
-        }
-        None => (not_sent, None),
+    (proved, None)
+}
+
+fn not_sent() -> Exchange {
+    Exchange::Inconclusive {
+        token: TokenFate::NotSent,
+        retry_after: None,
+        cause: Cause::NotSent,
+    }
+}
+
+/// The server may have exchanged the token, and what it issued is lost.
+fn maybe_used(cause: Cause) -> Exchange {
+    Exchange::Inconclusive {
+        token: TokenFate::MaybeUsed,
+        retry_after: None,
+        cause,
     }
 }
 
 /// Saves under the lock. A sign-out needs no lock, so the ended list is read before and after (I5):
 /// 1. ended, then looked at: nothing is written;
 /// 2. looked at, ended, written: the second look finds it, and the entry is removed again;
-/// 3. written, looked at, ended: whoever ended it removes the entry once it has the lock.
+/// 3. written, looked at, ended: the process that ended it removes the entry once it has the lock.
 async fn save(shared: &Shared, credentials: &Credentials) -> Result<(), SaveFailure> {
     let limit = shared.config.limits.vault_write;
     let session = credentials.info.session;
@@ -303,12 +303,12 @@ async fn save(shared: &Shared, credentials: &Credentials) -> Result<(), SaveFail
 }
 
 /// Removes the entry under the lock, if it is this session's: a compare before the delete.
-async fn remove(shared: &Shared, session: Id) -> Result<(), VaultError> {
+async fn remove(shared: &Shared, session: SessionId) -> Result<(), VaultError> {
     let limits = &shared.config.limits;
     let Some(text) = shared.vault_thread.read(limits.vault_read).await? else {
         return Ok(());
     };
-    let found = Credentials::from_text(&text, shared.config.protocol.name());
+    let found = Credentials::from_text(&text, shared.config.protocol.facts().name);
     match found {
         Some((found, _)) if found.info.session == session => {
             shared.vault_thread.write(None, limits.vault_write).await
@@ -322,10 +322,7 @@ async fn probe(shared: &Shared, held: &Credentials) -> bool {
     let Ok(clients) = shared.clients(&held.origin) else {
         return false;
     };
-    let client = clients.auth_client(
-        shared.server_clock.clone(),
-        shared.config.limits.attempt_timeout,
-    );
+    let client = shared.auth_client(&clients);
     shared.config.protocol.check(&client).await.is_ok()
 }
 
@@ -337,18 +334,15 @@ async fn revoke(shared: &Shared, credentials: &Credentials) -> bool {
     let Ok(clients) = shared.clients(&credentials.origin) else {
         return false;
     };
-    let client = clients.auth_client(
-        shared.server_clock.clone(),
-        shared.config.limits.attempt_timeout,
-    );
+    let client = shared.auth_client(&clients);
     let answer = client.post(&request).await;
     answer.is_ok_and(|answer| {
         Envelope::read(&answer.body).is_some_and(|envelope| envelope.errors.is_empty())
     })
 }
 
-fn log_failure(what: &'static str, result: std::io::Result<()>) {
+fn log_failure(file: &'static str, result: std::io::Result<()>) {
     if let Err(error) = result {
-        tracing::warn!(target: "graphql_session", what, cause = %error.kind(), "could not be written");
+        tracing::warn!(target: "graphql_session", file, cause = %error.kind(), "write_failed");
     }
 }

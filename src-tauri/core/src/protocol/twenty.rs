@@ -7,30 +7,36 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use graphql_session_renewal::{Cause, GraphqlCode};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Dialect, Endpoint, Issued, PasswordLogin, Protocol, Request, Tokens};
+use super::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tokens};
 use crate::clock::BoxFuture;
 use crate::error::{Code, Error};
-use crate::transport::{Answer, AuthClient};
-use crate::verdict::{Data, Envelope, Reading};
+use crate::http::{Answer, AuthClient, Data, Endpoint, Envelope, Request};
 
-/// Twenty's default for reuse of a refresh token that was just exchanged.
-const GRACE: Duration = Duration::from_secs(60);
-
-const ENDPOINTS: &[Endpoint] = &[
-    Endpoint {
-        name: "graphql",
-        path: "/graphql",
-    },
-    Endpoint {
-        name: "metadata",
-        path: "/metadata",
-    },
-];
+static FACTS: Facts = Facts {
+    name: "twenty",
+    endpoints: &[
+        Endpoint {
+            name: "graphql",
+            path: "/graphql",
+        },
+        Endpoint {
+            name: "metadata",
+            path: "/metadata",
+        },
+    ],
+    // Twenty's default for the reuse of a refresh token that was just exchanged.
+    grace: Some(Duration::from_secs(60)),
+    // Twenty states an expiry up to 1 s later than the one it applies.
+    expiry_margin: Duration::from_secs(1),
+    // Twenty closes idle connections after 5 s, and a call that meets the closing would be lost.
+    idle_connection: Duration::from_secs(4),
+};
 
 /// All dialects: bit 0 is the endpoint, bit 1 the field name.
 const DIALECTS: [Dialect; 4] = [Dialect(0), Dialect(1), Dialect(2), Dialect(3)];
@@ -47,16 +53,8 @@ impl Twenty {
 }
 
 impl Protocol for Twenty {
-    fn name(&self) -> &'static str {
-        "twenty"
-    }
-
-    fn endpoints(&self) -> &'static [Endpoint] {
-        ENDPOINTS
-    }
-
-    fn grace(&self) -> Option<Duration> {
-        Some(GRACE)
+    fn facts(&self) -> &Facts {
+        &FACTS
     }
 
     fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
@@ -66,9 +64,9 @@ impl Protocol for Twenty {
     fn sign_in<'a>(
         &'a self,
         client: &'a AuthClient,
-        person: &'a PasswordLogin,
+        login: &'a PasswordLogin,
     ) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(sign_in(client, person))
+        Box::pin(sign_in(client, login))
     }
 
     fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
@@ -104,24 +102,26 @@ impl Protocol for Twenty {
         if is_unknown_field(message) {
             return Reading::OtherDialect;
         }
+        let status = answer.status;
+        let cause = Cause::Graphql(GraphqlCode::of(envelope.code()), status);
+        let rejected = |ambiguous| Reading::Rejected { ambiguous, cause };
         match (envelope.code(), envelope.sub_code()) {
-            (Some("UNAUTHENTICATED" | "FORBIDDEN"), _) => Reading::Rejected { ambiguous: false },
-            (Some("BAD_USER_INPUT"), sub_code) => {
-                let throttled =
-                    sub_code == Some("LIMIT_REACHED") || message.starts_with("Limit reached");
-                // A variable that was not coerced says nothing about the token: it is our request that is wrong there.
-                let about_the_request = message.starts_with("Variable ");
-                if throttled || about_the_request {
-                    Reading::Inconclusive
-                } else {
-                    Reading::Rejected { ambiguous: false }
-                }
+            (Some("UNAUTHENTICATED" | "FORBIDDEN"), _) => rejected(false),
+            (Some("BAD_USER_INPUT"), Some("LIMIT_REACHED")) => throttled(status),
+            (Some("BAD_USER_INPUT"), _) if message.starts_with("Limit reached") => {
+                throttled(status)
             }
+            // A variable that was not coerced says nothing about the token: our request is wrong there.
+            (Some("BAD_USER_INPUT"), _) if message.starts_with("Variable ") => {
+                let cause = Cause::BadRequest(status);
+                Reading::Inconclusive { cause }
+            }
+            (Some("BAD_USER_INPUT"), _) => rejected(false),
             // A removed member is final, but comes as an internal error; an outage of the server's database does, too.
             (Some("INTERNAL_SERVER_ERROR"), _) if message == "User Workspace not found" => {
-                Reading::Rejected { ambiguous: true }
+                rejected(true)
             }
-            _ => Reading::Inconclusive,
+            _ => Reading::Inconclusive { cause },
         }
     }
 
@@ -162,6 +162,12 @@ impl Protocol for Twenty {
     }
 }
 
+fn throttled(status: u16) -> Reading {
+    Reading::Inconclusive {
+        cause: Cause::Throttled(status),
+    }
+}
+
 async fn check(client: &AuthClient) -> Result<(), Error> {
     let host = client.origin().host();
     let answer = client
@@ -180,11 +186,11 @@ async fn check(client: &AuthClient) -> Result<(), Error> {
     }
 }
 
-async fn sign_in(client: &AuthClient, person: &PasswordLogin) -> Result<Issued, Error> {
+async fn sign_in(client: &AuthClient, login: &PasswordLogin) -> Result<Issued, Error> {
     let origin = client.origin().text();
     let mut refusal = None;
     for dialect in DIALECTS {
-        let login = ask(
+        let answered = ask(
             client,
             dialect,
             "GetLoginTokenFromCredentials",
@@ -192,13 +198,13 @@ async fn sign_in(client: &AuthClient, person: &PasswordLogin) -> Result<Issued, 
              getLoginTokenFromCredentials(email: $email, password: $password, origin: $origin) { \
              loginToken { token expiresAt } } }",
             json!({
-                "email": person.email,
-                "password": person.password.expose_secret(),
+                "email": login.email,
+                "password": login.password.expose_secret(),
                 "origin": origin,
             }),
         )
         .await;
-        let login = match login {
+        let answered = match answered {
             Ok(answer) => answer,
             Err(Refusal::OtherDialect(error)) => {
                 refusal = Some(error);
@@ -206,7 +212,7 @@ async fn sign_in(client: &AuthClient, person: &PasswordLogin) -> Result<Issued, 
             }
             Err(Refusal::Final(error)) => return Err(error),
         };
-        let login_token = login_token(&login).ok_or_else(|| not_twenty(client))?;
+        let login_token = login_token(&answered).ok_or_else(|| not_twenty(client))?;
         let pair = ask(
             client,
             dialect,
@@ -290,7 +296,7 @@ fn sign_in_refusal(envelope: &Envelope, host: &str) -> Error {
         _ => Error::new(
             Code::SignInRefused,
             format!(
-                "{host} refused the sign-in. Check e-mail address and password, or ask whoever runs the server."
+                "{host} refused the sign-in. Check e-mail address and password, or ask the person who runs the server."
             ),
         ),
     }

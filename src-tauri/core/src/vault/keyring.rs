@@ -5,11 +5,12 @@ mod linux;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use graphql_session_renewal::VaultError;
 use keyring_core::{CredentialStore, Entry, Error as StoreError};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{Vault, VaultError};
+use super::Vault;
 
 /// The OS keyring, one entry per account under the application's name.
 ///

@@ -2,20 +2,20 @@
 //!
 //! A keyring call can block for minutes: a locked keyring with its prompt open does. On a thread of the blocking pool
 //! that would keep the process from exiting, so the thread is our own and detached. A time limit ends the waiting, not
-//! the call: the caller is told [`VaultError::Slow`], and the account's lock is handed to the thread, which lets go of
-//! it only after every outstanding write has returned ([`VaultThread::release_after_writes`]).
+//! the call: the caller gets [`VaultError::Slow`], and hands the account's lock to the thread, which releases it only
+//! after every outstanding write has returned ([`VaultThread::release_after_writes`]).
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use graphql_session_renewal::VaultError;
 use secrecy::SecretString;
 use tokio::sync::oneshot;
 
-use super::{Vault, VaultError};
+use super::Vault;
 use crate::clock::Clock;
-use crate::files::LockGuard;
 
 type ReadReply = oneshot::Sender<Result<Option<SecretString>, VaultError>>;
 type WriteReply = oneshot::Sender<Result<(), VaultError>>;
@@ -27,8 +27,9 @@ enum Job {
     Read(ReadReply),
     /// `None` removes the entry: a sign-out is a value like any other, so that it can overtake a waiting write.
     Write(Option<SecretString>, WriteReply),
+    /// Dropping the lock releases it.
     ReleaseLock {
-        lock: LockGuard,
+        lock: Box<dyn Send>,
         is_dead: IsDead,
     },
 }
@@ -92,11 +93,12 @@ impl VaultThread {
         self.within(limit, answer).await
     }
 
-    /// Lets go of the lock: at once where nothing is outstanding, else on the thread, after everything that is. What a
-    /// late write left is looked at first: nobody else removes the entry of a session that ended meanwhile.
+    /// Releases the lock by dropping it: at once where nothing is outstanding, else on the thread, after everything that
+    /// is. The thread first reads what a late write left: nobody else removes the entry of a session that ended
+    /// meanwhile.
     pub(crate) fn release_after_writes(
         &self,
-        lock: LockGuard,
+        lock: impl Send + 'static,
         is_dead: impl Fn(&SecretString) -> bool + Send + 'static,
     ) {
         let queue = self.shared.queue();
@@ -105,8 +107,10 @@ impl VaultThread {
         if idle {
             drop(lock);
         } else {
-            let is_dead = Box::new(is_dead);
-            self.enqueue(Job::ReleaseLock { lock, is_dead });
+            self.enqueue(Job::ReleaseLock {
+                lock: Box::new(lock),
+                is_dead: Box::new(is_dead),
+            });
         }
     }
 
@@ -192,7 +196,7 @@ fn work(shared: &Shared, vault: &dyn Vault, account: &str) {
                     Some(text) => vault.write(account, text),
                     None => vault.remove(account),
                 });
-                // Before the reply: whoever hears it may let go of the lock at once.
+                // Before the reply: the caller may release the lock as soon as it has it.
                 shared.queue().running = false;
                 let is_late = reply.send(written).is_err();
                 wrote_late |= is_late && text.is_some() && written.is_ok();

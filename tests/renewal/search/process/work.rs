@@ -18,7 +18,7 @@ pub(crate) enum Work {
         reading: Reading,
     },
     Mark {
-        at: i64,
+        at: Wall,
         /// What calls used when it began.
         record: Option<Record>,
     },
@@ -170,7 +170,7 @@ impl World {
     fn take_lock(&mut self, process: usize, patient: bool, how: How) -> Event {
         if how == How::NotTaken {
             self.left.delay &= !patient;
-            return Event::LockNotTaken;
+            return Event::LockNotTaken(Cause::LockHeld);
         }
         self.lock = Some(process);
         Event::LockTaken
@@ -224,6 +224,7 @@ impl World {
         let inconclusive = |token| Exchange::Inconclusive {
             token,
             retry_after: None,
+            cause: Cause::Timeout,
         };
         let Some(sent) = from else {
             return (
@@ -244,8 +245,11 @@ impl World {
                 let answer = Some(self.server.exchange(sent, self.now));
                 return (Some(Work::Exchange { from, answer }), None);
             }
-            Some(Answer::Renewed(received)) => Exchange::Renewed(received),
-            Some(Answer::Rejected) => Exchange::Rejected { ambiguous: false },
+            Some(Answer::Renewed(received)) => Exchange::Renewed(received, Cause::NewTokens),
+            Some(Answer::Rejected) => Exchange::Rejected {
+                ambiguous: false,
+                cause: Cause::Http(200),
+            },
         };
         (None, Some(Event::Exchanged(exchange)))
     }

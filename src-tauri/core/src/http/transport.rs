@@ -1,8 +1,6 @@
-//! One POST at a time: who it may go to, what came back, and what a failure proves.
+//! One request at a time: pooled connections for calls, a fresh connection for every exchange of tokens.
 
 use std::error::Error as _;
-use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +8,11 @@ use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use url::{Host, Url};
+use url::Url;
 
+use super::{Answer, Endpoint, Origin, Request, TransportError};
 use crate::clock::ServerClock;
 use crate::error::{Code, Error};
-use crate::protocol::{Endpoint, Request};
-
-/// Idle connections are given up before the server does: Twenty closes them after 5 s, and a call that meets the
-/// closing would be lost.
-const POOL_IDLE: Duration = Duration::from_secs(4);
 
 /// Connecting takes a packet's round trip or two; ten seconds is a network that is not there.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -28,150 +22,6 @@ const EXCHANGE_BYTES: usize = 1 << 20;
 
 /// Longest pause that a server can ask for with Retry-After: a wrong header must not silence an application for hours.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(600);
-
-/// Scheme, host and port of a server. Credentials are bound to the origin that issued them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(Url);
-
-impl Origin {
-    /// Reads an address as people type it: `crm.example.com`, `https://crm.example.com/objects/people`. A path is
-    /// dropped. Plain `http` is for loopback addresses only: anywhere else it would show the tokens to the network.
-    ///
-    /// # Errors
-    /// [`Code::InvalidAddress`] with the reason.
-    pub fn parse(address: &str) -> Result<Self, Error> {
-        let invalid = |why: &'static str| Error::new(Code::InvalidAddress, why);
-        let address = address.trim();
-        let parsed = if address.contains("://") {
-            Url::parse(address)
-        } else {
-            Url::parse(&format!("https://{address}"))
-        };
-        let url = parsed
-            .map_err(|_| invalid("This is not an address. Use one like https://crm.example.com"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(invalid("Leave the name and password out of the address"));
-        }
-        match url.scheme() {
-            "https" => {}
-            "http" if is_loopback(&url) => {}
-            "http" => {
-                return Err(invalid(
-                    "Use https: plain http is accepted for this computer's own addresses only",
-                ));
-            }
-            _ => return Err(invalid("Use an address that starts with https://")),
-        }
-        if url.host().is_none() {
-            return Err(invalid(
-                "The address has no host. Use one like https://crm.example.com",
-            ));
-        }
-        let origin = Url::parse(&url.origin().ascii_serialization())
-            .map_err(|_| invalid("This is not an address. Use one like https://crm.example.com"))?;
-        Ok(Self(origin))
-    }
-
-    /// The origin as text, without a trailing slash.
-    pub fn text(&self) -> String {
-        self.0.origin().ascii_serialization()
-    }
-
-    /// The host, for sentences.
-    pub fn host(&self) -> &str {
-        self.0.host_str().unwrap_or_default()
-    }
-
-    fn join(&self, path: &str) -> Url {
-        let mut url = self.0.clone();
-        url.set_path(path);
-        url
-    }
-
-    fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    }
-}
-
-/// A complete answer to an exchange.
-#[derive(Clone)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// The pause that the server asks for, capped at 10 min.
-    pub retry_after: Option<Duration>,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
-            .field("status", &self.status)
-            .field("bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// RenewalReason there is no complete answer, and with it what is proven about the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TransportError {
-    /// No such host, or no resolver: nothing was sent.
-    Dns,
-    /// No connection: nothing was sent.
-    Connect,
-    /// No trusted TLS: nothing was sent.
-    Tls,
-    /// The connection broke, or stalled past the limit, before the first byte of an answer: the server may have acted.
-    NoAnswer,
-    /// The answer broke off or stalled: the server has acted, and what it said is lost.
-    Truncated,
-    /// The answer was longer than is accepted: the server has acted, and what it said was not read.
-    TooLong,
-}
-
-impl TransportError {
-    /// Whether it is certain that the server never saw the request.
-    pub fn not_sent(self) -> bool {
-        matches!(self, Self::Dns | Self::Connect | Self::Tls)
-    }
-
-    /// The error that a sign-in form shows.
-    pub fn sign_in_error(self, host: &str) -> Error {
-        match self {
-            Self::Dns => Error::new(
-                Code::HostNotFound,
-                format!(
-                    "There is no server called {host}, or no network. Check the address and your connection."
-                ),
-            ),
-            Self::Tls => Error::new(
-                Code::Certificate,
-                format!("The certificate of {host} is not trusted. Ask whoever runs the server."),
-            ),
-            Self::Connect => Error::new(
-                Code::NoAnswer,
-                format!(
-                    "{host} does not accept connections. Check the address, or try again later."
-                ),
-            ),
-            Self::NoAnswer | Self::Truncated | Self::TooLong => Error::new(
-                Code::NoAnswer,
-                format!("{host} gave no complete answer. Try again in a moment."),
-            ),
-        }
-    }
-}
 
 /// The HTTP clients for one origin: pooled connections for calls, and a fresh connection for every exchange.
 #[derive(Clone)]
@@ -186,23 +36,28 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn new(origin: Origin, endpoints: &[Endpoint]) -> Result<Self, Error> {
+    /// Clients for `origin` that give up connections which were idle for `idle`.
+    pub(crate) fn new(
+        origin: Origin,
+        endpoints: &[Endpoint],
+        idle: Duration,
+    ) -> Result<Self, Error> {
         let tls = tls(&origin).map_err(|_| {
             Error::new(
                 Code::Certificate,
                 "This computer's certificate store cannot be read. Install its root certificates (ca-certificates).",
             )
         })?;
-        let client = |idle: usize| {
+        let client = |kept: usize| {
             let mut builder = reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 // A redirect would carry a token to a place that nobody named.
                 .redirect(reqwest::redirect::Policy::none())
-                // The only repetition is the one that is decided in renewal.rs or session.rs.
+                // The only repetition is the one that is decided in the renewal or in sending.rs.
                 .retry(reqwest::retry::never())
                 .connect_timeout(CONNECT)
-                .pool_idle_timeout(POOL_IDLE)
-                .pool_max_idle_per_host(idle);
+                .pool_idle_timeout(idle)
+                .pool_max_idle_per_host(kept);
             if !origin.is_https() {
                 // Loopback: a proxy would see the tokens in the clear.
                 builder = builder.no_proxy();
@@ -318,7 +173,7 @@ impl AuthClient {
         let mut response = tokio::select! {
             biased;
             response = sending.send() => response.map_err(|error| transport_error(&error))?,
-            () = &mut limit => return Err(TransportError::NoAnswer),
+            () = &mut limit => return Err(TransportError::Timeout),
         };
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers(), &self.clock);
@@ -384,7 +239,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, clock: &ServerClock) -> Option<Du
         clock.learn(date);
     }
     // Without a Date header (a proxy's own answer), the clock that the server has shown before.
-    let learned = || Timestamp::from_millisecond(clock.now());
+    let learned = || Timestamp::from_millisecond(clock.now().ms());
     let server_now = date.map_or_else(learned, Ok).unwrap_or(Timestamp::MAX);
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = if let Ok(seconds) = value.parse::<u64>() {
@@ -398,7 +253,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, clock: &ServerClock) -> Option<Du
 
 fn transport_error(error: &reqwest::Error) -> TransportError {
     if !error.is_connect() {
-        return TransportError::NoAnswer;
+        return TransportError::ConnectionLost;
     }
     let mut cause = error.source();
     while let Some(current) = cause {

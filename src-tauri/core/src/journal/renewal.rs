@@ -2,12 +2,10 @@
 
 use std::collections::VecDeque;
 
-use graphql_session_renewal::{Exchange, RenewalReason};
+use graphql_session_renewal::{
+    Cause, EndingReason, Exchange, Note, RenewalReason, TokenFate, Unreachable,
+};
 use serde::Serialize;
-
-use super::Note;
-use crate::status::{EndingReason, Unreachable};
-use crate::verdict::TokenFate;
 
 /// Attempts kept in one record, the last ones. A round with waiters makes about eight; a day without a server makes
 /// thousands, of which nobody reads more than the end.
@@ -17,8 +15,9 @@ const ATTEMPTS_KEPT: usize = 20;
 ///
 /// ```json
 /// { "why": "refused", "from": 4, "to": 5, "waiters": 8,
-///   "attempts": [{ "verdict": "inconclusive", "token": "not_used", "ms": 31, "retryAfterMs": 2000 },
-///                { "verdict": "renewed", "ms": 58 }],
+///   "attempts": [{ "verdict": "inconclusive", "cause": "http_503", "httpStatus": 503, "token": "not_used", "ms": 31,
+///                  "retryAfterMs": 2000 },
+///                { "verdict": "renewed", "cause": "new_tokens", "ms": 58 }],
 ///   "attemptCount": 2, "lockWaitMs": 0, "saved": true, "outcome": "renewed" }
 /// ```
 ///
@@ -49,9 +48,12 @@ pub struct Renewal {
     pub saved: Option<Saved>,
     /// What came of it.
     pub outcome: Outcome,
-    /// RenewalReason it `ended`, or who is `unreachable`.
+    /// Why it `ended`, or who is `unreachable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// What made it `ended` or `unreachable`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
 }
 
 /// One exchange that was sent.
@@ -60,6 +62,11 @@ pub struct Renewal {
 pub struct Attempt {
     /// `renewed`, `rejected` or `inconclusive`.
     pub verdict: &'static str,
+    /// Why it came out so.
+    pub cause: Cause,
+    /// The HTTP status of the answer, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
     /// What an inconclusive one did to the refresh token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenFate>,
@@ -74,13 +81,13 @@ pub struct Attempt {
 }
 
 /// Whether new credentials were stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Saved {
     /// `true`.
     Yes(bool),
     /// They were not, and this is why.
-    No(String),
+    No(Cause),
 }
 
 /// What came of a renewal.
@@ -101,7 +108,7 @@ pub enum Outcome {
     Unreachable,
 }
 
-/// RenewalReason it came to that.
+/// Why it came to that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Reason {
@@ -142,47 +149,49 @@ pub(super) struct RenewalRecorder {
 
 impl RenewalRecorder {
     /// Takes one note; returns the record when the round is over.
-    pub(super) fn take(&mut self, note: &Note, around: &NoteContext) -> Option<Renewal> {
-        let is_going_on = self.begun.is_some() || around.why.is_some();
+    pub(super) fn take(&mut self, note: &Note, context: &NoteContext) -> Option<Renewal> {
+        let is_going_on = self.begun.is_some() || context.why.is_some();
         match *note {
             Note::LockWaited { ms } => self.lock_wait += ms,
             Note::AttemptSent {
-                why, generation, ..
+                reason, generation, ..
             } => {
-                self.begun.get_or_insert((why, generation));
+                self.begun.get_or_insert((reason, generation));
                 self.is_on_the_wire = true;
             }
             Note::Answered { exchange, took } => return self.answered(exchange, took),
             Note::Saved => self.saved = Some(Saved::Yes(true)),
-            Note::SaveFailed(cause) => self.saved = Some(Saved::No(cause.to_string())),
+            Note::SaveFailed(error) => self.saved = Some(Saved::No(Cause::Vault(error))),
             Note::Renewed {
                 generation,
                 waiters,
             } => {
                 let saved = self.saved.take();
-                let mut record = self.close(around, Outcome::Renewed);
+                let mut record = self.close(context, Outcome::Renewed);
                 (record.to, record.waiters, record.saved) = (Some(generation), waiters, saved);
                 return Some(record);
             }
             Note::Adopted if is_going_on => {
-                let mut record = self.close(around, Outcome::Adopted);
-                record.to = around.to;
+                let mut record = self.close(context, Outcome::Adopted);
+                record.to = context.to;
                 return Some(record);
             }
-            Note::WaitersTold { waiters } => {
-                let mut record = self.close(around, Outcome::Unreachable);
+            Note::WaitersTold { waiters, cause } => {
+                let mut record = self.close(context, Outcome::Unreachable);
                 record.waiters = waiters;
-                record.reason = around.unreachable.map(Reason::Unreachable);
+                record.reason = context.unreachable.map(Reason::Unreachable);
+                record.cause = cause;
                 return Some(record);
             }
-            Note::EntryLost => return Some(self.close(around, Outcome::Locked)),
-            Note::Ended(reason) if is_going_on => {
-                let mut record = self.close(around, Outcome::Ended);
+            Note::EntryLost => return Some(self.close(context, Outcome::Locked)),
+            Note::Ended(reason, cause) if is_going_on => {
+                let mut record = self.close(context, Outcome::Ended);
                 record.reason = Some(Reason::Ended(reason));
+                record.cause = Some(cause);
                 return self.after_the_answer(record);
             }
             Note::SignedOut if is_going_on => {
-                let record = self.close(around, Outcome::SignedOut);
+                let record = self.close(context, Outcome::SignedOut);
                 return self.after_the_answer(record);
             }
             // The lock was waited for on behalf of something else.
@@ -190,9 +199,9 @@ impl RenewalRecorder {
             | Note::SignedIn
             | Note::SignedOut
             | Note::Adopted
-            | Note::Ended(_)
+            | Note::Ended(..)
             | Note::Removed(_) => self.lock_wait = 0,
-            Note::Revoked(_) => {}
+            Note::Revoked(_) | Note::LockNotTaken(_) => {}
         }
         None
     }
@@ -212,18 +221,19 @@ impl RenewalRecorder {
         None
     }
 
-    fn close(&mut self, around: &NoteContext, outcome: Outcome) -> Renewal {
+    fn close(&mut self, context: &NoteContext, outcome: Outcome) -> Renewal {
         let record = Renewal {
-            why: self.begun.map(|(why, _)| why).or(around.why),
-            from: self.begun.map(|(_, from)| from).or(around.from),
+            why: self.begun.map(|(why, _)| why).or(context.why),
+            from: self.begun.map(|(_, from)| from).or(context.from),
             to: None,
-            waiters: around.waiters,
+            waiters: context.waiters,
             attempts: std::mem::take(&mut self.attempts),
             attempt_count: self.attempt_count,
             lock_wait_ms: self.lock_wait,
             saved: None,
             outcome,
             reason: None,
+            cause: None,
         };
         // An attempt on the wire belongs to the next round.
         *self = Self {
@@ -253,21 +263,26 @@ impl Renewal {
 
 impl Attempt {
     fn new(exchange: Exchange, ms: u64) -> Self {
+        let cause = exchange.cause();
         let attempt = Self {
             verdict: "renewed",
+            cause,
+            http_status: cause.http_status(),
             token: None,
             ambiguous: false,
             ms,
             retry_after_ms: None,
         };
         match exchange {
-            Exchange::Renewed(_) => attempt,
-            Exchange::Rejected { ambiguous } => Self {
+            Exchange::Renewed(..) => attempt,
+            Exchange::Rejected { ambiguous, .. } => Self {
                 verdict: "rejected",
                 ambiguous,
                 ..attempt
             },
-            Exchange::Inconclusive { token, retry_after } => Self {
+            Exchange::Inconclusive {
+                token, retry_after, ..
+            } => Self {
                 verdict: "inconclusive",
                 token: Some(token),
                 retry_after_ms: retry_after,

@@ -1,0 +1,265 @@
+//! [`Sender`]: sends calls and streams with the current credentials. A request that is refused joins the one renewal and
+//! is sent once more.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use graphql_session_renewal::{
+    Cause, CredentialsInfo, Outcome, RenewalReason, ServerTime, SessionId, WaiterId,
+};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+
+use crate::clock::{CLOCK_NOISE, millis};
+use crate::credentials::Credentials;
+use crate::driver::{Driver, Message};
+use crate::error::{Code, Error};
+use crate::http::Endpoint;
+use crate::shared::Shared;
+use crate::status::Phase;
+
+/// The way from callers to the server and to the task that renews. All handles on a session share one.
+pub(crate) struct Sender {
+    shared: Arc<Shared>,
+    inbox: mpsc::UnboundedSender<Message>,
+    on_the_wire: Semaphore,
+}
+
+/// One request, as often as it has to be sent.
+pub(crate) trait Outgoing {
+    /// What comes of it once the server accepts the access token.
+    type Accepted;
+
+    /// Sends it once, with these credentials.
+    fn send(
+        &mut self,
+        held: Arc<Credentials>,
+    ) -> impl Future<Output = Result<Sent<Self::Accepted>, Error>> + Send;
+
+    /// Whether it counts among the requests that may be on the wire at a time.
+    fn takes_place(&self) -> bool;
+}
+
+/// What came of sending once.
+pub(crate) enum Sent<T> {
+    /// The server accepted the access token.
+    Accepted(T),
+    /// It refused the access token, and ran nothing.
+    Refused,
+    /// There was no answer, and the request can be sent again at once.
+    Again,
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        // An exchange under way is still finished and saved.
+        self.tell(Message::HandlesGone);
+    }
+}
+
+impl Sender {
+    /// Starts the task that renews.
+    pub(crate) async fn start(shared: Arc<Shared>) -> Self {
+        Self {
+            on_the_wire: Semaphore::new(shared.config.limits.concurrent_calls),
+            inbox: Driver::start(shared.clone()).await,
+            shared,
+        }
+    }
+
+    /// Sends `request` until the server accepts or finally refuses it: with the current credentials, after a renewal if
+    /// they have expired, once more after a renewal if they are refused. `session`: the one that it belongs to; without
+    /// one, it belongs to the session with whose credentials it is sent first.
+    ///
+    /// # Errors
+    /// [`Code::SignedOut`], [`Code::Locked`], [`Code::Unreachable`], [`Code::AccessDenied`], and those of the request.
+    pub(crate) async fn send<R: Outgoing>(
+        &self,
+        request: &mut R,
+        mut session: Option<SessionId>,
+    ) -> Result<R::Accepted, Error> {
+        let began_at = self.shared.server_clock.now();
+        let mut refused = false;
+        let mut waited = false;
+        loop {
+            let place = self.place(request.takes_place()).await;
+            let held = self.held(session)?;
+            if !waited && self.has_expired(&held) {
+                // Once: with a wrong clock they look expired for ever, and only the server knows.
+                waited = true;
+                drop(place);
+                self.wait_for_renewal(held, RenewalReason::Expired).await?;
+                continue;
+            }
+            session = Some(held.info.session);
+            match request.send(held.clone()).await? {
+                Sent::Accepted(accepted) => return Ok(accepted),
+                Sent::Again => continue,
+                Sent::Refused => {}
+            }
+            if refused {
+                return Err(self.refused_again(&held.info, began_at));
+            }
+            refused = true;
+            waited = true;
+            drop(place);
+            self.wait_for_renewal(held, RenewalReason::Refused).await?;
+        }
+    }
+
+    async fn place(&self, is_needed: bool) -> Option<SemaphorePermit<'_>> {
+        if !is_needed {
+            return None;
+        }
+        self.on_the_wire.acquire().await.ok()
+    }
+
+    /// The current credentials, for a request of this session, if it has one already.
+    ///
+    /// # Errors
+    /// [`Code::SignedOut`] and [`Code::Locked`].
+    pub(crate) fn held(&self, session: Option<SessionId>) -> Result<Arc<Credentials>, Error> {
+        let current = self.shared.current.load_full();
+        let held = current.ok_or_else(|| self.no_session())?;
+        let is_over = |session| {
+            session != held.info.session || self.shared.files.ending_of(session).is_some()
+        };
+        if session.is_some_and(is_over) {
+            return Err(Error::signed_out());
+        }
+        Ok(held)
+    }
+
+    /// Whether the access token is known to have expired.
+    fn has_expired(&self, held: &Credentials) -> bool {
+        let margin = millis(self.shared.config.protocol.facts().expiry_margin);
+        let now = self.shared.server_clock.now();
+        held.info.has_expired(now.plus(margin))
+    }
+
+    /// Joins the one renewal, unless these credentials have been renewed already.
+    async fn wait_for_renewal(
+        &self,
+        seen: Arc<Credentials>,
+        reason: RenewalReason,
+    ) -> Result<(), Error> {
+        let (reply, outcome) = oneshot::channel();
+        let guard = WaiterGuard {
+            waiter: self.shared.next_waiter(),
+            inbox: &self.inbox,
+        };
+        self.tell(Message::Need {
+            waiter: guard.waiter,
+            seen,
+            reason,
+            reply,
+        });
+        let outcome = outcome.await.unwrap_or(Outcome::SignedOut);
+        std::mem::forget(guard);
+        match outcome {
+            Outcome::Renewed => Ok(()),
+            Outcome::SignedOut | Outcome::Locked => Err(self.no_session()),
+            Outcome::Denied => Err(access_denied()),
+            Outcome::Unreachable { due, cause, .. } => {
+                let error = Error::new(
+                    Code::Unreachable,
+                    "The server cannot be reached. You are still signed in; trying again by itself.",
+                );
+                let pause = due.since(self.shared.awake());
+                let error = error.retry_after(Duration::from_millis(pause));
+                Err(cause.map_or(error.clone(), |cause| error.caused_by(cause)))
+            }
+        }
+    }
+
+    /// The server has accepted these credentials.
+    pub(crate) fn served(&self, held: &Credentials) {
+        if self.shared.wants_served.load(Ordering::Relaxed) {
+            let account = self.shared.config.account.as_str();
+            let generation = held.info.generation;
+            tracing::debug!(target: "graphql_session", account, generation, "served");
+            self.tell(Message::Served(held.info.credentials));
+        }
+    }
+
+    /// A request with these credentials got no answer: the status says so until the server is back.
+    pub(crate) fn lost(&self, held: &Credentials, cause: Cause) {
+        self.tell(Message::Lost(held.info.credentials, cause));
+    }
+
+    /// Refused with fresh credentials, it is the caller's error. Credentials from before the call say nothing: another
+    /// process may have stored them long ago, and the next call renews them.
+    fn refused_again(&self, sent_with: &CredentialsInfo, began_at: ServerTime) -> Error {
+        let is_fresh = sent_with.issued_at.plus(CLOCK_NOISE) >= began_at;
+        let current = self.shared.current.load();
+        let is_current = current
+            .as_ref()
+            .is_some_and(|current| current.info.credentials == sent_with.credentials);
+        if is_current && is_fresh && !sent_with.has_expired(self.shared.server_clock.now()) {
+            access_denied()
+        } else {
+            Error::new(
+                Code::Unreachable,
+                "The credentials were no longer good when the call arrived. Try again.",
+            )
+            .retry_after(Duration::ZERO)
+        }
+    }
+
+    fn no_session(&self) -> Error {
+        // Not a copy of the status: ten thousand waiters may ask at once.
+        let phase = self.shared.status.borrow().phase;
+        match phase {
+            Phase::Locked => Error::new(
+                Code::Locked,
+                "Your keyring does not show the session. Unlock it, then try again; or sign in anew.",
+            ),
+            _ => Error::signed_out(),
+        }
+    }
+
+    /// The endpoint of this name.
+    ///
+    /// # Errors
+    /// [`Code::InvalidRequest`] where the protocol has none.
+    pub(crate) fn endpoint(&self, name: &str) -> Result<Endpoint, Error> {
+        let mut endpoints = self.shared.config.protocol.facts().endpoints.iter();
+        let named = endpoints.find(|endpoint| endpoint.name == name);
+        named.copied().ok_or_else(|| {
+            Error::new(
+                Code::InvalidRequest,
+                "There is no such endpoint. Use one that the protocol names, not an address.",
+            )
+        })
+    }
+
+    /// Leaves the task a message.
+    pub(crate) fn tell(&self, message: Message) {
+        // The task ends only after the last handle; a failed send means that the runtime is shutting down.
+        let _ = self.inbox.send(message);
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// A waiter that leaves when its call is dropped.
+struct WaiterGuard<'a> {
+    waiter: WaiterId,
+    inbox: &'a mpsc::UnboundedSender<Message>,
+}
+
+impl Drop for WaiterGuard<'_> {
+    fn drop(&mut self) {
+        let _ = self.inbox.send(Message::WaiterLeft(self.waiter));
+    }
+}
+
+fn access_denied() -> Error {
+    Error::new(
+        Code::AccessDenied,
+        "The server refuses this with fresh credentials. Ask the person who runs it for access.",
+    )
+    .caused_by(Cause::FreshTokenRefused)
+}

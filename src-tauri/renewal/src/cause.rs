@@ -1,0 +1,247 @@
+//! [`Cause`]: why an attempt, a call or a session came out as it did. Every row of the table in the core's `verdict` has
+//! one.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::reasons::VaultError;
+
+/// Why an attempt, a call or a session came out as it did. A closed list of words: a cause never holds text of a server
+/// or a person, so it may stand in a log, an error, a journal and a bug report.
+///
+/// Its word is its [`Display`](fmt::Display) and its serialised form: `dns`, `http_503`, `graphql_UNAUTHENTICATED`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// There is no such host, or nothing that could resolve its name. Nothing was sent.
+    Dns,
+    /// No connection to the host. Nothing was sent.
+    Connect,
+    /// No TLS that this machine trusts. Nothing was sent.
+    Tls,
+    /// The request could not be built or sent here. Nothing was sent.
+    NotSent,
+    /// No answer within the limit.
+    Timeout,
+    /// The connection broke before the first byte of an answer.
+    ConnectionLost,
+    /// The answer broke off, or stalled.
+    Truncated,
+    /// The answer was longer than is accepted.
+    TooLong,
+    /// New tokens.
+    NewTokens,
+    /// A new access token; the refresh token stays.
+    NewAccessToken,
+    /// Tokens of another account, which were dropped.
+    OtherAccount,
+    /// An HTTP status without the protocol's words.
+    Http(u16),
+    /// An HTML page in place of an answer: a captive portal, a login proxy.
+    HtmlPage(u16),
+    /// An answer without a body.
+    EmptyAnswer(u16),
+    /// An answer that is no JSON object.
+    NotJson(u16),
+    /// JSON that has neither tokens nor errors.
+    NoTokens(u16),
+    /// An error in GraphQL's words.
+    Graphql(GraphqlCode, u16),
+    /// The server wants fewer requests.
+    Throttled(u16),
+    /// The server complains about the request, and says nothing about the token.
+    BadRequest(u16),
+    /// The server speaks no dialect of the protocol that this client knows.
+    OtherDialect(u16),
+    /// The protocol's own code panicked.
+    ProtocolPanicked,
+    /// The keyring did not do it.
+    Vault(VaultError),
+    /// Another process holds the account's lock.
+    LockHeld,
+    /// There is no lock to take: the file system does not give one.
+    NoLock(IoFailure),
+    /// Another process made the attempt; its journal has the cause.
+    OtherProcess,
+    /// Another process has renewed, and the keyring does not show what it stored.
+    NewerNotShown,
+    /// The server refuses an access token that it has just issued.
+    FreshTokenRefused,
+    /// The person's own sign-out.
+    SignOut,
+    /// Attempts failed for as long as `end_after` allows.
+    EndAfter,
+}
+
+/// A GraphQL error code from the list that servers share; never the server's own text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GraphqlCode {
+    /// `UNAUTHENTICATED`.
+    Unauthenticated,
+    /// `FORBIDDEN`.
+    Forbidden,
+    /// `BAD_USER_INPUT`.
+    BadUserInput,
+    /// `NOT_FOUND`.
+    NotFound,
+    /// `GRAPHQL_VALIDATION_FAILED`.
+    ValidationFailed,
+    /// `GRAPHQL_PARSE_FAILED`.
+    ParseFailed,
+    /// `INTERNAL_SERVER_ERROR`.
+    InternalServerError,
+    /// Another code.
+    Other,
+    /// None.
+    Missing,
+}
+
+impl GraphqlCode {
+    /// The code that a server wrote.
+    pub fn of(code: Option<&str>) -> Self {
+        match code {
+            Some("UNAUTHENTICATED") => Self::Unauthenticated,
+            Some("FORBIDDEN") => Self::Forbidden,
+            Some("BAD_USER_INPUT") => Self::BadUserInput,
+            Some("NOT_FOUND") => Self::NotFound,
+            Some("GRAPHQL_VALIDATION_FAILED") => Self::ValidationFailed,
+            Some("GRAPHQL_PARSE_FAILED") => Self::ParseFailed,
+            Some("INTERNAL_SERVER_ERROR") => Self::InternalServerError,
+            Some(_) => Self::Other,
+            None => Self::Missing,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "graphql_UNAUTHENTICATED",
+            Self::Forbidden => "graphql_FORBIDDEN",
+            Self::BadUserInput => "graphql_BAD_USER_INPUT",
+            Self::NotFound => "graphql_NOT_FOUND",
+            Self::ValidationFailed => "graphql_GRAPHQL_VALIDATION_FAILED",
+            Self::ParseFailed => "graphql_GRAPHQL_PARSE_FAILED",
+            Self::InternalServerError => "graphql_INTERNAL_SERVER_ERROR",
+            Self::Other => "graphql_other_code",
+            Self::Missing => "graphql_no_code",
+        }
+    }
+}
+
+/// Why the file system gives no lock, or does not write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IoFailure {
+    /// The folder or the file is gone.
+    NotFound,
+    /// This user may not write there.
+    PermissionDenied,
+    /// The file system is read-only.
+    ReadOnly,
+    /// The disk, or this user's share of it, is full.
+    StorageFull,
+    /// The file system has no locks.
+    Unsupported,
+    /// Anything else.
+    Other,
+}
+
+impl From<&std::io::Error> for IoFailure {
+    fn from(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::PermissionDenied => Self::PermissionDenied,
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::StorageFull,
+            ErrorKind::Unsupported => Self::Unsupported,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Cause {
+    /// The HTTP status of the answer, where there was one.
+    pub fn http_status(self) -> Option<u16> {
+        match self {
+            Self::Http(status)
+            | Self::HtmlPage(status)
+            | Self::EmptyAnswer(status)
+            | Self::NotJson(status)
+            | Self::NoTokens(status)
+            | Self::Graphql(_, status)
+            | Self::Throttled(status)
+            | Self::BadRequest(status)
+            | Self::OtherDialect(status) => Some(status),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http(status) => return write!(f, "http_{status}"),
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::NotSent => "not_sent",
+            Self::Timeout => "timeout",
+            Self::ConnectionLost => "connection_lost",
+            Self::Truncated => "truncated",
+            Self::TooLong => "too_long",
+            Self::NewTokens => "new_tokens",
+            Self::NewAccessToken => "new_access_token",
+            Self::OtherAccount => "other_account",
+            Self::HtmlPage(_) => "html_page",
+            Self::EmptyAnswer(_) => "empty_answer",
+            Self::NotJson(_) => "not_json",
+            Self::NoTokens(_) => "no_tokens",
+            Self::Graphql(code, _) => code.word(),
+            Self::Throttled(_) => "throttled",
+            Self::BadRequest(_) => "bad_request",
+            Self::OtherDialect(_) => "other_dialect",
+            Self::ProtocolPanicked => "protocol_panicked",
+            Self::Vault(error) => error.word(),
+            Self::LockHeld => "lock_held",
+            Self::NoLock(IoFailure::NotFound) => "no_lock_not_found",
+            Self::NoLock(IoFailure::PermissionDenied) => "no_lock_permission_denied",
+            Self::NoLock(IoFailure::ReadOnly) => "no_lock_read_only",
+            Self::NoLock(IoFailure::StorageFull) => "no_lock_storage_full",
+            Self::NoLock(IoFailure::Unsupported) => "no_lock_unsupported",
+            Self::NoLock(IoFailure::Other) => "no_lock",
+            Self::OtherProcess => "other_process",
+            Self::NewerNotShown => "newer_not_shown",
+            Self::FreshTokenRefused => "fresh_token_refused",
+            Self::SignOut => "sign_out",
+            Self::EndAfter => "end_after",
+        })
+    }
+}
+
+impl Serialize for Cause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_a_word_and_keeps_the_status_beside_it() {
+        let refused = Cause::Graphql(GraphqlCode::of(Some("UNAUTHENTICATED")), 200);
+        assert_eq!(refused.to_string(), "graphql_UNAUTHENTICATED");
+        assert_eq!(refused.http_status(), Some(200));
+        assert_eq!(Cause::Http(503).to_string(), "http_503");
+        assert_eq!(Cause::Dns.http_status(), None);
+    }
+
+    #[test]
+    fn a_code_that_is_not_on_the_list_leaves_none_of_its_text() {
+        let foreign = Cause::Graphql(GraphqlCode::of(Some("eyJhbGciOi")), 400);
+        assert_eq!(foreign.to_string(), "graphql_other_code");
+    }
+}

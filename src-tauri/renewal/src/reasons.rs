@@ -1,0 +1,118 @@
+//! Closed lists that people and programs see: where credentials rest, and why something is as it is.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether credentials rest in the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "state", content = "reason", rename_all = "snake_case")]
+pub enum Storage {
+    /// They would survive a restart (or there are none).
+    Saved,
+    /// They live in memory only, and saving is tried again and again; or nobody is signed in, and the vault could not be
+    /// read at the start.
+    NotSaved(VaultError),
+}
+
+/// Why a vault did not do it. The session survives every one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum VaultError {
+    /// The keyring is locked. Remedy: the person unlocks it.
+    #[error("the keyring is locked")]
+    #[serde(rename = "keyring_locked")]
+    Locked,
+    /// There is no keyring service on this machine. Remedy: install or start one.
+    #[error("there is no keyring service")]
+    #[serde(rename = "keyring_missing")]
+    Missing,
+    /// The text is longer than the platform allows (Windows: 2,560 bytes).
+    #[error("the record is too long for the keyring")]
+    #[serde(rename = "too_long")]
+    TooLong,
+    /// The keyring did not answer within its limit.
+    #[error("the keyring did not answer in time")]
+    #[serde(rename = "keyring_slow")]
+    Slow,
+    /// The keyring answered with an error; the log has its cause, without the text.
+    #[error("the keyring failed")]
+    #[serde(rename = "keyring_failed")]
+    Failed,
+}
+
+impl VaultError {
+    /// Its word in causes.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Locked => "keyring_locked",
+            Self::Missing => "keyring_missing",
+            Self::TooLong => "keyring_record_too_long",
+            Self::Slow => "keyring_slow",
+            Self::Failed => "keyring_failed",
+        }
+    }
+}
+
+/// Why a stored session cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LockedReason {
+    /// The keyring is locked, or did not answer: it may wait behind a prompt.
+    KeyringLocked,
+    /// There is no keyring service.
+    KeyringMissing,
+    /// The keyring says "no entry", and the state file says that one was saved. A keyring that was never unlocked says
+    /// the same, so this does not mean that nobody is signed in.
+    KeyringLockedOrCleared,
+    /// The keyring answered with an error, or the entry is damaged.
+    KeyringFailed,
+}
+
+impl From<VaultError> for LockedReason {
+    fn from(error: VaultError) -> Self {
+        match error {
+            // A locked keyring with its prompt open does not answer in time, either.
+            VaultError::Locked | VaultError::Slow => Self::KeyringLocked,
+            VaultError::Missing => Self::KeyringMissing,
+            VaultError::TooLong | VaultError::Failed => Self::KeyringFailed,
+        }
+    }
+}
+
+/// Why a session is over. There is no other reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndingReason {
+    /// The person signed out.
+    SignedOut,
+    /// The server rejected the refresh token that was still the stored one.
+    Rejected,
+    /// The server rejected it after an answer was lost: the newer token was in the lost answer.
+    LostAnswer,
+    /// The application set `end_after`, and attempts failed for that much awake time.
+    UnreachableTooLong,
+}
+
+/// What does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unreachable {
+    /// The server, or the network on the way.
+    Server,
+    /// Another process of this application: it renews and does not finish, or it has renewed and the keyring does not
+    /// show what it stored.
+    HeldByOtherProcess,
+}
+
+/// What an inconclusive attempt did to the refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenFate {
+    /// It never left this machine.
+    NotSent,
+    /// The server answered, and did not exchange it.
+    NotUsed,
+    /// The server may have exchanged it, and the answer is lost.
+    MaybeUsed,
+}
