@@ -20,6 +20,8 @@ random: ## 100,000 random steps through the whole core; RANDOM_SEED=7 for a run 
 
 fmt: ## format the Rust sources
 	cargo fmt --all
+	cargo fmt --manifest-path compare/Cargo.toml
+	cargo fmt --manifest-path compare/clients/rust/Cargo.toml
 
 bench: ## what a call through the session costs, 10,000 waiters on one renewal, reading the credentials, judging a reply, and whether 30 renewals are felt
 	cargo bench --locked -p graphql-session --bench session --bench envelope --bench expiries
@@ -38,4 +40,4 @@ clean: ## remove everything that was built or installed here
 	rm -rf target ui/dist ui/node_modules src-tauri/plugin/dist-js src-tauri/plugin/node_modules gen
 	rm -rf examples/*/dist examples/*/node_modules examples/*/src-tauri/gen
 	rm -rf benches/window/dist benches/window/node_modules benches/window/src-tauri/gen benches/client/empty/gen
-	rm -rf benches/compare/clients/js/node_modules benches/compare/clients/rust/target
+	rm -rf compare/target compare/clients/js/node_modules compare/clients/rust/target

@@ -1,4 +1,5 @@
-//! What the benches' servers share: a process of their own, and just enough of HTTP/1.1 to answer at once.
+//! What the servers of the benches and of the comparison share: a process of their own, and just enough of HTTP/1.1 to
+//! answer at once.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

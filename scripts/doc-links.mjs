@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
-const OUR_FOLDERS = ["src-tauri/", "examples/", "ui/", "tests/", "benches/", "scripts/", "capabilities/", "icons/"];
+const OUR_FOLDERS = ["src-tauri/", "examples/", "ui/", "tests/", "benches/", "compare/", "scripts/", "capabilities/", "icons/"];
 
 const documents = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"], { encoding: "utf8" })
   .split("\n")

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Gets a machine ready: checks Rust and Node, installs the system packages that are missing, and the npm packages.
 #
-#   scripts/prepare.sh run     what building and opening the client needs
-#   scripts/prepare.sh test    that, and what the tests and the walk without a display need
+#   scripts/prepare.sh run        what building and opening the client needs
+#   scripts/prepare.sh test       that, and what the tests and the walk without a display need
+#   scripts/prepare.sh compare    that, and the clients in JavaScript that `make compare` sets beside ours
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
@@ -14,7 +15,7 @@ build_libraries=(webkit2gtk-4.1 ayatana-appindicator3-0.1 librsvg-2.0 openssl)
 test_programs=(Xvfb dbus-run-session gnome-keyring-daemon gdbus WebKitWebDriver import setpriv prlimit ps valgrind)
 
 main() {
-    local purpose=${1:?run or test}
+    local purpose=${1:?run, test or compare}
     check_toolchain
     case $(uname -s) in
         Linux) system_packages "$purpose" ;;
@@ -26,12 +27,13 @@ main() {
     npm_packages examples/minimal
     npm_packages examples/clients
     npm_packages benches/window
-    npm_packages benches/compare/clients/js
+    [ "$purpose" = test ] && return
+    npm_packages compare/clients/js
 }
 
 system_packages() {
     local packages=("${build_packages[@]}") missing=()
-    [ "$1" = test ] && packages+=("${test_packages[@]}")
+    [ "$1" = run ] || packages+=("${test_packages[@]}")
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
         without_apt "$1"
         return
@@ -59,7 +61,7 @@ without_apt() {
     for library in "${build_libraries[@]}"; do
         pkg-config --exists "$library" || missing+=("the library $library with its headers")
     done
-    if [ "$1" = test ]; then
+    if [ "$1" != run ]; then
         for program in "${test_programs[@]}"; do
             command -v "$program" >/dev/null || missing+=("the program $program")
         done
@@ -71,7 +73,7 @@ without_apt() {
         echo "For building:"
         echo "  Fedora:  sudo dnf install gcc make pkgconf webkit2gtk4.1-devel openssl-devel libappindicator-gtk3-devel librsvg2-devel libxdo-devel"
         echo "  Arch:    sudo pacman -S --needed base-devel webkit2gtk-4.1 openssl libayatana-appindicator librsvg xdotool"
-        [ "$1" = test ] && echo "For the tests, what these Debian packages hold: ${test_packages[*]}"
+        [ "$1" = run ] || echo "For the tests, what these Debian packages hold: ${test_packages[*]}"
     } >&2
     exit 1
 }

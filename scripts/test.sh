@@ -13,25 +13,20 @@ logs=$PWD/target/test-logs
 # Built into the target folder, so that it is compiled once and the person's own programs stay as they are.
 deny_version=0.20.2
 deny_root=$target/tools/cargo-deny-$deny_version
-# The clients that ours is compared with. Those in Rust are a workspace of their own.
-compared=benches/compare/clients
 # Lines of a failed stage's log to show.
 shown_lines=60
 
 export CARGO_TERM_COLOR=never NO_COLOR=1 NO_UPDATE_NOTIFIER=1
 
 stages=(prepare format doc-links eslint types screens guest-js screens-build
-    cargo-deny clippy rustdoc core-and-server instructions compare plugin app examples desktop)
+    cargo-deny clippy rustdoc core-and-server instructions plugin app examples desktop)
 
 stage_prepare() { scripts/prepare.sh test; }
-stage_format() {
-    cargo fmt --all -- --check --color never
-    cargo fmt --manifest-path $compared/rust/Cargo.toml -- --check --color never
-}
+stage_format() { cargo fmt --all -- --check --color never; }
 stage_doc-links() { node scripts/doc-links.mjs; }
 
-stage_eslint() { for folder in ui src-tauri/plugin $compared/js; do in_folder $folder npm run -s lint; done; }
-stage_types() { for folder in ui src-tauri/plugin $compared/js; do in_folder $folder npm run -s typecheck; done; }
+stage_eslint() { for folder in ui src-tauri/plugin; do in_folder $folder npm run -s lint; done; }
+stage_types() { for folder in ui src-tauri/plugin; do in_folder $folder npm run -s typecheck; done; }
 stage_screens() { in_folder ui npm run -s test; }
 stage_guest-js() { in_folder src-tauri/plugin npm run -s test; }
 # Before anything of Rust that compiles an application: it embeds the result. The examples and the bench check their types
@@ -70,19 +65,6 @@ stage_core-and-server() {
 
 # Compiles the core once more, as it is released.
 stage_instructions() { scripts/instructions.sh; }
-
-# The drivers of the compared clients, and ours in every case of the comparison.
-stage_compare() {
-    in_folder $compared/js npm test
-    if ! at_least "$(rustc --version | cut -d' ' -f2)" "$rust_needed_to_compare"; then
-        note "the comparison's cases were NOT played: its Rust clients need Rust $rust_needed_to_compare"
-        return
-    fi
-    local rust=(--locked --manifest-path $compared/rust/Cargo.toml --target-dir $compared/rust/target)
-    cargo clippy "${rust[@]}" --all-targets -- -D warnings
-    cargo test "${rust[@]}"
-    scripts/private-desktop.sh cargo test --locked -p graphql-session --bench compare -- cases holdfast
-}
 
 # The application's package is named along with the plugin's only for its features: another set of them would compile
 # the whole of GTK a second time.

@@ -1,17 +1,22 @@
-//! The manual in `lib.rs` names the test that guards each invariant, and `docs/faults.md` the one for each fault. Each
-//! must exist.
+//! The manual in `lib.rs` names the test that guards each invariant, `docs/faults.md` the one for each fault, and
+//! `compare/README.md` the one for each case of the comparison. Each must exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const MANUAL: &str = include_str!("../../src-tauri/core/src/lib.rs");
 const FAULTS: &str = include_str!("../../docs/faults.md");
+const COMPARISON: &str = include_str!("../../compare/README.md");
+const COMPARED_CASES: &str = include_str!("../../compare/src/cases.rs");
 
 /// I1 to I12.
 const INVARIANTS: usize = 12;
 
 /// The head of every table of faults.
 const HEAD: &str = "| case | what happens | guarded by |";
+
+/// The head of the table of the comparison's cases.
+const COMPARED_HEAD: &str = "| case | guarded by |";
 
 /// Fewer rows than this, and the document was not read to its end.
 const FAULTS_AT_LEAST: usize = 80;
@@ -42,6 +47,32 @@ fn every_fault_names_tests_that_exist() {
         }
     }
     assert!(rows >= FAULTS_AT_LEAST, "only {rows} rows were found");
+}
+
+#[test]
+fn every_compared_case_names_tests_that_exist() {
+    let mut lines = COMPARISON.lines();
+    assert!(lines.any(|line| line == COMPARED_HEAD), "no table of cases");
+    let rows: Vec<_> = lines
+        .skip(1)
+        .take_while(|row| row.starts_with('|'))
+        .collect();
+    let guarded: Vec<_> = rows
+        .iter()
+        .map(|row| row.split('|').nth(1).expect("a cell").trim())
+        .collect();
+    assert_eq!(guarded, compared_cases());
+    rows.into_iter().for_each(assert_guarded);
+}
+
+/// The titles of the cases, in their order: each is the first argument of a line that begins a case.
+fn compared_cases() -> Vec<&'static str> {
+    let lines: Vec<_> = COMPARED_CASES.lines().map(str::trim).collect();
+    lines
+        .windows(2)
+        .filter(|pair| pair[0] == "..usual(" || pair[0] == "..tried_twice(")
+        .map(|pair| pair[1].trim_matches(['"', ',']))
+        .collect()
 }
 
 /// The row names at least one test, and each exists: as `folder/file::test` below `tests`, or by its path from the top.

@@ -71,6 +71,56 @@ async fn a_call_after_idling_past_the_expiry_renews_first_and_is_sent_once() {
     assert_eq!(session.status().endings, 0);
 }
 
+#[tokio::test]
+async fn fifty_calls_with_a_token_known_to_have_expired_share_one_renewal() {
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.clock.advance(45 * MINUTE);
+    let gate = Gate::new();
+    host.server.on_every_renewal(Fault::hold(&gate));
+
+    let calls = spawn_calls(&session, 50, &query("people"));
+    host.server.wait_for(|counts| counts.renewals >= 1).await;
+    host.clock.quiet().await;
+    gate.open();
+
+    for outcome in join_all(calls).await {
+        assert_eq!(outcome.expect("served").status, 200);
+    }
+    let counts = host.server.counts();
+    assert_eq!((counts.renewals, counts.exchanged), (1, 1));
+    assert_eq!((counts.calls, counts.served), (1 + 50, 1 + 50));
+    assert_eq!(session.status().endings, 0);
+}
+
+/// The windows of an application share its session. This server revokes a session whose refresh token it sees twice.
+#[tokio::test]
+async fn two_windows_at_a_server_without_grace_present_the_refresh_token_once() {
+    let host = TestHost::start().await;
+    host.server.grace(None);
+    let session = signed_in_session(&host).await;
+    let other_window = session.clone();
+    host.clock.advance(45 * MINUTE);
+    let gate = Gate::new();
+    host.server.on_every_renewal(Fault::hold(&gate));
+
+    let mut calls = spawn_calls(&session, 10, &query("people"));
+    calls.extend(spawn_calls(&other_window, 10, &query("people")));
+    host.server.wait_for(|counts| counts.renewals >= 1).await;
+    host.clock.quiet().await;
+    gate.open();
+
+    for outcome in join_all(calls).await {
+        assert_eq!(outcome.expect("served").status, 200);
+    }
+    let ledger = host.server.ledger();
+    assert_eq!(
+        (ledger.attempts().count(), ledger.rejections().count()),
+        (1, 0)
+    );
+    assert_eq!(session.status().endings, 0);
+}
+
 /// 1. A is sent with the old credentials, and the server takes its time.
 /// 2. B is refused, renews, and is replayed.
 /// 3. A's refusal arrives: it is about credentials that nobody uses any more.

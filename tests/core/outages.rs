@@ -10,16 +10,21 @@ use crate::fixture::{
     signed_in_session, spawn_calls, wait_for_phase,
 };
 
-/// One attempt goes wrong like this; the session stays, and renews at a later attempt of the same call.
+/// One attempt goes wrong like this. The session stays, and the five calls that wait are served after the next attempt.
+/// Five later ones need no renewal.
 async fn assert_survives(fault: Fault) {
     let case = format!("{fault:?}");
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_renewal(fault);
 
-    let reply = host.clock.run_until(session.execute(query("people"))).await;
+    for _ in 0..2 {
+        let calls = spawn_calls(&session, 5, &query("people"));
+        for outcome in host.clock.run_until(join_all(calls)).await {
+            assert_eq!(outcome.map(|reply| reply.status), Ok(200), "{case}");
+        }
+    }
 
-    assert_eq!(reply.map(|reply| reply.status), Ok(200), "{case}");
     let status = session.status();
     assert_eq!(
         (status.phase, status.endings),
@@ -234,6 +239,24 @@ async fn retry_after_in_seconds_and_as_a_date_is_a_floor_and_callers_are_told() 
         assert_eq!(host.server.counts().renewals, 2, "{value}");
         assert_eq!(session.status().phase, Phase::SignedIn, "{value}");
     }
+}
+
+#[tokio::test]
+async fn five_calls_wait_out_a_retry_after_of_three_seconds_and_are_served() {
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::retry_after(429, "3"));
+
+    let calls = spawn_calls(&session, 5, &query("people"));
+    for outcome in host.clock.run_until(join_all(calls)).await {
+        assert_eq!(outcome.expect("waited").status, 200);
+    }
+
+    let asked = host.server.seen_asking_for("renewToken");
+    assert_eq!(asked.len(), 2);
+    let apart = asked[1].at.duration_since(asked[0].at).unsigned_abs();
+    assert!((3 * SECOND..=4 * SECOND).contains(&apart), "{apart:?}");
+    assert_eq!(session.status().endings, 0);
 }
 
 #[tokio::test]

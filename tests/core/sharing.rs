@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{
     MINUTE, SECOND, call_succeeds, code, join_all, journal_count, signed_in_session, spawn_call,
-    wait_for_phase,
+    spawn_calls, wait_for_phase,
 };
 
 /// Two processes with one session, each of which has served a call.
@@ -51,6 +51,33 @@ async fn two_processes_that_see_the_expiry_together_make_one_renewal_and_one_ado
         journal_count(&first, "renewed") + journal_count(&second, "renewed"),
         1
     );
+}
+
+/// This server revokes a session whose refresh token it sees twice.
+#[tokio::test]
+async fn two_processes_at_a_server_without_grace_present_the_refresh_token_once() {
+    let host = TestHost::start().await;
+    host.server.grace(None);
+    let (first, second) = two(&host).await;
+    host.clock.advance(45 * MINUTE);
+    let gate = Gate::new();
+    host.server.on_every_renewal(Fault::hold(&gate));
+
+    let mut calls = spawn_calls(&first, 10, &query("people"));
+    calls.extend(spawn_calls(&second, 10, &query("people")));
+    host.server.wait_for(|counts| counts.renewals >= 1).await;
+    host.clock.quiet().await;
+    gate.open();
+
+    for outcome in host.clock.run_until(join_all(calls)).await {
+        assert_eq!(outcome.expect("served").status, 200);
+    }
+    let ledger = host.server.ledger();
+    assert_eq!(
+        (ledger.attempts().count(), ledger.rejections().count()),
+        (1, 0)
+    );
+    assert_eq!(first.status().endings + second.status().endings, 0);
 }
 
 #[tokio::test]

@@ -50,8 +50,8 @@ Written by `make compare`, which plays the same cases to every client and measur
 {date}: {machine}.
 
 Every client is set up as its own documentation shows, Apollo Client as in Twenty's front end; what the documentation leaves
-to the application we had to write. [clients/js](../benches/compare/clients/js/README.md) and
-[clients/rust](../benches/compare/clients/rust/README.md) have the setup of each, the page that was followed, and all that
+to the application we had to write. [clients/js](../compare/clients/js/README.md) and
+[clients/rust](../compare/clients/rust/README.md) have the setup of each, the page that was followed, and all that
 we decided. The server is the scriptable one of our own tests, and counts what it sees; each client talks to it in the form
 that it knows (Twenty's GraphQL, OAuth 2, Supabase Auth), with the same tokens behind. Ours keeps its credentials in a real
 keyring, the others in a file. Windows of a client in JavaScript have a client each over one store; those of a client in

@@ -14,7 +14,7 @@
 mod cases;
 mod clients;
 mod driver;
-#[path = "../http.rs"]
+#[path = "../../benches/http.rs"]
 mod http;
 mod machine;
 mod plot;
@@ -57,13 +57,8 @@ const PROMPT: Duration = Duration::from_secs(60);
 const AT_ONCE: usize = 10;
 
 fn main() {
-    // Cargo adds an argument of its own.
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    let arguments: Vec<_> = arguments
-        .into_iter()
-        .filter(|own| *own != "--bench")
-        .collect();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

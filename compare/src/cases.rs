@@ -76,7 +76,7 @@ macro_rules! plays {
     };
 }
 
-/// In the order of the tables.
+/// In the order of the tables. For ours, `README.md` names the test of the project that covers each.
 pub(crate) const CASES: [Case; 19] = [
     Case {
         run: plays!(burst),

@@ -553,7 +553,7 @@ async fn versions_are_those_of_the_lock_file_and_of_this_client_alone() {
 fn holdfast_on_a_desktop_of_its_own() {
     let script = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../../../../scripts/private-desktop.sh"
+        "/../../../scripts/private-desktop.sh"
     );
     let these_tests = std::env::current_exe().expect("this program");
     let ran = std::process::Command::new(script)
@@ -578,7 +578,7 @@ mod with_a_keyring {
     use super::server::Server;
 
     #[tokio::test]
-    #[ignore = "needs a keyring: cargo test --manifest-path benches/compare/clients/rust/Cargo.toml --test driver holdfast_on_a_desktop_of_its_own"]
+    #[ignore = "needs a keyring: cargo test --manifest-path compare/clients/rust/Cargo.toml --test driver holdfast_on_a_desktop_of_its_own"]
     async fn an_entry_that_is_left_counts_as_signed_in() {
         let server = Server::start().await;
         let mut driver = Driver::open("holdfast", &server).await;
@@ -607,7 +607,7 @@ mod with_a_keyring {
     }
 
     #[tokio::test]
-    #[ignore = "needs a keyring: cargo test --manifest-path benches/compare/clients/rust/Cargo.toml --test driver holdfast_on_a_desktop_of_its_own"]
+    #[ignore = "needs a keyring: cargo test --manifest-path compare/clients/rust/Cargo.toml --test driver holdfast_on_a_desktop_of_its_own"]
     async fn replays_are_measured_only_with_data() {
         let server = Server::start().await;
         let mut driver = Driver::open("holdfast", &server).await;

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 /// The program of those in Rust, ours among them; built as this one is.
 const RUST: &str = if cfg!(debug_assertions) {
-    "benches/compare/clients/rust/target/debug/compare-rust-clients"
+    "compare/clients/rust/target/debug/compare-rust-clients"
 } else {
-    "benches/compare/clients/rust/target/release/compare-rust-clients"
+    "compare/clients/rust/target/release/compare-rust-clients"
 };
 
 /// The program of those in JavaScript.
-const JAVASCRIPT: &str = "benches/compare/clients/js/drive.js";
+const JAVASCRIPT: &str = "compare/clients/js/drive.js";
 
 /// A client that people use, in the setup that its own documentation shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +103,6 @@ impl Client {
 
 /// The top of the repository.
 pub(crate) fn root() -> PathBuf {
-    let core = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    core.join("../..").canonicalize().expect("the repository")
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    own.join("..").canonicalize().expect("the repository")
 }
