@@ -9,11 +9,13 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use graphql_session::{Clock, Code, Error, OperationKind, Reply};
+use graphql_session::{Clock, Code, OperationKind, Reply};
 use tokio::sync::{Notify, watch};
 
+use crate::error::{CommandError, PluginCode};
+
 /// What a call came to, shared by everyone who asked with its id.
-pub(crate) type Outcome = Result<Arc<Reply>, Error>;
+pub(crate) type Outcome = Result<Arc<Reply>, CommandError>;
 
 /// How much is remembered.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +63,7 @@ impl Calls {
         call: F,
     ) -> Outcome
     where
-        F: Future<Output = Result<Reply, Error>> + Send + 'static,
+        F: Future<Output = Result<Reply, CommandError>> + Send + 'static,
     {
         match self.admit(window, id, operation) {
             Admission::Start(running) => {
@@ -184,7 +186,7 @@ struct Running {
 }
 
 impl Running {
-    async fn perform(self, call: impl Future<Output = Result<Reply, Error>>) {
+    async fn perform(self, call: impl Future<Output = Result<Reply, CommandError>>) {
         let outcome = tokio::select! {
             biased;
             () = self.cancelled.notified() => Err(cancelled()),
@@ -368,26 +370,26 @@ async fn settled(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
     }
 }
 
-fn cancelled() -> Error {
-    Error::new(Code::Cancelled, "The call was taken back.")
+fn cancelled() -> CommandError {
+    CommandError::new(PluginCode::Cancelled, "The call was taken back.")
 }
 
-fn already_ran() -> Error {
-    Error::new(
-        Code::AlreadyRan,
+fn already_ran() -> CommandError {
+    CommandError::new(
+        PluginCode::AlreadyRan,
         "This call ran before, and its result is no longer kept. Look at the data before repeating it.",
     )
 }
 
-fn too_many_calls() -> Error {
-    Error::new(
-        Code::TooManyCalls,
+fn too_many_calls() -> CommandError {
+    CommandError::new(
+        PluginCode::TooManyCalls,
         "This window made too many calls in a short time. Wait some minutes before changing more.",
     )
 }
 
-fn defect() -> Error {
-    Error::new(
+fn defect() -> CommandError {
+    CommandError::new(
         Code::Internal,
         "The call was lost inside the application. Look at the data before repeating it.",
     )

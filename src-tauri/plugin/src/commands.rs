@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use graphql_session::{Call, Code, Error, PasswordLogin, ServerCheck, Session, Status, journal};
+use graphql_session::{Call, Code, PasswordLogin, ServerCheck, Session, Status, journal};
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use tauri::ipc::{Channel, Request, Response};
@@ -65,7 +65,7 @@ pub(crate) async fn upload<R: Runtime>(
     request: Request<'_>,
 ) -> Result<(), CommandError> {
     let (slice, bytes) = framing::read_slice(&request)?;
-    Ok(uploads.append(window.label(), &slice, &bytes)?)
+    uploads.append(window.label(), &slice, &bytes)
 }
 
 /// `execute`: one GraphQL request. Once per request id, however often Tauri repeats the invoke.
@@ -96,7 +96,7 @@ pub(crate) async fn execute<R: Runtime>(
         if let Some(id) = metadata.upload_id {
             uploads.forget(&label, &id);
         }
-        prefetch.execute(&session, operation, call).await
+        Ok(prefetch.execute(&session, operation, call).await?)
     };
     let reply = calls
         .run(window.label(), &metadata.request_id, operation, run)
@@ -117,15 +117,17 @@ pub(crate) async fn subscribe<R: Runtime>(
     messages: Channel<Message>,
 ) -> Result<(), CommandError> {
     if subscription_id.is_empty() {
-        let error = Error::new(Code::InvalidRequest, "A subscription needs an id.");
-        return Err(error.into());
+        return Err(CommandError::new(
+            Code::InvalidRequest,
+            "A subscription needs an id.",
+        ));
     }
     let accounts = window.state::<Accounts>();
     let mut call = Call::new(endpoint, body);
     call.headers = headers.into_iter().collect();
     let stream = session(&window, &accounts, account.as_deref())?.subscribe(call)?;
     let streams = window.state::<Streams>();
-    Ok(streams.start(window.label(), &subscription_id, stream, messages)?)
+    streams.start(window.label(), &subscription_id, stream, messages)
 }
 
 /// `ack_events`: how many messages of a subscription have arrived so far. Without it, its stream pauses.

@@ -7,13 +7,13 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use graphql_session::{Code, Error, StreamEvent, Subscription};
+use graphql_session::{StreamEvent, Subscription};
 use serde::Serialize;
 use tauri::ipc::Channel;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::error::CommandError;
+use crate::error::{CommandError, PluginCode, milliseconds};
 
 /// Streams of one window at a time: several times what a busy screen needs, and each costs the server a connection.
 const STREAMS_PER_WINDOW: usize = 100;
@@ -64,7 +64,7 @@ impl From<StreamEvent> for Message {
                 payload: String::from_utf8_lossy(&payload).into_owned(),
             },
             StreamEvent::Lost { retry_after } => Self::Lost {
-                retry_after_ms: u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX),
+                retry_after_ms: milliseconds(retry_after),
             },
             StreamEvent::Reconnected => Self::Reconnected,
             StreamEvent::Complete => Self::Complete,
@@ -87,7 +87,7 @@ impl Streams {
         id: &str,
         stream: Subscription,
         channel: Channel<Message>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), CommandError> {
         let mut table = self.table();
         let streams = table.entry(window.to_owned()).or_default();
         if streams.knows(id) {
@@ -270,16 +270,16 @@ impl InFlight {
     }
 }
 
-fn already_ran() -> Error {
-    Error::new(
-        Code::AlreadyRan,
+fn already_ran() -> CommandError {
+    CommandError::new(
+        PluginCode::AlreadyRan,
         "This subscription was started before. Start another one, with an id of its own.",
     )
 }
 
-fn too_many_streams() -> Error {
-    Error::new(
-        Code::TooManyCalls,
+fn too_many_streams() -> CommandError {
+    CommandError::new(
+        PluginCode::TooManyCalls,
         "This window has too many subscriptions at a time. End some of them first.",
     )
 }

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use graphql_session::{Clock, Code, Error};
+use graphql_session::{Clock, Code};
 use sha2::{Digest, Sha256};
 
+use crate::error::{CommandError, PluginCode};
 use crate::framing::Slice;
 
 /// Length of every slice but the last, in bytes: 1 MiB. Tauri takes 10 ms for that much, so that an upload can be taken
@@ -59,9 +60,14 @@ impl Uploads {
     /// Takes the next slice of a body, or one that was taken before. The first one begins the body.
     ///
     /// # Errors
-    /// [`Code::UploadBroken`]: the page sends this slice again, or all of them. [`Code::TooLarge`],
-    /// [`Code::TooManyCalls`] and [`Code::InvalidRequest`] without a change.
-    pub(crate) fn append(&self, window: &str, slice: &Slice, bytes: &[u8]) -> Result<(), Error> {
+    /// [`PluginCode::UploadBroken`]: the page sends this slice again, or all of them. [`Code::TooLarge`],
+    /// [`PluginCode::TooManyCalls`] and [`Code::InvalidRequest`] without a change.
+    pub(crate) fn append(
+        &self,
+        window: &str,
+        slice: &Slice,
+        bytes: &[u8],
+    ) -> Result<(), CommandError> {
         if slice.total > self.0.limits.body_bytes {
             return Err(too_large(self.0.limits.body_bytes));
         }
@@ -87,8 +93,8 @@ impl Uploads {
     /// The body, once all of it is there. It stays until [`forget`](Self::forget).
     ///
     /// # Errors
-    /// [`Code::UploadBroken`]: nothing of it may be sent.
-    pub(crate) fn whole(&self, window: &str, id: &str) -> Result<Bytes, Error> {
+    /// [`PluginCode::UploadBroken`]: nothing of it may be sent.
+    pub(crate) fn whole(&self, window: &str, id: &str) -> Result<Bytes, CommandError> {
         let table = self.table();
         let place = table.position(window, id).ok_or_else(missing)?;
         match &table.uploads[place].body {
@@ -118,7 +124,7 @@ impl Uploads {
         table: &'a mut Table,
         window: &str,
         slice: &Slice,
-    ) -> Result<&'a mut Upload, Error> {
+    ) -> Result<&'a mut Upload, CommandError> {
         let of_window = table
             .uploads
             .iter()
@@ -126,8 +132,8 @@ impl Uploads {
         if of_window.count() >= self.0.limits.per_window
             || table.uploads.len() >= self.0.limits.in_all
         {
-            return Err(Error::new(
-                Code::TooManyCalls,
+            return Err(CommandError::new(
+                PluginCode::TooManyCalls,
                 "Too many uploads are under way. Wait until one has finished.",
             ));
         }
@@ -193,7 +199,7 @@ enum Body {
 }
 
 impl Upload {
-    fn take(&mut self, slice: &Slice, bytes: &[u8]) -> Result<(), Error> {
+    fn take(&mut self, slice: &Slice, bytes: &[u8]) -> Result<(), CommandError> {
         if slice.total != self.total {
             return Err(invalid("Another upload has this id."));
         }
@@ -226,7 +232,7 @@ impl Upload {
 }
 
 /// What a slice's place says about its length: all but the last are equally long.
-fn length_of(slice: &Slice) -> Result<usize, Error> {
+fn length_of(slice: &Slice) -> Result<usize, CommandError> {
     if !slice.offset.is_multiple_of(SLICE_BYTES) || slice.offset >= slice.total {
         return Err(invalid(
             "An upload comes in slices of 1 MiB, of which only the last one is shorter.",
@@ -239,20 +245,20 @@ fn hash(bytes: &[u8]) -> String {
     format!("{:x}", Bytes::copy_from_slice(&Sha256::digest(bytes)))
 }
 
-fn broken(message: &'static str) -> Error {
-    Error::new(Code::UploadBroken, message)
+fn broken(message: &'static str) -> CommandError {
+    CommandError::new(PluginCode::UploadBroken, message)
 }
 
-fn missing() -> Error {
+fn missing() -> CommandError {
     broken("This upload has no beginning here, or was forgotten. Start it anew.")
 }
 
-fn invalid(message: &'static str) -> Error {
-    Error::new(Code::InvalidRequest, message)
+fn invalid(message: &'static str) -> CommandError {
+    CommandError::new(Code::InvalidRequest, message)
 }
 
-fn too_large(limit: usize) -> Error {
-    Error::new(
+fn too_large(limit: usize) -> CommandError {
+    CommandError::new(
         Code::TooLarge,
         format!(
             "An upload has {} MiB at most. Choose smaller files.",

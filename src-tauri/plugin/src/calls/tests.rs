@@ -7,6 +7,7 @@ use graphql_session::{BoxFuture, Sleep};
 use jiff::Timestamp;
 
 use super::*;
+use crate::error;
 
 const WINDOW: &str = "main";
 
@@ -94,7 +95,7 @@ async fn soon<F: Future>(future: F) -> F::Output {
         .expect("within the test's patience")
 }
 
-fn code(outcome: Outcome) -> Code {
+fn code(outcome: Outcome) -> error::Code {
     outcome.expect_err("the call was to fail").code()
 }
 
@@ -112,7 +113,10 @@ async fn a_repeated_id_whose_reply_was_received_answers_already_ran() {
     let bench = Bench::new(CallLimits::default());
     bench.mutation("a").await.expect("the first run");
     bench.calls.received(WINDOW, &["a".to_owned()]);
-    assert_eq!(code(bench.mutation("a").await), Code::AlreadyRan);
+    assert_eq!(
+        code(bench.mutation("a").await),
+        PluginCode::AlreadyRan.into()
+    );
     assert_eq!(bench.ran(), 1);
     assert_eq!(bench.calls.table().body_bytes, 0);
 }
@@ -141,7 +145,10 @@ async fn a_full_table_refuses_mutations_and_runs_queries() {
     });
     bench.mutation("a").await.expect("the first place");
     bench.mutation("b").await.expect("the last place");
-    assert_eq!(code(bench.mutation("c").await), Code::TooManyCalls);
+    assert_eq!(
+        code(bench.mutation("c").await),
+        PluginCode::TooManyCalls.into()
+    );
     assert_eq!(bench.ran(), 2, "a refused mutation does not run");
     bench
         .run("d", OperationKind::Query, 1)
@@ -166,13 +173,19 @@ async fn kept_bodies_are_bounded_and_the_oldest_go_first() {
             .expect("a run");
     }
     assert_eq!(bench.calls.table().body_bytes, 8);
-    assert_eq!(code(bench.mutation("a").await), Code::AlreadyRan);
+    assert_eq!(
+        code(bench.mutation("a").await),
+        PluginCode::AlreadyRan.into()
+    );
     bench.mutation("b").await.expect("still kept");
     bench
         .run("huge", OperationKind::Mutation, 11)
         .await
         .expect("too large to keep, but its caller gets it");
-    assert_eq!(code(bench.mutation("huge").await), Code::AlreadyRan);
+    assert_eq!(
+        code(bench.mutation("huge").await),
+        PluginCode::AlreadyRan.into()
+    );
     assert_eq!(bench.calls.table().body_bytes, 0);
     assert_eq!(bench.ran(), 4);
 }
@@ -203,7 +216,10 @@ async fn a_repeated_id_joins_the_call_that_runs() {
 async fn cancelling_that_overtakes_its_call_keeps_it_from_starting() {
     let bench = Bench::new(CallLimits::default());
     bench.calls.cancel(WINDOW, "a");
-    assert_eq!(code(bench.mutation("a").await), Code::Cancelled);
+    assert_eq!(
+        code(bench.mutation("a").await),
+        PluginCode::Cancelled.into()
+    );
     assert_eq!(bench.ran(), 0);
 }
 
@@ -216,10 +232,11 @@ async fn a_window_that_goes_cancels_its_queries_and_finishes_its_mutations() {
         answered.await.expect("the test answers");
         Ok(reply(1))
     };
-    let waiting = |id: &'static str, operation, call: BoxFuture<'static, Result<Reply, Error>>| {
-        let calls = bench.calls.clone();
-        tokio::spawn(async move { calls.run(WINDOW, id, operation, call).await })
-    };
+    let waiting =
+        |id: &'static str, operation, call: BoxFuture<'static, Result<Reply, CommandError>>| {
+            let calls = bench.calls.clone();
+            tokio::spawn(async move { calls.run(WINDOW, id, operation, call).await })
+        };
     let query = waiting(
         "query",
         OperationKind::Query,
@@ -230,7 +247,10 @@ async fn a_window_that_goes_cancels_its_queries_and_finishes_its_mutations() {
         tokio::task::yield_now().await;
     }
     bench.calls.forget_window(WINDOW);
-    assert_eq!(code(soon(query).await.expect("no panic")), Code::Cancelled);
+    assert_eq!(
+        code(soon(query).await.expect("no panic")),
+        PluginCode::Cancelled.into()
+    );
     answer.send(()).expect("the mutation still runs");
     soon(mutation)
         .await
@@ -249,7 +269,7 @@ async fn a_call_that_panics_leaves_an_error_and_no_waiter() {
         .calls
         .run(WINDOW, "a", OperationKind::Mutation, call)
         .await;
-    assert_eq!(code(outcome), Code::Internal);
-    assert_eq!(code(bench.mutation("a").await), Code::Internal);
+    assert_eq!(code(outcome), Code::Internal.into());
+    assert_eq!(code(bench.mutation("a").await), Code::Internal.into());
     assert_eq!(bench.ran(), 0);
 }

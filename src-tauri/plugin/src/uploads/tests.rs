@@ -3,6 +3,7 @@
 use graphql_session_testing::ManualClock;
 
 use super::*;
+use crate::error;
 
 const WINDOW: &str = "main";
 
@@ -28,17 +29,17 @@ fn slice(id: &str, offset: usize, bytes: &[u8]) -> Slice {
     }
 }
 
-fn begin(uploads: &Uploads, window: &str, id: &str) -> Result<(), Error> {
+fn begin(uploads: &Uploads, window: &str, id: &str) -> Result<(), CommandError> {
     let first = &body()[..SLICE_BYTES];
     uploads.append(window, &slice(id, 0, first), first)
 }
 
-fn finish(uploads: &Uploads, window: &str, id: &str) -> Result<(), Error> {
+fn finish(uploads: &Uploads, window: &str, id: &str) -> Result<(), CommandError> {
     let last = &body()[SLICE_BYTES..];
     uploads.append(window, &slice(id, SLICE_BYTES, last), last)
 }
 
-fn code<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Code {
+fn code<T: std::fmt::Debug>(outcome: Result<T, CommandError>) -> error::Code {
     outcome.expect_err("it was to fail").code()
 }
 
@@ -69,14 +70,23 @@ async fn a_window_has_four_uploads_at_a_time_and_all_windows_eight() {
         for id in ["a", "b", "c", "d"] {
             begin(&uploads, window, id).expect("room");
         }
-        assert_eq!(code(begin(&uploads, window, "e")), Code::TooManyCalls);
+        assert_eq!(
+            code(begin(&uploads, window, "e")),
+            PluginCode::TooManyCalls.into()
+        );
     }
-    assert_eq!(code(begin(&uploads, "third", "a")), Code::TooManyCalls);
+    assert_eq!(
+        code(begin(&uploads, "third", "a")),
+        PluginCode::TooManyCalls.into()
+    );
     // One that is known goes on, and one that has gone makes room.
     finish(&uploads, "main", "a").expect("no more room is needed");
     uploads.forget("main", "b");
     begin(&uploads, "third", "a").expect("room again");
-    assert_eq!(code(begin(&uploads, "main", "e")), Code::TooManyCalls);
+    assert_eq!(
+        code(begin(&uploads, "main", "e")),
+        PluginCode::TooManyCalls.into()
+    );
     uploads.forget_window("main");
     begin(&uploads, "main", "e").expect("room again");
     uploads.whole("second", "a").expect_err("not complete");
@@ -102,5 +112,8 @@ async fn an_upload_that_no_call_takes_is_forgotten_after_ten_minutes_and_a_later
     clock.advance(Duration::from_secs(10 * 60));
     clock.quiet().await;
     assert!(uploads.table().uploads.is_empty());
-    assert_eq!(code(uploads.whole(WINDOW, "a")), Code::UploadBroken);
+    assert_eq!(
+        code(uploads.whole(WINDOW, "a")),
+        PluginCode::UploadBroken.into()
+    );
 }
