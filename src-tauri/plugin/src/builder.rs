@@ -34,6 +34,13 @@ const STATE_FOLDER: &str = if cfg!(debug_assertions) {
 /// What a session's closing may take beyond its own limit (`limits.quitTimeoutMs`) before quitting goes on without it.
 const CLOSE_MARGIN: Duration = Duration::from_millis(500);
 
+/// Tauri's handler, from `command_list!`.
+macro_rules! handler {
+    ($($_permission:literal { $($command:ident),+ })+) => {
+        tauri::generate_handler![$($(commands::$command),+),+]
+    };
+}
+
 /// Builds the plugin where [`init`](crate::init) is not enough: several accounts, own configurations, another folder.
 ///
 /// ```no_run
@@ -108,19 +115,7 @@ impl Builder {
     /// The plugin. Its setup fails, with the key's name, when a setting is wrong.
     pub fn build<R: Runtime>(self) -> TauriPlugin<R, Settings> {
         tauri::plugin::Builder::<R, Settings>::new("graphql-session")
-            .invoke_handler(tauri::generate_handler![
-                commands::status,
-                commands::check_server,
-                commands::sign_in,
-                commands::execute,
-                commands::upload,
-                commands::subscribe,
-                commands::ack_events,
-                commands::cancel,
-                commands::sign_out,
-                commands::retry_now,
-                commands::journal,
-            ])
+            .invoke_handler(command_list!(handler))
             .setup(move |app, api| self.open(app, api.config()))
             .on_page_load(|webview, load| {
                 // Calls go on over a reload, for their invokes are repeated. What listened to a subscription, or would have

@@ -41,6 +41,9 @@
 //!
 //! Signing in with tokens from elsewhere is a Rust function, not a command: see [`GraphqlSessionExt`].
 
+#[macro_use]
+mod command_list;
+
 mod accounts;
 mod broadcast;
 mod builder;
