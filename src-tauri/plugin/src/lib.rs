@@ -54,6 +54,8 @@ mod framing;
 mod prefetch;
 mod streams;
 mod uploads;
+#[cfg(test)]
+mod wire_words;
 
 pub use accounts::GraphqlSessionExt;
 pub use builder::{Builder, Settings};
