@@ -11,10 +11,11 @@ use tauri::plugin::TauriPlugin;
 use tauri::webview::PageLoadEvent;
 use tauri::{AppHandle, Manager, RunEvent, Runtime, WindowEvent};
 
-use crate::accounts::{Accounts, GraphqlSessionExt};
+use crate::accounts::Accounts;
 use crate::broadcast;
 use crate::calls::{CallLimits, Calls};
 use crate::commands;
+use crate::extension::GraphqlSessionExt;
 use crate::prefetch::Prefetch;
 use crate::streams::Streams;
 use crate::uploads::{UploadLimits, Uploads};

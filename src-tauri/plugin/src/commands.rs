@@ -12,9 +12,9 @@ use tauri::{Manager, Runtime, State, Window};
 use crate::accounts::Accounts;
 use crate::calls::Calls;
 use crate::error::CommandError;
-use crate::framing;
+use crate::framing::{self, Message};
 use crate::prefetch::Prefetch;
-use crate::streams::{Message, Streams};
+use crate::streams::Streams;
 use crate::uploads::Uploads;
 
 /// `status`: where the session stands now.
@@ -80,7 +80,7 @@ pub(crate) async fn execute<R: Runtime>(
 ) -> Result<Response, CommandError> {
     let (metadata, mut call) = framing::read_request(&request)?;
     let session = session(&window, &accounts, metadata.account.as_deref())?.clone();
-    calls.received(window.label(), &metadata.received);
+    calls.acknowledge(window.label(), &metadata.received);
     let handed_over = match &metadata.upload_id {
         Some(id) => uploads
             .whole(window.label(), id)

@@ -50,6 +50,7 @@ mod builder;
 mod calls;
 mod commands;
 mod error;
+mod extension;
 mod framing;
 mod prefetch;
 mod streams;
@@ -57,8 +58,8 @@ mod uploads;
 #[cfg(test)]
 mod wire_words;
 
-pub use accounts::GraphqlSessionExt;
 pub use builder::{Builder, Settings};
+pub use extension::GraphqlSessionExt;
 pub use graphql_session;
 
 use tauri::Runtime;

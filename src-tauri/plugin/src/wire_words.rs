@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde_json::{Value, json};
 
 use crate::error::{CommandError, PluginCode};
-use crate::streams::Message;
+use crate::framing::Message;
 
 const TYPES: &str = include_str!("../guest-js/types.ts");
 const SUBSCRIBE: &str = include_str!("../guest-js/subscribe.ts");

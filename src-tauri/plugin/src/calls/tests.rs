@@ -1,6 +1,7 @@
-//! The bounds of the table; what windows see of it is in `tests/plugin`.
+//! The bounds of the table. What windows see of it is tested in `tests/plugin`.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use graphql_session::{BoxFuture, Sleep};
@@ -11,10 +12,10 @@ use crate::error;
 
 const WINDOW: &str = "main";
 
-/// How long anything may take before a test fails. Nothing waits this long when it works.
+/// How long anything may take before a test fails. A test that passes never waits this long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Awake time that stands still until a test moves it.
+/// A clock whose awake time stands still until a test moves it.
 #[derive(Default)]
 struct StillClock {
     awake_ms: AtomicU64,
@@ -92,11 +93,11 @@ fn reply(bytes: usize) -> Reply {
 async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
         .await
-        .expect("within the test's patience")
+        .expect("within the time limit")
 }
 
 fn code(outcome: Outcome) -> error::Code {
-    outcome.expect_err("the call was to fail").code()
+    outcome.expect_err("the call must fail").code()
 }
 
 #[tokio::test]
@@ -109,10 +110,10 @@ async fn a_repeated_id_gets_the_first_result_and_runs_once() {
 }
 
 #[tokio::test]
-async fn a_repeated_id_whose_reply_was_received_answers_already_ran() {
+async fn a_repeated_id_whose_reply_was_acknowledged_answers_already_ran() {
     let bench = Bench::new(CallLimits::default());
     bench.mutation("a").await.expect("the first run");
-    bench.calls.received(WINDOW, &["a".to_owned()]);
+    bench.calls.acknowledge(WINDOW, &["a".to_owned()]);
     assert_eq!(
         code(bench.mutation("a").await),
         PluginCode::AlreadyRan.into()
@@ -213,7 +214,7 @@ async fn a_repeated_id_joins_the_call_that_runs() {
 }
 
 #[tokio::test]
-async fn cancelling_that_overtakes_its_call_keeps_it_from_starting() {
+async fn a_call_that_arrives_after_its_cancellation_does_not_start() {
     let bench = Bench::new(CallLimits::default());
     bench.calls.cancel(WINDOW, "a");
     assert_eq!(
@@ -224,7 +225,7 @@ async fn cancelling_that_overtakes_its_call_keeps_it_from_starting() {
 }
 
 #[tokio::test]
-async fn a_window_that_goes_cancels_its_queries_and_finishes_its_mutations() {
+async fn a_window_that_closes_cancels_its_queries_and_finishes_its_mutations() {
     let bench = Bench::new(CallLimits::default());
     bench.mutation("settled").await.expect("a run");
     let (answer, answered) = tokio::sync::oneshot::channel::<()>();
