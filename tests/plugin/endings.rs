@@ -1,4 +1,4 @@
-//! A session that is over: every window learns it, once, and late ones by asking.
+//! A session that ends: every window receives that once, and a window that opens later learns it by asking.
 
 use demo_server::Counter;
 use serde_json::json;
@@ -7,8 +7,8 @@ use crate::test_app::{Page, TestApp, eventually};
 
 const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 
-/// Lets the server end the session while all pages call, and waits until each has heard of it: a call's failure may
-/// reach its page before the events do.
+/// Lets the server end the session while all pages call. Waits until each page has the event, because a call may fail
+/// before the event arrives.
 fn end_session(app: &TestApp, pages: &[Page]) {
     app.switches.hold_renewals(true);
     app.revoke_refresh_tokens();
@@ -49,7 +49,7 @@ fn a_confirmed_ending_tells_each_of_3_windows_once_and_replays_nothing() {
     assert_eq!(counts.renewals_sent, 1);
     assert_eq!(counts.operation("People"), 3, "no call is replayed");
 
-    // A new sign-in comes after everything that the ending caused, so it shows that nothing more came.
+    // The events of a new sign-in come after all events of the ending, so nothing more can follow.
     let status = pages[0].sign_in().expect("signs in in place");
     let revision = status["revision"].as_u64().expect("a number");
     for page in &pages {
@@ -103,19 +103,19 @@ fn a_window_that_opens_after_the_ending_learns_it_by_asking() {
         first.status(),
         "all windows converge on the same status"
     );
-    assert!(late.heard().is_empty(), "nothing is repeated for it");
+    assert!(late.heard().is_empty(), "events are not repeated");
     let calls = app.switches.counts().calls;
     let told = late.execute("graphql", PEOPLE).expect_err("it is over");
     assert_eq!(told["code"], "signed_out");
     assert_eq!(
         app.switches.counts().calls,
         calls,
-        "without asking the server"
+        "nothing is sent to the server"
     );
 }
 
 #[test]
-fn signing_out_in_one_window_is_told_to_all_as_a_change_and_not_as_a_logout() {
+fn signing_out_in_one_window_is_a_change_in_all_windows_and_no_logout() {
     let app = TestApp::open();
     let pages = [app.signed_in_window("main"), app.window("main-2")];
     let status = pages[1].invoke("sign_out", json!({})).expect("signs out");
@@ -129,7 +129,7 @@ fn signing_out_in_one_window_is_told_to_all_as_a_change_and_not_as_a_logout() {
 }
 
 #[test]
-fn a_server_that_stops_ends_nothing() {
+fn a_server_that_stops_ends_no_session() {
     let mut app = TestApp::open();
     let page = app.signed_in_window("main");
     app.stop_server();

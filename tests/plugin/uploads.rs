@@ -1,4 +1,4 @@
-//! Uploads: slices in, one body out, sent whole or not at all.
+//! Uploads: slices come in, and one whole body is sent, or nothing.
 
 use graphql_session_testing::{Fault, FaultServer, Gate, upload};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const FIELD: &str = "uploadFile";
 /// Length of every slice but the last.
 const SLICE: usize = 1 << 20;
 
-/// What the sessions send at most by default.
+/// The longest request of a session by default, in bytes.
 const LONGEST: usize = 26 << 20;
 
 /// A signed-in page, its server, and an upload of three slices.
@@ -45,7 +45,7 @@ impl Uploading {
         slice.expect("there are three").to_vec()
     }
 
-    /// What the page says beside a slice.
+    /// The metadata of a slice.
     fn label(&self, id: &str, number: usize) -> Value {
         label(
             id,
@@ -109,7 +109,7 @@ fn execute(page: &Page, request: &str, id: &str, call: &Call) -> Result<Reply, V
 }
 
 fn code(answer: Result<impl std::fmt::Debug, Value>) -> Value {
-    answer.expect_err("it was to fail")["code"].clone()
+    answer.expect_err("it must fail")["code"].clone()
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn an_upload_over_the_limit_is_refused_at_its_first_slice() {
 }
 
 #[test]
-fn a_window_that_is_closed_and_a_call_that_is_taken_back_leave_no_upload() {
+fn a_closed_window_and_a_cancelled_call_leave_no_upload() {
     let uploading = Uploading::start();
     let second = uploading.app.window("second");
     for number in 0..3 {
@@ -249,7 +249,7 @@ fn a_window_that_is_closed_and_a_call_that_is_taken_back_leave_no_upload() {
 
     uploading.send_all("b");
     let cancel = json!({ "requestId": "b" });
-    uploading.page.invoke("cancel", cancel).expect("taken back");
+    uploading.page.invoke("cancel", cancel).expect("cancelled");
     assert_eq!(code(uploading.execute("b")), "upload_broken");
     assert_eq!(code(uploading.execute_as("b", "b")), "cancelled");
     assert_eq!(uploading.server.counts().calls, 0);

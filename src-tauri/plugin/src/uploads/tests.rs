@@ -1,4 +1,4 @@
-//! The bounds of what is kept; how slices become a call is in `tests/plugin`.
+//! The bounds of what is kept. How slices become a call is tested in `tests/plugin`.
 
 use graphql_session_testing::ManualClock;
 
@@ -40,7 +40,7 @@ fn finish(uploads: &Uploads, window: &str, id: &str) -> Result<(), CommandError>
 }
 
 fn code<T: std::fmt::Debug>(outcome: Result<T, CommandError>) -> error::Code {
-    outcome.expect_err("it was to fail").code()
+    outcome.expect_err("it must fail").code()
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn the_hash_is_sha_256_in_hexadecimal_digits() {
 }
 
 #[tokio::test]
-async fn a_body_is_handed_out_in_the_buffer_in_which_it_was_put_together() {
+async fn a_whole_body_is_the_buffer_that_its_slices_filled() {
     let (uploads, _) = uploads();
     begin(&uploads, WINDOW, "a").expect("room");
     let buffer = match &uploads.table().uploads[0].body {
@@ -94,8 +94,7 @@ async fn a_window_has_four_uploads_at_a_time_and_all_windows_eight() {
 }
 
 #[tokio::test]
-async fn an_upload_that_no_call_takes_is_forgotten_after_ten_minutes_and_a_later_one_of_its_name_is_not()
- {
+async fn an_upload_without_a_call_is_forgotten_after_ten_minutes_a_later_one_is_not() {
     let (uploads, clock) = uploads();
     begin(&uploads, WINDOW, "a").expect("room");
     finish(&uploads, WINDOW, "a").expect("the last slice");
