@@ -202,11 +202,11 @@ fn an_execute_that_cannot_be_read_is_refused() {
 fn errors_have_a_code_a_sentence_and_where_known_a_time() {
     let app = TestApp::open();
     let page = app.window("main");
-    let told = page
+    let error = page
         .execute("graphql", PEOPLE)
         .expect_err("nobody is signed in");
-    assert_eq!(keys(&told), ["code", "message"]);
-    assert_eq!(told["code"], "signed_out");
+    assert_eq!(keys(&error), ["code", "message"]);
+    assert_eq!(error["code"], "signed_out");
 
     let wrong = page.invoke(
         "sign_in",
@@ -221,12 +221,12 @@ fn errors_have_a_code_a_sentence_and_where_known_a_time() {
         retry_after: Some("30".to_owned()),
     }));
     app.expire_access_tokens();
-    let told = page
+    let error = page
         .execute("graphql", PEOPLE)
         .expect_err("no renewal for now");
-    assert_eq!(keys(&told), ["code", "message", "retryAfterMs"]);
-    assert_eq!(told["code"], "unreachable");
-    let retry_after = told["retryAfterMs"].as_u64().expect("a number");
+    assert_eq!(keys(&error), ["code", "message", "retryAfterMs"]);
+    assert_eq!(error["code"], "unreachable");
+    let retry_after = error["retryAfterMs"].as_u64().expect("a number");
     assert!((20_000..=30_000).contains(&retry_after), "{retry_after}");
 }
 

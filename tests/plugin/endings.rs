@@ -20,15 +20,15 @@ fn end_session(app: &TestApp, pages: &[Page]) {
     app.wait_for(Counter::CallsRefused, pages.len() as u64);
     app.switches.hold_renewals(false);
     for call in calls {
-        let told = call
+        let error = call
             .join()
             .expect("no panic")
             .expect_err("the session is over");
-        assert_eq!(told["code"], "signed_out");
+        assert_eq!(error["code"], "signed_out");
     }
     let ended = app.session().status();
     for page in pages {
-        page.wait_to_hear("logout", "ended", ended.revision);
+        page.wait_for_event("logout", "ended", ended.revision);
     }
 }
 
@@ -53,10 +53,10 @@ fn a_confirmed_ending_tells_each_of_3_windows_once_and_replays_nothing() {
     let status = pages[0].sign_in().expect("signs in in place");
     let revision = status["revision"].as_u64().expect("a number");
     for page in &pages {
-        page.wait_to_hear("changed", "signed_in", revision);
+        page.wait_for_event("changed", "signed_in", revision);
         assert_eq!(page.logouts(), 1);
-        let heard = page.heard();
-        let (_, logout) = heard
+        let events = page.events();
+        let (_, logout) = events
             .iter()
             .find(|(event, _)| *event == "logout")
             .expect("one");
@@ -64,7 +64,7 @@ fn a_confirmed_ending_tells_each_of_3_windows_once_and_replays_nothing() {
             logout,
             &json!({ "account": "default", "revision": ended["revision"], "phase": "ended" })
         );
-        let revisions: Vec<_> = heard
+        let revisions: Vec<_> = events
             .iter()
             .filter(|(event, _)| *event == "changed")
             .map(|(_, hint)| hint["revision"].as_u64().expect("a number"))
@@ -84,7 +84,7 @@ fn a_second_session_that_ends_tells_each_window_a_second_time() {
     let status = pages[0].sign_in().expect("signs in again");
     for page in &pages {
         let revision = status["revision"].as_u64().expect("a number");
-        page.wait_to_hear("changed", "signed_in", revision);
+        page.wait_for_event("changed", "signed_in", revision);
         assert_eq!(page.logouts(), 2);
     }
 }
@@ -103,10 +103,10 @@ fn a_window_that_opens_after_the_ending_learns_it_by_asking() {
         first.status(),
         "all windows converge on the same status"
     );
-    assert!(late.heard().is_empty(), "events are not repeated");
+    assert!(late.events().is_empty(), "events are not repeated");
     let calls = app.switches.counts().calls;
-    let told = late.execute("graphql", PEOPLE).expect_err("it is over");
-    assert_eq!(told["code"], "signed_out");
+    let error = late.execute("graphql", PEOPLE).expect_err("it is over");
+    assert_eq!(error["code"], "signed_out");
     assert_eq!(
         app.switches.counts().calls,
         calls,
@@ -122,7 +122,7 @@ fn signing_out_in_one_window_is_a_change_in_all_windows_and_no_logout() {
     assert_eq!(status["phase"], "signed_out");
     for page in &pages {
         let revision = status["revision"].as_u64().expect("a number");
-        page.wait_to_hear("changed", "signed_out", revision);
+        page.wait_for_event("changed", "signed_out", revision);
         assert_eq!(page.logouts(), 0);
     }
     eventually("nothing is stored", || app.stored().is_none());
@@ -133,8 +133,8 @@ fn a_server_that_stops_ends_no_session() {
     let mut app = TestApp::open();
     let page = app.signed_in_window("main");
     app.stop_server();
-    let told = page.execute("graphql", PEOPLE).expect_err("nobody answers");
-    assert_eq!(told["code"], "unreachable");
+    let error = page.execute("graphql", PEOPLE).expect_err("nobody answers");
+    assert_eq!(error["code"], "unreachable");
     assert_ne!(page.status()["phase"], "ended");
     assert_eq!(page.logouts(), 0);
     assert!(app.stored().is_some());

@@ -130,8 +130,8 @@ fn no_token_or_password_is_in_any_log_reply_event_journal_or_debug_output() {
     record(&captured, page.sign_in());
     secrets.extend(tokens(&app));
     record(&captured, page.invoke("sign_out", json!({})));
-    page.wait_to_hear("changed", "signed_out", 0);
-    captured.add(format!("{:?}", page.heard()));
+    page.wait_for_event("changed", "signed_out", 0);
+    captured.add(format!("{:?}", page.events()));
 
     let text = captured.text();
     for expected in ["renewed", "ended", "graphql_session", "hyper"] {

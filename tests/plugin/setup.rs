@@ -68,10 +68,10 @@ fn each_window_means_its_own_account_unless_it_names_another() {
     assert_eq!(pages[0].status()["phase"], "signed_out");
     // Every window gets the events of every account, with its name.
     let revision = signed_in["revision"].as_u64().expect("a number");
-    pages[0].wait_to_hear("changed", "signed_in", revision);
+    pages[0].wait_for_event("changed", "signed_in", revision);
     assert!(
         pages[0]
-            .heard()
+            .events()
             .iter()
             .all(|(_, hint)| hint["account"] == "archive")
     );

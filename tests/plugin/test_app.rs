@@ -74,16 +74,16 @@ impl TestApp {
         };
         let plugin = further(Builder::new().session(configure("default")), &configure);
         let messages = Arc::new((Mutex::new(Messages::new()), Condvar::new()));
-        let told = messages.clone();
+        let received = messages.clone();
         let app = mock_builder()
             .channel_interceptor(move |_, channel, _, message| {
                 let message = match message {
                     InvokeResponseBody::Json(text) => serde_json::from_str(text).expect("JSON"),
                     InvokeResponseBody::Raw(_) => panic!("messages travel as JSON"),
                 };
-                let mut told_so_far = told.0.lock().expect("no panic");
-                told_so_far.entry(channel.0).or_default().push(message);
-                told.1.notify_all();
+                let mut so_far = received.0.lock().expect("no panic");
+                so_far.entry(channel.0).or_default().push(message);
+                received.1.notify_all();
                 true
             })
             .plugin(plugin.build())
@@ -106,18 +106,18 @@ impl TestApp {
         let window = WebviewWindowBuilder::new(&self.app, label, tauri::WebviewUrl::default())
             .build()
             .expect("a window opens");
-        let heard = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let events = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         for event in ["changed", "logout"] {
-            let heard = heard.clone();
+            let events = events.clone();
             window.listen(format!("graphql-session://{event}"), move |hint| {
                 let payload = serde_json::from_str(hint.payload()).expect("a hint is JSON");
-                heard.0.lock().expect("no panic").push((event, payload));
-                heard.1.notify_all();
+                events.0.lock().expect("no panic").push((event, payload));
+                events.1.notify_all();
             });
         }
         Page {
             window,
-            heard,
+            events,
             origin: self.origin.clone(),
         }
     }
@@ -185,13 +185,13 @@ impl TestApp {
 }
 
 /// An event that a window received: `changed` or `logout`, and its payload.
-pub(crate) type Heard = (&'static str, Value);
+pub(crate) type WindowEvent = (&'static str, Value);
 
 /// A page in one window.
 #[derive(Clone)]
 pub(crate) struct Page {
     pub(crate) window: WebviewWindow<MockRuntime>,
-    heard: Arc<(Mutex<Vec<Heard>>, Condvar)>,
+    events: Arc<(Mutex<Vec<WindowEvent>>, Condvar)>,
     origin: String,
 }
 
@@ -288,29 +288,32 @@ impl Page {
     }
 
     /// The events that the window has received so far, in order.
-    pub(crate) fn heard(&self) -> Vec<Heard> {
-        self.heard.0.lock().expect("no panic").clone()
+    pub(crate) fn events(&self) -> Vec<WindowEvent> {
+        self.events.0.lock().expect("no panic").clone()
     }
 
     /// Waits until the window has received this event. Events of one session come in order, so all before it have come.
-    pub(crate) fn wait_to_hear(&self, event: &str, phase: &str, revision: u64) {
-        let heard = self.heard.0.lock().expect("no panic");
-        let told = |hint: &Heard| {
+    pub(crate) fn wait_for_event(&self, event: &str, phase: &str, revision: u64) {
+        let events = self.events.0.lock().expect("no panic");
+        let is_meant = |hint: &WindowEvent| {
             hint.0 == event
                 && hint.1["phase"] == phase
                 && hint.1["revision"].as_u64() >= Some(revision)
         };
-        let (heard, limit) = self
-            .heard
+        let (events, limit) = self
+            .events
             .1
-            .wait_timeout_while(heard, PATIENCE, |heard| !heard.iter().any(told))
+            .wait_timeout_while(events, PATIENCE, |events| !events.iter().any(is_meant))
             .expect("no panic");
-        assert!(!limit.timed_out(), "never heard {event} {phase}: {heard:?}");
+        assert!(!limit.timed_out(), "no {event} {phase}: {events:?}");
     }
 
     pub(crate) fn logouts(&self) -> usize {
-        let heard = self.heard();
-        heard.iter().filter(|(event, _)| *event == "logout").count()
+        let events = self.events();
+        events
+            .iter()
+            .filter(|(event, _)| *event == "logout")
+            .count()
     }
 }
 

@@ -163,8 +163,11 @@ fn slices_out_of_order_are_refused_and_repeated_ones_change_nothing() {
     uploading.send("a", 0).expect("known");
     uploading.send("a", 1).expect("taken");
     let differs = vec![7; SLICE];
-    let told = label("a", SLICE, uploading.call.body.len(), &differs);
-    assert_eq!(code(send(&uploading.page, &told, differs)), "upload_broken");
+    let label = label("a", SLICE, uploading.call.body.len(), &differs);
+    assert_eq!(
+        code(send(&uploading.page, &label, differs)),
+        "upload_broken"
+    );
     uploading.send("a", 2).expect("taken");
     for number in [2, 0, 1] {
         uploading.send("a", number).expect("known");
@@ -180,8 +183,8 @@ fn slices_that_do_not_belong_to_one_body_are_refused() {
     let first = uploading.slice(0);
     uploading.send("a", 0).expect("taken");
     for (offset, total) in [(0, total + 1), (1, total), (total, total), (0, 0)] {
-        let told = label("a", offset, total, &first);
-        let refusal = send(&uploading.page, &told, first.clone());
+        let label = label("a", offset, total, &first);
+        let refusal = send(&uploading.page, &label, first.clone());
         assert_eq!(code(refusal), "invalid_request", "{offset} of {total}");
     }
     for odd in [
@@ -200,10 +203,10 @@ fn an_upload_that_is_not_complete_is_refused_and_nothing_is_sent() {
     let uploading = Uploading::start();
     uploading.send("a", 0).expect("taken");
     uploading.send("a", 1).expect("taken");
-    let told = uploading.execute("a").expect_err("a slice is missing");
-    assert_eq!(told["code"], "upload_broken");
+    let error = uploading.execute("a").expect_err("a slice is missing");
+    assert_eq!(error["code"], "upload_broken");
     assert!(
-        told["message"]
+        error["message"]
             .as_str()
             .is_some_and(|text| text.contains("nothing was sent"))
     );
@@ -227,11 +230,11 @@ fn an_upload_that_is_not_complete_is_refused_and_nothing_is_sent() {
 fn an_upload_over_the_limit_is_refused_at_its_first_slice() {
     let uploading = Uploading::start();
     let slice = uploading.slice(0);
-    let told = label("a", 0, LONGEST + 1, &slice);
-    let refusal = send(&uploading.page, &told, slice.clone());
+    let too_long = label("a", 0, LONGEST + 1, &slice);
+    let refusal = send(&uploading.page, &too_long, slice.clone());
     assert_eq!(code(refusal), "too_large");
-    let told = label("b", 0, LONGEST, &slice);
-    send(&uploading.page, &told, slice).expect("just short enough");
+    let label = label("b", 0, LONGEST, &slice);
+    send(&uploading.page, &label, slice).expect("just short enough");
 }
 
 #[test]
