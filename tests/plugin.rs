@@ -1,5 +1,5 @@
-//! The plugin as an application's pages meet it: real invokes on Tauri's mock runtime, real permissions, the demo server
-//! at the other end of real connections. No display, no keyring.
+//! The plugin as an application's pages use it: real invokes on Tauri's mock runtime, real permissions, real connections
+//! to the demo server. No display, no keyring.
 
 #[path = "plugin/calls.rs"]
 mod calls;

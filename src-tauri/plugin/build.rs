@@ -1,20 +1,13 @@
 //! Writes the permissions of each command, and the reference of all permissions.
 
-// The commands a window may be granted; `permissions/default.toml` says which it gets by default.
-const COMMANDS: &[&str] = &[
-    "status",
-    "check_server",
-    "sign_in",
-    "execute",
-    "upload",
-    "subscribe",
-    "ack_events",
-    "cancel",
-    "sign_out",
-    "retry_now",
-    "journal",
-];
+include!("src/command_list.rs");
+
+macro_rules! names {
+    ($($_permission:literal { $($command:ident),+ })+) => {
+        &[$($(stringify!($command)),+),+]
+    };
+}
 
 fn main() {
-    tauri_plugin::Builder::new(COMMANDS).build();
+    tauri_plugin::Builder::new(command_list!(names)).build();
 }

@@ -1,4 +1,4 @@
-//! One call, once: request ids, errors, and what a page may not send.
+//! Calls of a page: each runs once; errors; what a page may not send.
 
 use demo_server::{Calls, RenewalRefusal};
 use serde_json::{Value, json};
@@ -18,14 +18,14 @@ fn metadata(id: &str) -> Value {
 }
 
 fn code(answer: Result<impl std::fmt::Debug, Value>) -> Value {
-    answer.expect_err("it was to fail")["code"].clone()
+    answer.expect_err("it must fail")["code"].clone()
 }
 
 #[test]
 fn an_invoke_that_is_repeated_while_its_mutation_runs_joins_it() {
     let app = TestApp::open();
     let page = app.signed_in_window("main");
-    // The work is done before the delay, so the repetition comes while the first one waits for its answer.
+    // The server works first and then delays its answer, so the repeated invoke comes while the first one waits.
     app.switches.slow(Calls::All, Duration::from_millis(300));
     let caller = page.clone();
     let first = std::thread::spawn(move || caller.execute_as(metadata("one"), CREATE));
@@ -54,7 +54,7 @@ fn a_mutation_repeated_after_a_reload_runs_once_also_when_its_result_was_dropped
     let mut next = metadata("two");
     next["received"] = json!(["one"]);
     page.execute_as(next, PEOPLE)
-        .expect("says that the reply arrived");
+        .expect("acknowledges the reply");
     assert_eq!(
         code(page.execute_as(metadata("one"), CREATE)),
         "already_ran"
@@ -192,21 +192,21 @@ fn an_execute_that_cannot_be_read_is_refused() {
     assert_eq!(code(execute(Some(unknown_key), body())), "invalid_request");
     let object = InvokeBody::Json(json!({ "query": "{ me }" }));
     assert_eq!(code(execute(Some(good), object)), "invalid_request");
-    // Tauri's message channel turns bytes into numbers.
+    // Tauri's message channel turns bytes into an array of numbers.
     let numbers =
         json!(br#"{"query":"query People { people(first: 1) { totalCount } }"}"#.as_slice());
-    execute(Some(good), InvokeBody::Json(numbers)).expect("numbers are bytes, too");
+    execute(Some(good), InvokeBody::Json(numbers)).expect("numbers are bytes too");
 }
 
 #[test]
 fn errors_have_a_code_a_sentence_and_where_known_a_time() {
     let app = TestApp::open();
     let page = app.window("main");
-    let told = page
+    let error = page
         .execute("graphql", PEOPLE)
         .expect_err("nobody is signed in");
-    assert_eq!(keys(&told), ["code", "message"]);
-    assert_eq!(told["code"], "signed_out");
+    assert_eq!(keys(&error), ["code", "message"]);
+    assert_eq!(error["code"], "signed_out");
 
     let wrong = page.invoke(
         "sign_in",
@@ -221,12 +221,12 @@ fn errors_have_a_code_a_sentence_and_where_known_a_time() {
         retry_after: Some("30".to_owned()),
     }));
     app.expire_access_tokens();
-    let told = page
+    let error = page
         .execute("graphql", PEOPLE)
         .expect_err("no renewal for now");
-    assert_eq!(keys(&told), ["code", "message", "retryAfterMs"]);
-    assert_eq!(told["code"], "unreachable");
-    let retry_after = told["retryAfterMs"].as_u64().expect("a number");
+    assert_eq!(keys(&error), ["code", "message", "retryAfterMs"]);
+    assert_eq!(error["code"], "unreachable");
+    let retry_after = error["retryAfterMs"].as_u64().expect("a number");
     assert!((20_000..=30_000).contains(&retry_after), "{retry_after}");
 }
 

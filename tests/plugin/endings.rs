@@ -1,4 +1,4 @@
-//! A session that is over: every window learns it, once, and late ones by asking.
+//! A session that ends: every window receives that once, and a window that opens later learns it by asking.
 
 use demo_server::Counter;
 use serde_json::json;
@@ -7,8 +7,8 @@ use crate::test_app::{Page, TestApp, eventually};
 
 const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 
-/// Lets the server end the session while all pages call, and waits until each has heard of it: a call's failure may
-/// reach its page before the events do.
+/// Lets the server end the session while all pages call. Waits until each page has the event, because a call may fail
+/// before the event arrives.
 fn end_session(app: &TestApp, pages: &[Page]) {
     app.switches.hold_renewals(true);
     app.revoke_refresh_tokens();
@@ -20,15 +20,15 @@ fn end_session(app: &TestApp, pages: &[Page]) {
     app.wait_for(Counter::CallsRefused, pages.len() as u64);
     app.switches.hold_renewals(false);
     for call in calls {
-        let told = call
+        let error = call
             .join()
             .expect("no panic")
             .expect_err("the session is over");
-        assert_eq!(told["code"], "signed_out");
+        assert_eq!(error["code"], "signed_out");
     }
     let ended = app.session().status();
     for page in pages {
-        page.wait_to_hear("logout", "ended", ended.revision);
+        page.wait_for_event("logout", "ended", ended.revision);
     }
 }
 
@@ -49,14 +49,14 @@ fn a_confirmed_ending_tells_each_of_3_windows_once_and_replays_nothing() {
     assert_eq!(counts.renewals_sent, 1);
     assert_eq!(counts.operation("People"), 3, "no call is replayed");
 
-    // A new sign-in comes after everything that the ending caused, so it shows that nothing more came.
+    // The events of a new sign-in come after all events of the ending, so nothing more can follow.
     let status = pages[0].sign_in().expect("signs in in place");
     let revision = status["revision"].as_u64().expect("a number");
     for page in &pages {
-        page.wait_to_hear("changed", "signed_in", revision);
+        page.wait_for_event("changed", "signed_in", revision);
         assert_eq!(page.logouts(), 1);
-        let heard = page.heard();
-        let (_, logout) = heard
+        let events = page.events();
+        let (_, logout) = events
             .iter()
             .find(|(event, _)| *event == "logout")
             .expect("one");
@@ -64,7 +64,7 @@ fn a_confirmed_ending_tells_each_of_3_windows_once_and_replays_nothing() {
             logout,
             &json!({ "account": "default", "revision": ended["revision"], "phase": "ended" })
         );
-        let revisions: Vec<_> = heard
+        let revisions: Vec<_> = events
             .iter()
             .filter(|(event, _)| *event == "changed")
             .map(|(_, hint)| hint["revision"].as_u64().expect("a number"))
@@ -84,7 +84,7 @@ fn a_second_session_that_ends_tells_each_window_a_second_time() {
     let status = pages[0].sign_in().expect("signs in again");
     for page in &pages {
         let revision = status["revision"].as_u64().expect("a number");
-        page.wait_to_hear("changed", "signed_in", revision);
+        page.wait_for_event("changed", "signed_in", revision);
         assert_eq!(page.logouts(), 2);
     }
 }
@@ -103,38 +103,38 @@ fn a_window_that_opens_after_the_ending_learns_it_by_asking() {
         first.status(),
         "all windows converge on the same status"
     );
-    assert!(late.heard().is_empty(), "nothing is repeated for it");
+    assert!(late.events().is_empty(), "events are not repeated");
     let calls = app.switches.counts().calls;
-    let told = late.execute("graphql", PEOPLE).expect_err("it is over");
-    assert_eq!(told["code"], "signed_out");
+    let error = late.execute("graphql", PEOPLE).expect_err("it is over");
+    assert_eq!(error["code"], "signed_out");
     assert_eq!(
         app.switches.counts().calls,
         calls,
-        "without asking the server"
+        "nothing is sent to the server"
     );
 }
 
 #[test]
-fn signing_out_in_one_window_is_told_to_all_as_a_change_and_not_as_a_logout() {
+fn signing_out_in_one_window_is_a_change_in_all_windows_and_no_logout() {
     let app = TestApp::open();
     let pages = [app.signed_in_window("main"), app.window("main-2")];
     let status = pages[1].invoke("sign_out", json!({})).expect("signs out");
     assert_eq!(status["phase"], "signed_out");
     for page in &pages {
         let revision = status["revision"].as_u64().expect("a number");
-        page.wait_to_hear("changed", "signed_out", revision);
+        page.wait_for_event("changed", "signed_out", revision);
         assert_eq!(page.logouts(), 0);
     }
     eventually("nothing is stored", || app.stored().is_none());
 }
 
 #[test]
-fn a_server_that_stops_ends_nothing() {
+fn a_server_that_stops_ends_no_session() {
     let mut app = TestApp::open();
     let page = app.signed_in_window("main");
     app.stop_server();
-    let told = page.execute("graphql", PEOPLE).expect_err("nobody answers");
-    assert_eq!(told["code"], "unreachable");
+    let error = page.execute("graphql", PEOPLE).expect_err("nobody answers");
+    assert_eq!(error["code"], "unreachable");
     assert_ne!(page.status()["phase"], "ended");
     assert_eq!(page.logouts(), 0);
     assert!(app.stored().is_some());

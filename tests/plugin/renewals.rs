@@ -164,10 +164,10 @@ fn a_cancelled_call_ends_at_once_and_the_renewal_it_started_goes_on() {
     });
     app.wait_for(Counter::RenewalsHeld, 1);
     page.invoke("cancel", json!({ "requestId": "one" }))
-        .expect("taken back");
+        .expect("cancelled");
     let cancelled = call.join().expect("no panic");
     assert_eq!(
-        cancelled.expect_err("it was taken back")["code"],
+        cancelled.expect_err("it was cancelled")["code"],
         "cancelled"
     );
 

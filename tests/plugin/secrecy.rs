@@ -1,4 +1,4 @@
-//! A full run with everything captured: logs of all crates at the finest level, replies, events, journal, Debug output.
+//! A full run that captures everything: logs of all crates at the finest level, replies, events, journal, Debug output.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -47,7 +47,7 @@ fn record(captured: &Captured, answer: Result<Value, Value>) {
     }
 }
 
-/// The stored tokens: what must appear nowhere.
+/// The stored tokens, which must appear nowhere.
 fn tokens(app: &TestApp) -> Vec<String> {
     fn collect(value: &Value, found: &mut Vec<String>) {
         match value {
@@ -87,7 +87,7 @@ fn use_every_command(captured: &Captured, app: &TestApp, page: &Page) {
 fn no_token_or_password_is_in_any_log_reply_event_journal_or_debug_output() {
     let captured = Captured::default();
     let writer = captured.clone();
-    // The whole test binary logs here, the other tests too: the finer the mesh, the better.
+    // The other tests of this binary log here too, which only adds to what is searched.
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::TRACE)
         .with_ansi(false)
@@ -130,8 +130,8 @@ fn no_token_or_password_is_in_any_log_reply_event_journal_or_debug_output() {
     record(&captured, page.sign_in());
     secrets.extend(tokens(&app));
     record(&captured, page.invoke("sign_out", json!({})));
-    page.wait_to_hear("changed", "signed_out", 0);
-    captured.add(format!("{:?}", page.heard()));
+    page.wait_for_event("changed", "signed_out", 0);
+    captured.add(format!("{:?}", page.events()));
 
     let text = captured.text();
     for expected in ["renewed", "ended", "graphql_session", "hyper"] {
@@ -141,7 +141,7 @@ fn no_token_or_password_is_in_any_log_reply_event_journal_or_debug_output() {
         );
     }
     for secret in &secrets {
-        // Not shown when it fails: that would be the next leak.
+        // The secret is not part of the failure's text, because that would leak it again.
         assert!(!text.contains(secret.as_str()), "a secret was captured");
     }
     let line = text.lines().find(|line| line.contains(TOKEN_START));

@@ -7,7 +7,7 @@ use tauri_plugin_graphql_session::graphql_session::Config;
 
 use crate::test_app::{EVERYTHING, TestApp, context};
 
-/// Starts an application with these settings for the plugin, and tells why it did not start.
+/// Starts an application with wrong settings for the plugin; returns the error.
 fn refusal(settings: serde_json::Value) -> String {
     let mut context = context(EVERYTHING);
     context.config_mut().identifier = "dev.holdfast.plugin-test".to_owned();
@@ -16,7 +16,7 @@ fn refusal(settings: serde_json::Value) -> String {
     let app = mock_builder()
         .plugin(tauri_plugin_graphql_session::init())
         .build(context);
-    app.expect_err("it was not to start").to_string()
+    app.expect_err("it must not start").to_string()
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn two_accounts_of_one_name_stop_the_application() {
     let app = mock_builder()
         .plugin(plugin.build())
         .build(context(EVERYTHING));
-    let refusal = app.expect_err("it was not to start").to_string();
+    let refusal = app.expect_err("it must not start").to_string();
     assert!(refusal.contains("`default`"), "{refusal}");
 }
 
@@ -66,12 +66,12 @@ fn each_window_means_its_own_account_unless_it_names_another() {
     let signed_in = pages[1].sign_in().expect("signs in to its own account");
     assert_eq!(signed_in["account"], "archive");
     assert_eq!(pages[0].status()["phase"], "signed_out");
-    // Every window hears of every account, and can tell them apart.
+    // Every window gets the events of every account, with its name.
     let revision = signed_in["revision"].as_u64().expect("a number");
-    pages[0].wait_to_hear("changed", "signed_in", revision);
+    pages[0].wait_for_event("changed", "signed_in", revision);
     assert!(
         pages[0]
-            .heard()
+            .events()
             .iter()
             .all(|(_, hint)| hint["account"] == "archive")
     );

@@ -1,4 +1,4 @@
-//! Subscriptions of a page: messages in order through a channel, bounded by what the page has received.
+//! Subscriptions of a page: messages in order through a channel, no more than the page acknowledges.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::test_app::{Answer, Page, TestApp, eventually, new_id, wait};
 
 const SUBSCRIPTION: &str = r#"{"query":"subscription { onDbEvent { record } }"}"#;
 
-/// What the page takes before it says that it has received something.
-const MESSAGES_UNDER_WAY: usize = 64;
+/// Messages that are sent before the page acknowledges any.
+const MESSAGES_IN_FLIGHT: usize = 64;
 
-/// A app whose server has streams, and a page that is signed in there.
+/// An application with a page that is signed in, and a server with streams.
 struct Streaming {
     app: TestApp,
     server: FaultServer,
@@ -34,16 +34,16 @@ impl Streaming {
         Self { app, server, page }
     }
 
-    /// The messages of a channel from the one numbered `from`, in all `count`.
-    fn told(&self, channel: u32, count: usize) -> Vec<Value> {
+    /// The first `count` messages of a channel.
+    fn received(&self, channel: u32, count: usize) -> Vec<Value> {
         self.app.messages(channel, count)
     }
 
-    /// A stream that is open, with the server's end of it.
+    /// Opens a stream; returns the server's end of it.
     fn opened(&self, id: &str, channel: u32) -> Feed {
         let so_far = usize::try_from(self.server.counts().streams).expect("few");
         subscribe(&self.page, id, channel).expect("answers at once");
-        assert_eq!(self.told(channel, 1), [json!({ "kind": "open" })]);
+        assert_eq!(self.received(channel, 1), [json!({ "kind": "open" })]);
         wait(self.server.feed(so_far))
     }
 
@@ -59,7 +59,7 @@ fn subscribe(page: &Page, id: &str, channel: u32) -> Answer {
     subscribe_with(page, json!({ "subscriptionId": id }), channel)
 }
 
-/// The arguments of an ordinary `subscribe`, but for those that are given.
+/// Subscribes with the given arguments, and ordinary ones for the rest.
 fn subscribe_with(page: &Page, given: Value, channel: u32) -> Answer {
     let mut args = json!({
         "subscriptionId": new_id(),
@@ -75,7 +75,7 @@ fn subscribe_with(page: &Page, given: Value, channel: u32) -> Answer {
 }
 
 fn code(answer: Answer) -> Value {
-    answer.expect_err("it was to fail")["code"].clone()
+    answer.expect_err("it must fail")["code"].clone()
 }
 
 #[test]
@@ -85,19 +85,19 @@ fn a_subscriptions_messages_come_in_order_and_its_payloads_untouched() {
     let payload = r#"{ "z":12345678901234567890123, "a":1.50 }"#;
     feed.next(payload);
     feed.cut();
-    let told = here.told(7, 4);
-    assert_eq!(told[1], json!({ "kind": "next", "payload": payload }));
-    assert_eq!(told[2]["kind"], "lost");
+    let messages = here.received(7, 4);
+    assert_eq!(messages[1], json!({ "kind": "next", "payload": payload }));
+    assert_eq!(messages[2]["kind"], "lost");
     assert!(
-        told[2]["retryAfterMs"]
+        messages[2]["retryAfterMs"]
             .as_u64()
             .is_some_and(|pause| pause <= 1_000)
     );
-    assert_eq!(told[3], json!({ "kind": "reconnected" }));
+    assert_eq!(messages[3], json!({ "kind": "reconnected" }));
 
     wait(here.server.feed(1)).complete();
 
-    assert_eq!(here.told(7, 5)[4], json!({ "kind": "complete" }));
+    assert_eq!(here.received(7, 5)[4], json!({ "kind": "complete" }));
 }
 
 #[test]
@@ -107,47 +107,49 @@ fn a_subscription_that_fails_says_so_as_its_last_message() {
 
     here.page.invoke("sign_out", json!({})).expect("signs out");
 
-    let failed = &here.told(7, 2)[1];
+    let failed = &here.received(7, 2)[1];
     assert_eq!(failed["kind"], "failed");
     assert_eq!(failed["error"]["code"], "signed_out");
     assert!(failed["error"]["message"].is_string());
 }
 
 #[test]
-fn no_more_is_read_than_a_page_has_room_for_until_it_says_what_it_has_received() {
+fn a_stream_pauses_until_its_page_acknowledges_what_it_received() {
     let here = Streaming::open();
     let feed = here.opened("one", 7);
     let large = format!("\"{}\"", "x".repeat(1 << 16));
-    for _ in 0..3 * MESSAGES_UNDER_WAY {
+    for _ in 0..3 * MESSAGES_IN_FLIGHT {
         feed.next("1");
     }
     for _ in 0..32 {
         feed.next(&large);
     }
-    let received = |count: usize| {
+    let acknowledge = |count: usize| {
         let args = json!({ "subscriptionId": "one", "count": count });
-        here.page.invoke("ack_events", args).expect("is noted");
+        here.page
+            .invoke("ack_events", args)
+            .expect("is acknowledged");
     };
 
-    let told = here.told(7, MESSAGES_UNDER_WAY);
-    assert_eq!(told.len(), MESSAGES_UNDER_WAY, "in messages");
-    received(40);
+    let messages = here.received(7, MESSAGES_IN_FLIGHT);
+    assert_eq!(messages.len(), MESSAGES_IN_FLIGHT, "in messages");
+    acknowledge(40);
     assert_eq!(
-        here.told(7, MESSAGES_UNDER_WAY + 40).len(),
-        MESSAGES_UNDER_WAY + 40
+        here.received(7, MESSAGES_IN_FLIGHT + 40).len(),
+        MESSAGES_IN_FLIGHT + 40
     );
     // An older number changes nothing.
-    received(10);
-    let small = 1 + 3 * MESSAGES_UNDER_WAY;
-    received(MESSAGES_UNDER_WAY + 40);
-    here.told(7, 2 * MESSAGES_UNDER_WAY + 40);
-    received(2 * MESSAGES_UNDER_WAY + 40);
-    here.told(7, small);
-    received(small);
+    acknowledge(10);
+    let small = 1 + 3 * MESSAGES_IN_FLIGHT;
+    acknowledge(MESSAGES_IN_FLIGHT + 40);
+    here.received(7, 2 * MESSAGES_IN_FLIGHT + 40);
+    acknowledge(2 * MESSAGES_IN_FLIGHT + 40);
+    here.received(7, small);
+    acknowledge(small);
     // Sixteen of 64 kB are 1 MiB.
-    assert_eq!(here.told(7, small + 16).len(), small + 16, "in bytes");
-    received(small + 16);
-    assert_eq!(here.told(7, small + 32).len(), small + 32);
+    assert_eq!(here.received(7, small + 16).len(), small + 16, "in bytes");
+    acknowledge(small + 16);
+    assert_eq!(here.received(7, small + 32).len(), small + 32);
 }
 
 #[test]
@@ -157,22 +159,22 @@ fn a_cancelled_subscription_closes_its_connection() {
     here.opened("two", 8);
 
     let args = json!({ "requestId": "one" });
-    here.page.invoke("cancel", args).expect("is taken back");
+    here.page.invoke("cancel", args).expect("is cancelled");
 
     here.wait_until_over(1);
     wait(here.server.feed(1)).next("1");
-    assert_eq!(here.told(8, 2).len(), 2, "the other one goes on");
-    assert_eq!(here.told(7, 1).len(), 1);
+    assert_eq!(here.received(8, 2).len(), 2, "the other one goes on");
+    assert_eq!(here.received(7, 1).len(), 1);
 }
 
 #[test]
-fn an_id_that_comes_again_starts_nothing_while_it_runs_and_after_it() {
+fn an_id_that_comes_again_starts_no_second_stream() {
     let here = Streaming::open();
     let feed = here.opened("one", 7);
     assert_eq!(code(subscribe(&here.page, "one", 8)), "already_ran");
 
     feed.complete();
-    here.told(7, 2);
+    here.received(7, 2);
     here.wait_until_over(1);
 
     assert_eq!(code(subscribe(&here.page, "one", 8)), "already_ran");
@@ -185,17 +187,17 @@ fn a_window_that_closes_closes_its_streams_and_no_others() {
     here.opened("one", 7);
     let other = here.app.window("main-2");
     subscribe(&other, "one", 8).expect("another window's id is another one");
-    here.told(8, 1);
+    here.received(8, 1);
 
     here.app.close(here.page.clone());
 
     here.wait_until_over(1);
     wait(here.server.feed(1)).next("1");
-    assert_eq!(here.told(8, 2).len(), 2);
+    assert_eq!(here.received(8, 2).len(), 2);
 }
 
 #[test]
-fn a_page_that_loads_closes_the_streams_of_the_one_before_it_and_their_repetitions_start_nothing() {
+fn a_page_that_loads_closes_the_old_pages_streams_and_old_ids_start_nothing() {
     let here = Streaming::open();
     here.opened("one", 7);
 
@@ -219,7 +221,7 @@ fn a_window_has_a_bounded_number_of_streams() {
 }
 
 #[test]
-fn what_is_no_subscription_or_goes_elsewhere_is_refused_and_nothing_is_sent() {
+fn a_subscribe_without_a_subscription_or_to_elsewhere_is_refused_unsent() {
     let here = Streaming::open();
     let before = here.server.counts();
     for given in [

@@ -1,4 +1,4 @@
-//! An application with its windows and its server, as small as it can be.
+//! A small application with its windows and its server.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -27,10 +27,10 @@ use tauri_plugin_graphql_session::graphql_session::{
 };
 use tauri_plugin_graphql_session::{Builder, GraphqlSessionExt};
 
-/// How long anything may take before a test fails. Nothing waits this long when it works.
+/// How long anything may take before a test fails. A test that passes never waits this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the windows of most tests may do: all that the plugin has, and not Tauri's `emit`.
+/// The permissions of the windows in most tests: all of the plugin, without Tauri's `emit`.
 pub(crate) const EVERYTHING: &[&str] = &[
     "graphql-session:default",
     "graphql-session:sign-in",
@@ -48,7 +48,7 @@ pub(crate) struct TestApp {
     _folder: tempfile::TempDir,
 }
 
-/// What was sent through each channel, in order, by the channel's number.
+/// The messages of each channel, in order, by the channel's number.
 type Messages = BTreeMap<u32, Vec<Value>>;
 
 impl TestApp {
@@ -56,7 +56,7 @@ impl TestApp {
         Self::open_with(EVERYTHING, |builder, _| builder)
     }
 
-    /// `further` adds to the plugin, given a function that makes configurations of further accounts.
+    /// `further` changes the plugin's builder. It gets a function that makes configurations of more accounts.
     pub(crate) fn open_with(
         permissions: &[&str],
         further: impl FnOnce(Builder, &dyn Fn(&str) -> Config) -> Builder,
@@ -67,23 +67,23 @@ impl TestApp {
             let mut config = Config::new("plugin-test", folder.path());
             config.account = account.to_owned();
             config.vault = vault.clone();
-            // Waiters that are to be told of a failure are told soon.
+            // Calls that wait for a failed renewal fail soon.
             config.limits.attempt_timeout = Duration::from_secs(5);
             config.limits.renewal_timeout = Duration::from_secs(5);
             config
         };
         let plugin = further(Builder::new().session(configure("default")), &configure);
         let messages = Arc::new((Mutex::new(Messages::new()), Condvar::new()));
-        let told = messages.clone();
+        let received = messages.clone();
         let app = mock_builder()
             .channel_interceptor(move |_, channel, _, message| {
                 let message = match message {
                     InvokeResponseBody::Json(text) => serde_json::from_str(text).expect("JSON"),
                     InvokeResponseBody::Raw(_) => panic!("messages travel as JSON"),
                 };
-                let mut told_so_far = told.0.lock().expect("no panic");
-                told_so_far.entry(channel.0).or_default().push(message);
-                told.1.notify_all();
+                let mut so_far = received.0.lock().expect("no panic");
+                so_far.entry(channel.0).or_default().push(message);
+                received.1.notify_all();
                 true
             })
             .plugin(plugin.build())
@@ -106,18 +106,18 @@ impl TestApp {
         let window = WebviewWindowBuilder::new(&self.app, label, tauri::WebviewUrl::default())
             .build()
             .expect("a window opens");
-        let heard = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let events = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         for event in ["changed", "logout"] {
-            let heard = heard.clone();
+            let events = events.clone();
             window.listen(format!("graphql-session://{event}"), move |hint| {
                 let payload = serde_json::from_str(hint.payload()).expect("a hint is JSON");
-                heard.0.lock().expect("no panic").push((event, payload));
-                heard.1.notify_all();
+                events.0.lock().expect("no panic").push((event, payload));
+                events.1.notify_all();
             });
         }
         Page {
             window,
-            heard,
+            events,
             origin: self.origin.clone(),
         }
     }
@@ -133,19 +133,19 @@ impl TestApp {
         self.app.graphql_session().expect("the plugin is set up")
     }
 
-    /// Closes a window. The mock runtime reports no destroyed windows, so the plugin is told here.
+    /// Closes a window. The mock runtime reports no destroyed window, so this tells the plugin.
     pub(crate) fn close(&self, page: Page) {
         let label = page.window.label().to_owned();
         page.window.destroy().expect("the window closes");
         self.app.handle().forget_window_calls(&label);
     }
 
-    /// The window loads a page. The mock runtime loads none, so the plugin is told here.
+    /// Lets the window load a page. The mock runtime loads none, so this tells the plugin.
     pub(crate) fn load_page(&self, page: &Page) {
         self.app.handle().forget_page(page.window.label());
     }
 
-    /// The first `count` messages of a channel; waits for them.
+    /// Waits for the first `count` messages of a channel; returns all that have come.
     pub(crate) fn messages(&self, channel: u32, count: usize) -> Vec<Value> {
         let messages = self.messages.0.lock().expect("no panic");
         let so_far = |messages: &Messages| messages.get(&channel).map_or(0, Vec::len);
@@ -172,30 +172,30 @@ impl TestApp {
         }
     }
 
-    /// Waits until the server has counted that much.
+    /// Waits until the server's counter has reached the number.
     pub(crate) fn wait_for(&self, counter: Counter, at_least: u64) -> Counts {
         wait(self.switches.wait_for(counter, at_least))
     }
 
-    /// The stored credentials as text, or nothing.
+    /// The stored credentials as text, or `None`.
     pub(crate) fn stored(&self) -> Option<String> {
         let stored = self.vault.read("default").expect("memory can be read");
         stored.map(|text| secrecy::ExposeSecret::expose_secret(&text).to_owned())
     }
 }
 
-/// An event that a window was told: `changed` or `logout`, and its payload.
-pub(crate) type Heard = (&'static str, Value);
+/// An event that a window received: `changed` or `logout`, and its payload.
+pub(crate) type WindowEvent = (&'static str, Value);
 
 /// A page in one window.
 #[derive(Clone)]
 pub(crate) struct Page {
     pub(crate) window: WebviewWindow<MockRuntime>,
-    heard: Arc<(Mutex<Vec<Heard>>, Condvar)>,
+    events: Arc<(Mutex<Vec<WindowEvent>>, Condvar)>,
     origin: String,
 }
 
-/// What a command came to, as the page sees it.
+/// The result of a command, as the page sees it.
 pub(crate) type Answer = Result<Value, Value>;
 
 impl Page {
@@ -227,7 +227,7 @@ impl Page {
         )
     }
 
-    /// Runs a GraphQL request on an endpoint; the answer is the reply's body.
+    /// Runs a GraphQL request on an endpoint; returns the reply's body.
     pub(crate) fn execute(&self, endpoint: &str, query: &str) -> Answer {
         self.execute_as(
             json!({ "requestId": new_id(), "endpoint": endpoint }),
@@ -236,7 +236,7 @@ impl Page {
         .map(|reply| reply.body)
     }
 
-    /// The same, while the test goes on.
+    /// The same on a thread, while the test goes on.
     pub(crate) fn execute_in_background(
         &self,
         endpoint: &'static str,
@@ -246,14 +246,14 @@ impl Page {
         std::thread::spawn(move || page.execute(endpoint, query))
     }
 
-    /// Runs a GraphQL request with the metadata that is given.
+    /// Runs a GraphQL request with this metadata.
     pub(crate) fn execute_as(&self, metadata: Value, query: &str) -> Result<Reply, Value> {
         let body = json!({ "query": query }).to_string().into_bytes();
         self.invoke_bytes("execute", &metadata, body)
             .map(Reply::read)
     }
 
-    /// Runs a command that takes bytes, with this in its header.
+    /// Runs a command that takes bytes, with this metadata in its header.
     pub(crate) fn invoke_bytes(
         &self,
         command: &str,
@@ -287,30 +287,33 @@ impl Page {
         )
     }
 
-    /// What the window has been told so far: the events' names and payloads, in order.
-    pub(crate) fn heard(&self) -> Vec<Heard> {
-        self.heard.0.lock().expect("no panic").clone()
+    /// The events that the window has received so far, in order.
+    pub(crate) fn events(&self) -> Vec<WindowEvent> {
+        self.events.0.lock().expect("no panic").clone()
     }
 
-    /// Waits until the window has been told this. Events of one session come in order, so all before it have come, too.
-    pub(crate) fn wait_to_hear(&self, event: &str, phase: &str, revision: u64) {
-        let heard = self.heard.0.lock().expect("no panic");
-        let told = |hint: &Heard| {
+    /// Waits until the window has received this event. Events of one session come in order, so all before it have come.
+    pub(crate) fn wait_for_event(&self, event: &str, phase: &str, revision: u64) {
+        let events = self.events.0.lock().expect("no panic");
+        let is_meant = |hint: &WindowEvent| {
             hint.0 == event
                 && hint.1["phase"] == phase
                 && hint.1["revision"].as_u64() >= Some(revision)
         };
-        let (heard, limit) = self
-            .heard
+        let (events, limit) = self
+            .events
             .1
-            .wait_timeout_while(heard, PATIENCE, |heard| !heard.iter().any(told))
+            .wait_timeout_while(events, PATIENCE, |events| !events.iter().any(is_meant))
             .expect("no panic");
-        assert!(!limit.timed_out(), "never heard {event} {phase}: {heard:?}");
+        assert!(!limit.timed_out(), "no {event} {phase}: {events:?}");
     }
 
     pub(crate) fn logouts(&self) -> usize {
-        let heard = self.heard();
-        heard.iter().filter(|(event, _)| *event == "logout").count()
+        let events = self.events();
+        events
+            .iter()
+            .filter(|(event, _)| *event == "logout")
+            .count()
     }
 }
 
@@ -343,7 +346,7 @@ pub(crate) fn unframe(raw: InvokeResponseBody) -> (Value, Vec<u8>) {
     (head, body.to_vec())
 }
 
-/// A server whose answers are scripted, in place of the demo server.
+/// A server with scripted answers, for use instead of the demo server.
 pub(crate) fn scriptable_server() -> FaultServer {
     wait(FaultServer::start(Arc::new(SystemClock::new())))
 }
@@ -359,11 +362,11 @@ pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     tauri::async_runtime::block_on(async {
         tokio::time::timeout(PATIENCE, future)
             .await
-            .expect("within the test's patience")
+            .expect("within the time limit")
     })
 }
 
-/// Looks again and again until it is true, or fails.
+/// Waits until it is true, or fails.
 pub(crate) fn eventually(what: &str, is_true: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_true() {

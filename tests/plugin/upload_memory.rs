@@ -1,4 +1,4 @@
-//! What an upload costs in memory. A test binary of its own, for it counts every byte that this process allocates.
+//! The memory that an upload takes. A test binary of its own, because it counts every byte that the process allocates.
 
 #[allow(dead_code)] // each test binary uses its part
 #[path = "test_app.rs"]
@@ -26,7 +26,7 @@ const SLICE: usize = 1 << 20;
 /// just arrived, and the beginning of the form that is read for its operations.
 const PEAK_TENTHS: usize = 22;
 
-/// Most bytes that may be left when the upload is over.
+/// Bytes that may still be in use when the upload is over.
 const LEFT: usize = 1 << 20;
 
 const BEGINNING: &str = "--xxx\r\ncontent-disposition: form-data; name=\"operations\"\r\n\r\n\
@@ -67,7 +67,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// The slice at `offset`; the whole body is never in the test's own hands.
+/// The slice at `offset`. The test never holds the whole body.
 fn slice(offset: usize) -> Vec<u8> {
     let byte_at = |place: usize| {
         let in_end = (place + END.len()).checked_sub(TOTAL);
@@ -82,7 +82,7 @@ fn slice(offset: usize) -> Vec<u8> {
 }
 
 #[test]
-fn an_upload_of_25_mib_with_its_replay_takes_at_most_2_2_times_its_length_and_gives_it_back() {
+fn an_upload_of_25_mib_with_its_replay_takes_at_most_2_2_times_its_length() {
     let server_threads = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .on_thread_start(|| IS_SERVER.set(true))
@@ -124,8 +124,8 @@ fn an_upload_of_25_mib_with_its_replay_takes_at_most_2_2_times_its_length_and_gi
     println!("at most {:.2} times the body", peak as f64 / TOTAL as f64);
     assert!(peak >= TOTAL, "{peak} bytes: the body was not counted");
     assert!(peak * 10 <= TOTAL * PEAK_TENTHS, "{peak} bytes");
-    // The connection gives its part back a moment after the reply.
-    eventually("the body is given back", || {
+    // The connection frees its part a moment after the reply.
+    eventually("the body is freed", || {
         IN_USE.load(Ordering::Relaxed).saturating_sub(before) <= LEFT
     });
 }

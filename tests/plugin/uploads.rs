@@ -1,4 +1,4 @@
-//! Uploads: slices in, one body out, sent whole or not at all.
+//! Uploads: slices come in, and one whole body is sent, or nothing.
 
 use graphql_session_testing::{Fault, FaultServer, Gate, upload};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const FIELD: &str = "uploadFile";
 /// Length of every slice but the last.
 const SLICE: usize = 1 << 20;
 
-/// What the sessions send at most by default.
+/// The longest request of a session by default, in bytes.
 const LONGEST: usize = 26 << 20;
 
 /// A signed-in page, its server, and an upload of three slices.
@@ -45,7 +45,7 @@ impl Uploading {
         slice.expect("there are three").to_vec()
     }
 
-    /// What the page says beside a slice.
+    /// The metadata of a slice.
     fn label(&self, id: &str, number: usize) -> Value {
         label(
             id,
@@ -109,7 +109,7 @@ fn execute(page: &Page, request: &str, id: &str, call: &Call) -> Result<Reply, V
 }
 
 fn code(answer: Result<impl std::fmt::Debug, Value>) -> Value {
-    answer.expect_err("it was to fail")["code"].clone()
+    answer.expect_err("it must fail")["code"].clone()
 }
 
 #[test]
@@ -163,8 +163,11 @@ fn slices_out_of_order_are_refused_and_repeated_ones_change_nothing() {
     uploading.send("a", 0).expect("known");
     uploading.send("a", 1).expect("taken");
     let differs = vec![7; SLICE];
-    let told = label("a", SLICE, uploading.call.body.len(), &differs);
-    assert_eq!(code(send(&uploading.page, &told, differs)), "upload_broken");
+    let label = label("a", SLICE, uploading.call.body.len(), &differs);
+    assert_eq!(
+        code(send(&uploading.page, &label, differs)),
+        "upload_broken"
+    );
     uploading.send("a", 2).expect("taken");
     for number in [2, 0, 1] {
         uploading.send("a", number).expect("known");
@@ -180,8 +183,8 @@ fn slices_that_do_not_belong_to_one_body_are_refused() {
     let first = uploading.slice(0);
     uploading.send("a", 0).expect("taken");
     for (offset, total) in [(0, total + 1), (1, total), (total, total), (0, 0)] {
-        let told = label("a", offset, total, &first);
-        let refusal = send(&uploading.page, &told, first.clone());
+        let label = label("a", offset, total, &first);
+        let refusal = send(&uploading.page, &label, first.clone());
         assert_eq!(code(refusal), "invalid_request", "{offset} of {total}");
     }
     for odd in [
@@ -200,10 +203,10 @@ fn an_upload_that_is_not_complete_is_refused_and_nothing_is_sent() {
     let uploading = Uploading::start();
     uploading.send("a", 0).expect("taken");
     uploading.send("a", 1).expect("taken");
-    let told = uploading.execute("a").expect_err("a slice is missing");
-    assert_eq!(told["code"], "upload_broken");
+    let error = uploading.execute("a").expect_err("a slice is missing");
+    assert_eq!(error["code"], "upload_broken");
     assert!(
-        told["message"]
+        error["message"]
             .as_str()
             .is_some_and(|text| text.contains("nothing was sent"))
     );
@@ -227,15 +230,15 @@ fn an_upload_that_is_not_complete_is_refused_and_nothing_is_sent() {
 fn an_upload_over_the_limit_is_refused_at_its_first_slice() {
     let uploading = Uploading::start();
     let slice = uploading.slice(0);
-    let told = label("a", 0, LONGEST + 1, &slice);
-    let refusal = send(&uploading.page, &told, slice.clone());
+    let too_long = label("a", 0, LONGEST + 1, &slice);
+    let refusal = send(&uploading.page, &too_long, slice.clone());
     assert_eq!(code(refusal), "too_large");
-    let told = label("b", 0, LONGEST, &slice);
-    send(&uploading.page, &told, slice).expect("just short enough");
+    let label = label("b", 0, LONGEST, &slice);
+    send(&uploading.page, &label, slice).expect("just short enough");
 }
 
 #[test]
-fn a_window_that_is_closed_and_a_call_that_is_taken_back_leave_no_upload() {
+fn a_closed_window_and_a_cancelled_call_leave_no_upload() {
     let uploading = Uploading::start();
     let second = uploading.app.window("second");
     for number in 0..3 {
@@ -249,7 +252,7 @@ fn a_window_that_is_closed_and_a_call_that_is_taken_back_leave_no_upload() {
 
     uploading.send_all("b");
     let cancel = json!({ "requestId": "b" });
-    uploading.page.invoke("cancel", cancel).expect("taken back");
+    uploading.page.invoke("cancel", cancel).expect("cancelled");
     assert_eq!(code(uploading.execute("b")), "upload_broken");
     assert_eq!(code(uploading.execute_as("b", "b")), "cancelled");
     assert_eq!(uploading.server.counts().calls, 0);

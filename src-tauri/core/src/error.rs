@@ -8,8 +8,11 @@ use graphql_session_renewal::Cause;
 use serde::{Deserialize, Serialize};
 
 /// The closed list of what can go wrong. A code exists only if a screen acts on it.
+///
+/// A later version may add codes, so a `match` needs an arm for the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Code {
     /// Nobody is signed in, or the session has ended. The person signs in.
     SignedOut,
@@ -19,18 +22,8 @@ pub enum Code {
     AccessDenied,
     /// The call's own deadline passed.
     TimedOut,
-    /// The caller took the call back.
-    Cancelled,
     /// The answer to a mutation was lost: it may or may not have run. Look before repeating it.
     MaybeExecuted,
-    /// A request id came again and its result is no longer kept.
-    AlreadyRan,
-    /// The table of request ids is full, and new mutations are refused rather than forgotten; or too many uploads are
-    /// unfinished.
-    TooManyCalls,
-    /// An upload did not arrive in the application as it left the page, or not all of it: nothing was sent to the server.
-    /// The page hands it over again.
-    UploadBroken,
     /// A request or reply is over its size limit.
     TooLarge,
     /// The call itself is wrong: unknown endpoint, forbidden header, body that is not GraphQL over HTTP.

@@ -1,4 +1,4 @@
-//! Tells every window that a session's status changed. What is told is a hint; the command `status` is the truth.
+//! Sends every window an event when a session's status changes. The event is a hint; the command `status` is the truth.
 
 use graphql_session::{Phase, Session, Status};
 use serde::Serialize;
@@ -14,16 +14,16 @@ const LOGOUT: &str = "graphql-session://logout";
 pub(crate) fn start<R: Runtime>(app: &AppHandle<R>, session: &Session) {
     let app = app.clone();
     let mut changes = session.changes();
-    // Read here, not in the task: an ending between now and its first turn must not be taken for an old one.
+    // Read before the task starts, so that an ending in between counts as new.
     let mut endings = changes.borrow_and_update().endings;
     tauri::async_runtime::spawn(async move {
         while changes.changed().await.is_ok() {
             let status = changes.borrow_and_update().clone();
             let hint = Hint::from(&status);
-            tell_each_window(&app, CHANGED, &hint);
-            // A watch shows the newest status only, so one look may find that several sessions ended.
+            emit_to_each_window(&app, CHANGED, &hint);
+            // A watch shows only the newest status, so several sessions may have ended since the last one.
             for _ in endings..status.endings {
-                tell_each_window(&app, LOGOUT, &hint);
+                emit_to_each_window(&app, LOGOUT, &hint);
             }
             endings = status.endings;
         }
@@ -48,20 +48,20 @@ impl From<&Status> for Hint {
     }
 }
 
-/// One by one: a failing window stops Tauri's own `emit` for the rest.
-fn tell_each_window<R: Runtime>(app: &AppHandle<R>, event: &'static str, hint: &Hint) {
+/// One by one, because Tauri's own `emit` stops at the first window that fails.
+fn emit_to_each_window<R: Runtime>(app: &AppHandle<R>, event: &'static str, hint: &Hint) {
     let mut failures = 0_usize;
     for label in app.webview_windows().into_keys() {
         if let Err(problem) = app.emit_to(label.as_str(), event, hint) {
             failures += 1;
-            tracing::debug!(event, window = label, %problem, "a window was not told");
+            tracing::debug!(event, window = label, %problem, "an event did not reach a window");
         }
     }
     if failures > 0 {
         tracing::warn!(
             event,
             failures,
-            "windows were not told; they learn it when they ask"
+            "an event did not reach some windows; they see the change when they ask for the status"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Puts the plugin together: settings, sessions, and what happens when windows close and the application quits.
+//! Builds the plugin: settings, sessions, and what happens when windows close and the application quits.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -11,10 +11,11 @@ use tauri::plugin::TauriPlugin;
 use tauri::webview::PageLoadEvent;
 use tauri::{AppHandle, Manager, RunEvent, Runtime, WindowEvent};
 
-use crate::accounts::{Accounts, GraphqlSessionExt};
+use crate::accounts::Accounts;
 use crate::broadcast;
 use crate::calls::{CallLimits, Calls};
 use crate::commands;
+use crate::extension::GraphqlSessionExt;
 use crate::prefetch::Prefetch;
 use crate::streams::Streams;
 use crate::uploads::{UploadLimits, Uploads};
@@ -31,10 +32,19 @@ const STATE_FOLDER: &str = if cfg!(debug_assertions) {
     "graphql-session"
 };
 
-/// What a session's closing may take beyond its own limit (`limits.quitTimeoutMs`) before quitting goes on without it.
+/// How long quitting waits beyond `limits.quitTimeoutMs`. A session stops waiting at that limit itself; the margin lets
+/// it say how it was left.
 const CLOSE_MARGIN: Duration = Duration::from_millis(500);
 
-/// Builds the plugin where [`init`](crate::init) is not enough: several accounts, own configurations, another folder.
+/// Tauri's handler, from `command_list!`.
+macro_rules! handler {
+    ($($_permission:literal { $($command:ident),+ })+) => {
+        tauri::generate_handler![$($(commands::$command),+),+]
+    };
+}
+
+/// Builds the plugin with several accounts, own configurations or another folder. Otherwise [`init`](crate::init) is
+/// enough.
 ///
 /// ```no_run
 /// # use tauri_plugin_graphql_session::{Builder, graphql_session::Config};
@@ -71,15 +81,15 @@ impl Builder {
         self
     }
 
-    /// Adds an account with its own configuration. Where `tauri.conf.json` has no settings for the plugin, the accounts
-    /// given here are all there are. The first account is the default one; one from `tauri.conf.json` comes first.
+    /// Adds an account with its own configuration. The account from `tauri.conf.json` comes first, if the plugin has
+    /// settings there. The first account is the default one.
     #[must_use]
     pub fn session(mut self, config: Config) -> Self {
         self.configs.push(config);
         self
     }
 
-    /// Says which account the commands of one window mean when they name none. Default: the first account.
+    /// Sets the account that the commands of one window use where they name none. Default: the first account.
     #[must_use]
     pub fn window_account(mut self, label: impl Into<String>, account: impl Into<String>) -> Self {
         self.by_window.insert(label.into(), account.into());
@@ -87,44 +97,32 @@ impl Builder {
     }
 
     /// Sends this query of the default account as soon as a stored session is open, while the first window still loads
-    /// its page. The first page that makes the very same call gets its reply, and every other call is made as ever.
+    /// its page. The first page that makes the same call gets the reply. Other calls are sent as usual.
     ///
-    /// What has to match: account and endpoint; the body, byte for byte; the headers, all of them and no other, with the
-    /// same values, while their order and the case of their names do not matter. A deadline set here is not used: the
-    /// page's own one counts, for the prefetch as well.
+    /// A call is the same if these match: account and endpoint; the body, byte for byte; all headers with their values.
+    /// The order of the headers and the case of their names do not matter. A deadline set here is not used: the page's
+    /// deadline counts, for the prefetch too.
     ///
-    /// The page gets a reply of HTTP status 2xx with data and without errors, and of the session that is still there. It
-    /// gets the failure if the server is away or takes too long while it waits. After anything else its own call is made,
-    /// in the rest of its time. A prefetch that no page asks for is dropped after 10 s, with the session, and with the
-    /// first call of a page of the same account that is no query.
+    /// The page gets a reply with HTTP status 2xx, with data, without errors, and of the same session. If the server is
+    /// away or takes too long while the page waits, the page gets that error. In all other cases its own call is sent, in
+    /// the rest of its time. The prefetch is dropped after 10 s, when the session is over, and when a page of the same
+    /// account runs anything but a query.
     ///
-    /// The plugin's setup fails where this is anything but one query, as [`Call::operation`] tells it.
+    /// The plugin's setup fails if this is anything but one query ([`Call::operation`]).
     #[must_use]
     pub fn prefetch(mut self, query: Call) -> Self {
         self.prefetch = Some(query);
         self
     }
 
-    /// The plugin. Its setup fails, with the key's name, when a setting is wrong.
+    /// Builds the plugin. If a setting is wrong, its setup fails with the name of the key.
     pub fn build<R: Runtime>(self) -> TauriPlugin<R, Settings> {
         tauri::plugin::Builder::<R, Settings>::new("graphql-session")
-            .invoke_handler(tauri::generate_handler![
-                commands::status,
-                commands::check_server,
-                commands::sign_in,
-                commands::execute,
-                commands::upload,
-                commands::subscribe,
-                commands::ack_events,
-                commands::cancel,
-                commands::sign_out,
-                commands::retry_now,
-                commands::journal,
-            ])
+            .invoke_handler(command_list!(handler))
             .setup(move |app, api| self.open(app, api.config()))
             .on_page_load(|webview, load| {
-                // Calls go on over a reload, for their invokes are repeated. What listened to a subscription, or would have
-                // sent the next slice, is gone.
+                // Calls go on over a reload, because Tauri repeats their invokes. The page that listened to a subscription
+                // or would have sent the next slice is gone.
                 if load.event() == PageLoadEvent::Started {
                     webview.forget_page(webview.window().label());
                 }
@@ -206,7 +204,7 @@ fn refuse_doubles(configs: &[Config]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Nobody has asked for it yet, so it must change nothing.
+/// No person has asked for it yet, so it must change nothing.
 fn refuse_all_but_queries(prefetch: Option<&Call>) -> Result<(), Error> {
     match prefetch.map(Call::operation) {
         None | Some(OperationKind::Query) => Ok(()),
@@ -214,7 +212,7 @@ fn refuse_all_but_queries(prefetch: Option<&Call>) -> Result<(), Error> {
     }
 }
 
-/// The first session is the default one; it does not wait for the others to open.
+/// Opens the sessions in order. The query of the first one is sent before the others are open.
 async fn open_all(
     configs: Vec<Config>,
     prefetch: &Prefetch,
@@ -231,7 +229,7 @@ async fn open_all(
     Ok(sessions)
 }
 
-/// Lets each session finish an exchange that was sent, and save what came of it, all at the same time.
+/// Closes all sessions at the same time: each finishes an exchange that was sent, and saves the new credentials.
 fn close_all<R: Runtime>(app: &AppHandle<R>) {
     let (Some(accounts), Some(limit)) =
         (app.try_state::<Accounts>(), app.try_state::<ClosingLimit>())
@@ -251,13 +249,13 @@ fn close_all<R: Runtime>(app: &AppHandle<R>) {
         }
         let all_closed = async { while closing.join_next().await.is_some() {} };
         if tokio::time::timeout(limit, all_closed).await.is_err() {
-            tracing::warn!("quitting without waiting any longer for the sessions to close");
+            tracing::warn!("quitting although not all sessions are closed");
         }
     });
 }
 
-/// Runs a future to its end on Tauri's runtime. From a thread of its own, because an application that starts inside a
-/// runtime must not block one of that runtime's threads from within.
+/// Runs a future to its end on Tauri's runtime. It blocks a new thread, because an application may start inside a
+/// runtime, whose threads must not block.
 fn wait_for<F>(future: F) -> F::Output
 where
     F: Future + Send,

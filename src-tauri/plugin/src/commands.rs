@@ -1,9 +1,10 @@
-//! The commands. All of them are asynchronous: a synchronous command runs on the main thread and freezes every window.
+//! The commands, as a page calls them. All are asynchronous, because a synchronous command runs on the main thread and
+//! freezes every window.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use graphql_session::{Call, Code, Error, PasswordLogin, ServerCheck, Session, Status, journal};
+use graphql_session::{Call, Code, PasswordLogin, ServerCheck, Session, Status, journal};
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use tauri::ipc::{Channel, Request, Response};
@@ -12,12 +13,12 @@ use tauri::{Manager, Runtime, State, Window};
 use crate::accounts::Accounts;
 use crate::calls::Calls;
 use crate::error::CommandError;
-use crate::framing;
+use crate::framing::{self, Message};
 use crate::prefetch::Prefetch;
-use crate::streams::{Message, Streams};
+use crate::streams::Streams;
 use crate::uploads::Uploads;
 
-/// `status`: where the session stands now.
+/// `status`: the status as it is now.
 #[tauri::command]
 pub(crate) async fn status<R: Runtime>(
     window: Window<R>,
@@ -27,7 +28,7 @@ pub(crate) async fn status<R: Runtime>(
     Ok(session(&window, &accounts, account.as_deref())?.status())
 }
 
-/// `check_server`: whether a server that this session can talk to answers there.
+/// `check_server`: checks that a server of the right kind answers at an address.
 #[tauri::command]
 pub(crate) async fn check_server<R: Runtime>(
     window: Window<R>,
@@ -39,7 +40,7 @@ pub(crate) async fn check_server<R: Runtime>(
     Ok(session.check_server(&address).await?)
 }
 
-/// `sign_in`: with a password.
+/// `sign_in`: signs in with a password.
 #[tauri::command]
 pub(crate) async fn sign_in<R: Runtime>(
     window: Window<R>,
@@ -57,7 +58,7 @@ pub(crate) async fn sign_in<R: Runtime>(
     Ok(session.sign_in(&server, person).await?)
 }
 
-/// `upload`: one slice of a body that is too long for one invoke. The `execute` that names its upload takes the whole.
+/// `upload`: takes one slice of a body that is too long for one invoke. The `execute` that names the upload sends it.
 #[tauri::command]
 pub(crate) async fn upload<R: Runtime>(
     window: Window<R>,
@@ -65,10 +66,10 @@ pub(crate) async fn upload<R: Runtime>(
     request: Request<'_>,
 ) -> Result<(), CommandError> {
     let (slice, bytes) = framing::read_slice(&request)?;
-    Ok(uploads.append(window.label(), &slice, &bytes)?)
+    uploads.append(window.label(), &slice, &bytes)
 }
 
-/// `execute`: one GraphQL request. Once per request id, however often Tauri repeats the invoke.
+/// `execute`: runs one GraphQL request. Once per request id, because Tauri may repeat the invoke.
 #[tauri::command]
 pub(crate) async fn execute<R: Runtime>(
     window: Window<R>,
@@ -80,8 +81,8 @@ pub(crate) async fn execute<R: Runtime>(
 ) -> Result<Response, CommandError> {
     let (metadata, mut call) = framing::read_request(&request)?;
     let session = session(&window, &accounts, metadata.account.as_deref())?.clone();
-    calls.received(window.label(), &metadata.received);
-    let handed_over = match &metadata.upload_id {
+    calls.acknowledge(window.label(), &metadata.received);
+    let has_body = match &metadata.upload_id {
         Some(id) => uploads
             .whole(window.label(), id)
             .map(|body| call.body = body),
@@ -91,12 +92,12 @@ pub(crate) async fn execute<R: Runtime>(
     let (uploads, label) = (uploads.inner().clone(), window.label().to_owned());
     let prefetch = prefetch.inner().clone();
     let run = async move {
-        handed_over?;
-        // Only when it runs: a repeated invoke finds no upload from now on, and joins this one by the request's id.
+        has_body?;
+        // Not before the call runs. A repeated invoke finds no upload then, and joins this call by its request id.
         if let Some(id) = metadata.upload_id {
             uploads.forget(&label, &id);
         }
-        prefetch.execute(&session, operation, call).await
+        Ok(prefetch.execute(&session, operation, call).await?)
     };
     let reply = calls
         .run(window.label(), &metadata.request_id, operation, run)
@@ -104,8 +105,8 @@ pub(crate) async fn execute<R: Runtime>(
     Ok(Response::new(framing::write_reply(&reply)?))
 }
 
-/// `subscribe`: starts a subscription, and answers at once. All else comes as messages, in order. Once per subscription
-/// id, however often Tauri repeats the invoke.
+/// `subscribe`: starts a subscription and answers at once. Its events follow as messages, in order. Once per
+/// subscription id, because Tauri may repeat the invoke.
 #[tauri::command(rename_all = "camelCase")]
 pub(crate) async fn subscribe<R: Runtime>(
     window: Window<R>,
@@ -117,18 +118,20 @@ pub(crate) async fn subscribe<R: Runtime>(
     messages: Channel<Message>,
 ) -> Result<(), CommandError> {
     if subscription_id.is_empty() {
-        let error = Error::new(Code::InvalidRequest, "A subscription needs an id.");
-        return Err(error.into());
+        return Err(CommandError::new(
+            Code::InvalidRequest,
+            "A subscription needs an id.",
+        ));
     }
     let accounts = window.state::<Accounts>();
     let mut call = Call::new(endpoint, body);
     call.headers = headers.into_iter().collect();
     let stream = session(&window, &accounts, account.as_deref())?.subscribe(call)?;
     let streams = window.state::<Streams>();
-    Ok(streams.start(window.label(), &subscription_id, stream, messages)?)
+    streams.start(window.label(), &subscription_id, stream, messages)
 }
 
-/// `ack_events`: how many messages of a subscription have arrived so far. Without it, its stream pauses.
+/// `ack_events`: acknowledges the messages of a subscription by their number so far. Without it, the stream pauses.
 #[tauri::command(rename_all = "camelCase")]
 pub(crate) async fn ack_events<R: Runtime>(
     window: Window<R>,
@@ -140,7 +143,7 @@ pub(crate) async fn ack_events<R: Runtime>(
     Ok(())
 }
 
-/// `cancel`: takes a call back, with its upload, or ends a subscription. A renewal that it started or waits for goes on.
+/// `cancel`: cancels a call with its upload, or ends a subscription. A renewal that the call started goes on.
 #[tauri::command(rename_all = "camelCase")]
 pub(crate) async fn cancel<R: Runtime>(
     window: Window<R>,
@@ -156,7 +159,7 @@ pub(crate) async fn cancel<R: Runtime>(
     Ok(())
 }
 
-/// `sign_out`: everywhere, at once.
+/// `sign_out`: ends the session, in every window and process at once.
 #[tauri::command]
 pub(crate) async fn sign_out<R: Runtime>(
     window: Window<R>,
@@ -168,7 +171,7 @@ pub(crate) async fn sign_out<R: Runtime>(
         .await)
 }
 
-/// `retry_now`: skips the pause before the next attempt.
+/// `retry_now`: skips the pause before the next attempt, and reads the keyring again.
 #[tauri::command]
 pub(crate) async fn retry_now<R: Runtime>(
     window: Window<R>,
@@ -180,7 +183,7 @@ pub(crate) async fn retry_now<R: Runtime>(
         .await)
 }
 
-/// `journal`: what happened, oldest first, without secrets.
+/// `journal`: returns what happened to the session, oldest first, without secrets.
 #[tauri::command]
 pub(crate) async fn journal<R: Runtime>(
     window: Window<R>,
@@ -190,12 +193,12 @@ pub(crate) async fn journal<R: Runtime>(
     Ok(session(&window, &accounts, account.as_deref())?.journal())
 }
 
-/// A password on its way in: it can be read, and neither shown nor sent back.
+/// A password from a page. It can be read, but neither shown nor sent back.
 pub(crate) struct Password(SecretString);
 
 impl<'de> Deserialize<'de> for Password {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // serde's own error would quote what was given instead of a text.
+        // serde's own error would quote what the page sent instead of a text.
         let text = String::deserialize(deserializer)
             .map_err(|_| D::Error::custom("the password must be a text"))?;
         Ok(Self(SecretString::from(text)))

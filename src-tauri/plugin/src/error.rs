@@ -1,26 +1,110 @@
-//! What a command rejects with.
+//! What a command rejects with, and what can go wrong in the plugin itself.
 
-use graphql_session::{Code, Error};
+use std::borrow::Cow;
+use std::time::Duration;
+
+use graphql_session::Error;
 use serde::Serialize;
 
-/// The shape `{ code, message, retryAfterMs? }`.
-#[derive(Debug, Serialize)]
+/// Every code that a command can reject with: those of the session, and the plugin's own. Both lists are closed, and
+/// the page reads one list of words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Code {
+    /// The session failed, or a rule of its own was broken before it was asked.
+    Session(graphql_session::Code),
+    /// Something that only a page can meet.
+    Plugin(PluginCode),
+}
+
+/// What can go wrong between a page and the session. The session itself knows nothing of request ids, cancelling and
+/// slices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PluginCode {
+    /// The page cancelled the call.
+    Cancelled,
+    /// The id of this request ran before, and its result is no longer kept.
+    AlreadyRan,
+    /// The window has too many request ids, uploads or subscriptions. Nothing was sent.
+    TooManyCalls,
+    /// An upload did not arrive as it left the page, or not all of it. Nothing was sent; the page sends it again.
+    UploadBroken,
+}
+
+impl From<graphql_session::Code> for Code {
+    fn from(code: graphql_session::Code) -> Self {
+        Self::Session(code)
+    }
+}
+
+impl From<PluginCode> for Code {
+    fn from(code: PluginCode) -> Self {
+        Self::Plugin(code)
+    }
+}
+
+/// What a command rejects with: `{ code, message, retryAfterMs? }`. Cheap to clone, because all invokes of one request
+/// id share one.
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CommandError {
     code: Code,
-    message: String,
+    message: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
+}
+
+impl CommandError {
+    /// An error with its sentence, which says what to do next and holds no secret.
+    pub(crate) fn new(code: impl Into<Code>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+            retry_after_ms: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
 }
 
 impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         Self {
-            code: error.code(),
-            message: error.message().to_owned(),
-            retry_after_ms: error
-                .retry_after_hint()
-                .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+            code: error.code().into(),
+            message: error.message().to_owned().into(),
+            retry_after_ms: error.retry_after_hint().map(milliseconds),
         }
+    }
+}
+
+/// A length of time as the page reads it.
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_rejection_looks_the_same_whoever_made_it() {
+        let own = CommandError::new(PluginCode::AlreadyRan, "Look first.");
+        assert_eq!(
+            json!(own),
+            json!({ "code": "already_ran", "message": "Look first." })
+        );
+
+        let of_session = Error::new(graphql_session::Code::Unreachable, "Try later.")
+            .retry_after(Duration::from_millis(1_500));
+        assert_eq!(
+            json!(CommandError::from(of_session)),
+            json!({ "code": "unreachable", "message": "Try later.", "retryAfterMs": 1_500 })
+        );
     }
 }

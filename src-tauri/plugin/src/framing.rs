@@ -1,16 +1,20 @@
-//! How an `execute` and the slices of an upload travel: the page's bytes as they are, everything else in one header; the
-//! server's reply as it is, with a small head in front.
+//! How calls, uploads and subscriptions travel between a page and the commands.
+//!
+//! A body crosses as raw bytes, and what belongs to it as JSON in one header. A reply is the server's bytes with a small
+//! head in front. A subscription is a sequence of messages.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use graphql_session::{Call, Code, Error, Reply};
+use graphql_session::{Call, Code, Reply, StreamEvent};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tauri::http::HeaderMap;
 use tauri::ipc::{InvokeBody, Request};
+
+use crate::error::{CommandError, milliseconds};
 
 /// The header that carries [`Metadata`], or [`Slice`], as JSON in printable ASCII.
 const METADATA_HEADER: &str = "x-graphql-session";
@@ -18,62 +22,64 @@ const METADATA_HEADER: &str = "x-graphql-session";
 /// Longest id of a request or an upload, in bytes. Ours have 32; another page may use UUIDs.
 const ID_MAX: usize = 128;
 
-/// What comes beside the body of an `execute`.
+/// What belongs to the body of an `execute`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Metadata {
-    /// Made in the page: Tauri repeats an invoke whose answer was lost.
+    /// Made by the page. Tauri repeats an invoke whose answer was lost, and the id tells that it is the same call.
     pub(crate) request_id: String,
     pub(crate) endpoint: String,
     pub(crate) account: Option<String>,
-    /// The body came before, in slices under this id.
+    /// The id of the slices in which the body was sent before this call.
     pub(crate) upload_id: Option<String>,
     deadline_ms: Option<u64>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// Ids of earlier calls whose replies the page has read: they need not be kept for a repetition any more.
+    /// Ids of earlier calls whose replies the page has. Their replies need not be kept for a repetition.
     #[serde(default)]
     pub(crate) received: Vec<String>,
 }
 
-/// What comes beside the bytes of an `upload`.
+/// What belongs to the bytes of an `upload`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Slice {
-    /// Made in the page: the slices of one body, and the `execute` that takes it, have the same.
+    /// Made by the page. The slices of one body, and the `execute` that sends it, have the same id.
     pub(crate) upload_id: String,
-    /// Where in the body it belongs, in bytes.
+    /// Where the slice begins in the body, in bytes.
     pub(crate) offset: usize,
     /// Length of the whole body, in bytes.
     pub(crate) total: usize,
-    /// SHA-256 of its bytes as they were in the page, in hexadecimal digits.
+    /// SHA-256 of the slice, taken in the page, in hexadecimal digits.
     pub(crate) sha256: String,
 }
 
-/// Reads an `execute`. The body of an upload has to be put in by the caller.
-pub(crate) fn read_request(request: &Request<'_>) -> Result<(Metadata, Call), Error> {
+/// Reads an `execute`. Where it names an upload, the call has no body yet.
+pub(crate) fn read_request(request: &Request<'_>) -> Result<(Metadata, Call), CommandError> {
     let mut metadata: Metadata = read_metadata(request.headers())?;
     check_id(&metadata.request_id)?;
     let body = read_body(request.body())?;
     if metadata.upload_id.is_some() && !body.is_empty() {
-        return Err(invalid("The body of an upload comes before, in slices."));
+        return Err(invalid("A call with an upload has no body of its own."));
     }
     let mut call = Call::new(metadata.endpoint.clone(), Bytes::from(body.into_owned()));
     call.deadline = metadata.deadline_ms.map(Duration::from_millis);
-    // Which of them a page may set is for the session to say: it refuses those that identify the person or the host.
+    // The session refuses the headers that a page may not set.
     call.headers = std::mem::take(&mut metadata.headers).into_iter().collect();
     Ok((metadata, call))
 }
 
 /// Reads an `upload`.
-pub(crate) fn read_slice<'a>(request: &'a Request<'_>) -> Result<(Slice, Cow<'a, [u8]>), Error> {
+pub(crate) fn read_slice<'a>(
+    request: &'a Request<'_>,
+) -> Result<(Slice, Cow<'a, [u8]>), CommandError> {
     let slice: Slice = read_metadata(request.headers())?;
     check_id(&slice.upload_id)?;
     Ok((slice, read_body(request.body())?))
 }
 
-/// Four bytes of length (big-endian), a JSON head of that length, then the server's bytes.
-pub(crate) fn write_reply(reply: &Reply) -> Result<Vec<u8>, Error> {
+/// The length of the head in four bytes (big-endian), the head as JSON, then the server's bytes.
+pub(crate) fn write_reply(reply: &Reply) -> Result<Vec<u8>, CommandError> {
     let head = Head {
         status: reply.status,
         content_type: reply.content_type.as_deref(),
@@ -87,6 +93,54 @@ pub(crate) fn write_reply(reply: &Reply) -> Result<Vec<u8>, Error> {
     Ok(framed)
 }
 
+/// One message of a subscription, as its page receives it.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Message {
+    /// The server has accepted the subscription.
+    Open,
+    /// One result, as the server's JSON text.
+    Next { payload: String },
+    /// The connection is lost. The next attempt follows after the pause.
+    #[serde(rename_all = "camelCase")]
+    Lost { retry_after_ms: u64 },
+    /// Connected again. Events may be missing.
+    Reconnected,
+    /// The server has ended the subscription. Nothing follows.
+    Complete,
+    /// The subscription has failed. Nothing follows.
+    Failed { error: CommandError },
+}
+
+impl Message {
+    /// The bytes of its payload.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Next { payload } => payload.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl From<StreamEvent> for Message {
+    fn from(event: StreamEvent) -> Self {
+        match event {
+            StreamEvent::Open => Self::Open,
+            StreamEvent::Next(payload) => Self::Next {
+                payload: String::from_utf8_lossy(&payload).into_owned(),
+            },
+            StreamEvent::Lost { retry_after } => Self::Lost {
+                retry_after_ms: milliseconds(retry_after),
+            },
+            StreamEvent::Reconnected => Self::Reconnected,
+            StreamEvent::Complete => Self::Complete,
+            StreamEvent::Failed(error) => Self::Failed {
+                error: error.into(),
+            },
+        }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Head<'a> {
@@ -95,25 +149,25 @@ struct Head<'a> {
     content_type: Option<&'a str>,
 }
 
-fn read_metadata<T: DeserializeOwned>(headers: &HeaderMap) -> Result<T, Error> {
+fn read_metadata<T: DeserializeOwned>(headers: &HeaderMap) -> Result<T, CommandError> {
     let text = headers
         .get(METADATA_HEADER)
         .and_then(|value| value.to_str().ok())
         .ok_or_else(|| invalid(format!("The header `{METADATA_HEADER}` is missing.")))?;
-    // The cause is left out: it would quote what the page sent.
+    // The cause is left out, because it would quote what the page sent.
     serde_json::from_str(text)
         .map_err(|_| invalid(format!("The header `{METADATA_HEADER}` cannot be read.")))
 }
 
-fn check_id(id: &str) -> Result<(), Error> {
+fn check_id(id: &str) -> Result<(), CommandError> {
     if id.is_empty() || id.len() > ID_MAX {
         return Err(invalid(format!("An id must have 1 to {ID_MAX} bytes.")));
     }
     Ok(())
 }
 
-/// The body's bytes. An array of numbers is what Tauri makes of bytes when it falls back to its message channel.
-fn read_body(body: &InvokeBody) -> Result<Cow<'_, [u8]>, Error> {
+/// The body's bytes. Tauri sends an array of numbers instead where it falls back to its message channel.
+fn read_body(body: &InvokeBody) -> Result<Cow<'_, [u8]>, CommandError> {
     match body {
         InvokeBody::Raw(bytes) => Ok(Cow::Borrowed(bytes)),
         InvokeBody::Json(serde_json::Value::Array(numbers)) => numbers
@@ -126,10 +180,10 @@ fn read_body(body: &InvokeBody) -> Result<Cow<'_, [u8]>, Error> {
     }
 }
 
-fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(Code::InvalidRequest, message)
+fn invalid(message: impl Into<Cow<'static, str>>) -> CommandError {
+    CommandError::new(Code::InvalidRequest, message)
 }
 
-fn unwritable() -> Error {
-    Error::new(Code::Internal, "The reply could not be handed to the page.")
+fn unwritable() -> CommandError {
+    CommandError::new(Code::Internal, "The reply could not be handed to the page.")
 }

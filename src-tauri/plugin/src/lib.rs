@@ -1,8 +1,7 @@
 //! Gives every window of a Tauri application one GraphQL session.
 //!
-//! The session itself is the crate `graphql-session`; this plugin is the way to it from a page: [commands](#commands),
-//! hints that the status changed, and permissions. No command and no event carries a token, and a page names an
-//! endpoint, never a host.
+//! The session is the crate `graphql-session`. This plugin connects pages to it: [commands](#commands), events when the
+//! status changes, and permissions. No command and no event carries a token, and a page names an endpoint, never a host.
 //!
 //! ```no_run
 //! tauri::Builder::default()
@@ -10,7 +9,7 @@
 //! #   ;
 //! ```
 //!
-//! Settings live in `tauri.conf.json`, all of them optional (an unknown key stops the application with its name):
+//! All settings in `tauri.conf.json` are optional. An unknown key stops the application with its name:
 //!
 //! ```json
 //! { "plugins": { "graphql-session": { "server": "https://crm.example.com" } } }
@@ -18,28 +17,32 @@
 //!
 //! # Commands
 //!
-//! | command | permission | answer |
+//! | command | permission | what it does |
 //! |---|---|---|
-//! | `status` | default | the status, which is the truth; events are hints |
-//! | `execute` | default | one GraphQL request; the server's reply as raw bytes |
-//! | `upload` | default | one slice of a long body, for the `execute` that names it |
-//! | `subscribe` | default | nothing; the events of a subscription follow as messages, in order |
-//! | `ack_events` | default | says how many of those have arrived, without which they pause |
-//! | `cancel` | default | takes a call back, or ends a subscription |
-//! | `sign_out`, `retry_now` | default | the status afterwards |
-//! | `check_server`, `sign_in` | `sign-in` | the only ones that take an address |
-//! | `journal` | `allow-journal` | what happened, without secrets |
+//! | `status` | default | returns the status, which is the truth; events are hints |
+//! | `execute` | default | runs one GraphQL request; returns the server's reply as raw bytes |
+//! | `upload` | default | takes one slice of a long body, for the `execute` that names it |
+//! | `subscribe` | default | starts a subscription; its events follow as messages, in order |
+//! | `ack_events` | default | acknowledges those messages; without that, they pause |
+//! | `cancel` | default | cancels a call, or ends a subscription |
+//! | `sign_out`, `retry_now` | default | return the status afterwards |
+//! | `check_server`, `sign_in` | `sign-in` | the only commands that take an address |
+//! | `journal` | `allow-journal` | returns what happened, without secrets |
 //!
-//! Each names its account, or means its window's default one. They reject with `{ code, message, retryAfterMs? }`.
+//! Each command uses the account that it names, or its window's own. They reject with
+//! `{ code, message, retryAfterMs? }`.
 //!
 //! # Events
 //!
-//! `graphql-session://changed` on every change and `graphql-session://logout` once per ending, to each window, with
-//! `{ account, revision, phase }`. A window acts on neither: it asks `status` and keeps the highest revision. Grant
-//! `core:event:allow-listen` and `core:event:allow-unlisten`, and never `core:event:allow-emit`: a page that may emit can
-//! forge events for the others. The npm package does all of this.
+//! Each window gets `graphql-session://changed` on every change and `graphql-session://logout` once per ending, with
+//! `{ account, revision, phase }`. Both are hints: a window asks `status` and keeps the highest revision. The npm package
+//! does that. Grant `core:event:allow-listen` and `core:event:allow-unlisten`, and never `core:event:allow-emit`: a page
+//! that may emit can forge events for the others.
 //!
 //! Signing in with tokens from elsewhere is a Rust function, not a command: see [`GraphqlSessionExt`].
+
+#[macro_use]
+mod command_list;
 
 mod accounts;
 mod broadcast;
@@ -47,13 +50,16 @@ mod builder;
 mod calls;
 mod commands;
 mod error;
+mod extension;
 mod framing;
 mod prefetch;
 mod streams;
 mod uploads;
+#[cfg(test)]
+mod wire_words;
 
-pub use accounts::GraphqlSessionExt;
 pub use builder::{Builder, Settings};
+pub use extension::GraphqlSessionExt;
 pub use graphql_session;
 
 use tauri::Runtime;

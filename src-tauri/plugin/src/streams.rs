@@ -1,93 +1,50 @@
-//! The subscriptions of the windows: each stream has a task that passes its events on to its page, in order, and no
-//! faster than the page takes them.
+//! The subscriptions of the windows. Each stream has a task that sends its events to its page, in order.
 //!
-//! A Tauri channel has no back-pressure: what is sent piles up wherever the page is slow. So a page says how many
-//! messages it has received, and nothing more is read while too much is on its way. The server feels that.
+//! A Tauri channel has no back-pressure: messages pile up where the page is slow. So a page acknowledges the messages
+//! that it received, and the task stops reading from the server while too many are on their way.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use graphql_session::{Code, Error, StreamEvent, Subscription};
-use serde::Serialize;
+use graphql_session::Subscription;
 use tauri::ipc::Channel;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::error::CommandError;
+use crate::error::{CommandError, PluginCode};
+use crate::framing::Message;
 
-/// Streams of one window at a time: several times what a busy screen needs, and each costs the server a connection.
+/// Streams that one window may have at a time. Several times what a busy screen needs; each costs the server a
+/// connection.
 const STREAMS_PER_WINDOW: usize = 100;
 
-/// Ids of streams that are over, per window, of which a repetition is still known. They take some 100 bytes each, and a
-/// page that reloads repeats its newest ones within seconds.
+/// Ids of ended streams that are remembered per window, so that a repeated invoke starts nothing. Each takes some 100
+/// bytes, and a page that reloads repeats its newest ones within seconds.
 const ENDED_PER_WINDOW: usize = 1_000;
 
-/// Messages on their way to a page that it has not yet received: a page that is awake takes that many in some 10 ms.
+/// Messages that may be on their way to a page. A page that is awake takes that many in some 10 ms.
 const MESSAGES_IN_FLIGHT: usize = 64;
 
-/// The same in bytes of payload: 64 events of 16 kB. The event that reaches it is still sent.
+/// The same in bytes of payload: 64 events of 16 kB. The event that reaches the limit is still sent.
 const BYTES_IN_FLIGHT: usize = 1 << 20;
-
-/// What a page is told through its channel.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub(crate) enum Message {
-    /// The server has accepted the subscription.
-    Open,
-    /// One result, as the server's JSON text.
-    Next { payload: String },
-    /// There is no connection; the next try follows after the pause.
-    #[serde(rename_all = "camelCase")]
-    Lost { retry_after_ms: u64 },
-    /// Connected again: events may be missing.
-    Reconnected,
-    /// The end, by the server.
-    Complete,
-    /// The end, by an error.
-    Failed { error: CommandError },
-}
-
-impl Message {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Next { payload } => payload.len(),
-            _ => 0,
-        }
-    }
-}
-
-impl From<StreamEvent> for Message {
-    fn from(event: StreamEvent) -> Self {
-        match event {
-            StreamEvent::Open => Self::Open,
-            StreamEvent::Next(payload) => Self::Next {
-                payload: String::from_utf8_lossy(&payload).into_owned(),
-            },
-            StreamEvent::Lost { retry_after } => Self::Lost {
-                retry_after_ms: u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX),
-            },
-            StreamEvent::Reconnected => Self::Reconnected,
-            StreamEvent::Complete => Self::Complete,
-            StreamEvent::Failed(error) => Self::Failed {
-                error: error.into(),
-            },
-        }
-    }
-}
 
 /// The table of streams. Cheap to clone; managed state of the plugin.
 #[derive(Clone, Default)]
 pub(crate) struct Streams(Arc<Mutex<HashMap<String, WindowStreams>>>);
 
 impl Streams {
-    /// Starts to pass on the events of `stream`. Once per id, however often Tauri repeats the invoke.
+    /// Starts to send the events of `stream` to the channel. Once per id, because Tauri may repeat the invoke.
+    ///
+    /// # Errors
+    /// [`PluginCode::AlreadyRan`] where the id is known, [`PluginCode::TooManyCalls`] where the window has too many
+    /// streams.
     pub(crate) fn start(
         &self,
         window: &str,
         id: &str,
         stream: Subscription,
         channel: Channel<Message>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), CommandError> {
         let mut table = self.table();
         let streams = table.entry(window.to_owned()).or_default();
         if streams.knows(id) {
@@ -96,31 +53,32 @@ impl Streams {
         if streams.running.len() >= STREAMS_PER_WINDOW {
             return Err(too_many_streams());
         }
-        let (received, receiving) = watch::channel(0);
+        let (acknowledged, acks) = watch::channel(0);
         let guard = StreamGuard {
             streams: self.clone(),
             window: window.to_owned(),
             id: id.to_owned(),
         };
-        // It cannot end before it is in the table: for that its guard needs the lock that is held here.
+        // It cannot end before it is in the table, because its guard needs the lock that is held here.
         let task = tokio::spawn(async move {
             let _guard = guard;
-            pass_on(stream, channel, receiving).await;
+            send_events(stream, channel, acks).await;
         });
         let running = Running {
             task: task.abort_handle(),
-            received,
+            acknowledged,
         };
         streams.running.insert(id.to_owned(), running);
         Ok(())
     }
 
-    /// The page has received `count` messages of a stream so far. A smaller number than before is an older one.
+    /// The page has received `count` messages of a stream in all. Invokes may overtake each other, so a smaller number
+    /// than before is ignored.
     pub(crate) fn acknowledge(&self, window: &str, id: &str, count: u64) {
         let table = self.table();
         let running = table.get(window).and_then(|window| window.running.get(id));
         if let Some(running) = running {
-            running.received.send_if_modified(|known| {
+            running.acknowledged.send_if_modified(|known| {
                 let is_newer = count > *known;
                 *known = count.max(*known);
                 is_newer
@@ -128,7 +86,7 @@ impl Streams {
         }
     }
 
-    /// Closes one stream; whether there is or was one by this id.
+    /// Closes one stream. Returns whether the id is or was that of a stream.
     pub(crate) fn cancel(&self, window: &str, id: &str) -> bool {
         let table = self.table();
         let Some(streams) = table.get(window) else {
@@ -140,7 +98,7 @@ impl Streams {
         streams.knows(id)
     }
 
-    /// Closes all streams of a window whose page is gone. Their ids are still known: Tauri may repeat their invokes.
+    /// Closes all streams of a window whose page is gone. Remembers their ids, because Tauri may repeat their invokes.
     pub(crate) fn close_page(&self, window: &str) {
         let table = self.table();
         if let Some(streams) = table.get(window) {
@@ -148,7 +106,7 @@ impl Streams {
         }
     }
 
-    /// The window is gone: its streams are closed, and nothing is remembered.
+    /// The window is gone: closes its streams and forgets their ids.
     pub(crate) fn forget_window(&self, window: &str) {
         if let Some(streams) = self.table().remove(window) {
             streams.close();
@@ -171,7 +129,8 @@ struct WindowStreams {
 
 struct Running {
     task: AbortHandle,
-    received: watch::Sender<u64>,
+    /// How many messages the page has received in all.
+    acknowledged: watch::Sender<u64>,
 }
 
 impl WindowStreams {
@@ -209,17 +168,17 @@ struct StreamGuard {
 impl Drop for StreamGuard {
     fn drop(&mut self) {
         let mut table = self.streams.table();
-        // A window that is gone has none.
+        // A window that is gone has no streams.
         if let Some(streams) = table.get_mut(&self.window) {
             streams.end(std::mem::take(&mut self.id));
         }
     }
 }
 
-async fn pass_on(
+async fn send_events(
     mut stream: Subscription,
     channel: Channel<Message>,
-    mut received: watch::Receiver<u64>,
+    mut acks: watch::Receiver<u64>,
 ) {
     let mut in_flight = InFlight::default();
     while let Some(event) = stream.next().await {
@@ -228,25 +187,25 @@ async fn pass_on(
         if channel.send(message).is_err() {
             return;
         }
-        in_flight.acknowledged(*received.borrow_and_update());
+        in_flight.acknowledged(*acks.borrow_and_update());
         while in_flight.is_full() {
             tokio::select! {
-                changed = received.changed() => if changed.is_err() { return },
-                // The page may never take what is on its way; the connection is not kept for that.
+                changed = acks.changed() => if changed.is_err() { return },
+                // The page may never acknowledge; the connection need not wait for that.
                 _ = stream.ended() => break,
             }
-            in_flight.acknowledged(*received.borrow_and_update());
+            in_flight.acknowledged(*acks.borrow_and_update());
         }
     }
 }
 
-/// What was sent and not yet received.
+/// The messages that were sent and not yet acknowledged.
 #[derive(Default)]
 struct InFlight {
     /// The bytes of each message, oldest first.
     messages: VecDeque<usize>,
     bytes: usize,
-    received: u64,
+    acknowledged: u64,
 }
 
 impl InFlight {
@@ -256,11 +215,11 @@ impl InFlight {
     }
 
     /// The page has received that many in all.
-    fn acknowledged(&mut self, received: u64) {
-        while self.received < received
+    fn acknowledged(&mut self, count: u64) {
+        while self.acknowledged < count
             && let Some(bytes) = self.messages.pop_front()
         {
-            self.received += 1;
+            self.acknowledged += 1;
             self.bytes -= bytes;
         }
     }
@@ -270,17 +229,17 @@ impl InFlight {
     }
 }
 
-fn already_ran() -> Error {
-    Error::new(
-        Code::AlreadyRan,
-        "This subscription was started before. Start another one, with an id of its own.",
+fn already_ran() -> CommandError {
+    CommandError::new(
+        PluginCode::AlreadyRan,
+        "This subscription was started before. Start another one, with its own id.",
     )
 }
 
-fn too_many_streams() -> Error {
-    Error::new(
-        Code::TooManyCalls,
-        "This window has too many subscriptions at a time. End some of them first.",
+fn too_many_streams() -> CommandError {
+    CommandError::new(
+        PluginCode::TooManyCalls,
+        "This window has too many subscriptions. End some of them first.",
     )
 }
 
@@ -289,7 +248,7 @@ mod tests {
     use super::{BYTES_IN_FLIGHT, InFlight, MESSAGES_IN_FLIGHT};
 
     #[test]
-    fn too_many_messages_or_too_many_bytes_are_full_until_enough_was_received() {
+    fn too_many_messages_or_bytes_are_full_until_enough_are_acknowledged() {
         let mut in_flight = InFlight::default();
         for _ in 1..MESSAGES_IN_FLIGHT {
             in_flight.sent(0);

@@ -1,33 +1,34 @@
-//! Uploads on their way out of a page: bodies that are too long for one invoke, in slices that are checked one by one.
+//! Puts uploads together: bodies that are too long for one invoke come from their page in slices.
 //!
-//! WebKitGTK can cut the body of an invoke short without an error, and Tauri can send an invoke twice. So the place of a
-//! slice says how long it is, and its hash was taken in the page: one that does not fit is refused, and the page sends it
-//! again; one that comes again changes nothing. The slices are put together in one buffer of the right size, and
-//! `execute` runs its call with that buffer, so that a replay sends the whole again without another copy.
+//! WebKitGTK can cut the body of an invoke short without an error, and Tauri can send an invoke twice. So each slice comes
+//! with its place and the hash that the page took. A slice that does not fit is refused, and the page sends it again; one
+//! that comes again changes nothing. The slices fill one buffer of the right size. `execute` sends that buffer, and a
+//! replay sends it again without a copy.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use graphql_session::{Clock, Code, Error};
+use graphql_session::{Clock, Code};
 use sha2::{Digest, Sha256};
 
+use crate::error::{CommandError, PluginCode};
 use crate::framing::Slice;
 
-/// Length of every slice but the last, in bytes: 1 MiB. Tauri takes 10 ms for that much, so that an upload can be taken
-/// back soon, and no invoke needs much memory beside the body itself.
+/// Length of every slice but the last, in bytes: 1 MiB. Tauri takes 10 ms for one, so an upload can be cancelled soon,
+/// and no invoke needs much memory beside the body.
 pub(crate) const SLICE_BYTES: usize = 1 << 20;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UploadLimits {
-    /// Longest body, in bytes: what the sessions send at most (`limits.requestBytes`, 26 MiB by default).
+    /// Longest body, in bytes: the longest request of the sessions (`limits.requestBytes`, 26 MiB by default).
     pub(crate) body_bytes: usize,
-    /// Bodies of one window that no call has taken yet. 4: a page sends files one after another, or a few at once.
+    /// Bodies of one window that no call has sent yet. 4: a page sends files one after another, or a few at once.
     pub(crate) per_window: usize,
-    /// The same of all windows together. 8: 208 MiB with the default length.
+    /// The same for all windows together. 8: 208 MiB with the default length.
     pub(crate) in_all: usize,
-    /// How long a body waits for its call after its first slice. 10 min, as long as a call's id is remembered: slices
+    /// How long a body is kept for its call, from its first slice. 10 min, as long as a call's id is remembered: slices
     /// follow each other within milliseconds, and the rest is for machines that sleep in between.
     pub(crate) remembered: Duration,
 }
@@ -43,7 +44,7 @@ impl UploadLimits {
     }
 }
 
-/// The bodies that are being put together. Cheap to clone; managed state of the plugin.
+/// The bodies that no call has sent yet. Cheap to clone; managed state of the plugin.
 #[derive(Clone)]
 pub(crate) struct Uploads(Arc<Shared>);
 
@@ -56,12 +57,17 @@ impl Uploads {
         }))
     }
 
-    /// Takes the next slice of a body, or one that was taken before. The first one begins the body.
+    /// Adds the next slice of a body. The first slice begins the body, and a repeated one changes nothing.
     ///
     /// # Errors
-    /// [`Code::UploadBroken`]: the page sends this slice again, or all of them. [`Code::TooLarge`],
-    /// [`Code::TooManyCalls`] and [`Code::InvalidRequest`] without a change.
-    pub(crate) fn append(&self, window: &str, slice: &Slice, bytes: &[u8]) -> Result<(), Error> {
+    /// [`PluginCode::UploadBroken`] where the page must send this slice again, or all of them. [`Code::TooLarge`],
+    /// [`PluginCode::TooManyCalls`], [`Code::InvalidRequest`]. An error changes nothing.
+    pub(crate) fn append(
+        &self,
+        window: &str,
+        slice: &Slice,
+        bytes: &[u8],
+    ) -> Result<(), CommandError> {
         if slice.total > self.0.limits.body_bytes {
             return Err(too_large(self.0.limits.body_bytes));
         }
@@ -81,14 +87,14 @@ impl Uploads {
             None if slice.offset == 0 => self.begin(&mut table, window, slice)?,
             None => return Err(missing()),
         };
-        upload.take(slice, bytes)
+        upload.add(slice, bytes)
     }
 
-    /// The body, once all of it is there. It stays until [`forget`](Self::forget).
+    /// The whole body. It is kept until [`forget`](Self::forget).
     ///
     /// # Errors
-    /// [`Code::UploadBroken`]: nothing of it may be sent.
-    pub(crate) fn whole(&self, window: &str, id: &str) -> Result<Bytes, Error> {
+    /// [`PluginCode::UploadBroken`] where a slice is missing.
+    pub(crate) fn whole(&self, window: &str, id: &str) -> Result<Bytes, CommandError> {
         let table = self.table();
         let place = table.position(window, id).ok_or_else(missing)?;
         match &table.uploads[place].body {
@@ -99,7 +105,7 @@ impl Uploads {
         }
     }
 
-    /// Its call has it, or was taken back.
+    /// Drops a body: its call has it, or was cancelled.
     pub(crate) fn forget(&self, window: &str, id: &str) {
         let mut table = self.table();
         if let Some(place) = table.position(window, id) {
@@ -107,7 +113,7 @@ impl Uploads {
         }
     }
 
-    /// The window is gone, or shows another page: nobody will ask for its bodies.
+    /// Drops the bodies of a window that is gone or shows another page.
     pub(crate) fn forget_window(&self, window: &str) {
         let mut table = self.table();
         table.uploads.retain(|upload| &*upload.window != window);
@@ -118,7 +124,7 @@ impl Uploads {
         table: &'a mut Table,
         window: &str,
         slice: &Slice,
-    ) -> Result<&'a mut Upload, Error> {
+    ) -> Result<&'a mut Upload, CommandError> {
         let of_window = table
             .uploads
             .iter()
@@ -126,9 +132,9 @@ impl Uploads {
         if of_window.count() >= self.0.limits.per_window
             || table.uploads.len() >= self.0.limits.in_all
         {
-            return Err(Error::new(
-                Code::TooManyCalls,
-                "Too many uploads are under way. Wait until one has finished.",
+            return Err(CommandError::new(
+                PluginCode::TooManyCalls,
+                "Too many uploads are unfinished. Wait until one has finished.",
             ));
         }
         let number = table.next_number;
@@ -163,7 +169,7 @@ struct Shared {
     table: Mutex<Table>,
 }
 
-/// A handful of bodies: looking through all of them is quicker than a map.
+/// A vector, because looking through a handful of bodies is quicker than a map.
 #[derive(Default)]
 struct Table {
     uploads: Vec<Upload>,
@@ -180,20 +186,20 @@ impl Table {
 struct Upload {
     window: Box<str>,
     id: Box<str>,
-    /// Tells it from a later one with the same id.
+    /// Tells it from a later upload with the same id.
     number: u64,
     total: usize,
     body: Body,
 }
 
 enum Body {
-    /// Room for all of it was made at the beginning.
+    /// Has the capacity for the whole body from the beginning.
     Growing(Vec<u8>),
     Whole(Bytes),
 }
 
 impl Upload {
-    fn take(&mut self, slice: &Slice, bytes: &[u8]) -> Result<(), Error> {
+    fn add(&mut self, slice: &Slice, bytes: &[u8]) -> Result<(), CommandError> {
         if slice.total != self.total {
             return Err(invalid("Another upload has this id."));
         }
@@ -206,7 +212,7 @@ impl Upload {
                 Ok(())
             } else {
                 Err(broken(
-                    "A slice of the upload came twice and differs. Start the upload anew.",
+                    "A slice of the upload came twice and differs. Start the upload again.",
                 ))
             };
         }
@@ -219,17 +225,17 @@ impl Upload {
                 Ok(())
             }
             _ => Err(broken(
-                "A slice of the upload came before its turn. Send those before it first.",
+                "A slice of the upload came too early. Send the slices before it first.",
             )),
         }
     }
 }
 
-/// What a slice's place says about its length: all but the last are equally long.
-fn length_of(slice: &Slice) -> Result<usize, Error> {
+/// The length that a slice must have at its place. All but the last are equally long.
+fn length_of(slice: &Slice) -> Result<usize, CommandError> {
     if !slice.offset.is_multiple_of(SLICE_BYTES) || slice.offset >= slice.total {
         return Err(invalid(
-            "An upload comes in slices of 1 MiB, of which only the last one is shorter.",
+            "An upload comes in slices of 1 MiB; only the last one may be shorter.",
         ));
     }
     Ok(SLICE_BYTES.min(slice.total - slice.offset))
@@ -239,20 +245,20 @@ fn hash(bytes: &[u8]) -> String {
     format!("{:x}", Bytes::copy_from_slice(&Sha256::digest(bytes)))
 }
 
-fn broken(message: &'static str) -> Error {
-    Error::new(Code::UploadBroken, message)
+fn broken(message: &'static str) -> CommandError {
+    CommandError::new(PluginCode::UploadBroken, message)
 }
 
-fn missing() -> Error {
-    broken("This upload has no beginning here, or was forgotten. Start it anew.")
+fn missing() -> CommandError {
+    broken("This upload is not known, or no longer. Start it again.")
 }
 
-fn invalid(message: &'static str) -> Error {
-    Error::new(Code::InvalidRequest, message)
+fn invalid(message: &'static str) -> CommandError {
+    CommandError::new(Code::InvalidRequest, message)
 }
 
-fn too_large(limit: usize) -> Error {
-    Error::new(
+fn too_large(limit: usize) -> CommandError {
+    CommandError::new(
         Code::TooLarge,
         format!(
             "An upload has {} MiB at most. Choose smaller files.",

@@ -1,19 +1,21 @@
-//! The bounds of the table; what windows see of it is in `tests/plugin`.
+//! The bounds of the table. What windows see of it is tested in `tests/plugin`.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use graphql_session::{BoxFuture, Sleep};
 use jiff::Timestamp;
 
 use super::*;
+use crate::error;
 
 const WINDOW: &str = "main";
 
-/// How long anything may take before a test fails. Nothing waits this long when it works.
+/// How long anything may take before a test fails. A test that passes never waits this long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Awake time that stands still until a test moves it.
+/// A clock whose awake time stands still until a test moves it.
 #[derive(Default)]
 struct StillClock {
     awake_ms: AtomicU64,
@@ -91,11 +93,11 @@ fn reply(bytes: usize) -> Reply {
 async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
         .await
-        .expect("within the test's patience")
+        .expect("within the time limit")
 }
 
-fn code(outcome: Outcome) -> Code {
-    outcome.expect_err("the call was to fail").code()
+fn code(outcome: Outcome) -> error::Code {
+    outcome.expect_err("the call must fail").code()
 }
 
 #[tokio::test]
@@ -108,11 +110,14 @@ async fn a_repeated_id_gets_the_first_result_and_runs_once() {
 }
 
 #[tokio::test]
-async fn a_repeated_id_whose_reply_was_received_answers_already_ran() {
+async fn a_repeated_id_whose_reply_was_acknowledged_answers_already_ran() {
     let bench = Bench::new(CallLimits::default());
     bench.mutation("a").await.expect("the first run");
-    bench.calls.received(WINDOW, &["a".to_owned()]);
-    assert_eq!(code(bench.mutation("a").await), Code::AlreadyRan);
+    bench.calls.acknowledge(WINDOW, &["a".to_owned()]);
+    assert_eq!(
+        code(bench.mutation("a").await),
+        PluginCode::AlreadyRan.into()
+    );
     assert_eq!(bench.ran(), 1);
     assert_eq!(bench.calls.table().body_bytes, 0);
 }
@@ -141,7 +146,10 @@ async fn a_full_table_refuses_mutations_and_runs_queries() {
     });
     bench.mutation("a").await.expect("the first place");
     bench.mutation("b").await.expect("the last place");
-    assert_eq!(code(bench.mutation("c").await), Code::TooManyCalls);
+    assert_eq!(
+        code(bench.mutation("c").await),
+        PluginCode::TooManyCalls.into()
+    );
     assert_eq!(bench.ran(), 2, "a refused mutation does not run");
     bench
         .run("d", OperationKind::Query, 1)
@@ -166,13 +174,19 @@ async fn kept_bodies_are_bounded_and_the_oldest_go_first() {
             .expect("a run");
     }
     assert_eq!(bench.calls.table().body_bytes, 8);
-    assert_eq!(code(bench.mutation("a").await), Code::AlreadyRan);
+    assert_eq!(
+        code(bench.mutation("a").await),
+        PluginCode::AlreadyRan.into()
+    );
     bench.mutation("b").await.expect("still kept");
     bench
         .run("huge", OperationKind::Mutation, 11)
         .await
         .expect("too large to keep, but its caller gets it");
-    assert_eq!(code(bench.mutation("huge").await), Code::AlreadyRan);
+    assert_eq!(
+        code(bench.mutation("huge").await),
+        PluginCode::AlreadyRan.into()
+    );
     assert_eq!(bench.calls.table().body_bytes, 0);
     assert_eq!(bench.ran(), 4);
 }
@@ -200,15 +214,18 @@ async fn a_repeated_id_joins_the_call_that_runs() {
 }
 
 #[tokio::test]
-async fn cancelling_that_overtakes_its_call_keeps_it_from_starting() {
+async fn a_call_that_arrives_after_its_cancellation_does_not_start() {
     let bench = Bench::new(CallLimits::default());
     bench.calls.cancel(WINDOW, "a");
-    assert_eq!(code(bench.mutation("a").await), Code::Cancelled);
+    assert_eq!(
+        code(bench.mutation("a").await),
+        PluginCode::Cancelled.into()
+    );
     assert_eq!(bench.ran(), 0);
 }
 
 #[tokio::test]
-async fn a_window_that_goes_cancels_its_queries_and_finishes_its_mutations() {
+async fn a_window_that_closes_cancels_its_queries_and_finishes_its_mutations() {
     let bench = Bench::new(CallLimits::default());
     bench.mutation("settled").await.expect("a run");
     let (answer, answered) = tokio::sync::oneshot::channel::<()>();
@@ -216,10 +233,11 @@ async fn a_window_that_goes_cancels_its_queries_and_finishes_its_mutations() {
         answered.await.expect("the test answers");
         Ok(reply(1))
     };
-    let waiting = |id: &'static str, operation, call: BoxFuture<'static, Result<Reply, Error>>| {
-        let calls = bench.calls.clone();
-        tokio::spawn(async move { calls.run(WINDOW, id, operation, call).await })
-    };
+    let waiting =
+        |id: &'static str, operation, call: BoxFuture<'static, Result<Reply, CommandError>>| {
+            let calls = bench.calls.clone();
+            tokio::spawn(async move { calls.run(WINDOW, id, operation, call).await })
+        };
     let query = waiting(
         "query",
         OperationKind::Query,
@@ -230,7 +248,10 @@ async fn a_window_that_goes_cancels_its_queries_and_finishes_its_mutations() {
         tokio::task::yield_now().await;
     }
     bench.calls.forget_window(WINDOW);
-    assert_eq!(code(soon(query).await.expect("no panic")), Code::Cancelled);
+    assert_eq!(
+        code(soon(query).await.expect("no panic")),
+        PluginCode::Cancelled.into()
+    );
     answer.send(()).expect("the mutation still runs");
     soon(mutation)
         .await
@@ -249,7 +270,7 @@ async fn a_call_that_panics_leaves_an_error_and_no_waiter() {
         .calls
         .run(WINDOW, "a", OperationKind::Mutation, call)
         .await;
-    assert_eq!(code(outcome), Code::Internal);
-    assert_eq!(code(bench.mutation("a").await), Code::Internal);
+    assert_eq!(code(outcome), Code::Internal.into());
+    assert_eq!(code(bench.mutation("a").await), Code::Internal.into());
     assert_eq!(bench.ran(), 0);
 }

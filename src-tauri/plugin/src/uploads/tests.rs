@@ -1,8 +1,9 @@
-//! The bounds of what is kept; how slices become a call is in `tests/plugin`.
+//! The bounds of what is kept. How slices become a call is tested in `tests/plugin`.
 
 use graphql_session_testing::ManualClock;
 
 use super::*;
+use crate::error;
 
 const WINDOW: &str = "main";
 
@@ -28,18 +29,18 @@ fn slice(id: &str, offset: usize, bytes: &[u8]) -> Slice {
     }
 }
 
-fn begin(uploads: &Uploads, window: &str, id: &str) -> Result<(), Error> {
+fn begin(uploads: &Uploads, window: &str, id: &str) -> Result<(), CommandError> {
     let first = &body()[..SLICE_BYTES];
     uploads.append(window, &slice(id, 0, first), first)
 }
 
-fn finish(uploads: &Uploads, window: &str, id: &str) -> Result<(), Error> {
+fn finish(uploads: &Uploads, window: &str, id: &str) -> Result<(), CommandError> {
     let last = &body()[SLICE_BYTES..];
     uploads.append(window, &slice(id, SLICE_BYTES, last), last)
 }
 
-fn code<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Code {
-    outcome.expect_err("it was to fail").code()
+fn code<T: std::fmt::Debug>(outcome: Result<T, CommandError>) -> error::Code {
+    outcome.expect_err("it must fail").code()
 }
 
 #[test]
@@ -49,7 +50,7 @@ fn the_hash_is_sha_256_in_hexadecimal_digits() {
 }
 
 #[tokio::test]
-async fn a_body_is_handed_out_in_the_buffer_in_which_it_was_put_together() {
+async fn a_whole_body_is_the_buffer_that_its_slices_filled() {
     let (uploads, _) = uploads();
     begin(&uploads, WINDOW, "a").expect("room");
     let buffer = match &uploads.table().uploads[0].body {
@@ -69,14 +70,23 @@ async fn a_window_has_four_uploads_at_a_time_and_all_windows_eight() {
         for id in ["a", "b", "c", "d"] {
             begin(&uploads, window, id).expect("room");
         }
-        assert_eq!(code(begin(&uploads, window, "e")), Code::TooManyCalls);
+        assert_eq!(
+            code(begin(&uploads, window, "e")),
+            PluginCode::TooManyCalls.into()
+        );
     }
-    assert_eq!(code(begin(&uploads, "third", "a")), Code::TooManyCalls);
+    assert_eq!(
+        code(begin(&uploads, "third", "a")),
+        PluginCode::TooManyCalls.into()
+    );
     // One that is known goes on, and one that has gone makes room.
     finish(&uploads, "main", "a").expect("no more room is needed");
     uploads.forget("main", "b");
     begin(&uploads, "third", "a").expect("room again");
-    assert_eq!(code(begin(&uploads, "main", "e")), Code::TooManyCalls);
+    assert_eq!(
+        code(begin(&uploads, "main", "e")),
+        PluginCode::TooManyCalls.into()
+    );
     uploads.forget_window("main");
     begin(&uploads, "main", "e").expect("room again");
     uploads.whole("second", "a").expect_err("not complete");
@@ -84,8 +94,7 @@ async fn a_window_has_four_uploads_at_a_time_and_all_windows_eight() {
 }
 
 #[tokio::test]
-async fn an_upload_that_no_call_takes_is_forgotten_after_ten_minutes_and_a_later_one_of_its_name_is_not()
- {
+async fn an_upload_without_a_call_is_forgotten_after_ten_minutes_a_later_one_is_not() {
     let (uploads, clock) = uploads();
     begin(&uploads, WINDOW, "a").expect("room");
     finish(&uploads, WINDOW, "a").expect("the last slice");
@@ -102,5 +111,8 @@ async fn an_upload_that_no_call_takes_is_forgotten_after_ten_minutes_and_a_later
     clock.advance(Duration::from_secs(10 * 60));
     clock.quiet().await;
     assert!(uploads.table().uploads.is_empty());
-    assert_eq!(code(uploads.whole(WINDOW, "a")), Code::UploadBroken);
+    assert_eq!(
+        code(uploads.whole(WINDOW, "a")),
+        PluginCode::UploadBroken.into()
+    );
 }
