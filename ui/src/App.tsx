@@ -18,7 +18,12 @@ const storage = themeStorage();
 
 export function App({ host }: { host: Host }) {
   return (
-    <MantineProvider theme={theme} cssVariablesResolver={cssVariables} colorSchemeManager={storage} defaultColorScheme="auto">
+    <MantineProvider
+      theme={theme}
+      cssVariablesResolver={cssVariables}
+      colorSchemeManager={storage}
+      defaultColorScheme="auto"
+    >
       <Notifications position="bottom-right" autoClose={4000} limit={3} />
       <SessionProvider host={host}>
         <Screen />
@@ -78,7 +83,8 @@ function useOwner(status: Status): { key: number; shown: boolean } {
   const shown = status.phase === "signed_out" ? false : owner.shown || screenOf(status, false) === "frame";
   const other = (was: string | undefined, now: string | undefined) => was !== undefined && was !== now;
   const key = other(owner.server, server) || other(owner.person, person) ? owner.key + 1 : owner.key;
-  if (server !== owner.server || person !== owner.person || shown !== owner.shown) setOwner({ server, person, shown, key });
+  if (server !== owner.server || person !== owner.person || shown !== owner.shown)
+    setOwner({ server, person, shown, key });
   return { key, shown };
 }
 

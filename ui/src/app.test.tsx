@@ -193,12 +193,15 @@ it("eight panels send eight queries over both endpoints, at once", async () => {
   await records();
   await user.click(screen.getByTestId("open-panels"));
   const ready = () => {
-    for (let panel = 1; panel <= 8; panel += 1) expect(screen.getByTestId(`panel-${panel}`)).toHaveAttribute("data-state", "ready");
+    for (let panel = 1; panel <= 8; panel += 1)
+      expect(screen.getByTestId(`panel-${panel}`)).toHaveAttribute("data-state", "ready");
   };
   await waitFor(ready);
   const before = host.server.log.length;
   await user.click(screen.getByTestId("panels-reload"));
-  await waitFor(() => expect(host.server.log.slice(before).filter((one) => one.operationName?.startsWith("Panel"))).toHaveLength(8));
+  await waitFor(() =>
+    expect(host.server.log.slice(before).filter((one) => one.operationName?.startsWith("Panel"))).toHaveLength(8),
+  );
   await waitFor(ready);
   expect(new Set(host.server.log.slice(before).map((one) => one.endpoint))).toEqual(new Set(["graphql", "metadata"]));
 });

@@ -94,7 +94,8 @@ export const indicator = {
 };
 
 export const banner = {
-  unreachable: (server: string | undefined) => `Can't reach ${hostName(server) || "the server"}. You are still signed in.`,
+  unreachable: (server: string | undefined) =>
+    `Can't reach ${hostName(server) || "the server"}. You are still signed in.`,
   held: "Another running copy of this application is renewing your session. You are still signed in.",
   nextAttempt: (at: number) => `Next attempt: ${exactTime(at)}`,
   tryNow: "Try now",
@@ -162,9 +163,7 @@ const endings: Record<Ending["reason"], string> = {
 export const ended = {
   title: "Your session ended",
   reason: (ending: Ending | undefined) =>
-    ending
-      ? `Your session ended: ${endings[ending.reason]} (${timeOfDay(ending.at)}).`
-      : "Your session ended.",
+    ending ? `Your session ended: ${endings[ending.reason]} (${timeOfDay(ending.at)}).` : "Your session ended.",
   kept: "This page and what you typed stay as they are. Sign in to go on.",
   signInAgain: "Sign in again",
   otherTitle: "Another account?",

@@ -80,7 +80,6 @@ export const gridTheme = themeQuartz.withParams({
   rowHoverColor: "var(--hold-side)",
 });
 
-
 const KEY = "theme";
 export type ThemeChoice = "auto" | "light" | "dark";
 
@@ -103,4 +102,5 @@ export function themeStorage(): MantineColorSchemeManager {
   };
 }
 
-const isThemeChoice = (value: unknown): value is ThemeChoice => value === "auto" || value === "light" || value === "dark";
+const isThemeChoice = (value: unknown): value is ThemeChoice =>
+  value === "auto" || value === "light" || value === "dark";

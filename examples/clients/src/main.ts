@@ -54,7 +54,8 @@ await onChange(({ phase, person }) => {
 
 /** Writes down what is heard. A session that ends closes its streams; the next one begins with a stream of its own. */
 function hearOfPeople(): () => void {
-  const write = (text: string) => element("events").append(Object.assign(document.createElement("li"), { textContent: text }));
+  const write = (text: string) =>
+    element("events").append(Object.assign(document.createElement("li"), { textContent: text }));
   return hear({
     event: (action, name) => write(`${action} ${name}`),
     gap: () => write("Events may be missing here."),

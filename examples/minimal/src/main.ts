@@ -1,4 +1,11 @@
-import { createSessionFetch, onChange, retryNow, SessionError, signIn, signOut } from "tauri-plugin-graphql-session-api";
+import {
+  createSessionFetch,
+  onChange,
+  retryNow,
+  SessionError,
+  signIn,
+  signOut,
+} from "tauri-plugin-graphql-session-api";
 import type { Status } from "tauri-plugin-graphql-session-api";
 
 const PEOPLE = "query People { people(first: 20) { edges { node { id name { firstName lastName } } } } }";

@@ -77,7 +77,9 @@ export function createSessionFetch(options: SessionFetchOptions = {}): typeof fe
       deadlineMs: options.deadlineMs,
       headers: outgoing.headers,
     };
-    const answer = call<RawReply>("execute", outgoing.body, { headers: { [METADATA_HEADER]: encodeMetadata(metadata) } });
+    const answer = call<RawReply>("execute", outgoing.body, {
+      headers: { [METADATA_HEADER]: encodeMetadata(metadata) },
+    });
     const { status, contentType, body } = readReply(
       await abortable(answer, signal, () => {
         takeBack(requestId);
@@ -135,7 +137,10 @@ function parseOwnUrl(address: string | URL): URL {
   try {
     url = new URL(address, page);
   } catch {
-    throw new SessionError("invalid_request", "The address of the request cannot be read. Use a path such as /graphql.");
+    throw new SessionError(
+      "invalid_request",
+      "The address of the request cannot be read. Use a path such as /graphql.",
+    );
   }
   // Not `origin`: it is "null" for the scheme that Tauri serves pages from.
   if (url.protocol !== page.protocol || url.host !== page.host) {

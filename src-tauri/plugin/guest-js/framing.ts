@@ -78,7 +78,10 @@ export function readReply(raw: RawReply): Reply {
       }
     }
   }
-  throw new SessionError("internal", "The reply cannot be read. The page and the application's plugin differ in version.");
+  throw new SessionError(
+    "internal",
+    "The reply cannot be read. The page and the application's plugin differ in version.",
+  );
 }
 
 function parseJson(bytes: Uint8Array): unknown {

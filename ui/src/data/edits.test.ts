@@ -2,7 +2,15 @@ import { describe, expect, it, vi } from "vitest";
 import { FakeError } from "../testing/fakeHost";
 import { Edits, overlay, type Draft, type Send } from "./edits";
 
-const draft = (value: string, before = "old", id = "1"): Draft => ({ kind: "update", object: "person", id, field: "city", value, before, name: "Ada" });
+const draft = (value: string, before = "old", id = "1"): Draft => ({
+  kind: "update",
+  object: "person",
+  id,
+  field: "city",
+  value,
+  before,
+  name: "Ada",
+});
 const row = (value: string, id = "1") => ({ id, city: value });
 
 function scripted(...outcomes: (Error | "ok")[]) {
@@ -24,24 +32,30 @@ describe("an edit", () => {
     expect(sent).toHaveBeenCalledOnce();
   });
 
-  it.each(["unreachable", "signed_out", "locked", "too_many_calls"] as const)("that fails with %s waits, stays on the screen, and is sent later", async (code) => {
-    const { edits, send } = scripted(new FakeError(code));
-    expect(await edits.submit(draft("new"))).toBe("waiting");
-    expect(overlay([row("old")], edits.all(), "person")).toEqual([row("new")]);
-    await edits.flush();
-    expect(send).toHaveBeenCalledTimes(2);
-    expect(edits.all()).toEqual([]);
-  });
+  it.each(["unreachable", "signed_out", "locked", "too_many_calls"] as const)(
+    "that fails with %s waits, stays on the screen, and is sent later",
+    async (code) => {
+      const { edits, send } = scripted(new FakeError(code));
+      expect(await edits.submit(draft("new"))).toBe("waiting");
+      expect(overlay([row("old")], edits.all(), "person")).toEqual([row("new")]);
+      await edits.flush();
+      expect(send).toHaveBeenCalledTimes(2);
+      expect(edits.all()).toEqual([]);
+    },
+  );
 
-  it.each(["maybe_executed", "already_ran", "timed_out"] as const)("that fails with %s is never sent again by itself", async (code) => {
-    const { edits, send } = scripted(new FakeError(code));
-    expect(await edits.submit(draft("new"))).toBe("uncertain");
-    await edits.flush();
-    expect(send).toHaveBeenCalledOnce();
-    expect(edits.all()).toHaveLength(1);
-    await edits.retry(edits.all()[0]!.key);
-    expect(send).toHaveBeenCalledTimes(2);
-  });
+  it.each(["maybe_executed", "already_ran", "timed_out"] as const)(
+    "that fails with %s is never sent again by itself",
+    async (code) => {
+      const { edits, send } = scripted(new FakeError(code));
+      expect(await edits.submit(draft("new"))).toBe("uncertain");
+      await edits.flush();
+      expect(send).toHaveBeenCalledOnce();
+      expect(edits.all()).toHaveLength(1);
+      await edits.retry(edits.all()[0]!.key);
+      expect(send).toHaveBeenCalledTimes(2);
+    },
+  );
 
   it("that the server refuses is kept with its reason", async () => {
     const { edits } = scripted(new Error("Too long."));

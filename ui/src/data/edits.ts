@@ -39,7 +39,15 @@ export type Outcome = "done" | EditState;
 export type Send = (edit: Edit) => Promise<Row | undefined>;
 
 /** The call did not reach the server or was refused as a whole: it may be sent again. */
-const WAITS: ReadonlySet<Code> = new Set(["unreachable", "signed_out", "locked", "no_answer", "too_many_calls", "host_not_found", "certificate"]);
+const WAITS: ReadonlySet<Code> = new Set([
+  "unreachable",
+  "signed_out",
+  "locked",
+  "no_answer",
+  "too_many_calls",
+  "host_not_found",
+  "certificate",
+]);
 /** The server may have done it. */
 const UNCERTAIN: ReadonlySet<Code> = new Set(["maybe_executed", "already_ran", "timed_out"]);
 /** More steps back than this nobody takes. */
@@ -83,12 +91,16 @@ export class Edits {
 
   /** Sends a change, or lets it wait. Never rejects: the outcome says how far it came. */
   async submit(draft: Draft): Promise<Outcome> {
-    const key = draft.kind === "update" ? `${draft.object}:${draft.id}:${draft.field}` : `${draft.object}:${draft.id}:${draft.kind}`;
+    const key =
+      draft.kind === "update"
+        ? `${draft.object}:${draft.id}:${draft.field}`
+        : `${draft.object}:${draft.id}:${draft.kind}`;
     const earlier = this.#find(key);
     // A second edit of the same cell keeps what the server still holds, so that going back to it drops the edit.
     const before = earlier && earlier.state !== "sending" ? earlier.before : draft.before;
     const edit: Edit = { ...draft, before, key, state: "sending" };
-    if (draft.kind === "update") this.#remember({ ...draft, field: draft.field!, before: draft.before, after: draft.value });
+    if (draft.kind === "update")
+      this.#remember({ ...draft, field: draft.field!, before: draft.before, after: draft.value });
     if (earlier?.state === "waiting" && draft.kind === "update" && sameValue(before, draft.value)) {
       this.discard(key);
       return "done";
@@ -182,7 +194,8 @@ export class Edits {
     } catch (error) {
       if (epoch !== this.#epoch) return "done";
       const code = codeOf(error);
-      const state: EditState = code && WAITS.has(code) ? "waiting" : code && UNCERTAIN.has(code) ? "uncertain" : "failed";
+      const state: EditState =
+        code && WAITS.has(code) ? "waiting" : code && UNCERTAIN.has(code) ? "uncertain" : "failed";
       const now = this.#find(edit.key) ?? edit;
       this.#put({ ...now, state, message: errorText(error) });
       return state;
@@ -215,7 +228,9 @@ export function overlay(rows: readonly Row[], edits: readonly Edit[], object: st
   if (mine.length === 0) return rows as Row[];
   const updates = new Map<string, Edit[]>();
   for (const edit of mine) if (edit.kind === "update") updates.set(edit.id, [...(updates.get(edit.id) ?? []), edit]);
-  const created = mine.filter((edit) => edit.kind === "create").map((edit) => ({ ...(edit.value as object), id: edit.id }) as Row);
+  const created = mine
+    .filter((edit) => edit.kind === "create")
+    .map((edit) => ({ ...(edit.value as object), id: edit.id }) as Row);
   return [
     ...created.reverse(),
     ...rows.map((row) => {

@@ -20,7 +20,11 @@ export interface Kind {
   /** The parts that order the records; empty: the field itself. Absent: the server can't sort by it. */
   sortBy?: string[];
   /** The part that a filter looks at, what it holds, and which conditions make sense. */
-  filter?: { part?: string; holds: "text" | "number" | "micros" | "date" | "boolean" | "option"; operators: Operator[] };
+  filter?: {
+    part?: string;
+    holds: "text" | "number" | "micros" | "date" | "boolean" | "option";
+    operators: Operator[];
+  };
   width: number;
   align?: "right";
 }
@@ -143,7 +147,8 @@ const KINDS: Record<string, Kind> = {
   EMAILS: composite("primaryEmail", [], 230),
   PHONES: {
     ...composite("primaryPhoneNumber", ["primaryPhoneCallingCode"], 170),
-    text: (value) => [part(value, "primaryPhoneCallingCode"), part(value, "primaryPhoneNumber")].filter(Boolean).join(" "),
+    text: (value) =>
+      [part(value, "primaryPhoneCallingCode"), part(value, "primaryPhoneNumber")].filter(Boolean).join(" "),
     // The calling code is part of the text only when it was typed with a plus sign and a space after it.
     parse: (typed, previous) => {
       const [, code, rest] = /^(\+\d+)\s+(.*)$/.exec(typed.trim()) ?? [];
@@ -197,7 +202,8 @@ const KINDS: Record<string, Kind> = {
 
 /** How a field behaves, or nothing where it is not shown: unknown types, lists of related records, the server's own. */
 export function kindOf(field: Field): Kind | undefined {
-  if (field.isActive === false || (field.isSystem && !DATES.has(field.name)) || HIDDEN.has(field.name)) return undefined;
+  if (field.isActive === false || (field.isSystem && !DATES.has(field.name)) || HIDDEN.has(field.name))
+    return undefined;
   if (field.type === "RELATION" && field.relation?.type !== "MANY_TO_ONE") return undefined;
   const kind = KINDS[field.type];
   return kind && READ_ONLY.has(field.name) ? { ...kind, editor: undefined } : kind;

@@ -34,7 +34,12 @@ export interface Operation {
 export function pageOf(
   object: ObjectInfo,
   schema: Schema,
-  { sort, conditions = [], after, first = PAGE }: { sort?: Sort; conditions?: Condition[]; after?: string | null; first?: number },
+  {
+    sort,
+    conditions = [],
+    after,
+    first = PAGE,
+  }: { sort?: Sort; conditions?: Condition[]; after?: string | null; first?: number },
 ): Operation {
   const type = typeName(object);
   const query = gql(`
@@ -45,7 +50,15 @@ export function pageOf(
         totalCount
       }
     }`);
-  return { query, variables: withoutUndefined({ filter: filterOf(object, conditions), orderBy: orderOf(object, sort), first, after: after ?? undefined }) };
+  return {
+    query,
+    variables: withoutUndefined({
+      filter: filterOf(object, conditions),
+      orderBy: orderOf(object, sort),
+      first,
+      after: after ?? undefined,
+    }),
+  };
 }
 
 /** Only how many there are. */
@@ -99,9 +112,12 @@ export function deleteOne(object: ObjectInfo, id: string): Operation {
 
 /** Reads a page out of an answer. */
 export function readPage(object: ObjectInfo, data: unknown): Page {
-  const connection = (data as Record<string, { totalCount?: number; edges: { node: Row }[]; pageInfo?: { hasNextPage: boolean; endCursor: string | null } }>)[
-    object.namePlural
-  ];
+  const connection = (
+    data as Record<
+      string,
+      { totalCount?: number; edges: { node: Row }[]; pageInfo?: { hasNextPage: boolean; endCursor: string | null } }
+    >
+  )[object.namePlural];
   if (!connection) throw new Error(`The answer holds no ${object.namePlural}.`);
   return {
     totalCount: connection.totalCount ?? connection.edges.length,
@@ -162,7 +178,11 @@ function conditionFilter(object: ObjectInfo, { field: name, operator, value }: C
   return compare && { [field.name]: filter.part ? { [filter.part]: compare } : compare };
 }
 
-function comparison(operator: Operator, typed: string, holds: "text" | "number" | "micros" | "date" | "boolean" | "option"): object | undefined {
+function comparison(
+  operator: Operator,
+  typed: string,
+  holds: "text" | "number" | "micros" | "date" | "boolean" | "option",
+): object | undefined {
   if (operator === "isEmpty") return { is: "NULL" };
   if (operator === "isNotEmpty") return { is: "NOT_NULL" };
   if (operator === "isTrue" || operator === "isFalse") return { eq: operator === "isTrue" };
@@ -205,7 +225,9 @@ function nameCondition(field: Field, operator: Operator, typed: string): object 
   if (operator === "contains") return { and: words.map((word) => either({ ilike: `%${likeText(word)}%` })) };
   if (operator === "startsWith") return either({ ilike: `${likeText(typed)}%` });
   const [firstName = "", ...rest] = words;
-  const same = { and: [{ [field.name]: { firstName: { eq: firstName } } }, { [field.name]: { lastName: { eq: rest.join(" ") } } }] };
+  const same = {
+    and: [{ [field.name]: { firstName: { eq: firstName } } }, { [field.name]: { lastName: { eq: rest.join(" ") } } }],
+  };
   return operator === "is" ? same : { not: same };
 }
 

@@ -62,9 +62,27 @@ export function AccountMenu({ actions }: { actions: Actions }) {
           <br />
           {hostName(status.server)}
         </Menu.Label>
-        <Item icon={IconAppWindow} label={words.newWindow} shortcut={keys.newWindow} onClick={actions.newWindow} testid="menu-new-window" />
-        <Item icon={IconRefresh} label={words.reloadAll} shortcut={keys.reloadAll} onClick={actions.reloadAll} testid="menu-reload-all" />
-        <Item icon={IconHistory} label={words.session} shortcut={keys.session} onClick={actions.openSession} testid="menu-session" />
+        <Item
+          icon={IconAppWindow}
+          label={words.newWindow}
+          shortcut={keys.newWindow}
+          onClick={actions.newWindow}
+          testid="menu-new-window"
+        />
+        <Item
+          icon={IconRefresh}
+          label={words.reloadAll}
+          shortcut={keys.reloadAll}
+          onClick={actions.reloadAll}
+          testid="menu-reload-all"
+        />
+        <Item
+          icon={IconHistory}
+          label={words.session}
+          shortcut={keys.session}
+          onClick={actions.openSession}
+          testid="menu-session"
+        />
         <Menu.Divider />
         <Menu.Item
           closeMenuOnClick={false}
@@ -90,13 +108,31 @@ export function AccountMenu({ actions }: { actions: Actions }) {
           </Menu.Item>
         ))}
         <Menu.Divider />
-        <Item icon={IconLogout} label={words.signOut} shortcut={keys.signOut} onClick={actions.signOut} testid="menu-sign-out" />
+        <Item
+          icon={IconLogout}
+          label={words.signOut}
+          shortcut={keys.signOut}
+          onClick={actions.signOut}
+          testid="menu-sign-out"
+        />
       </Menu.Dropdown>
     </Menu>
   );
 }
 
-function Item({ icon: Icon, label, shortcut, onClick, testid }: { icon: typeof IconSun; label: string; shortcut: string; onClick: () => void; testid: string }) {
+function Item({
+  icon: Icon,
+  label,
+  shortcut,
+  onClick,
+  testid,
+}: {
+  icon: typeof IconSun;
+  label: string;
+  shortcut: string;
+  onClick: () => void;
+  testid: string;
+}) {
   return (
     <Menu.Item
       leftSection={<Icon size={16} />}

@@ -33,7 +33,11 @@ export function Frame() {
   const waiting = list.filter((edit) => edit.state === "waiting").length;
 
   useEffect(() => {
-    const title = [object?.labelPlural ?? (page === PANELS ? words.panels : undefined), hostName(status.server), words.product];
+    const title = [
+      object?.labelPlural ?? (page === PANELS ? words.panels : undefined),
+      hostName(status.server),
+      words.product,
+    ];
     void host.setTitle(title.filter(Boolean).join(" – ")).catch(() => undefined);
   }, [host, object, page, status.server]);
 
@@ -109,7 +113,13 @@ export function Frame() {
         }}
       />
       <JournalDrawer opened={journal} onClose={() => setJournal(false)} />
-      <Modal opened={leaving} onClose={() => setLeaving(false)} title={signOutWords.title} centered transitionProps={{ duration: 0 }}>
+      <Modal
+        opened={leaving}
+        onClose={() => setLeaving(false)}
+        title={signOutWords.title}
+        centered
+        transitionProps={{ duration: 0 }}
+      >
         <Text>{signOutWords.warn(list.length)}</Text>
         <Group justify="flex-end" mt="md">
           <Button variant="default" onClick={() => setLeaving(false)} data-autofocus>

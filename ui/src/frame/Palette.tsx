@@ -2,7 +2,15 @@
 import { Kbd } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { Spotlight, type SpotlightActionData, type SpotlightActionGroupData } from "@mantine/spotlight";
-import { IconAppWindow, IconHistory, IconLayoutGrid, IconLogout, IconPalette, IconRefresh, IconSearch } from "@tabler/icons-react";
+import {
+  IconAppWindow,
+  IconHistory,
+  IconLayoutGrid,
+  IconLogout,
+  IconPalette,
+  IconRefresh,
+  IconSearch,
+} from "@tabler/icons-react";
 import { useEffect, useMemo, useState } from "react";
 import { recordName, type Row } from "../data/fields";
 import type { ObjectInfo } from "../data/metadata";
@@ -37,7 +45,13 @@ export function Palette({ page, actions, onRecord }: Props) {
     rightSection: index < OBJECT_KEYS ? <Kbd size="xs">{keyText(keys.object(index))}</Kbd> : undefined,
     onClick: () => go(object.namePlural),
   }));
-  const action = (id: string, label: string, Icon: typeof IconPalette, key: string, onClick: () => void): SpotlightActionData => ({
+  const action = (
+    id: string,
+    label: string,
+    Icon: typeof IconPalette,
+    key: string,
+    onClick: () => void,
+  ): SpotlightActionData => ({
     id,
     label,
     leftSection: <Icon size={18} aria-hidden />,
@@ -84,7 +98,11 @@ export function Palette({ page, actions, onRecord }: Props) {
       scrollable
       maxHeight={400}
       transitionProps={{ duration: 80 }}
-      searchProps={{ placeholder: words.palette, "aria-label": words.search, leftSection: <IconSearch size={18} aria-hidden /> }}
+      searchProps={{
+        placeholder: words.palette,
+        "aria-label": words.search,
+        leftSection: <IconSearch size={18} aria-hidden />,
+      }}
     />
   );
 }
@@ -100,7 +118,10 @@ function useFound(query: string, page: string): Found[] {
   const [asked] = useDebouncedValue(query.trim(), SEARCH_AFTER_MS);
   const [answer, setAnswer] = useState<{ asked: string; found: Found[] }>({ asked: "", found: [] });
   const objects = useMemo(
-    () => [...(schema?.visible ?? [])].sort((a, b) => Number(b.namePlural === page) - Number(a.namePlural === page)).slice(0, SEARCHED),
+    () =>
+      [...(schema?.visible ?? [])]
+        .sort((a, b) => Number(b.namePlural === page) - Number(a.namePlural === page))
+        .slice(0, SEARCHED),
     [schema, page],
   );
   useEffect(() => {
@@ -114,7 +135,8 @@ function useFound(query: string, page: string): Found[] {
     });
     void Promise.allSettled(searches).then((results) => {
       // One object that can't be searched hides nothing of the others.
-      if (!stale) setAnswer({ asked, found: results.flatMap((result) => (result.status === "fulfilled" ? result.value : [])) });
+      if (!stale)
+        setAnswer({ asked, found: results.flatMap((result) => (result.status === "fulfilled" ? result.value : [])) });
     });
     return () => {
       stale = true;

@@ -20,7 +20,12 @@ export function Sidebar({ page, actions }: { page: string; actions: Actions }) {
   return (
     <nav className={classes.side} aria-label={words.objects}>
       <AccountMenu actions={actions} />
-      <UnstyledButton className={`${classes.item} ${classes.search}`} onClick={spotlight.open} aria-keyshortcuts={ariaKey(keys.palette)} data-testid="search">
+      <UnstyledButton
+        className={`${classes.item} ${classes.search}`}
+        onClick={spotlight.open}
+        aria-keyshortcuts={ariaKey(keys.palette)}
+        data-testid="search"
+      >
         <IconSearch size={16} aria-hidden />
         <span>{words.search}</span>
         <Kbd size="xs">{keyText(keys.palette)}</Kbd>

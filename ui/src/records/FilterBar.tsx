@@ -50,7 +50,11 @@ function ConditionForm({ object, onAdd }: { object: ObjectInfo; onAdd: (conditio
   const fields = shownFields(object).filter((field) => kindOf(field)?.filter);
   const [condition, setCondition] = useState<Condition>(() => {
     const first = fields[0];
-    return { field: first?.name ?? "", operator: (first && kindOf(first)?.filter?.operators[0]) ?? "contains", value: "" };
+    return {
+      field: first?.name ?? "",
+      operator: (first && kindOf(first)?.filter?.operators[0]) ?? "contains",
+      value: "",
+    };
   });
   const value = useRef<HTMLInputElement & HTMLSelectElement>(null);
   const field = fields.find((one) => one.name === condition.field);
@@ -106,7 +110,12 @@ function ConditionForm({ object, onAdd }: { object: ObjectInfo; onAdd: (conditio
               data-testid="filter-value"
             />
           ))}
-        <Button type="submit" disabled={!isComplete(object, condition)} data-testid="filter-apply" rightSection={<Kbd size="xs">Enter</Kbd>}>
+        <Button
+          type="submit"
+          disabled={!isComplete(object, condition)}
+          data-testid="filter-apply"
+          rightSection={<Kbd size="xs">Enter</Kbd>}
+        >
           {words.apply}
         </Button>
       </Stack>

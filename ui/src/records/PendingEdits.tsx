@@ -25,7 +25,13 @@ export function PendingEdits({ onCheck }: { onCheck: (edit: Edit) => void }) {
           variant="default"
           size="compact-sm"
           onClick={() => setOpened(!opened)}
-          leftSection={bad ? <IconAlertTriangle size={16} color="var(--hold-bad)" /> : <IconClock size={16} color="var(--hold-warn)" />}
+          leftSection={
+            bad ? (
+              <IconAlertTriangle size={16} color="var(--hold-bad)" />
+            ) : (
+              <IconClock size={16} color="var(--hold-warn)" />
+            )
+          }
           aria-keyshortcuts={ariaKey(keys.pending)}
           title={keyText(keys.pending)}
           data-testid="pending-edits"
@@ -48,10 +54,19 @@ export function PendingEdits({ onCheck }: { onCheck: (edit: Edit) => void }) {
   );
 }
 
-function Pending({ edit, object, onCheck }: { edit: Edit; object: ObjectInfo | undefined; onCheck: (edit: Edit) => void }) {
+function Pending({
+  edit,
+  object,
+  onCheck,
+}: {
+  edit: Edit;
+  object: ObjectInfo | undefined;
+  onCheck: (edit: Edit) => void;
+}) {
   const { edits } = useWorkspace();
   const field = object?.fieldsList.find((one) => one.name === edit.field);
-  const value = field && field.type !== "RELATION" ? kindOf(field)?.text(edit.value, field) : (edit.value as Row | null)?.id && "…";
+  const value =
+    field && field.type !== "RELATION" ? kindOf(field)?.text(edit.value, field) : (edit.value as Row | null)?.id && "…";
   const title = [words.kinds[edit.kind], object?.labelSingular, edit.name].filter(Boolean).join(" · ");
   return (
     <div className={classes.pending} data-testid="pending-edit" data-state={edit.state}>
@@ -72,14 +87,24 @@ function Pending({ edit, object, onCheck }: { edit: Edit; object: ObjectInfo | u
             {words.check}
           </Button>
         )}
-        <Button size="compact-sm" variant="default" onClick={() => void edits.retry(edit.key)} data-testid="pending-send">
+        <Button
+          size="compact-sm"
+          variant="default"
+          onClick={() => void edits.retry(edit.key)}
+          data-testid="pending-send"
+        >
           {words.send}
         </Button>
-        <Button size="compact-sm" variant="subtle" color="red" onClick={() => edits.discard(edit.key)} data-testid="pending-discard">
+        <Button
+          size="compact-sm"
+          variant="subtle"
+          color="red"
+          onClick={() => edits.discard(edit.key)}
+          data-testid="pending-discard"
+        >
           {words.discard}
         </Button>
       </Group>
     </div>
   );
 }
-

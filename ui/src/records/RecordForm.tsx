@@ -38,7 +38,18 @@ export function RecordForm({ opened, title, object, schema, row, draft, onDraft,
       overlayProps={{ backgroundOpacity: 0.15 }}
       data-testid="record-form"
     >
-      {opened && <Fields object={object} schema={schema} row={row} draft={draft} onDraft={onDraft} problem={problem} onSave={onSave} onClose={onClose} />}
+      {opened && (
+        <Fields
+          object={object}
+          schema={schema}
+          row={row}
+          draft={draft}
+          onDraft={onDraft}
+          problem={problem}
+          onSave={onSave}
+          onClose={onClose}
+        />
+      )}
     </Drawer>
   );
 }
@@ -139,12 +150,30 @@ interface InputProps {
 function FieldInput({ field, row, typed, onTyped, error, first }: InputProps) {
   const editor = kindOf(field)!.editor!;
   const text = typeof typed === "string" ? typed : editorText(row?.[field.name], field);
-  const common = { label: field.label, error, "data-testid": `field-${field.name}`, ...(first ? { "data-autofocus": true } : {}) };
+  const common = {
+    label: field.label,
+    error,
+    "data-testid": `field-${field.name}`,
+    ...(first ? { "data-autofocus": true } : {}),
+  };
   switch (editor) {
     case "relation":
-      return <RelationPicker {...common} field={field} value={(typed === undefined ? ((row?.[field.name] as Row | null | undefined) ?? null) : (typed as Row | null))} onChange={onTyped} />;
+      return (
+        <RelationPicker
+          {...common}
+          field={field}
+          value={typed === undefined ? ((row?.[field.name] as Row | null | undefined) ?? null) : (typed as Row | null)}
+          onChange={onTyped}
+        />
+      );
     case "boolean":
-      return <Checkbox {...common} checked={text === "true"} onChange={(event) => onTyped(String(event.currentTarget.checked))} />;
+      return (
+        <Checkbox
+          {...common}
+          checked={text === "true"}
+          onChange={(event) => onTyped(String(event.currentTarget.checked))}
+        />
+      );
     case "select":
       return (
         <NativeSelect
@@ -172,5 +201,7 @@ function isEmpty(value: Value): boolean {
   if (value === null || value === undefined || value === "") return true;
   if (typeof value !== "object" || Array.isArray(value)) return false;
   // A currency without an amount says nothing.
-  return Object.entries(value).every(([name, part]) => name === "currencyCode" || part === null || part === undefined || part === "");
+  return Object.entries(value).every(
+    ([name, part]) => name === "currencyCode" || part === null || part === undefined || part === "",
+  );
 }

@@ -72,10 +72,26 @@ interface Props {
   onNearEnd: () => void;
 }
 
-export function RecordGrid({ ref, object, schema, memory, rows, pending, sort, onSort, onEdit, onSelection, onOpen, onNearEnd }: Props) {
+export function RecordGrid({
+  ref,
+  object,
+  schema,
+  memory,
+  rows,
+  pending,
+  sort,
+  onSort,
+  onEdit,
+  onSelection,
+  onOpen,
+  onNearEnd,
+}: Props) {
   const api = useRef<GridApi<Row>>(null);
   const fields = useMemo(() => shownFields(object), [object]);
-  const states = useMemo(() => new Map(pending.map((edit) => [`${edit.id}:${edit.field ?? ""}`, edit.state])), [pending]);
+  const states = useMemo(
+    () => new Map(pending.map((edit) => [`${edit.id}:${edit.field ?? ""}`, edit.state])),
+    [pending],
+  );
   const [context] = useState(() => new PendingStates());
 
   const columns = useMemo(() => {
@@ -89,7 +105,10 @@ export function RecordGrid({ ref, object, schema, memory, rows, pending, sort, o
 
   const sorted = useMemo(
     () =>
-      columns.map((one): ColDef<Row> => ({ ...one, sort: sort?.field === one.colId ? (sort?.descending ? "desc" : "asc") : null })),
+      columns.map((one): ColDef<Row> => ({
+        ...one,
+        sort: sort?.field === one.colId ? (sort?.descending ? "desc" : "asc") : null,
+      })),
     [columns, sort],
   );
 
@@ -97,7 +116,9 @@ export function RecordGrid({ ref, object, schema, memory, rows, pending, sort, o
   useEffect(() => {
     context.replace(states);
     api.current?.refreshCells({ force: true });
-    api.current?.redrawRows({ rowNodes: api.current.getRenderedNodes().filter((node) => !node.id || states.has(`${node.id}:`)) });
+    api.current?.redrawRows({
+      rowNodes: api.current.getRenderedNodes().filter((node) => !node.id || states.has(`${node.id}:`)),
+    });
   }, [states, context]);
 
   const saveColumns = useCallback(() => {
@@ -197,7 +218,14 @@ function notTheGrids({ event, editing }: SuppressKeyboardEventParams<Row>): bool
 }
 
 const SELECTION = { mode: "multiRow", headerCheckbox: true, checkboxes: true, enableClickSelection: false } as const;
-const SELECTION_COLUMN: ColDef = { width: 44, minWidth: 44, maxWidth: 44, resizable: false, pinned: "left", suppressMovable: true };
+const SELECTION_COLUMN: ColDef = {
+  width: 44,
+  minWidth: 44,
+  maxWidth: 44,
+  resizable: false,
+  pinned: "left",
+  suppressMovable: true,
+};
 
 /** Where the unconfirmed edits stand, by record and field; a change to the whole record has no field. */
 class PendingStates {
@@ -210,12 +238,14 @@ class PendingStates {
 
 const rowState = (id: string | undefined, context: PendingStates) => context.states.get(`${id}:`);
 const ROW_CLASSES = {
-  [classes.waiting!]: ({ data, context }: { data?: Row; context: PendingStates }) => rowState(data?.id, context) !== undefined,
+  [classes.waiting!]: ({ data, context }: { data?: Row; context: PendingStates }) =>
+    rowState(data?.id, context) !== undefined,
 };
 
 function column(field: Field, schema: Schema, width: number | undefined): ColDef<Row> {
   const kind = kindOf(field)!;
-  const state = (id: string | undefined, context: PendingStates) => context.states.get(`${id}:${field.name}`) ?? rowState(id, context);
+  const state = (id: string | undefined, context: PendingStates) =>
+    context.states.get(`${id}:${field.name}`) ?? rowState(id, context);
   return {
     colId: field.name,
     headerName: field.label,
@@ -226,7 +256,9 @@ function column(field: Field, schema: Schema, width: number | undefined): ColDef
     valueGetter: ({ data }) => data?.[field.name],
     equals: (a: Value, b: Value) => JSON.stringify(a) === JSON.stringify(b),
     cellRenderer: (params: ICellRendererParams<Row, Value, PendingStates>) =>
-      params.data ? <Cell row={params.data} field={field} schema={schema} state={state(params.data.id, params.context)} /> : null,
+      params.data ? (
+        <Cell row={params.data} field={field} schema={schema} state={state(params.data.id, params.context)} />
+      ) : null,
     cellEditor: CellEditor,
     cellEditorParams: { field },
     // While a related record is looked for, these keys move in its list.
@@ -235,7 +267,8 @@ function column(field: Field, schema: Schema, width: number | undefined): ColDef
         params.editing ? ["Enter", "ArrowUp", "ArrowDown"].includes(params.event.key) : notTheGrids(params),
     }),
     cellClassRules: {
-      [classes.waiting!]: ({ data, context }) => ["waiting", "sending", "uncertain"].includes(state(data?.id, context) ?? ""),
+      [classes.waiting!]: ({ data, context }) =>
+        ["waiting", "sending", "uncertain"].includes(state(data?.id, context) ?? ""),
       [classes.failed!]: ({ data, context }) => state(data?.id, context) === "failed",
     },
   };
@@ -244,9 +277,20 @@ function column(field: Field, schema: Schema, width: number | undefined): ColDef
 /** Ids of records that only exist here begin with it. */
 export const TEMPORARY = "new:";
 
-function Cell({ row, field, schema, state }: { row: Row; field: Field; schema: Schema; state: Edit["state"] | undefined }) {
+function Cell({
+  row,
+  field,
+  schema,
+  state,
+}: {
+  row: Row;
+  field: Field;
+  schema: Schema;
+  state: Edit["state"] | undefined;
+}) {
   const value = row[field.name];
-  if (field.type === "BOOLEAN") return value === true ? <IconCheck size={16} aria-label={fieldText(row, field, schema)} /> : null;
+  if (field.type === "BOOLEAN")
+    return value === true ? <IconCheck size={16} aria-label={fieldText(row, field, schema)} /> : null;
   const text = fieldText(row, field, schema);
   const label = state && state !== "sending" ? `${text} – ${editWords.states[state]}` : undefined;
   const tagged = (field.type === "SELECT" || field.type === "MULTI_SELECT") && text;

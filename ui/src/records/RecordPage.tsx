@@ -51,14 +51,28 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
     (row: Row, field: Field, value: Value) => {
       const before = row[field.name];
       if (sameValue(before, value)) return;
-      void edits.submit({ kind: "update", object: object.nameSingular, id: row.id, field: field.name, value, before, name: recordName(row, object, schema) });
+      void edits.submit({
+        kind: "update",
+        object: object.nameSingular,
+        id: row.id,
+        field: field.name,
+        value,
+        before,
+        name: recordName(row, object, schema),
+      });
     },
     [edits, object, schema],
   );
 
   const create = async (values: Record<string, Value>) => {
     const id = `${TEMPORARY}${crypto.randomUUID()}`;
-    const outcome = await edits.submit({ kind: "create", object: object.nameSingular, id, value: values, name: recordName({ ...values, id }, object, schema) });
+    const outcome = await edits.submit({
+      kind: "create",
+      object: object.nameSingular,
+      id,
+      value: values,
+      name: recordName({ ...values, id }, object, schema),
+    });
     if (outcome === "failed") {
       // The form is the better place to mend it than a list of failures.
       const failed = edits.all().find((one) => one.id === id);
@@ -78,7 +92,13 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
       targets.map((row) =>
         row.id.startsWith(TEMPORARY)
           ? edits.discard(`${object.nameSingular}:${row.id}:create`)
-          : edits.submit({ kind: "delete", object: object.nameSingular, id: row.id, value: null, name: recordName(row, object, schema) }),
+          : edits.submit({
+              kind: "delete",
+              object: object.nameSingular,
+              id: row.id,
+              value: null,
+              name: recordName(row, object, schema),
+            }),
       ),
     );
   };
@@ -102,7 +122,9 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
     const focused = grid.current?.focusedRow();
     const field = fields.find((one) => one.name === grid.current?.focusedField());
     if (chosen.length > 0) {
-      const lines = chosen.map((row) => fields.map((one) => fieldText(row, one, schema).replaceAll(/[\t\n]/g, " ")).join("\t"));
+      const lines = chosen.map((row) =>
+        fields.map((one) => fieldText(row, one, schema).replaceAll(/[\t\n]/g, " ")).join("\t"),
+      );
       if (await copyText(lines.join("\n"))) notifications.show({ message: words.copied(chosen.length) });
     } else if (focused && field && (await copyText(fieldText(focused, field, schema)))) {
       notifications.show({ message: words.copiedCell });
@@ -116,7 +138,9 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
     // The person decides after looking: the mark goes, what the server holds is shown.
     edits.discard(uncertain.key);
     if (uncertain.kind === "update" && uncertain.object === object.nameSingular) {
-      await records.refreshOne(uncertain.id).catch((error: unknown) => notifications.show({ message: errorText(error), color: "red" }));
+      await records
+        .refreshOne(uncertain.id)
+        .catch((error: unknown) => notifications.show({ message: errorText(error), color: "red" }));
     } else records.reload();
   };
 
@@ -151,11 +175,20 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
       <header className={classes.head}>
         <h1>{object.labelPlural}</h1>
         <Text c="dimmed" data-testid="record-count" aria-live="polite">
-          {records.total === undefined ? <Skeleton component="span" display="inline-block" w={40} h={16} /> : count(records.total)}
+          {records.total === undefined ? (
+            <Skeleton component="span" display="inline-block" w={40} h={16} />
+          ) : (
+            count(records.total)
+          )}
         </Text>
         <span className={classes.space} />
         <PendingEdits onCheck={(one) => void check(one)} />
-        <FilterButton object={object} opened={filtering} onOpened={setFiltering} onAdd={(one) => setConditions([...conditions, one])} />
+        <FilterButton
+          object={object}
+          opened={filtering}
+          onOpened={setFiltering}
+          onAdd={(one) => setConditions([...conditions, one])}
+        />
         <SortMenu object={object} sort={sort} onSort={setSort} opened={sorting} onOpened={setSorting} />
         <Button
           size="compact-sm"
@@ -212,7 +245,11 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
         {(records.more === "failed" || (records.state === "failed" && rows.length > 0)) && (
           <Group gap={8} c="var(--mantine-color-error)">
             {words.moreFailed}
-            <Button size="compact-xs" variant="default" onClick={records.more === "failed" ? records.loadMore : records.reload}>
+            <Button
+              size="compact-xs"
+              variant="default"
+              onClick={records.more === "failed" ? records.loadMore : records.reload}
+            >
               {words.tryAgain}
             </Button>
           </Group>
@@ -242,7 +279,12 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
         problem={opening ? undefined : problem}
         onSave={async (changed) => {
           if (!opening) return create(changed);
-          for (const [name, value] of Object.entries(changed)) edit(opening, object.fieldsList.find((field) => field.name === name)!, value);
+          for (const [name, value] of Object.entries(changed))
+            edit(
+              opening,
+              object.fieldsList.find((field) => field.name === name)!,
+              value,
+            );
           setDrafts((old) => ({ ...old, [draftKey]: {} }));
           onOpened(undefined);
         }}
@@ -255,7 +297,11 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
       <Modal
         opened={deleting !== undefined}
         onClose={() => setDeleting(undefined)}
-        title={words.deleteTitle(deleting?.length ?? 0, object.labelSingular.toLowerCase(), object.labelPlural.toLowerCase())}
+        title={words.deleteTitle(
+          deleting?.length ?? 0,
+          object.labelSingular.toLowerCase(),
+          object.labelPlural.toLowerCase(),
+        )}
         closeButtonProps={{ "aria-label": words.close }}
         centered
         transitionProps={{ duration: 0 }}
@@ -295,7 +341,19 @@ function useOpened(id: string | undefined, rows: readonly Row[], object: ObjectI
   return loaded ?? (missing && fetched?.id === id ? fetched : undefined);
 }
 
-function SortMenu({ object, sort, onSort, opened, onOpened }: { object: ObjectInfo; sort: Sort | undefined; onSort: (sort: Sort | undefined) => void; opened: boolean; onOpened: (opened: boolean) => void }) {
+function SortMenu({
+  object,
+  sort,
+  onSort,
+  opened,
+  onOpened,
+}: {
+  object: ObjectInfo;
+  sort: Sort | undefined;
+  onSort: (sort: Sort | undefined) => void;
+  opened: boolean;
+  onOpened: (opened: boolean) => void;
+}) {
   const fields = shownFields(object).filter(canSort);
   const now = fields.find((field) => field.name === sort?.field);
   return (
@@ -325,7 +383,9 @@ function SortMenu({ object, sort, onSort, opened, onOpened }: { object: ObjectIn
                 </Text>
               )
             }
-            onClick={() => onSort({ field: field.name, descending: field === now ? !sort?.descending : startsDescending(field) })}
+            onClick={() =>
+              onSort({ field: field.name, descending: field === now ? !sort?.descending : startsDescending(field) })
+            }
           >
             {field.label}
           </Menu.Item>
@@ -337,7 +397,19 @@ function SortMenu({ object, sort, onSort, opened, onOpened }: { object: ObjectIn
   );
 }
 
-function Item({ label, shortcut, onClick, testid, color }: { label: string; shortcut?: string; onClick: () => void; testid?: string; color?: "red" }) {
+function Item({
+  label,
+  shortcut,
+  onClick,
+  testid,
+  color,
+}: {
+  label: string;
+  shortcut?: string;
+  onClick: () => void;
+  testid?: string;
+  color?: "red";
+}) {
   return (
     <Menu.Item
       onClick={onClick}
@@ -357,9 +429,18 @@ function emptyView(records: ReturnType<typeof useRecords>, conditions: readonly 
   if (records.state === "loading") return <SkeletonRows />;
   const failed = records.state === "failed";
   return (
-    <Group p="lg" gap="sm" role={failed ? "alert" : undefined} data-testid={failed ? "records-failed" : "records-empty"}>
+    <Group
+      p="lg"
+      gap="sm"
+      role={failed ? "alert" : undefined}
+      data-testid={failed ? "records-failed" : "records-empty"}
+    >
       <Text c={failed ? "var(--mantine-color-error)" : "dimmed"}>
-        {failed ? `${words.failed} ${errorText(records.error)}` : conditions.length > 0 ? words.emptyFiltered : words.empty}
+        {failed
+          ? `${words.failed} ${errorText(records.error)}`
+          : conditions.length > 0
+            ? words.emptyFiltered
+            : words.empty}
       </Text>
       {failed && (
         <Button size="compact-sm" variant="default" onClick={records.reload}>
@@ -422,5 +503,7 @@ function unlessTyping(event: KeyboardEvent, action: () => void): void {
 const startsDescending = (field: Field) => kindOf(field)?.filter?.holds === "date";
 
 function newestFirst(object: ObjectInfo): Sort | undefined {
-  return object.fieldsList.some((field) => field.name === "createdAt") ? { field: "createdAt", descending: true } : undefined;
+  return object.fieldsList.some((field) => field.name === "createdAt")
+    ? { field: "createdAt", descending: true }
+    : undefined;
 }

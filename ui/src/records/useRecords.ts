@@ -46,7 +46,11 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
   const ask = useCallback(
     async (after: string | null): Promise<Page> => {
       const [, askedSort, askedConditions] = JSON.parse(question) as [string, Sort | undefined, Condition[]];
-      const { query, variables } = pageOf(object, schema!, { sort: askedSort ?? undefined, conditions: askedConditions, after });
+      const { query, variables } = pageOf(object, schema!, {
+        sort: askedSort ?? undefined,
+        conditions: askedConditions,
+        after,
+      });
       const { data } = await client.query({ query, variables, fetchPolicy: "no-cache" });
       return readPage(object, data);
     },
@@ -56,7 +60,9 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
   const reload = useCallback(async () => {
     const mine = ++turn.current;
     const wanted = state.current.question === question ? state.current.rows.length : 0;
-    setLoaded((old) => (old.question === question ? { ...old, state: old.rows.length ? old.state : "loading" } : { question, ...NOTHING }));
+    setLoaded((old) =>
+      old.question === question ? { ...old, state: old.rows.length ? old.state : "loading" } : { question, ...NOTHING },
+    );
     try {
       let page = await ask(null);
       let rows = page.rows;
@@ -66,9 +72,21 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
         rows = [...rows, ...page.rows];
       }
       if (turn.current === mine)
-        setLoaded({ question, rows, total: page.totalCount, cursor: page.endCursor, state: "ready", more: page.hasNextPage ? "idle" : "none" });
+        setLoaded({
+          question,
+          rows,
+          total: page.totalCount,
+          cursor: page.endCursor,
+          state: "ready",
+          more: page.hasNextPage ? "idle" : "none",
+        });
     } catch (error) {
-      if (turn.current === mine) setLoaded((old) => ({ ...(old.question === question ? old : { question, ...NOTHING }), state: "failed", error }));
+      if (turn.current === mine)
+        setLoaded((old) => ({
+          ...(old.question === question ? old : { question, ...NOTHING }),
+          state: "failed",
+          error,
+        }));
     }
   }, [ask, question]);
 
@@ -85,7 +103,13 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
       still((old) => {
         const known = new Set(old.rows.map((row) => row.id));
         const rows = [...old.rows, ...page.rows.filter((row) => !known.has(row.id))];
-        return { ...old, rows, total: page.totalCount, cursor: page.endCursor, more: page.hasNextPage ? "idle" : "none" };
+        return {
+          ...old,
+          rows,
+          total: page.totalCount,
+          cursor: page.endCursor,
+          more: page.hasNextPage ? "idle" : "none",
+        };
       });
     } catch (error) {
       still((old) => ({ ...old, more: "failed", error }));
@@ -94,7 +118,11 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
 
   const change = useCallback(
     (update: (rows: readonly Row[]) => readonly Row[], by: number) =>
-      setLoaded((old) => ({ ...old, rows: update(old.rows), total: old.total === undefined ? undefined : old.total + by })),
+      setLoaded((old) => ({
+        ...old,
+        rows: update(old.rows),
+        total: old.total === undefined ? undefined : old.total + by,
+      })),
     [],
   );
 
@@ -130,7 +158,16 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
 
   const { rows, total, more, error } = current;
   return useMemo(
-    () => ({ rows, total, state: current.state, more, error, loadMore: () => void loadMore(), reload: () => void reload(), refreshOne }),
+    () => ({
+      rows,
+      total,
+      state: current.state,
+      more,
+      error,
+      loadMore: () => void loadMore(),
+      reload: () => void reload(),
+      refreshOne,
+    }),
     [rows, total, current.state, more, error, loadMore, reload, refreshOne],
   );
 }

@@ -1,6 +1,16 @@
 /** What the screens of one signed-in person share: the GraphQL client, the unconfirmed edits, the server's objects. */
 import { ApolloProvider, useQuery } from "@apollo/client/react";
-import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
+import {
+  createContext,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+  type ReactNode,
+} from "react";
 import type { ApolloClient } from "@apollo/client";
 import { METADATA } from "../data/client";
 import { Connection } from "../data/connection";
@@ -86,7 +96,8 @@ export function useResume(callback: () => void): void {
   const { phase } = useSession().status;
   const broken = useRef(false);
   useEffect(() => {
-    if (phase === "unreachable" || phase === "ended" || phase === "locked" || phase === "signed_out") broken.current = true;
+    if (phase === "unreachable" || phase === "ended" || phase === "locked" || phase === "signed_out")
+      broken.current = true;
     if (phase === "signed_in" && broken.current) {
       broken.current = false;
       callback();

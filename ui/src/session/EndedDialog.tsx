@@ -59,9 +59,16 @@ export function EndedDialog() {
             </Stack>
             {asked && (
               <Stack gap="md" data-testid="other-account">
-                <Text>{words.other(who(shown.person, shown.server), who(asked.request.email, asked.request.server))}</Text>
+                <Text>
+                  {words.other(who(shown.person, shown.server), who(asked.request.email, asked.request.server))}
+                </Text>
                 <Group justify="flex-end">
-                  <Button variant="default" onClick={() => answer(false)} data-autofocus data-testid="other-account-stay">
+                  <Button
+                    variant="default"
+                    onClick={() => answer(false)}
+                    data-autofocus
+                    data-testid="other-account-stay"
+                  >
                     {words.otherStay(shown.person ?? "")}
                   </Button>
                   <Button color="red.9" onClick={() => answer(true)} data-testid="other-account-go">

@@ -17,7 +17,13 @@ export function Indicator({ onOpen }: { onOpen?: () => void }) {
   const shown = text(status, pulsing, seconds, unsaved);
   const key = unsaved || status.phase === "locked";
   return (
-    <Tooltip label={facts(status)} multiline maw={320} position="top-start" events={{ hover: true, focus: true, touch: true }}>
+    <Tooltip
+      label={facts(status)}
+      multiline
+      maw={320}
+      position="top-start"
+      events={{ hover: true, focus: true, touch: true }}
+    >
       <UnstyledButton
         className={classes.indicator}
         onClick={onOpen}
@@ -30,7 +36,12 @@ export function Indicator({ onOpen }: { onOpen?: () => void }) {
           {key ? (
             <IconKey size={16} className={classes.key} data-colour={unsaved ? "warn" : "grey"} aria-hidden />
           ) : (
-            <span className={classes.dot} data-colour={colour(status)} data-pulsing={pulsing || undefined} aria-hidden />
+            <span
+              className={classes.dot}
+              data-colour={colour(status)}
+              data-pulsing={pulsing || undefined}
+              aria-hidden
+            />
           )}
           <Text size="sm" truncate role="status">
             {shown}
@@ -82,6 +93,8 @@ function facts(status: Status): string {
     case "ended":
       return status.ending ? `${ended.reason(status.ending)} ${exactTime(status.ending.at)}` : who;
     default:
-      return status.storage.state === "not_saved" ? `${who}. ${notSaved[status.storage.reason ?? "keyring_failed"].text}` : who;
+      return status.storage.state === "not_saved"
+        ? `${who}. ${notSaved[status.storage.reason ?? "keyring_failed"].text}`
+        : who;
   }
 }

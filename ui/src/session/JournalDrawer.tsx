@@ -7,7 +7,14 @@ import { useSession } from "./session";
 
 export function JournalDrawer({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   return (
-    <Drawer opened={opened} onClose={onClose} position="right" size={480} title={words.title} closeButtonProps={{ "aria-label": words.close }}>
+    <Drawer
+      opened={opened}
+      onClose={onClose}
+      position="right"
+      size={480}
+      title={words.title}
+      closeButtonProps={{ "aria-label": words.close }}
+    >
       {opened && <Journal />}
     </Drawer>
   );
@@ -63,7 +70,15 @@ const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 function Line({ entry }: { entry: JournalEntry }) {
   return (
-    <Group component="li" gap="sm" wrap="nowrap" align="flex-start" py={8} data-what={entry.what} style={{ borderTop: "1px solid var(--hold-line)" }}>
+    <Group
+      component="li"
+      gap="sm"
+      wrap="nowrap"
+      align="flex-start"
+      py={8}
+      data-what={entry.what}
+      style={{ borderTop: "1px solid var(--hold-line)" }}
+    >
       <Text size="sm" c="dimmed" title={exactTime(entry.at)} style={{ fontVariantNumeric: "tabular-nums" }}>
         {clock.format(entry.at)}
       </Text>

@@ -52,7 +52,16 @@ export function QuitDialog() {
   const reason = status.storage.state === "not_saved" ? notSaved[status.storage.reason ?? "keyring_failed"] : undefined;
 
   return (
-    <Modal opened={opened} onClose={stay} withCloseButton={false} title={words.title} centered zIndex={OVER_EVERYTHING} size={448} transitionProps={{ duration: 120 }}>
+    <Modal
+      opened={opened}
+      onClose={stay}
+      withCloseButton={false}
+      title={words.title}
+      centered
+      zIndex={OVER_EVERYTHING}
+      size={448}
+      transitionProps={{ duration: 120 }}
+    >
       <Stack gap="md" data-testid="quit-dialog">
         <div>
           <Text>

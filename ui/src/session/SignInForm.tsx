@@ -36,7 +36,15 @@ interface Props {
   submitTestId?: string;
 }
 
-export function SignInForm({ server: firstServer, email: firstEmail, submitText, before, demo, autoFocus = true, submitTestId }: Props) {
+export function SignInForm({
+  server: firstServer,
+  email: firstEmail,
+  submitText,
+  before,
+  demo,
+  autoFocus = true,
+  submitTestId,
+}: Props) {
   const host = useHost();
   const [server, setServer] = useState(firstServer ?? rememberedServers()[0] ?? "");
   const [email, setEmail] = useState(firstEmail ?? "");
@@ -117,7 +125,8 @@ export function SignInForm({ server: firstServer, email: firstEmail, submitText,
   };
 
   const known = rememberedServers();
-  const wrongAddress = check.state === "wrong" && !problems.server ? <ErrorText code={check.code} text={check.text} /> : undefined;
+  const wrongAddress =
+    check.state === "wrong" && !problems.server ? <ErrorText code={check.code} text={check.text} /> : undefined;
 
   return (
     <form onSubmit={(event) => void submit(event)} noValidate>
@@ -142,7 +151,14 @@ export function SignInForm({ server: firstServer, email: firstEmail, submitText,
             disabled={busy}
           />
           <Group justify="space-between" mt={4} mih={24} wrap="nowrap">
-            <Text size="sm" c="dimmed" component="div" role="status" data-testid="server-check" data-state={check.state}>
+            <Text
+              size="sm"
+              c="dimmed"
+              component="div"
+              role="status"
+              data-testid="server-check"
+              data-state={check.state}
+            >
               {check.state === "right" && (
                 <Group gap={4} wrap="nowrap" c="var(--hold-good)">
                   <IconCheck size={16} aria-hidden />
@@ -152,7 +168,13 @@ export function SignInForm({ server: firstServer, email: firstEmail, submitText,
               {check.state === "asking" && words.checking}
             </Text>
             {demo && (
-              <Button variant="subtle" size="compact-sm" onClick={() => fill(demo)} data-testid="sign-in-demo" disabled={busy}>
+              <Button
+                variant="subtle"
+                size="compact-sm"
+                onClick={() => fill(demo)}
+                data-testid="sign-in-demo"
+                disabled={busy}
+              >
                 {words.demo}
               </Button>
             )}
@@ -234,7 +256,8 @@ function useServerCheck(address: string): Check {
         () => !stale && setResult({ address, check: { state: "right" } }),
         (error: unknown) => {
           const code = codeOf(error);
-          if (!stale) setResult({ address, check: { state: "wrong", code, text: code ? errors[code] : errorText(error) } });
+          if (!stale)
+            setResult({ address, check: { state: "wrong", code, text: code ? errors[code] : errorText(error) } });
         },
       );
     }, CHECK_AFTER_MS);
@@ -245,4 +268,3 @@ function useServerCheck(address: string): Check {
   }, [address, host]);
   return result.address === address && address.trim() ? result.check : { state: "idle" };
 }
-

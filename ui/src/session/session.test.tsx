@@ -24,7 +24,9 @@ describe("the indicator", () => {
   it("counts down to the next attempt, and says so in a banner that can try now", async () => {
     const { host, user } = start({ phase: "unreachable", unreachable: "server", nextAttemptAt: Date.now() + 12_000 });
     expect(await indicator()).toHaveTextContent(/Trying again in 1[12] s/);
-    expect(screen.getByTestId("session-banner")).toHaveTextContent("Can't reach demo.example.com. You are still signed in.");
+    expect(screen.getByTestId("session-banner")).toHaveTextContent(
+      "Can't reach demo.example.com. You are still signed in.",
+    );
     await user.click(screen.getByTestId("try-now"));
     await waitFor(() => expect(screen.queryByTestId("session-banner")).toBeNull());
     expect(host.retries).toBe(1);
@@ -164,13 +166,16 @@ describe("signing in", () => {
     ["certificate", "sign-in-server", "https://bad-certificate.example.com", DEMO.email, "x"],
     ["not_this_server", "sign-in-server", "https://other.example.com", DEMO.email, "x"],
     ["no_answer", "sign-in-server", "https://silent.example.com", DEMO.email, "x"],
-  ] as [Code, string, string, string, string][])("refused with %s says so next to the field %s and goes there", async (code, field, server, email, password) => {
-    const { user } = start(signedOut);
-    await fill(user, server, email, password);
-    expect(await screen.findByText(errors[code])).toHaveAttribute("data-code", code);
-    await waitFor(() => expect(screen.getByTestId(field)).toHaveFocus());
-    expect(screen.getByTestId(field)).toHaveAttribute("aria-invalid", "true");
-  });
+  ] as [Code, string, string, string, string][])(
+    "refused with %s says so next to the field %s and goes there",
+    async (code, field, server, email, password) => {
+      const { user } = start(signedOut);
+      await fill(user, server, email, password);
+      expect(await screen.findByText(errors[code])).toHaveAttribute("data-code", code);
+      await waitFor(() => expect(screen.getByTestId(field)).toHaveFocus());
+      expect(screen.getByTestId(field)).toHaveAttribute("aria-invalid", "true");
+    },
+  );
 
   it.each([
     ["second_factor_required", "careful@example.com"],

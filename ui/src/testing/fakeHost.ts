@@ -12,7 +12,11 @@ export class FakeError extends Error implements SessionErrorShape {
   }
 }
 
-export const DEMO: DemoAccount = { server: "https://demo.example.com", email: "tim@example.com", password: "open-sesame" };
+export const DEMO: DemoAccount = {
+  server: "https://demo.example.com",
+  email: "tim@example.com",
+  password: "open-sesame",
+};
 
 /** Addresses and accounts that go wrong, each in its own way. */
 export const WRONG: { [part: string]: Code } = {
@@ -35,7 +39,14 @@ export class FakeHost implements Host {
   /** What the next calls reject with instead of reaching the server, and which of them. */
   failure: { code: Code; only?: "mutations" } | undefined;
   /** Called by "Try now". */
-  retry: () => void = () => this.set({ phase: "signed_in", nextAttemptAt: undefined, unreachable: undefined, locked: undefined, storage: { state: "saved" } });
+  retry: () => void = () =>
+    this.set({
+      phase: "signed_in",
+      nextAttemptAt: undefined,
+      unreachable: undefined,
+      locked: undefined,
+      storage: { state: "saved" },
+    });
   windows = 0;
   retries = 0;
   checked: string[] = [];
@@ -70,7 +81,8 @@ export class FakeHost implements Host {
   set(change: Partial<Status>): void {
     const was = this.status.phase;
     this.status = { ...this.status, ...change, revision: this.status.revision + 1 };
-    if (change.phase && change.phase !== was) this.#note(WHAT[change.phase] ?? change.phase, { revision: this.status.revision });
+    if (change.phase && change.phase !== was)
+      this.#note(WHAT[change.phase] ?? change.phase, { revision: this.status.revision });
     for (const listener of this.#listeners) listener(this.status);
     if (this.status.phase === "ended" && was !== "ended") for (const listener of this.#logouts) listener(this.status);
   }
@@ -103,7 +115,14 @@ export class FakeHost implements Host {
     if (wrong) throw new FakeError(wrong);
     if (password === "wrong") throw new FakeError("wrong_password");
     this.failure = undefined;
-    this.set({ phase: "signed_in", server, person: email, ending: undefined, nextAttemptAt: undefined, locked: undefined });
+    this.set({
+      phase: "signed_in",
+      server,
+      person: email,
+      ending: undefined,
+      nextAttemptAt: undefined,
+      locked: undefined,
+    });
     return this.status;
   };
 
@@ -174,7 +193,12 @@ export class FakeHost implements Host {
   }
 }
 
-const WHAT: Partial<Record<Status["phase"], string>> = { renewing: "attempt_sent", signed_in: "renewed", unreachable: "waiters_told", ended: "ended" };
+const WHAT: Partial<Record<Status["phase"], string>> = {
+  renewing: "attempt_sent",
+  signed_in: "renewed",
+  unreachable: "waiters_told",
+  ended: "ended",
+};
 
 function refuse(address: string): void {
   for (const [part, code] of Object.entries(WRONG)) if (address.includes(part)) throw new FakeError(code);

@@ -32,6 +32,7 @@ export async function typeInto(user: ReturnType<typeof userEvent.setup>, row: nu
   return editor;
 }
 
-export const calls = (host: FakeHost, operation: string) => host.server.log.filter((one) => one.operationName === operation).length;
+export const calls = (host: FakeHost, operation: string) =>
+  host.server.log.filter((one) => one.operationName === operation).length;
 
 export { screen, waitFor };

@@ -22,7 +22,12 @@ window.ResizeObserver ??= class {
 Element.prototype.scrollIntoView ??= () => undefined;
 
 // jsdom lays nothing out; the table only draws what fits, so it is given a window.
-for (const [name, size] of Object.entries({ clientWidth: 1600, offsetWidth: 1600, clientHeight: 800, offsetHeight: 800 }))
+for (const [name, size] of Object.entries({
+  clientWidth: 1600,
+  offsetWidth: 1600,
+  clientHeight: 800,
+  offsetHeight: 800,
+}))
   Object.defineProperty(HTMLElement.prototype, name, { configurable: true, get: () => size });
 // Elements count as visible where they have a place.
 Object.defineProperty(HTMLElement.prototype, "offsetParent", {

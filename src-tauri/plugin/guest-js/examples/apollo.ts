@@ -9,14 +9,26 @@ import { createSessionFetch, subscribe } from "tauri-plugin-graphql-session-api"
  * @returns the link to give to the client
  */
 export function sessionLink(onGap: () => void): ApolloLink {
-  const streams = new ApolloLink(({ query, variables, operationName, extensions }) =>
-    new Observable((observer) =>
-      subscribe<ApolloLink.Result>({ query: print(query), variables, operationName, extensions }, {
-        next: (result) => { observer.next(result); },
-        error: (problem) => { observer.error(problem); },
-        complete: () => { observer.complete(); },
-        gap: onGap,
-      })));
+  const streams = new ApolloLink(
+    ({ query, variables, operationName, extensions }) =>
+      new Observable((observer) =>
+        subscribe<ApolloLink.Result>(
+          { query: print(query), variables, operationName, extensions },
+          {
+            next: (result) => {
+              observer.next(result);
+            },
+            error: (problem) => {
+              observer.error(problem);
+            },
+            complete: () => {
+              observer.complete();
+            },
+            gap: onGap,
+          },
+        ),
+      ),
+  );
   const calls = new HttpLink({ uri: "/graphql", fetch: createSessionFetch() });
   return ApolloLink.split(({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION, streams, calls);
 }

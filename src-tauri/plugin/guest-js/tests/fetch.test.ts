@@ -122,7 +122,9 @@ describe("what is sent", () => {
     const form = new FormData();
     form.set("0", new Blob(["file"]), "a.txt");
     await post("/graphql", form);
-    expect(lastSent().body).toContain('name="0"; filename="a.txt"\r\nContent-Type: application/octet-stream\r\n\r\nfile\r\n--');
+    expect(lastSent().body).toContain(
+      'name="0"; filename="a.txt"\r\nContent-Type: application/octet-stream\r\n\r\nfile\r\n--',
+    );
   });
 
   it("keeps metadata in printable ASCII, whatever a header's or an account's characters", async () => {
@@ -152,7 +154,9 @@ describe("what is sent", () => {
 
 describe("what comes back", () => {
   it("is the server's reply: status, content type, and a body that can be read and cloned", async () => {
-    host.on("execute", () => framed({ status: 400, contentType: "application/graphql-response+json" }, '{"errors":[]}'));
+    host.on("execute", () =>
+      framed({ status: 400, contentType: "application/graphql-response+json" }, '{"errors":[]}'),
+    );
     const response = await post("/graphql");
     expect(response.status).toBe(400);
     expect(response.ok).toBe(false);

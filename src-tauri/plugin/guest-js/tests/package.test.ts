@@ -52,10 +52,14 @@ describe("the package", () => {
   it("imports @tauri-apps/api and its own files, as ES modules", () => {
     const imported = packed
       .filter((path) => path.endsWith(".js"))
-      .flatMap((path) => ts.preProcessFile(readFileSync(join(application, "node_modules", NAME, path), "utf8")).importedFiles)
+      .flatMap(
+        (path) => ts.preProcessFile(readFileSync(join(application, "node_modules", NAME, path), "utf8")).importedFiles,
+      )
       .map(({ fileName }) => fileName);
     expect(imported).toContain("@tauri-apps/api/core");
-    expect(imported.filter((name) => !/^\.\/[a-z]+\.js$/.test(name) && !name.startsWith("@tauri-apps/api/"))).toEqual([]);
+    expect(imported.filter((name) => !/^\.\/[a-z]+\.js$/.test(name) && !name.startsWith("@tauri-apps/api/"))).toEqual(
+      [],
+    );
   });
 
   it("needs nothing else installed", () => {
@@ -76,8 +80,10 @@ describe("the package", () => {
   it.each([
     ["bundler", ts.ModuleKind.ESNext, ts.ModuleResolutionKind.Bundler],
     ["nodenext", ts.ModuleKind.NodeNext, ts.ModuleResolutionKind.NodeNext],
-  ])("brings types that resolve under moduleResolution %s", (_, module, moduleResolution) => {
-    const use = `
+  ])(
+    "brings types that resolve under moduleResolution %s",
+    (_, module, moduleResolution) => {
+      const use = `
       import { createSessionFetch, onChange, SessionError, status } from "${NAME}";
       import type { Phase, Status } from "${NAME}";
       export const phase: Phase = (await status()).phase;
@@ -87,13 +93,21 @@ describe("the package", () => {
       // @ts-expect-error -- no such phase: the types are there and not all \`any\`
       export const wrong: Phase = "refreshing";
     `;
-    const strict = { strict: true, skipDefaultLibCheck: true, noEmit: true, types: [] };
-    const lib = ["lib.es2022.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"];
-    const file = join(application, "use.ts");
-    writeFileSync(file, use);
-    const program = ts.createProgram([file], { ...strict, lib, module, moduleResolution, target: ts.ScriptTarget.ES2022 });
-    expect(ts.getPreEmitDiagnostics(program).map(textOf)).toEqual([]);
-  }, PACKING_LIMIT_MS);
+      const strict = { strict: true, skipDefaultLibCheck: true, noEmit: true, types: [] };
+      const lib = ["lib.es2022.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"];
+      const file = join(application, "use.ts");
+      writeFileSync(file, use);
+      const program = ts.createProgram([file], {
+        ...strict,
+        lib,
+        module,
+        moduleResolution,
+        target: ts.ScriptTarget.ES2022,
+      });
+      expect(ts.getPreEmitDiagnostics(program).map(textOf)).toEqual([]);
+    },
+    PACKING_LIMIT_MS,
+  );
 });
 
 describe("the documentation of what is exported", () => {
@@ -124,7 +138,16 @@ describe("the documentation of what is exported", () => {
   );
 
   it("covers the functions that the page is promised", () => {
-    const promised = ["createSessionFetch", "journal", "onChange", "retryNow", "signIn", "signOut", "status", "subscribe"];
+    const promised = [
+      "createSessionFetch",
+      "journal",
+      "onChange",
+      "retryNow",
+      "signIn",
+      "signOut",
+      "status",
+      "subscribe",
+    ];
     expect(functions.map(({ name }) => name)).toEqual(expect.arrayContaining(promised));
   });
 

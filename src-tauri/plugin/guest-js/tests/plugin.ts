@@ -30,7 +30,8 @@ type Serving = (call: Call) => Answer | Promise<Answer>;
 const METADATA = new Set(["requestId", "endpoint", "account", "deadlineMs", "headers", "received"]);
 
 /** The request headers that the session lets through. */
-const HEADERS = /^(content-type|accept|accept-language|apollo-require-preflight|(x-(?!forwarded)|graphql-|apollographql-).*)$/;
+const HEADERS =
+  /^(content-type|accept|accept-language|apollo-require-preflight|(x-(?!forwarded)|graphql-|apollographql-).*)$/;
 
 /** Longest request id that the plugin takes. */
 const REQUEST_ID_MAX = 128;
@@ -90,7 +91,11 @@ export class Plugin {
 
 /** What a command rejects with: a plain object. It is an `Error` here only so that it may be thrown. */
 export function refusal(code: Code, message: string, retryAfterMs?: number): Error {
-  return Object.assign(Object.create(null) as Error, { code, message, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  return Object.assign(Object.create(null) as Error, {
+    code,
+    message,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  });
 }
 
 /** The answer of a server that holds it back until `open` is called. */
@@ -114,7 +119,8 @@ function readCall({ args, headers }: Invoke): Call & { received?: string[] } {
   const metadata = JSON.parse(headers["x-graphql-session"] ?? "{}") as Omit<Call, "body" | "operation">;
   const unknown = Object.keys(metadata).find((name) => !METADATA.has(name));
   if (unknown !== undefined) throw refusal("invalid_request", `The field ${unknown} is unknown.`);
-  if (!metadata.requestId || metadata.requestId.length > REQUEST_ID_MAX) throw refusal("invalid_request", "The request id is wrong.");
+  if (!metadata.requestId || metadata.requestId.length > REQUEST_ID_MAX)
+    throw refusal("invalid_request", "The request id is wrong.");
   const forbidden = Object.keys(metadata.headers).find((name) => !HEADERS.test(name));
   if (forbidden !== undefined) throw refusal("invalid_request", `The header ${forbidden} is not allowed here.`);
   if (!(args instanceof Uint8Array)) throw refusal("invalid_request", "The body must be bytes.");

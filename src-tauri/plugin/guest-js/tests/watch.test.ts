@@ -36,7 +36,10 @@ async function settle(): Promise<void> {
 describe("onChange", () => {
   it("listens before it asks, for this window alone", async () => {
     await onChange(listener);
-    expect(host.invokes.map(({ command }) => command)).toEqual(["plugin:event|listen", "plugin:graphql-session|status"]);
+    expect(host.invokes.map(({ command }) => command)).toEqual([
+      "plugin:event|listen",
+      "plugin:graphql-session|status",
+    ]);
     expect(host.targets).toEqual([{ kind: "WebviewWindow", label: "main-2" }]);
     expect(revisions()).toEqual([3]);
   });

@@ -34,4 +34,5 @@ export const PARTIAL =
 export const REFUSED = '{"errors":[{"message":"No such field","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}';
 
 /** 2^53 + 1, which no double holds, and keys in an order of the server's own. */
-export const BIG = '{"extensions":{"z":1,"a":2},"data":{"people":[{"id":9007199254740993,"name":"Big","__typename":"Person"}]}}';
+export const BIG =
+  '{"extensions":{"z":1,"a":2},"data":{"people":[{"id":9007199254740993,"name":"Big","__typename":"Person"}]}}';

@@ -35,7 +35,11 @@ beforeEach(() => {
 async function subscribed(): Promise<{ id: string; request: unknown; tell: (...messages: unknown[]) => void }> {
   await vi.waitUntil(() => plugin.host.count("subscribe") === 1);
   const { args } = plugin.host.asked("subscribe")[0] ?? {};
-  const { subscriptionId, body, messages } = args as unknown as { subscriptionId: string; body: string; messages: object };
+  const { subscriptionId, body, messages } = args as unknown as {
+    subscriptionId: string;
+    body: string;
+    messages: object;
+  };
   const channel = JSON.stringify(messages).replaceAll('"', "");
   let index = 0;
   return {
@@ -69,7 +73,14 @@ describe("Apollo Client", () => {
       next: (result) => heard.push(result),
       complete: () => (isComplete = true),
     });
-    return { heard, isComplete: () => isComplete, leave: () => { listening.unsubscribe(); }, client };
+    return {
+      heard,
+      isComplete: () => isComplete,
+      leave: () => {
+        listening.unsubscribe();
+      },
+      client,
+    };
   }
 
   it("hears each result of a subscription, and its end", async () => {
@@ -78,7 +89,10 @@ describe("Apollo Client", () => {
     expect(request).toMatchObject({ operationName: "Renames", variables: { of: "1" } });
     expect((request as { query: string }).query).toContain("subscription Renames($of: ID!)");
     tell({ kind: "open" }, next(ADA_L), next(ADA_K));
-    expect(heard.map(({ data }) => data)).toMatchObject([{ renamed: { name: "Ada L." } }, { renamed: { name: "Ada K." } }]);
+    expect(heard.map(({ data }) => data)).toMatchObject([
+      { renamed: { name: "Ada L." } },
+      { renamed: { name: "Ada K." } },
+    ]);
     expect(isComplete()).toBe(false);
     tell({ kind: "complete" });
     await vi.waitUntil(isComplete);
@@ -130,7 +144,12 @@ describe("urql", () => {
     const client = new Client({ url: "/graphql", exchanges: [sessionStreams(onGap), fetchExchange] });
     const heard: Heard[] = [];
     const listening = client.subscription(RENAMES, { of: "1" }).subscribe((result) => heard.push(result as Heard));
-    return { heard, leave: () => { listening.unsubscribe(); } };
+    return {
+      heard,
+      leave: () => {
+        listening.unsubscribe();
+      },
+    };
   }
 
   it("hears each result of a subscription, and its end takes nothing back", async () => {
@@ -139,7 +158,10 @@ describe("urql", () => {
     expect(request).toMatchObject({ operationName: "Renames", variables: { of: "1" } });
     expect((request as { query: string }).query).toContain("subscription Renames($of: ID!)");
     tell({ kind: "open" }, next(ADA_L), next(ADA_K));
-    expect(heard.map(({ data }) => data)).toMatchObject([{ renamed: { name: "Ada L." } }, { renamed: { name: "Ada K." } }]);
+    expect(heard.map(({ data }) => data)).toMatchObject([
+      { renamed: { name: "Ada L." } },
+      { renamed: { name: "Ada K." } },
+    ]);
     tell({ kind: "complete" }, next(ADA_L));
     // urql says the end by repeating the last result.
     expect(heard.map(({ hasNext }) => hasNext)).toEqual([true, true, false]);

@@ -122,7 +122,9 @@ it("carries the SessionError as the networkError of its own, with its code", asy
 it("takes the call back when the last subscriber of a query leaves", async () => {
   const { answer } = gate(ADA);
   const plugin = new Plugin(() => answer);
-  const watching = clientOf().query(PEOPLE, {}).subscribe(() => undefined);
+  const watching = clientOf()
+    .query(PEOPLE, {})
+    .subscribe(() => undefined);
   await vi.waitUntil(() => plugin.calls.length === 1);
   watching.unsubscribe();
   await vi.waitUntil(() => plugin.cancelled.length === 1);
