@@ -24,10 +24,7 @@ stages=(prepare format doc-links eslint types screens guest-js screens-build
     cargo-deny clippy rustdoc core-and-server instructions compare plugin app examples desktop)
 
 stage_prepare() { scripts/prepare.sh test; }
-stage_format() {
-    cargo fmt --all -- --check --color never
-    cargo fmt --manifest-path $compared/rust/Cargo.toml -- --check --color never
-}
+stage_format() { scripts/format.sh --check; }
 stage_doc-links() { node scripts/doc-links.mjs; }
 
 stage_eslint() { for folder in ui src-tauri/plugin $compared/js; do in_folder $folder npm run -s lint; done; }
