@@ -31,10 +31,8 @@ export type DemoAccount = SignInRequest;
 
 /** What the screens ask of the machine that they run on. */
 export interface Host {
-  /** Calls the listener at once with the present status, then at each newer one. Resolves to the function that stops it. */
+  /** Calls the listener with the present status, then with each newer one. Resolves to the function that stops it. */
   onChange(listener: (status: Status) => void): Promise<() => void>;
-  /** Calls the listener once for each session that ended other than by the person's own sign-out. */
-  onLogout(listener: (status: Status) => void): Promise<() => void>;
   checkServer(address: string): Promise<ServerCheck>;
   signIn(request: SignInRequest): Promise<Status>;
   /** Signs out in every window. */
@@ -58,7 +56,6 @@ export interface Host {
 export function createTauriHost(): Host {
   return {
     onChange: (listener) => session.onChange(listener),
-    onLogout: (listener) => session.onLogout(listener),
     checkServer: (address) => session.checkServer(address),
     signIn: (request) => session.signIn(request),
     signOut: () => session.signOut(),

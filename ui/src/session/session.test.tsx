@@ -83,14 +83,6 @@ describe("the screens", () => {
     act(() => host.set({ phase: "signed_out" }));
     expect(await screen.findByTestId("sign-in-server")).toBeInTheDocument();
   });
-
-  it("count each ending once", async () => {
-    const { host } = start();
-    await records();
-    act(() => host.set({ phase: "ended", ending: { reason: "rejected", at: Date.now() } }));
-    act(() => host.set({ storage: { state: "saved" } }));
-    expect(document.documentElement.dataset.logouts).toBe("1");
-  });
 });
 
 describe("quitting with a session that is not saved", () => {

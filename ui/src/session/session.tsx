@@ -17,14 +17,13 @@ export function SessionProvider({ host, children }: { host: Host; children: Reac
   useEffect(() => {
     let stop: (() => void) | undefined;
     let gone = false;
-    const newest = (next: Status) => !gone && setStatus((old) => (next.revision >= old.revision ? next : old));
-    void host.onChange(newest).then((end) => (gone ? end() : (stop = end)));
+    const show = (next: Status) => !gone && setStatus(next);
+    void host.onChange(show).then((end) => (gone ? end() : (stop = end)));
     return () => {
       gone = true;
       stop?.();
     };
   }, [host]);
-  useLogoutCount(host);
   const value = useMemo(() => ({ host, status }), [host, status]);
   return <Context value={value}>{children}</Context>;
 }
@@ -65,24 +64,4 @@ export function useHeld(on: boolean, delay: number): boolean {
     };
   }, [on, delay]);
   return on && held;
-}
-
-/** How many endings this window was told of, for a test to read: one for each session, not more. */
-function useLogoutCount(host: Host): void {
-  useEffect(() => {
-    let count = 0;
-    let stop: (() => void) | undefined;
-    let gone = false;
-    document.documentElement.dataset.logouts = "0";
-    const told = () => {
-      if (gone) return;
-      count += 1;
-      document.documentElement.dataset.logouts = String(count);
-    };
-    void host.onLogout(told).then((end) => (gone ? end() : (stop = end)));
-    return () => {
-      gone = true;
-      stop?.();
-    };
-  }, [host]);
 }

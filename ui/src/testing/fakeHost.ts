@@ -62,7 +62,6 @@ export class FakeHost implements Host {
     storage: { state: "saved" },
   };
   #listeners = new Set<(status: Status) => void>();
-  #logouts = new Set<(status: Status) => void>();
   #quitting = new Set<() => void>();
   #journal: JournalEntry[] = [];
 
@@ -84,7 +83,6 @@ export class FakeHost implements Host {
     if (change.phase && change.phase !== was)
       this.#note(WHAT[change.phase] ?? change.phase, { revision: this.status.revision });
     for (const listener of this.#listeners) listener(this.status);
-    if (this.status.phase === "ended" && was !== "ended") for (const listener of this.#logouts) listener(this.status);
   }
 
   onChange = async (listener: (status: Status) => void) => {
@@ -93,12 +91,6 @@ export class FakeHost implements Host {
     this.#listeners.add(own);
     listener(this.status);
     return () => void this.#listeners.delete(own);
-  };
-
-  onLogout = async (listener: (status: Status) => void) => {
-    const own = (status: Status) => listener(status);
-    this.#logouts.add(own);
-    return () => void this.#logouts.delete(own);
   };
 
   checkServer = async (address: string) => {
