@@ -1,17 +1,9 @@
 /** Every word on the screen. Texts about a failure say what happened, whether anything is lost, and what to do. */
+import type { Operator } from "./data/operators";
+import { count, exactTime, hostName, timeOfDay } from "./format";
 import type { Code, Ending, Status, Storage } from "./host";
 
-const whole = new Intl.NumberFormat("en");
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
-const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
-
-export const count = (value: number) => whole.format(value);
-export const timeOfDay = (at: number) => clock.format(new Date(at));
-export const exactTime = (at: number) => exact.format(new Date(at));
 const some = (n: number, one: string, many: string) => `${count(n)} ${n === 1 ? one : many}`;
-
-/** `https://crm.example.com` is shown as `crm.example.com`. */
-export const hostName = (origin: string | undefined) => (origin ?? "").replace(/^https?:\/\//, "");
 
 /** By error code: the text of a call that failed. */
 export const errors: Record<Code, string> = {
@@ -40,24 +32,6 @@ export const errors: Record<Code, string> = {
   config: "The application is set up wrongly. Please report this.",
   internal: "Something went wrong inside the application. Try again; if it stays, please report it.",
 };
-
-/** The text for whatever a call rejected with. */
-export function errorText(error: unknown): string {
-  const code = codeOf(error);
-  if (code) return errors[code];
-  if (error instanceof Error && error.message) return error.message;
-  return errors.internal;
-}
-
-/** The session's code inside an error, also where a GraphQL client wrapped it. */
-export function codeOf(error: unknown): Code | undefined {
-  for (let seen = error, depth = 0; seen && typeof seen === "object" && depth < 4; depth += 1) {
-    const code = (seen as { code?: unknown }).code;
-    if (typeof code === "string" && code in errors) return code as Code;
-    seen = (seen as { cause?: unknown }).cause;
-  }
-  return undefined;
-}
 
 export const signIn = {
   title: "Sign in",
@@ -249,6 +223,8 @@ export const records = {
   yes: "Yes",
   no: "No",
   notNumber: "This is not a number.",
+  unknownObject: (singular: string) => `The server does not list the object ${singular} any more. Reload all.`,
+  notInAnswer: (plural: string) => `The server's answer holds no ${plural}. Reload all.`,
   searchRelation: "Type to search",
   noMatch: "No match",
   draftKept: "What you typed is kept until you save it or discard it.",
@@ -256,7 +232,7 @@ export const records = {
   unnamed: "Untitled",
 };
 
-export const operators = {
+export const operators: Record<Operator, string> = {
   contains: "contains",
   startsWith: "starts with",
   is: "is",
@@ -270,7 +246,6 @@ export const operators = {
   isEmpty: "is empty",
   isNotEmpty: "is not empty",
 };
-export type Operator = keyof typeof operators;
 
 export const edits = {
   title: "Not saved yet",

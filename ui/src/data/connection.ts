@@ -1,6 +1,7 @@
 /** One person's way to one server: the client, and the edits that are sent over it. */
 import type { ApolloClient } from "@apollo/client";
 import type { Host } from "../host";
+import { records as words } from "../messages";
 import { createClient } from "./client";
 import { Edits, type Edit } from "./edits";
 import type { Row } from "./fields";
@@ -49,7 +50,7 @@ export class Connection {
   async #send(edit: Edit): Promise<Row | undefined> {
     const schema = this.#schema;
     const object = schema?.bySingular.get(edit.object);
-    if (!schema || !object) throw new Error(`The server has no object ${edit.object}.`);
+    if (!schema || !object) throw new Error(words.unknownObject(edit.object));
     const run = async ({ query, variables }: Operation, answer: string) => {
       const { data } = await this.client.mutate({ mutation: query, variables, fetchPolicy: "no-cache" });
       return (data as Record<string, Row> | undefined)?.[answer];

@@ -3,7 +3,7 @@
  * waits and is sent again; one whose answer was lost is shown as such and is never sent again by itself.
  */
 import type { Code } from "../host";
-import { codeOf, errorText } from "../messages";
+import { codeOf, errorText } from "../errorText";
 import type { Row, Value } from "./fields";
 
 export type EditState = "sending" | "waiting" | "uncertain" | "failed";

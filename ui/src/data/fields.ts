@@ -2,8 +2,10 @@
  * What each type of field means: which parts to ask for, how it reads as text, how it is edited, sorted and filtered.
  * A type that is not listed is not shown.
  */
-import { count, records, type Operator } from "../messages";
+import { count } from "../format";
+import { records } from "../messages";
 import { labelField, type Field, type ObjectInfo, type Schema } from "./metadata";
+import type { Operator } from "./operators";
 
 export type Value = unknown;
 export type Editor = "text" | "number" | "date" | "datetime" | "boolean" | "select" | "relation";

@@ -1,8 +1,9 @@
 /** Builds every query and mutation for records from the server's metadata. */
 import { gql, type DocumentNode } from "@apollo/client";
-import type { Operator } from "../messages";
+import { records } from "../messages";
 import { filterValue, kindOf, shownFields, withoutTypename, type Row, type Value } from "./fields";
 import { labelField, typeName, type Field, type ObjectInfo, type Schema } from "./metadata";
+import type { Operator } from "./operators";
 
 /** Records per page: as many as the server gives by default. */
 export const PAGE = 60;
@@ -118,7 +119,7 @@ export function readPage(object: ObjectInfo, data: unknown): Page {
       { totalCount?: number; edges: { node: Row }[]; pageInfo?: { hasNextPage: boolean; endCursor: string | null } }
     >
   )[object.namePlural];
-  if (!connection) throw new Error(`The answer holds no ${object.namePlural}.`);
+  if (!connection) throw new Error(records.notInAnswer(object.namePlural));
   return {
     totalCount: connection.totalCount ?? connection.edges.length,
     rows: connection.edges.map((edge) => edge.node),
@@ -134,10 +135,6 @@ export const canSort = (field: Field) => kindOf(field)?.sortBy !== undefined;
 export function isComplete(object: ObjectInfo, condition: Condition): boolean {
   return conditionFilter(object, condition) !== undefined;
 }
-
-/** Conditions that need no value beside them. */
-export const standsAlone = (operator: Operator) =>
-  operator === "isEmpty" || operator === "isNotEmpty" || operator === "isTrue" || operator === "isFalse";
 
 function selection(object: ObjectInfo, schema: Schema): string {
   return ["id", ...shownFields(object).map((field) => fieldSelection(field, schema))].join(" ");

@@ -14,8 +14,9 @@ import {
   IconSun,
 } from "@tabler/icons-react";
 import { METADATA } from "../data/client";
+import { hostName } from "../format";
 import { ariaKey, keys, keyText } from "../keys";
-import { frame as words, hostName } from "../messages";
+import { frame as words } from "../messages";
 import { CURRENT_USER, type CurrentUser } from "../panels/queries";
 import { useSession } from "../session/session";
 import type { ThemeChoice } from "../theme";

@@ -3,8 +3,10 @@ import { Button, Center, Group, Modal, Text, useMantineColorScheme } from "@mant
 import { useHotkeys } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
 import { useEffect, useMemo, useState, type MouseEvent } from "react";
+import { errorText } from "../errorText";
+import { hostName } from "../format";
 import { keys, OBJECT_KEYS } from "../keys";
-import { errorText, frame as words, hostName, signOut as signOutWords } from "../messages";
+import { frame as words, signOut as signOutWords } from "../messages";
 import { PanelsPage } from "../panels/PanelsPage";
 import { RecordPage, SkeletonPage } from "../records/RecordPage";
 import { useEditList, useWorkspace } from "../records/workspace";

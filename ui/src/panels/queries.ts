@@ -1,5 +1,6 @@
 /** The fixed queries of the eight panels. Everything else is built from the metadata. */
 import { gql, type DocumentNode } from "@apollo/client";
+import { count } from "../format";
 
 export interface CurrentUser {
   currentUser: {
@@ -38,7 +39,7 @@ interface Names {
   edges: { node: { id: string; name: string | { firstName: string; lastName: string } } }[];
 }
 const total = (name: string) => (data: unknown) => [
-  new Intl.NumberFormat("en").format((data as Record<string, { totalCount: number }>)[name]!.totalCount),
+  count((data as Record<string, { totalCount: number }>)[name]!.totalCount),
 ];
 const names = (name: string) => (data: unknown) =>
   (data as Record<string, Names>)[name]!.edges.map(({ node }) =>

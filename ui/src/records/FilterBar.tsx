@@ -4,9 +4,10 @@ import { IconFilter } from "@tabler/icons-react";
 import { useRef, useState, type FormEvent } from "react";
 import { kindOf, shownFields } from "../data/fields";
 import type { ObjectInfo } from "../data/metadata";
-import { isComplete, standsAlone, type Condition } from "../data/query";
+import { standsAlone, type Operator } from "../data/operators";
+import { isComplete, type Condition } from "../data/query";
 import { ariaKey, keys, keyText } from "../keys";
-import { operators, records as words, type Operator } from "../messages";
+import { operators, records as words } from "../messages";
 import classes from "./records.module.css";
 
 interface ButtonProps {

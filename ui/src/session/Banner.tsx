@@ -1,7 +1,8 @@
 /** A thin line over the page while something about the session needs patience or a hand. */
 import { Button } from "@mantine/core";
 import { useState } from "react";
-import { banner as words, exactTime, indicator, notSaved } from "../messages";
+import { exactTime } from "../format";
+import { banner as words, indicator, notSaved } from "../messages";
 import classes from "./session.module.css";
 import { useCountdown, useSession } from "./session";
 

@@ -5,7 +5,8 @@
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { useState, type ReactNode } from "react";
 import type { SignInRequest, Status } from "../host";
-import { ended as words, exactTime, hostName } from "../messages";
+import { exactTime, hostName } from "../format";
+import { ended as words } from "../messages";
 import { useSession } from "./session";
 import { SignInForm } from "./SignInForm";
 

@@ -2,7 +2,8 @@
 import { Group, Text, Tooltip, UnstyledButton } from "@mantine/core";
 import { IconKey } from "@tabler/icons-react";
 import type { Status } from "../host";
-import { banner, ended, exactTime, indicator as words, notSaved } from "../messages";
+import { exactTime } from "../format";
+import { banner, ended, indicator as words, notSaved } from "../messages";
 import classes from "./session.module.css";
 import { useCountdown, useHeld, useSession } from "./session";
 

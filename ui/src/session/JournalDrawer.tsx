@@ -2,7 +2,9 @@
 import { Badge, Button, Drawer, Group, ScrollArea, Skeleton, Stack, Table, Text } from "@mantine/core";
 import { useCallback, useEffect, useState } from "react";
 import type { JournalEntry } from "../host";
-import { errorText, exactTime, indicator, journal as words } from "../messages";
+import { errorText } from "../errorText";
+import { exactTime, timeWithSeconds } from "../format";
+import { indicator, journal as words } from "../messages";
 import { useSession } from "./session";
 
 export function JournalDrawer({ opened, onClose }: { opened: boolean; onClose: () => void }) {
@@ -66,8 +68,6 @@ function Journal() {
   );
 }
 
-const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
-
 function Line({ entry }: { entry: JournalEntry }) {
   return (
     <Group
@@ -80,7 +80,7 @@ function Line({ entry }: { entry: JournalEntry }) {
       style={{ borderTop: "1px solid var(--hold-line)" }}
     >
       <Text size="sm" c="dimmed" title={exactTime(entry.at)} style={{ fontVariantNumeric: "tabular-nums" }}>
-        {clock.format(entry.at)}
+        {timeWithSeconds(entry.at)}
       </Text>
       <div>
         <Text size="sm" fw={600}>

@@ -2,7 +2,8 @@
 import { Button, Center, Group, Paper, Stack, Text, Title } from "@mantine/core";
 import { IconKey } from "@tabler/icons-react";
 import { useState } from "react";
-import { errorText, locked as words } from "../messages";
+import { errorText } from "../errorText";
+import { locked as words } from "../messages";
 import { useSession } from "./session";
 import { SignInPage } from "./SignInPage";
 

@@ -3,7 +3,8 @@ import { ActionIcon, Alert, Autocomplete, Button, Group, Loader, Stack, Text, Te
 import { IconCheck, IconEye, IconEyeOff } from "@tabler/icons-react";
 import { useEffect, useRef, useState, type FormEvent } from "react";
 import type { Code, DemoAccount, SignInRequest } from "../host";
-import { codeOf, errors, errorText, signIn as words } from "../messages";
+import { codeOf, errorText } from "../errorText";
+import { errors, signIn as words } from "../messages";
 import { rememberedServers, rememberServer } from "../remembered";
 import { useHost } from "./session";
 
