@@ -6,7 +6,7 @@ import type { Host, Status } from "./host";
 import { indicator } from "./messages";
 import { Frame } from "./frame/Frame";
 import frameClasses from "./frame/frame.module.css";
-import { SkeletonPage } from "./records/RecordPage";
+import { SkeletonPage } from "./records/Skeleton";
 import { WorkspaceProvider } from "./records/workspace";
 import { LockedPage } from "./session/LockedPage";
 import { QuitDialog } from "./session/QuitDialog";

@@ -83,6 +83,11 @@ export class Edits {
     return () => this.#listeners.delete(listener);
   };
 
+  /** The unconfirmed change with the same key, if there is one. */
+  find(change: Keyed): Edit | undefined {
+    return this.#find(keyOf(change));
+  }
+
   /** Hears of each change that the server has confirmed. */
   onSent(listener: (sent: Sent) => void): () => void {
     this.#sentListeners.add(listener);
@@ -91,10 +96,7 @@ export class Edits {
 
   /** Sends a change, or lets it wait. Never rejects: the outcome says how far it came. */
   async submit(draft: Draft): Promise<Outcome> {
-    const key =
-      draft.kind === "update"
-        ? `${draft.object}:${draft.id}:${draft.field}`
-        : `${draft.object}:${draft.id}:${draft.kind}`;
+    const key = keyOf(draft);
     const earlier = this.#find(key);
     // A second edit of the same cell keeps what the server still holds, so that going back to it drops the edit.
     const before = earlier && earlier.state !== "sending" ? earlier.before : draft.before;
@@ -221,6 +223,21 @@ export class Edits {
     for (const listener of this.#listeners) listener();
   }
 }
+
+/** What tells one change from another. */
+type Keyed = Pick<Draft, "kind" | "object" | "id" | "field">;
+
+/** The key of a change: one for each field of a record, one for its creation, one for its deletion. */
+export function keyOf({ kind, object, id, field }: Keyed): string {
+  return `${object}:${id}:${kind === "update" ? field : kind}`;
+}
+
+/** Ids of records that the server does not have yet begin with it. */
+const TEMPORARY = "new:";
+
+export const temporaryId = (): string => `${TEMPORARY}${crypto.randomUUID()}`;
+
+export const isTemporary = (id: string): boolean => id.startsWith(TEMPORARY);
 
 /** What the table shows for an object: the server's rows with the unconfirmed changes laid over them. */
 export function overlay(rows: readonly Row[], edits: readonly Edit[], object: string): Row[] {

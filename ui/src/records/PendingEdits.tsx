@@ -11,7 +11,7 @@ import classes from "./records.module.css";
 import { useEditList, useWorkspace } from "./workspace";
 import { useHotkeys } from "@mantine/hooks";
 
-export function PendingEdits({ onCheck }: { onCheck: (edit: Edit) => void }) {
+export function PendingEdits({ onLookAgain }: { onLookAgain: (edit: Edit) => void }) {
   const { schema } = useWorkspace();
   const list = useEditList().filter((edit) => edit.state !== "sending");
   const [opened, setOpened] = useState(false);
@@ -46,7 +46,12 @@ export function PendingEdits({ onCheck }: { onCheck: (edit: Edit) => void }) {
         </Text>
         <ScrollArea.Autosize mah={320}>
           {list.map((edit) => (
-            <Pending key={edit.key} edit={edit} object={schema?.bySingular.get(edit.object)} onCheck={onCheck} />
+            <Pending
+              key={edit.key}
+              edit={edit}
+              object={schema?.bySingular.get(edit.object)}
+              onLookAgain={onLookAgain}
+            />
           ))}
         </ScrollArea.Autosize>
       </Popover.Dropdown>
@@ -57,11 +62,11 @@ export function PendingEdits({ onCheck }: { onCheck: (edit: Edit) => void }) {
 function Pending({
   edit,
   object,
-  onCheck,
+  onLookAgain,
 }: {
   edit: Edit;
   object: ObjectInfo | undefined;
-  onCheck: (edit: Edit) => void;
+  onLookAgain: (edit: Edit) => void;
 }) {
   const { edits } = useWorkspace();
   const field = object?.fieldsList.find((one) => one.name === edit.field);
@@ -83,7 +88,7 @@ function Pending({
       </Text>
       <Group gap={8} mt={8}>
         {edit.state === "uncertain" && (
-          <Button size="compact-sm" variant="default" onClick={() => onCheck(edit)} data-testid="pending-check">
+          <Button size="compact-sm" variant="default" onClick={() => onLookAgain(edit)} data-testid="pending-check">
             {words.check}
           </Button>
         )}

@@ -20,7 +20,7 @@ import {
 import { AgGridReact } from "ag-grid-react";
 import { useCallback, useEffect, useImperativeHandle, useMemo, useRef, useState, type Ref } from "react";
 import { IconCheck } from "@tabler/icons-react";
-import type { Edit } from "../data/edits";
+import { isTemporary, type Edit } from "../data/edits";
 import { fieldText, kindOf, shownFields, type Row, type Value } from "../data/fields";
 import type { Field, ObjectInfo, Schema } from "../data/metadata";
 import { canSort, type Sort } from "../data/query";
@@ -252,7 +252,7 @@ function column(field: Field, schema: Schema, width: number | undefined): ColDef
     width: width ?? kind.width,
     type: kind.align === "right" ? "rightAligned" : undefined,
     sortable: canSort(field),
-    editable: ({ data }) => Boolean(kind.editor) && !data?.id.startsWith(TEMPORARY),
+    editable: ({ data }) => Boolean(kind.editor) && !(data && isTemporary(data.id)),
     valueGetter: ({ data }) => data?.[field.name],
     equals: (a: Value, b: Value) => JSON.stringify(a) === JSON.stringify(b),
     cellRenderer: (params: ICellRendererParams<Row, Value, PendingStates>) =>
@@ -273,9 +273,6 @@ function column(field: Field, schema: Schema, width: number | undefined): ColDef
     },
   };
 }
-
-/** Ids of records that only exist here begin with it. */
-export const TEMPORARY = "new:";
 
 function Cell({
   row,
