@@ -8,5 +8,10 @@ export default tseslint.config({ ignores: ["dist-js", "node_modules", "permissio
   rules: {
     // `retryAfterMs: number` in a template and the like are meant.
     "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+    // Every switch names every case, so that a new kind of message is an error where it is not handled.
+    "@typescript-eslint/switch-exhaustiveness-check": [
+      "error",
+      { allowDefaultCaseForExhaustiveSwitch: false, considerDefaultExhaustiveForUnions: false },
+    ],
   },
 });

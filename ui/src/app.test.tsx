@@ -148,6 +148,30 @@ describe("the table", () => {
     await waitFor(() => expect(host.server.records.person![0]!.city).toBe(before));
   });
 
+  it("opens a cell's editor with the key that was typed on it", async () => {
+    const { host, user } = start();
+    await records();
+    await user.click(cell(0, "city"));
+    await user.keyboard("X");
+    expect(await screen.findByTestId("cell-editor")).toHaveValue("X");
+    await user.keyboard("{Enter}");
+    await waitFor(() => expect(host.server.records.person![0]!.city).toBe("X"));
+  });
+
+  it("edits a cell by choosing a related record, and another by choosing an option", async () => {
+    const { host, user } = start();
+    await records();
+    const person = host.server.records.person![0]!;
+    await user.dblClick(cell(0, "company"));
+    const options = await screen.findAllByRole("option", { name: /Works|Systems/, hidden: true });
+    await user.click(options.at(-1)!);
+    await waitFor(() => expect(cell(0, "company")).toHaveTextContent(options.at(-1)!.textContent!));
+    await user.dblClick(cell(0, "performanceRating"));
+    await user.selectOptions(await screen.findByTestId("cell-editor"), "LOW");
+    await user.keyboard("{Enter}");
+    await waitFor(() => expect(person.performanceRating).toBe("LOW"));
+  });
+
   it("deletes the focused record after asking", async () => {
     const { host, user } = start();
     await records();

@@ -38,18 +38,35 @@ export type Draft = Omit<Edit, "key" | "state" | "message">;
 export type Outcome = "done" | EditState;
 export type Send = (edit: Edit) => Promise<Row | undefined>;
 
-/** The call did not reach the server or was refused as a whole: it may be sent again. */
-const WAITS: ReadonlySet<Code> = new Set([
-  "unreachable",
-  "signed_out",
-  "locked",
-  "no_answer",
-  "too_many_calls",
-  "host_not_found",
-  "certificate",
-]);
-/** The server may have done it. */
-const UNCERTAIN: ReadonlySet<Code> = new Set(["maybe_executed", "already_ran", "timed_out"]);
+/**
+ * What becomes of a change whose call failed with this code: it `waits` where it did not reach the server or was refused
+ * as a whole, so that sending it again is safe; it is `uncertain` where the server may have carried it out.
+ */
+const STATE_AFTER: Record<Code, Exclude<EditState, "sending">> = {
+  unreachable: "waiting",
+  signed_out: "waiting",
+  locked: "waiting",
+  no_answer: "waiting",
+  too_many_calls: "waiting",
+  host_not_found: "waiting",
+  certificate: "waiting",
+  maybe_executed: "uncertain",
+  already_ran: "uncertain",
+  timed_out: "uncertain",
+  access_denied: "failed",
+  cancelled: "failed",
+  too_large: "failed",
+  upload_broken: "failed",
+  invalid_request: "failed",
+  wrong_password: "failed",
+  unknown_user: "failed",
+  second_factor_required: "failed",
+  sign_in_refused: "failed",
+  invalid_address: "failed",
+  not_this_server: "failed",
+  config: "failed",
+  internal: "failed",
+};
 /** More steps back than this nobody takes. */
 const UNDO_KEPT = 100;
 
@@ -196,8 +213,7 @@ export class Edits {
     } catch (error) {
       if (epoch !== this.#epoch) return "done";
       const code = codeOf(error);
-      const state: EditState =
-        code && WAITS.has(code) ? "waiting" : code && UNCERTAIN.has(code) ? "uncertain" : "failed";
+      const state = code ? STATE_AFTER[code] : "failed";
       const now = this.#find(edit.key) ?? edit;
       this.#put({ ...now, state, message: errorText(error) });
       return state;

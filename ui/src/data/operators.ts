@@ -15,5 +15,20 @@ export type Operator =
 
 /** Whether a condition with this operator needs no value. */
 export function standsAlone(operator: Operator): boolean {
-  return operator === "isEmpty" || operator === "isNotEmpty" || operator === "isTrue" || operator === "isFalse";
+  switch (operator) {
+    case "isTrue":
+    case "isFalse":
+    case "isEmpty":
+    case "isNotEmpty":
+      return true;
+    case "contains":
+    case "startsWith":
+    case "is":
+    case "isNot":
+    case "atLeast":
+    case "atMost":
+    case "after":
+    case "before":
+      return false;
+  }
 }

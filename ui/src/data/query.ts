@@ -1,9 +1,9 @@
 /** Builds every query and mutation for records from the server's metadata. */
 import { gql, type DocumentNode } from "@apollo/client";
 import { records } from "../messages";
-import { filterValue, kindOf, shownFields, withoutTypename, type Row, type Value } from "./fields";
+import { filterValue, kindOf, shownFields, withoutTypename, type Comparable, type Row, type Value } from "./fields";
 import { labelField, typeName, type Field, type ObjectInfo, type Schema } from "./metadata";
-import type { Operator } from "./operators";
+import { standsAlone, type Operator } from "./operators";
 
 /** Records per page: as many as the server gives by default. */
 export const PAGE = 60;
@@ -175,22 +175,9 @@ function conditionFilter(object: ObjectInfo, { field: name, operator, value }: C
   return compare && { [field.name]: filter.part ? { [filter.part]: compare } : compare };
 }
 
-function comparison(
-  operator: Operator,
-  typed: string,
-  holds: "text" | "number" | "micros" | "date" | "boolean" | "option",
-): object | undefined {
-  if (operator === "isEmpty") return { is: "NULL" };
-  if (operator === "isNotEmpty") return { is: "NOT_NULL" };
-  if (operator === "isTrue" || operator === "isFalse") return { eq: operator === "isTrue" };
-  if (typed.trim() === "") return undefined;
-  let value: string | number | undefined;
-  try {
-    value = filterValue(typed, holds);
-  } catch {
-    return undefined;
-  }
-  if (value === undefined) return undefined;
+function comparison(operator: Operator, typed: string, holds: Comparable): object | undefined {
+  const value = filterValue(typed, holds);
+  if (value === undefined && !standsAlone(operator)) return undefined;
   switch (operator) {
     case "contains":
       return { ilike: `%${likeText(typed)}%` };
@@ -206,6 +193,14 @@ function comparison(
     case "atMost":
     case "before":
       return { lte: value };
+    case "isTrue":
+      return { eq: true };
+    case "isFalse":
+      return { eq: false };
+    case "isEmpty":
+      return { is: "NULL" };
+    case "isNotEmpty":
+      return { is: "NOT_NULL" };
   }
 }
 
@@ -219,13 +214,30 @@ function nameCondition(field: Field, operator: Operator, typed: string): object 
     or: [{ [field.name]: { firstName: compare } }, { [field.name]: { lastName: compare } }],
   });
   const words = typed.trim().split(/\s+/);
-  if (operator === "contains") return { and: words.map((word) => either({ ilike: `%${likeText(word)}%` })) };
-  if (operator === "startsWith") return either({ ilike: `${likeText(typed)}%` });
   const [firstName = "", ...rest] = words;
   const same = {
     and: [{ [field.name]: { firstName: { eq: firstName } } }, { [field.name]: { lastName: { eq: rest.join(" ") } } }],
   };
-  return operator === "is" ? same : { not: same };
+  switch (operator) {
+    case "contains":
+      return { and: words.map((word) => either({ ilike: `%${likeText(word)}%` })) };
+    case "startsWith":
+      return either({ ilike: `${likeText(typed)}%` });
+    case "is":
+      return same;
+    case "isNot":
+      return { not: same };
+    // No condition of a name has these.
+    case "atLeast":
+    case "atMost":
+    case "after":
+    case "before":
+    case "isTrue":
+    case "isFalse":
+    case "isEmpty":
+    case "isNotEmpty":
+      return undefined;
+  }
 }
 
 function nameFilter(label: Field, text: string): object | undefined {

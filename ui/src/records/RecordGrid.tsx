@@ -252,7 +252,7 @@ function column(field: Field, schema: Schema, width: number | undefined): ColDef
     width: width ?? kind.width,
     type: kind.align === "right" ? "rightAligned" : undefined,
     sortable: canSort(field),
-    editable: ({ data }) => Boolean(kind.editor) && !(data && isTemporary(data.id)),
+    editable: ({ data }) => kind.edit !== undefined && !(data && isTemporary(data.id)),
     valueGetter: ({ data }) => data?.[field.name],
     equals: (a: Value, b: Value) => JSON.stringify(a) === JSON.stringify(b),
     cellRenderer: (params: ICellRendererParams<Row, Value, PendingStates>) =>
@@ -262,7 +262,7 @@ function column(field: Field, schema: Schema, width: number | undefined): ColDef
     cellEditor: CellEditor,
     cellEditorParams: { field },
     // While a related record is looked for, these keys move in its list.
-    ...(field.type === "RELATION" && {
+    ...(kind.edit?.as === "relation" && {
       suppressKeyboardEvent: (params: SuppressKeyboardEventParams<Row>) =>
         params.editing ? ["Enter", "ArrowUp", "ArrowDown"].includes(params.event.key) : notTheGrids(params),
     }),
@@ -274,28 +274,29 @@ function column(field: Field, schema: Schema, width: number | undefined): ColDef
   };
 }
 
-function Cell({
-  row,
-  field,
-  schema,
-  state,
-}: {
+interface CellProps {
   row: Row;
   field: Field;
   schema: Schema;
+  /** Where the unconfirmed edit of this cell stands, if there is one. */
   state: Edit["state"] | undefined;
-}) {
-  const value = row[field.name];
-  if (field.type === "BOOLEAN")
-    return value === true ? <IconCheck size={16} aria-label={fieldText(row, field, schema)} /> : null;
+}
+
+function Cell({ row, field, schema, state }: CellProps) {
   const text = fieldText(row, field, schema);
-  const label = state && state !== "sending" ? `${text} – ${editWords.states[state]}` : undefined;
-  const tagged = (field.type === "SELECT" || field.type === "MULTI_SELECT") && text;
-  return (
-    <span title={label ?? text} data-state={state} className={tagged ? classes.tag : undefined}>
-      {text}
-    </span>
-  );
+  const title = state && state !== "sending" ? `${text} – ${editWords.states[state]}` : text;
+  const look = kindOf(field)?.look ?? "text";
+  switch (look) {
+    case "tick":
+      return row[field.name] === true ? <IconCheck size={16} aria-label={text} /> : null;
+    case "tag":
+    case "text":
+      return (
+        <span title={title} data-state={state} className={look === "tag" && text ? classes.tag : undefined}>
+          {text}
+        </span>
+      );
+  }
 }
 
 const isColumnStates = (value: unknown): value is ColumnState[] =>

@@ -149,9 +149,17 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
     () =>
       edits.onSent(({ edit, row }) => {
         if (edit.object !== object.nameSingular) return;
-        if (edit.kind === "delete") change((rows) => rows.filter((one) => one.id !== edit.id), -1);
-        else if (edit.kind === "create" && row) change((rows) => [row, ...rows], 1);
-        else if (row) change((rows) => rows.map((one) => (one.id === row.id ? row : one)), 0);
+        switch (edit.kind) {
+          case "delete":
+            change((rows) => rows.filter((one) => one.id !== edit.id), -1);
+            break;
+          case "create":
+            if (row) change((rows) => [row, ...rows], 1);
+            break;
+          case "update":
+            if (row) change((rows) => rows.map((one) => (one.id === row.id ? row : one)), 0);
+            break;
+        }
       }),
     [edits, object, change],
   );

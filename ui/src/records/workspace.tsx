@@ -96,11 +96,21 @@ export function useResume(callback: () => void): void {
   const { phase } = useSession().status;
   const broken = useRef(false);
   useEffect(() => {
-    if (phase === "unreachable" || phase === "ended" || phase === "locked" || phase === "signed_out")
-      broken.current = true;
-    if (phase === "signed_in" && broken.current) {
-      broken.current = false;
-      callback();
+    switch (phase) {
+      case "unreachable":
+      case "ended":
+      case "locked":
+      case "signed_out":
+        broken.current = true;
+        break;
+      case "signed_in":
+        if (!broken.current) break;
+        broken.current = false;
+        callback();
+        break;
+      case "opening":
+      case "renewing":
+        break;
     }
   }, [phase, callback]);
 }

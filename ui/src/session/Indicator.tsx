@@ -93,7 +93,11 @@ function facts(status: Status): string {
       return status.nextAttemptAt ? `${who}. ${banner.nextAttempt(status.nextAttemptAt)}` : who;
     case "ended":
       return status.ending ? `${ended.reason(status.ending)} ${exactTime(status.ending.at)}` : who;
-    default:
+    case "opening":
+    case "signed_out":
+    case "signed_in":
+    case "renewing":
+    case "locked":
       return status.storage.state === "not_saved"
         ? `${who}. ${notSaved[status.storage.reason ?? "keyring_failed"].text}`
         : who;
