@@ -21,7 +21,7 @@ let sink: Required<SubscriptionSink>;
 
 beforeEach(() => {
   host = new Host();
-  for (const command of ["subscribe", "received_events", "cancel"]) host.on(command, () => null);
+  for (const command of ["subscribe", "ack_events", "cancel"]) host.on(command, () => null);
   heard = [];
   const hear =
     (what: string) =>
@@ -33,7 +33,7 @@ beforeEach(() => {
     complete: hear("complete"),
     open: hear("open"),
     lost: hear("lost"),
-    gap: hear("gap"),
+    reconnected: hear("reconnected"),
   };
 });
 
@@ -76,11 +76,11 @@ describe("what is sent", () => {
 });
 
 describe("what is heard", () => {
-  it("is what happens, in order, with results parsed and gaps told", () => {
+  it("is each message in order, with results parsed", () => {
     const { tell } = start();
-    tell({ kind: "open" }, next('{"data":{"s":1}}'), { kind: "lost", retryAfterMs: 700 }, { kind: "reopened" });
+    tell({ kind: "open" }, next('{"data":{"s":1}}'), { kind: "lost", retryAfterMs: 700 }, { kind: "reconnected" });
     tell({ kind: "complete" });
-    expect(heard).toEqual([["open"], ["next", { data: { s: 1 } }], ["lost", 700], ["gap"], ["complete"]]);
+    expect(heard).toEqual([["open"], ["next", { data: { s: 1 } }], ["lost", 700], ["reconnected"], ["complete"]]);
   });
 
   it("is the text itself where results are to stay raw", () => {
@@ -93,7 +93,7 @@ describe("what is heard", () => {
     const observer = { next: vi.fn(), error: vi.fn(), complete: vi.fn() };
     sink = observer as unknown as Required<SubscriptionSink>;
     const { tell } = start();
-    tell({ kind: "open" }, { kind: "lost", retryAfterMs: 1 }, { kind: "reopened" }, next("1"), { kind: "complete" });
+    tell({ kind: "open" }, { kind: "lost", retryAfterMs: 1 }, { kind: "reconnected" }, next("1"), { kind: "complete" });
     expect(observer.next.mock.calls).toEqual([[1]]);
     expect(observer.complete).toHaveBeenCalledOnce();
   });
@@ -154,25 +154,25 @@ describe("stopping", () => {
   });
 });
 
-describe("receipts", () => {
-  const counts = (): unknown[] => host.asked("received_events").map(({ args }) => (args as { count: number }).count);
+describe("acknowledgements", () => {
+  const counts = (): unknown[] => host.asked("ack_events").map(({ args }) => (args as { count: number }).count);
 
-  it("tell after every sixteen messages how many there were in all", () => {
+  it("follow every sixteen messages with the count of all messages", () => {
     const { tell } = start();
     tell({ kind: "open" });
     for (let number = 1; number < 40; number++) tell(next("1"));
     expect(counts()).toEqual([16, 32]);
-    expect(host.asked("received_events")[0]?.args).toMatchObject({ subscriptionId: sent().subscriptionId });
+    expect(host.asked("ack_events")[0]?.args).toMatchObject({ subscriptionId: sent().subscriptionId });
   });
 
-  it("tell sooner where the results are long", () => {
+  it("follow sooner where the results are long", () => {
     const { tell } = start({ raw: true });
     const long = "x".repeat(150 * 1024);
     tell(next(long), next(long), next(long), next(long));
     expect(counts()).toEqual([2, 4]);
   });
 
-  it("are given for a result that the sink could not take, too", async () => {
+  it("cover a result that the sink could not take", async () => {
     const thrown = vi.fn();
     vi.stubGlobal("queueMicrotask", (report: () => void) => {
       thrown.mockImplementation(report);

@@ -23,12 +23,12 @@ const FORBIDDEN = '{"errors":[{"message":"Not yours to hear","extensions":{"code
 const SIGNED_OUT = { kind: "failed", error: { code: "signed_out", message: "Sign in again." } };
 
 let plugin: Plugin;
-let onGap: () => void;
+let onReconnected: () => void;
 
 beforeEach(() => {
   plugin = new Plugin(() => ADA);
-  plugin.host.on("subscribe", () => null).on("received_events", () => null);
-  onGap = vi.fn();
+  plugin.host.on("subscribe", () => null).on("ack_events", () => null);
+  onReconnected = vi.fn();
 });
 
 /** What the plugin was asked to subscribe to, once it was, and a way to send the messages of that subscription. */
@@ -62,7 +62,7 @@ describe("Apollo Client", () => {
 
   function listen(): { heard: Heard[]; isComplete: () => boolean; leave: () => void; client: ApolloClient } {
     const client = new ApolloClient({
-      link: sessionLink(onGap),
+      link: sessionLink(onReconnected),
       cache: new InMemoryCache(),
       // They look for a browser, which is not here.
       devtools: { enabled: false },
@@ -98,13 +98,13 @@ describe("Apollo Client", () => {
     await vi.waitUntil(isComplete);
   });
 
-  it("goes on after a gap, and is told of it", async () => {
+  it("continues after a lost connection and reports that events may be missing", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell({ kind: "open" }, { kind: "lost", retryAfterMs: 100 });
-    expect(onGap).not.toHaveBeenCalled();
-    tell({ kind: "reopened" }, next(ADA_L));
-    expect(onGap).toHaveBeenCalledOnce();
+    expect(onReconnected).not.toHaveBeenCalled();
+    tell({ kind: "reconnected" }, next(ADA_L));
+    expect(onReconnected).toHaveBeenCalledOnce();
     expect(heard).toHaveLength(1);
   });
 
@@ -141,7 +141,7 @@ describe("urql", () => {
   }
 
   function listen(): { heard: Heard[]; leave: () => void } {
-    const client = new Client({ url: "/graphql", exchanges: [sessionStreams(onGap), fetchExchange] });
+    const client = new Client({ url: "/graphql", exchanges: [sessionStreams(onReconnected), fetchExchange] });
     const heard: Heard[] = [];
     const listening = client.subscription(RENAMES, { of: "1" }).subscribe((result) => heard.push(result as Heard));
     return {
@@ -169,13 +169,13 @@ describe("urql", () => {
     expect(cancelled()).toEqual([]);
   });
 
-  it("goes on after a gap, and is told of it", async () => {
+  it("continues after a lost connection and reports that events may be missing", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell({ kind: "open" }, { kind: "lost", retryAfterMs: 100 });
-    expect(onGap).not.toHaveBeenCalled();
-    tell({ kind: "reopened" }, next(ADA_L));
-    expect(onGap).toHaveBeenCalledOnce();
+    expect(onReconnected).not.toHaveBeenCalled();
+    tell({ kind: "reconnected" }, next(ADA_L));
+    expect(onReconnected).toHaveBeenCalledOnce();
     expect(heard).toHaveLength(1);
   });
 
