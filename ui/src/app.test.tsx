@@ -14,7 +14,7 @@ const signInAgain = async (user: ReturnType<typeof start>["user"], email?: strin
 };
 
 describe("when a session has ended", () => {
-  it("the text in a cell's editor is still there after signing in in place, and can be saved", async () => {
+  it("a cell's text is kept over the sign-in, and saves", async () => {
     const { host, user } = start();
     await records();
     await typeInto(user, 0, "city", "Atlantis");
@@ -29,7 +29,7 @@ describe("when a session has ended", () => {
     await waitFor(() => expect(host.server.records.person![0]!.city).toBe("Atlantis"));
   });
 
-  it("the text of a new record is still there after signing in in place", async () => {
+  it("a new record's text is kept over the sign-in", async () => {
     const { host, user } = start();
     await records();
     await user.click(screen.getByTestId("new-record"));
@@ -43,7 +43,7 @@ describe("when a session has ended", () => {
     expect(host.server.records.person![0]!.jobTitle).toBe("Pearl diver");
   });
 
-  it("another account asks first; staying keeps the page, going on closes it", async () => {
+  it("another account asks before it closes the page", async () => {
     const { host, user } = start();
     await records();
     await typeInto(user, 0, "city", "Atlantis");
@@ -88,7 +88,7 @@ describe("when the server can't be reached", () => {
     await waitFor(() => expect(screen.queryByTestId("pending-edits")).toBeNull());
   });
 
-  it("what may have been saved is shown as such and not sent again by itself", async () => {
+  it("an edit that may be saved is not sent again", async () => {
     const { host, user } = start();
     await records();
     host.failWith("maybe_executed");
@@ -158,7 +158,7 @@ describe("the table", () => {
     await waitFor(() => expect(host.server.records.person![0]!.city).toBe("X"));
   });
 
-  it("edits a cell by choosing a related record, and another by choosing an option", async () => {
+  it("edits one cell by a related record and another by an option", async () => {
     const { host, user } = start();
     await records();
     const person = host.server.records.person![0]!;

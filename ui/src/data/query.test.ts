@@ -47,7 +47,7 @@ describe("objects", () => {
     ]);
   });
 
-  it("show no lists of related records, no ids and no fields of an unknown type", () => {
+  it("show no related lists, no ids and no fields of unknown types", () => {
     const odd: Field = { id: "x", name: "odd", label: "Odd", type: "HOLOGRAM" };
     const names = shownFields({ ...company, fieldsList: [...company.fieldsList, odd] }).map((field) => field.name);
     expect(names).not.toContain("people");
@@ -66,7 +66,7 @@ describe("a page of records", () => {
     },
   );
 
-  it("asks for parts of composite fields and for the name of a related record", async () => {
+  it("has the parts of composite fields and related records' names", async () => {
     const { rows, totalCount, hasNextPage } = await page(person, {});
     expect(totalCount).toBe(1000);
     expect(rows).toHaveLength(60);
@@ -134,7 +134,7 @@ describe("conditions", () => {
       );
   });
 
-  it("take a typed percent sign for itself", async () => {
+  it("match a typed percent sign literally", async () => {
     expect((await found(company, [{ field: "name", operator: "contains", value: "%" }])).totalCount).toBe(0);
   });
 

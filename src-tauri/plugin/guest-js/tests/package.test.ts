@@ -42,7 +42,7 @@ interface Archive {
 }
 
 describe("the package", () => {
-  it("holds each source with what was built of it, its page, and nothing else", () => {
+  it("holds its sources, what is built from them, and its README", () => {
     const sources = readdirSync(join(ROOT, "guest-js")).filter((file) => file.endsWith(".ts"));
     const built = sources.flatMap((file) => [".js", ".d.ts"].map((end) => `dist-js/${file.replace(/\.ts$/, end)}`));
     const expected = [...built, ...sources.map((file) => `guest-js/${file}`), "README.md", "package.json"];
@@ -110,7 +110,7 @@ describe("the package", () => {
   );
 });
 
-describe("the documentation of what is exported", () => {
+describe("the documentation", () => {
   const program = ts.createProgram([join(ROOT, "guest-js/index.ts")], {
     module: ts.ModuleKind.ESNext,
     moduleResolution: ts.ModuleResolutionKind.Bundler,
@@ -122,13 +122,13 @@ describe("the documentation of what is exported", () => {
   const entry = index && checker.getSymbolAtLocation(index);
   const exported = entry ? checker.getExportsOfModule(entry).map(behindAlias) : [];
 
-  it.each(exported.map((symbol) => [symbol.name, symbol] as const))("%s says what it is", (_, symbol) => {
+  it.each(exported.map((symbol) => [symbol.name, symbol] as const))("of %s is there", (_, symbol) => {
     expect(symbol.getDocumentationComment(checker)).not.toEqual([]);
   });
 
   const functions = exported.filter((symbol) => symbol.flags & ts.SymbolFlags.Function);
   it.each(functions.map((symbol) => [symbol.name, symbol] as const))(
-    "%s has its parameters, what it returns and throws, and an example",
+    "of %s has parameters, returns, throws, example",
     (_, symbol) => {
       const tags = symbol.getJsDocTags(checker);
       const documented = tags.filter(({ name }) => name === "param").map(({ text }) => text?.[0]?.text);
@@ -137,7 +137,7 @@ describe("the documentation of what is exported", () => {
     },
   );
 
-  it("covers the functions that the page is promised", () => {
+  it("covers every function of the guide", () => {
     const promised = [
       "createSessionFetch",
       "journal",

@@ -83,7 +83,7 @@ describe("Apollo Client", () => {
     };
   }
 
-  it("hears each result of a subscription, and its end", async () => {
+  it("receives each result of a subscription, and its end", async () => {
     const { heard, isComplete } = listen();
     const { request, tell } = await subscribed();
     expect(request).toMatchObject({ operationName: "Renames", variables: { of: "1" } });
@@ -98,7 +98,7 @@ describe("Apollo Client", () => {
     await vi.waitUntil(isComplete);
   });
 
-  it("continues after a lost connection and reports that events may be missing", async () => {
+  it("continues after a lost connection, and reports it as reconnected", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell({ kind: "open" }, { kind: "lost", retryAfterMs: 100 });
@@ -108,7 +108,7 @@ describe("Apollo Client", () => {
     expect(heard).toHaveLength(1);
   });
 
-  it("shows GraphQL errors as those of any server, and the session's own as themselves", async () => {
+  it("passes on GraphQL errors as usual, and the session's error itself", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell(next(FORBIDDEN), SIGNED_OUT);
@@ -118,7 +118,7 @@ describe("Apollo Client", () => {
     expect(heard[1]?.error).toMatchObject({ code: "signed_out" });
   });
 
-  it("ends the subscription when nobody listens any more", async () => {
+  it("ends the subscription when its last subscriber leaves", async () => {
     const { leave } = listen();
     const { id } = await subscribed();
     leave();
@@ -152,7 +152,7 @@ describe("urql", () => {
     };
   }
 
-  it("hears each result of a subscription, and its end takes nothing back", async () => {
+  it("receives each result; the end of the stream cancels nothing", async () => {
     const { heard } = listen();
     const { request, tell } = await subscribed();
     expect(request).toMatchObject({ operationName: "Renames", variables: { of: "1" } });
@@ -169,7 +169,7 @@ describe("urql", () => {
     expect(cancelled()).toEqual([]);
   });
 
-  it("continues after a lost connection and reports that events may be missing", async () => {
+  it("continues after a lost connection, and reports it as reconnected", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell({ kind: "open" }, { kind: "lost", retryAfterMs: 100 });
@@ -179,14 +179,14 @@ describe("urql", () => {
     expect(heard).toHaveLength(1);
   });
 
-  it("shows GraphQL errors as those of any server", async () => {
+  it("passes on GraphQL errors as usual", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell(next(FORBIDDEN));
     expect(heard[0]?.error?.graphQLErrors[0]?.message).toBe("Not yours to hear");
   });
 
-  it("carries the session's own error as its networkError", async () => {
+  it("has the session's error as its networkError", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell(SIGNED_OUT);
@@ -194,7 +194,7 @@ describe("urql", () => {
     expect(heard[0]?.error?.networkError).toMatchObject({ code: "signed_out" });
   });
 
-  it("ends the subscription when nobody listens any more", async () => {
+  it("ends the subscription when its last subscriber leaves", async () => {
     const { leave } = listen();
     const { id } = await subscribed();
     leave();
