@@ -72,7 +72,7 @@ async function run(name: string, { query, mutate }: Trial): Promise<string> {
   return `${email} made ${made}`;
 }
 
-/** Sends a file that is too long for one slice, and compares what has arrived with what was sent. */
+/** Sends a file of three slices, and compares what arrived with what was sent. */
 async function send(): Promise<string> {
   const { file, sha256 } = await randomFile(3 * 1024 * 1024);
   const arrived = await upload(file);

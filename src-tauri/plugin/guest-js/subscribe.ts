@@ -5,7 +5,7 @@ import { SessionError } from "./error.js";
 import { newId } from "./id.js";
 import type { SessionErrorShape } from "./types.js";
 
-/** A subscription as GraphQL clients make it: a document as text, and what goes with it. */
+/** A subscription as GraphQL clients make it: a document as text, its variables and its name. */
 export interface SubscriptionRequest {
   query?: string | null | undefined;
   variables?: unknown;
@@ -17,13 +17,13 @@ export interface SubscriptionRequest {
 export interface SubscriptionSink<Result = unknown> {
   /** One result, parsed; with `raw`, its JSON text as the server sent it. */
   next(result: Result): void;
-  /** The subscription is over by an error. Nothing follows. */
+  /** The subscription has failed. Nothing follows. */
   error(problem: SessionError): void;
   /** The server has ended the subscription. Nothing follows. */
   complete(): void;
   /** The server has accepted the subscription. */
   open?(): void;
-  /** The connection is lost; the next try follows after this pause. A screen need not show it: `reconnected` follows. */
+  /** The connection is lost. The next try follows after this pause; `reconnected` follows when it succeeds. */
   lost?(retryAfterMs: number): void;
   /** Connected again. Events may be missing, and the server does not repeat them: refetch what depends on them. */
   reconnected?(): void;
@@ -31,9 +31,9 @@ export interface SubscriptionSink<Result = unknown> {
 
 /** Options of {@link subscribe}. */
 export interface SubscribeOptions {
-  /** The account whose session carries the subscription; without it, the window's own. */
+  /** The account whose session the subscription uses. Default: the window's own. */
   account?: string;
-  /** The endpoint; without it, `graphql`. */
+  /** The endpoint. Default: `graphql`. */
   endpoint?: string;
   /** Further request headers, of those that a page may set. */
   headers?: Record<string, string>;

@@ -11,12 +11,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 const NAME = "tauri-plugin-graphql-session-api";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Building and packing takes three seconds; a busy machine needs several times that. */
+/** Building and packing takes three seconds, and several times that on a busy machine. */
 const PACKING_LIMIT_MS = 60_000;
 
 /** An application that has installed the package as npm would publish it. */
 let application: string;
-/** What lies in the package. */
+/** The files of the package. */
 let packed: string[];
 
 beforeAll(() => {
@@ -163,7 +163,7 @@ describe("the documentation", () => {
   }
 });
 
-/** What is left of the package in a page that uses one of its functions. */
+/** The bundle of a page that uses one function of the package. */
 async function bundle(used: string): Promise<string> {
   const input = join(application, `uses-${used}.js`);
   writeFileSync(input, `import { ${used} } from "${NAME}"; globalThis.used = ${used};`);

@@ -37,7 +37,7 @@ beforeEach(() => {
   };
 });
 
-/** Lets everything that is due happen. */
+/** Runs every microtask that is due. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }

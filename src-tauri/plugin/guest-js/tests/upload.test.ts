@@ -16,7 +16,7 @@ interface Label {
 }
 
 let host: Host;
-/** The body of each upload, as far as the application has it. */
+/** The part of each upload's body that the application has. */
 let bodies: Map<string, Buffer>;
 
 beforeEach(() => {
@@ -45,7 +45,7 @@ function labelOf(invoke: Invoke): Label {
   return headerOf(invoke) as Label;
 }
 
-/** The one call that went out. */
+/** The one call that was sent. */
 function executed(): Execute & { body: Uint8Array } {
   expect(host.count("execute")).toBe(1);
   const [invoke] = host.asked("execute");
@@ -172,7 +172,7 @@ describe("an upload fails, its call is not sent", () => {
     await vi.waitUntil(() => bodies.size === 1);
     abort.abort();
     await expect(answer).rejects.toMatchObject({ name: "AbortError" });
-    // Behind the slice that is under way, which would begin it anew otherwise.
+    // After the present slice, which would start the upload again.
     expect(host.count("cancel")).toBe(0);
     arrive();
     await vi.waitUntil(() => host.count("cancel") === 1);

@@ -28,7 +28,7 @@ function hint(revision: number, account = "default"): unknown {
   return { account, revision, phase: "signed_in" };
 }
 
-/** Lets everything that is due happen. */
+/** Runs every microtask that is due. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }

@@ -13,7 +13,7 @@ function clientOf(options: Partial<HttpLink.Options> = {}): ApolloClient {
   return new ApolloClient({
     link: new HttpLink({ uri: "/graphql", fetch: createSessionFetch(), ...options }),
     cache: new InMemoryCache(),
-    // They look for a browser, which is not here.
+    // The devtools need a browser.
     devtools: { enabled: false },
   });
 }

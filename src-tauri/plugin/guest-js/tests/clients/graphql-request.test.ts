@@ -8,7 +8,7 @@ import type { People } from "./people.js";
 
 type Options = NonNullable<ConstructorParameters<typeof GraphQLClient>[1]>;
 
-/** It wants a whole address: that of the page, which names no server. */
+/** graphql-request needs an absolute address: the page's own, which names no server. */
 function clientOf(options: Options = {}): GraphQLClient {
   return new GraphQLClient(new URL("/graphql", location.href).href, { fetch: createSessionFetch(), ...options });
 }

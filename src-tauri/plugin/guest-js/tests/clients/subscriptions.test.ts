@@ -31,7 +31,7 @@ beforeEach(() => {
   onReconnected = vi.fn();
 });
 
-/** What the plugin was asked to subscribe to, once it was, and a way to send the messages of that subscription. */
+/** Waits for the subscription's start, and gives its request and a function that sends its messages. */
 async function subscribed(): Promise<{ id: string; request: unknown; tell: (...messages: unknown[]) => void }> {
   await vi.waitUntil(() => plugin.host.count("subscribe") === 1);
   const { args } = plugin.host.asked("subscribe")[0] ?? {};
@@ -64,7 +64,7 @@ describe("Apollo Client", () => {
     const client = new ApolloClient({
       link: sessionLink(onReconnected),
       cache: new InMemoryCache(),
-      // They look for a browser, which is not here.
+      // The devtools need a browser.
       devtools: { enabled: false },
     });
     const heard: Heard[] = [];
@@ -163,7 +163,7 @@ describe("urql", () => {
       { renamed: { name: "Ada K." } },
     ]);
     tell({ kind: "complete" }, next(ADA_L));
-    // urql says the end by repeating the last result.
+    // urql reports the end by the last result, once more, with `hasNext` false.
     expect(heard.map(({ hasNext }) => hasNext)).toEqual([true, true, false]);
     expect(heard.at(-1)?.data).toMatchObject({ renamed: { name: "Ada K." } });
     expect(cancelled()).toEqual([]);

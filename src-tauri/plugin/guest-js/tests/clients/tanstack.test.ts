@@ -6,17 +6,17 @@ import { gate, Plugin, refusal } from "../plugin.js";
 import { ADA, BIG, PARTIAL, PEOPLE, REFUSED, RENAME, RENAMED } from "./people.js";
 import type { People } from "./people.js";
 
-/** Repeats what failed for want of a server, and nothing else. */
+/** Retries what failed because the server was unreachable, and nothing else. */
 const retry = (failures: number, problem: Error): boolean =>
   problem instanceof SessionError && problem.code === "unreachable" && failures < 3;
 
-/** As late as the session asks for. */
+/** The pause that the session asks for, in milliseconds. */
 const retryDelay = (_: number, problem: Error): number =>
   (problem instanceof SessionError ? problem.retryAfterMs : undefined) ?? 1_000;
 
 const sessionFetch = createSessionFetch();
 
-/** TanStack Query brings no GraphQL of its own: this is what its users write. */
+/** TanStack Query has no GraphQL of its own: its users write this. */
 async function request<Data>(query: string, variables: object, signal?: AbortSignal): Promise<Data> {
   const response = await sessionFetch("/graphql", {
     method: "POST",
@@ -37,7 +37,7 @@ const people = {
 let client: QueryClient;
 
 beforeEach(() => {
-  // "always": WebKitGTK says that it is offline when it is not, and queries would wait for ever.
+  // "always": WebKitGTK reports that it is offline when it is not, and queries would wait forever.
   const defaults = { networkMode: "always", retry, retryDelay } as const;
   client = new QueryClient({ defaultOptions: { queries: defaults, mutations: { networkMode: "always" } } });
 });
