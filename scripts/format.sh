@@ -5,6 +5,7 @@
 #   scripts/format.sh --check    writes nothing, and fails if a file is not formatted
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/toolchain.sh
 
 # The comparison's Rust clients are a workspace of their own.
 rust_workspaces=(Cargo.toml benches/compare/clients/rust/Cargo.toml)
@@ -18,4 +19,7 @@ case ${1:-} in
 esac
 
 for workspace in "${rust_workspaces[@]}"; do cargo fmt --manifest-path "$workspace" --all "${rustfmt_options[@]}"; done
-for folder in "${npm_folders[@]}"; do (cd "$folder" && npm run -s "$npm_script"); done
+for folder in "${npm_folders[@]}"; do
+    [ -x "$folder/node_modules/.bin/prettier" ] || stop "Prettier is missing. Install it with:  (cd $folder && npm ci)"
+    (cd "$folder" && npm run -s "$npm_script")
+done
