@@ -1,11 +1,11 @@
-/** From whatever a call rejected with to its code and to the text on the screen. */
+/** The code of a failed call, and its text on the screen. */
 import type { Code } from "./host";
 import { errors } from "./messages";
 
 /** How many errors may be wrapped around the session's own. GraphQL clients wrap it once or twice. */
 const MAX_WRAPPERS = 4;
 
-/** The text for whatever a call rejected with. */
+/** The text for a rejection of any kind. */
 export function errorText(error: unknown): string {
   const code = codeOf(error);
   if (code) return errors[code];

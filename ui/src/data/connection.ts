@@ -1,4 +1,4 @@
-/** One person's way to one server: the client, and the edits that are sent over it. */
+/** The connection of one person to one server: the client, and the edits that it sends. */
 import type { ApolloClient } from "@apollo/client";
 import type { Host } from "../host";
 import { records as words } from "../messages";
@@ -25,12 +25,12 @@ export class Connection {
     this.edits = new Edits((edit) => this.#send(edit));
   }
 
-  /** From now on an answer lets waiting edits follow. */
+  /** From now on, each answer sends the waiting edits. */
   open(): void {
     this.#open = true;
   }
 
-  /** What has not been sent belongs to a person who is gone. */
+  /** Drops the unsent edits: their author is no longer signed in. */
   close(): void {
     this.#open = false;
     this.edits.clear();
@@ -40,7 +40,7 @@ export class Connection {
     this.#schema = schema;
   }
 
-  /** An answer proves that the way is open again. The edits follow after the answer itself has been handled. */
+  /** An answer proves that the server can be reached. The edits are sent after the answer has been handled. */
   #answered(): void {
     setTimeout(() => {
       if (this.#open) void this.edits.flush();

@@ -1,6 +1,6 @@
 /**
- * Every change that a person makes goes through here, so that none is lost on the way: a change that can't be sent now
- * waits and is sent again; one whose answer was lost is shown as such and is never sent again by itself.
+ * Every change that a person makes goes through here, so that none is lost: a change that can't be sent now waits and
+ * is sent later; a change whose answer was lost is shown as uncertain and is never sent again automatically.
  */
 import type { Code } from "../host";
 import { codeOf, errorText } from "../errorText";
@@ -14,15 +14,15 @@ export interface Edit {
   kind: "update" | "create" | "delete";
   /** Singular name of the object. */
   object: string;
-  /** Of the record; for a new one a temporary id. */
+  /** The record's id. A new record has a temporary one. */
   id: string;
   /** The field of an update. */
   field?: string;
   /** The new value of the field, or the new record's values. */
   value: Value;
-  /** What the field held before. */
+  /** The field's value before the edit. */
   before?: Value;
-  /** What the record is called, for the list. */
+  /** The record's name, for the list. */
   name: string;
   state: EditState;
   message?: string;
@@ -30,7 +30,7 @@ export interface Edit {
 
 export interface Sent {
   edit: Edit;
-  /** The record as the server answered; absent after a delete. */
+  /** The record as the server returned it; absent after a delete. */
   row?: Row;
 }
 
@@ -39,8 +39,8 @@ export type Outcome = "done" | EditState;
 export type Send = (edit: Edit) => Promise<Row | undefined>;
 
 /**
- * What becomes of a change whose call failed with this code: it `waits` where it did not reach the server or was refused
- * as a whole, so that sending it again is safe; it is `uncertain` where the server may have carried it out.
+ * The state of a change after its call failed with this code: `waiting` if it did not reach the server or was refused as
+ * a whole, so that it can be sent again; `uncertain` if the server may have executed it.
  */
 const STATE_AFTER: Record<Code, Exclude<EditState, "sending">> = {
   unreachable: "waiting",
@@ -67,7 +67,7 @@ const STATE_AFTER: Record<Code, Exclude<EditState, "sending">> = {
   config: "failed",
   internal: "failed",
 };
-/** More steps back than this nobody takes. */
+/** Most edits that can be undone. */
 const UNDO_KEPT = 100;
 
 interface Done {
@@ -92,7 +92,7 @@ export class Edits {
     this.#send = send;
   }
 
-  /** A stable list: a new one only after a change. */
+  /** The same list until something changes, then a new one. */
   all = (): readonly Edit[] => this.#edits;
 
   subscribe = (listener: () => void): (() => void) => {
@@ -105,17 +105,17 @@ export class Edits {
     return this.#find(keyOf(change));
   }
 
-  /** Hears of each change that the server has confirmed. */
+  /** Calls the listener with each change that the server confirmed. */
   onSent(listener: (sent: Sent) => void): () => void {
     this.#sentListeners.add(listener);
     return () => this.#sentListeners.delete(listener);
   }
 
-  /** Sends a change, or lets it wait. Never rejects: the outcome says how far it came. */
+  /** Sends a change, or keeps it waiting. Never rejects: the outcome says which. */
   async submit(draft: Draft): Promise<Outcome> {
     const key = keyOf(draft);
     const earlier = this.#find(key);
-    // A second edit of the same cell keeps what the server still holds, so that going back to it drops the edit.
+    // A second edit of a cell keeps the server's value as `before`: going back to that value drops the edit.
     const before = earlier && earlier.state !== "sending" ? earlier.before : draft.before;
     const edit: Edit = { ...draft, before, key, state: "sending" };
     if (draft.kind === "update")
@@ -129,7 +129,7 @@ export class Edits {
     return this.#deliver(edit);
   }
 
-  /** Sends what waits, in the order in which it was made. */
+  /** Sends the waiting changes in the order in which they were made. */
   async flush(): Promise<void> {
     if (this.#flushing) return;
     this.#flushing = true;
@@ -146,12 +146,12 @@ export class Edits {
       const edit = this.#find(key);
       if (!edit || edit.state !== "waiting" || epoch !== this.#epoch) continue;
       const outcome = await this.retry(key);
-      // The rest would meet the same closed door.
+      // The others would fail in the same way.
       if (outcome === "waiting") return;
     }
   }
 
-  /** Sends one change again because a person asked for it. */
+  /** Sends one change again, at a person's request. */
   async retry(key: string): Promise<Outcome> {
     const edit = this.#find(key);
     if (!edit || edit.state === "sending") return edit ? "sending" : "done";
@@ -165,7 +165,7 @@ export class Edits {
     this.#tell();
   }
 
-  /** The session belongs to somebody else now: nothing of the former one may be sent. */
+  /** Drops everything: the session now belongs to another person. */
   clear(): void {
     this.#epoch += 1;
     this.#edits = [];
@@ -173,7 +173,7 @@ export class Edits {
     this.#tell();
   }
 
-  /** Takes the last edit of a cell back; `undefined` where there is none. */
+  /** Undoes the last edit of a cell; `undefined` where there is none. */
   undo(): Promise<Outcome> | undefined {
     const last = this.#done.pop();
     if (!last) return undefined;
@@ -190,7 +190,7 @@ export class Edits {
     return result;
   }
 
-  /** How many changes have not been confirmed and are not on their way either. */
+  /** How many changes are neither confirmed nor being sent. */
   get unsaved(): number {
     return this.#edits.filter((edit) => edit.state !== "sending").length;
   }
@@ -202,7 +202,7 @@ export class Edits {
       if (epoch !== this.#epoch) return "done";
       const now = this.#find(edit.key);
       if (now && now !== edit && now.kind === "update" && !sameValue(now.value, edit.value)) {
-        // The cell was edited again meanwhile: the newer text follows.
+        // The cell was edited again meanwhile: the newer value is sent next.
         for (const listener of this.#sentListeners) listener({ edit, row });
         return await this.#deliver(now);
       }
@@ -248,14 +248,14 @@ export function keyOf({ kind, object, id, field }: Keyed): string {
   return `${object}:${id}:${kind === "update" ? field : kind}`;
 }
 
-/** Ids of records that the server does not have yet begin with it. */
+/** The beginning of the ids of records that the server does not have yet. */
 const TEMPORARY = "new:";
 
 export const temporaryId = (): string => `${TEMPORARY}${crypto.randomUUID()}`;
 
 export const isTemporary = (id: string): boolean => id.startsWith(TEMPORARY);
 
-/** What the table shows for an object: the server's rows with the unconfirmed changes laid over them. */
+/** The rows that the table shows: the server's, with the unconfirmed changes applied. */
 export function overlay(rows: readonly Row[], edits: readonly Edit[], object: string): Row[] {
   const mine = edits.filter((edit) => edit.object === object);
   if (mine.length === 0) return rows as Row[];
@@ -277,7 +277,7 @@ export function sameValue(a: Value, b: Value): boolean {
   return JSON.stringify(a ?? null, sorted) === JSON.stringify(b ?? null, sorted);
 }
 
-/** Composite values compare by content: whatever order and type names a server sends. */
+/** Composite values are equal by content, without regard to the order of their parts and to type names. */
 function sorted(_key: string, value: unknown): unknown {
   if (!value || typeof value !== "object" || Array.isArray(value)) return value;
   return Object.fromEntries(

@@ -1,6 +1,6 @@
 /**
- * What each type of field means: which parts to ask for, how it reads as text, how it is edited, sorted and filtered.
- * A type that is not listed is not shown.
+ * Each type of field: the parts to query, its text, how it is edited, sorted and filtered. A field of another type is
+ * not shown.
  */
 import { count } from "../format";
 import { records } from "../messages";
@@ -28,7 +28,7 @@ export type Comparable = "text" | "number" | "micros" | "date" | "boolean" | "op
 
 /** How one type of field behaves. */
 export interface Kind {
-  /** The parts of a composite field to ask for. */
+  /** The parts of a composite field to query. */
   parts?: string[];
   /** Absent: read only. */
   edit?: Editing;
@@ -232,7 +232,7 @@ const KINDS: Record<string, Kind> = {
   },
 };
 
-/** How a field behaves, or nothing where it is not shown: unknown types, lists of related records, the server's own. */
+/** The kind of a field. Absent if it is not shown: unknown types, lists of related records, the server's own fields. */
 export function kindOf(field: Field): Kind | undefined {
   if (field.isActive === false || (field.isSystem && !DATES.has(field.name)) || HIDDEN.has(field.name))
     return undefined;
@@ -241,12 +241,12 @@ export function kindOf(field: Field): Kind | undefined {
   return kind && READ_ONLY.has(field.name) ? { ...kind, edit: undefined } : kind;
 }
 
-/** Dates that a server may mark as its own although people look for them. */
+/** Fields that are shown although a server marks them as its own. */
 const DATES = new Set(["createdAt", "updatedAt"]);
 const READ_ONLY = new Set(["id", "createdAt", "updatedAt", "deletedAt", "createdBy"]);
 const HIDDEN = new Set(["id", "deletedAt", "position", "searchVector", "avatarUrl"]);
 
-/** The fields that are shown, the one that names the record first, the dates last. */
+/** The fields to show: the one that names the record first, the dates last. */
 export function shownFields(object: ObjectInfo): Field[] {
   const name = labelField(object);
   const place = (field: Field) => (field.id === name?.id ? 0 : DATES.has(field.name) || field.type === "ACTOR" ? 2 : 1);
@@ -257,27 +257,27 @@ export function shownFields(object: ObjectInfo): Field[] {
     .map(({ field }) => field);
 }
 
-/** A record as the table holds it. */
+/** A record in the table. */
 export interface Row {
   id: string;
   [field: string]: Value;
 }
 
-/** What a field of a record reads like. */
+/** The text of a field of a record. */
 export function fieldText(row: Row, field: Field, schema: Schema): string {
   const value = row[field.name];
   if (field.type === "RELATION") return relationText(value, field, schema);
   return kindOf(field)?.text(value, field) ?? "";
 }
 
-/** What a record is called. */
+/** The name of a record. */
 export function recordName(row: Row, object: ObjectInfo, schema: Schema): string {
   const field = labelField(object);
   return (field && fieldText(row, field, schema)) || records.unnamed;
 }
 
 /**
- * What a typed text means in a filter; amounts become millionths. `undefined` where it means nothing, or nothing yet.
+ * The value of a typed text in a filter; amounts become millionths. `undefined` where the text has no value (yet).
  */
 export function filterValue(typed: string, holds: Comparable): string | number | undefined {
   switch (holds) {
@@ -298,7 +298,7 @@ export function filterValue(typed: string, holds: Comparable): string | number |
   }
 }
 
-/** `null` for an empty text; throws for one that is no number. */
+/** `null` for an empty text. Throws for a text that is not a number. */
 function parseNumber(typed: string): number | null {
   const plain = typed.replace(/[\s,]/g, "");
   if (plain === "") return null;
@@ -332,7 +332,7 @@ function optionLabel(field: Field, value: string): string {
   return field.options?.find((one) => one.value === value)?.label ?? value;
 }
 
-/** What `<input type="datetime-local">` takes: the local time without a zone. */
+/** The value of an `<input type="datetime-local">`: the local time, without a zone. */
 function localDateTime(iso: string): string {
   const at = new Date(iso);
   if (Number.isNaN(at.getTime())) return "";

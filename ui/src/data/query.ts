@@ -62,7 +62,7 @@ export function pageOf(
   };
 }
 
-/** Only how many there are. */
+/** The number of records, without the records. */
 export function countOf(object: ObjectInfo): Operation {
   return { query: gql(`query Count${typeName(object)} { ${object.namePlural} { totalCount } }`), variables: {} };
 }
@@ -111,7 +111,7 @@ export function deleteOne(object: ObjectInfo, id: string): Operation {
   return { query: gql(`mutation DeleteOne${type}($id: UUID!) { delete${type}(id: $id) { id } }`), variables: { id } };
 }
 
-/** Reads a page out of an answer. */
+/** Reads a page from an answer. */
 export function readPage(object: ObjectInfo, data: unknown): Page {
   const connection = (
     data as Record<
@@ -131,7 +131,7 @@ export function readPage(object: ObjectInfo, data: unknown): Page {
 /** Whether the server can order by this field. */
 export const canSort = (field: Field) => kindOf(field)?.sortBy !== undefined;
 
-/** A condition that is complete enough to be sent. */
+/** Whether a condition is complete, so that it can be sent. */
 export function isComplete(object: ObjectInfo, condition: Condition): boolean {
   return conditionFilter(object, condition) !== undefined;
 }
@@ -144,7 +144,7 @@ function fieldSelection(field: Field, schema: Schema): string {
   if (field.type === "RELATION") {
     const target = field.relation && schema.bySingular.get(field.relation.targetObjectMetadata.nameSingular);
     const label = target && labelField(target);
-    // A label that is itself a relation would lead on without end.
+    // A label that is itself a relation is left out: following it might never end.
     const inner = label && label.type !== "RELATION" ? ` ${fieldSelection(label, schema)}` : "";
     return `${field.name} { id${inner} }`;
   }
@@ -204,7 +204,7 @@ function comparison(operator: Operator, typed: string, holds: Comparable): objec
   }
 }
 
-/** A typed percent sign means itself. */
+/** Escapes the wildcards of `ilike`, so that a typed percent sign matches a percent sign. */
 const likeText = (typed: string) => typed.trim().replace(/[\\%_]/g, (sign) => `\\${sign}`);
 
 /** A full name has two parts: every word must be found in one of them. */
@@ -249,7 +249,7 @@ function nameFilter(label: Field, text: string): object | undefined {
   return { [label.name]: filter.part ? { [filter.part]: compare } : compare };
 }
 
-/** Relations are written by id; composite values without what the client added. */
+/** The input of a mutation: relations as ids, composite values without type names. */
 function inputOf(object: ObjectInfo, values: Record<string, Value>): Record<string, Value> {
   const input: Record<string, Value> = {};
   for (const [name, value] of Object.entries(values)) {

@@ -1,4 +1,4 @@
-/** Who is signed in where, and what concerns the whole application. */
+/** Who is signed in, at which server, and the actions of the whole application. */
 import { useQuery } from "@apollo/client/react";
 import { Kbd, Menu, Text, UnstyledButton, useMantineColorScheme } from "@mantine/core";
 import {
@@ -22,7 +22,7 @@ import { useSession } from "../session/session";
 import type { ThemeChoice } from "../theme";
 import classes from "./frame.module.css";
 
-/** What the menu, the palette and the keys all do. */
+/** The actions of the menu, the palette and the keys. */
 export interface Actions {
   newWindow: () => void;
   reloadAll: () => void;

@@ -1,4 +1,4 @@
-/** The window of a signed-in person. It stays mounted while the session ends and is begun again in place. */
+/** The window of a signed-in person. It stays mounted when the session ends, until the next sign-in. */
 import { Button, Center, Group, Modal, Text, useMantineColorScheme } from "@mantine/core";
 import { useHotkeys } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
@@ -57,7 +57,7 @@ export function Frame() {
       tryNow: () =>
         host.retryNow().then(
           () => edits.flush(),
-          // The banner says so already.
+          // The banner shows the failure.
           () => undefined,
         ),
     };

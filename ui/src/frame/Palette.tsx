@@ -23,7 +23,7 @@ import { ObjectIcon } from "./icons";
 import { go, PANELS } from "./route";
 
 const SEARCH_AFTER_MS = 200;
-/** Objects that are searched, the current one first, and records shown of each. */
+/** How many objects are searched, the current one first, and how many records of each are shown. */
 const SEARCHED = 4;
 const FOUND_OF_EACH = 4;
 
@@ -69,7 +69,7 @@ export function Palette({ page, actions, onRecord }: Props) {
         id: `record-${row.id}`,
         label: name,
         description: words.recordOf(object.labelPlural),
-        // The server found it by its own rules; the palette must not hide it again.
+        // The palette filters by keywords. It must show every record that the server found.
         keywords: query,
         leftSection: <ObjectIcon name={object.icon} />,
         onClick: () => onRecord(object, row.id),
@@ -134,7 +134,7 @@ function useFound(query: string, page: string): Found[] {
       return readPage(object, data).rows.map((row) => ({ object, row, name: recordName(row, object, schema) }));
     });
     void Promise.allSettled(searches).then((results) => {
-      // One object that can't be searched hides nothing of the others.
+      // Where one object can't be searched, the records of the others are still shown.
       if (!stale)
         setAnswer({ asked, found: results.flatMap((result) => (result.status === "fulfilled" ? result.value : [])) });
     });

@@ -1,4 +1,4 @@
-/** At the left: the account menu, search, the objects that the server lists, and the session's sign at the bottom. */
+/** At the left: the account menu, search, the server's objects, and the session's indicator at the bottom. */
 import { useQuery } from "@apollo/client/react";
 import { Button, Kbd, Skeleton, Text, UnstyledButton } from "@mantine/core";
 import { IconLayoutGrid, IconSearch } from "@tabler/icons-react";

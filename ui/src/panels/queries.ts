@@ -46,7 +46,7 @@ const names = (name: string) => (data: unknown) =>
     typeof node.name === "string" ? node.name : `${node.name.firstName} ${node.name.lastName}`.trim(),
   );
 
-/** Four over the records' endpoint by themselves, four mixed: a person's session is shared by both endpoints. */
+/** Six queries to the records and two to the metadata: both endpoints share the session. */
 export const PANEL_QUERIES: Panel[] = [
   {
     query: gql`

@@ -124,7 +124,7 @@ function InputCell({ type, inputMode, firstKey, ...props }: InputCellProps) {
   );
 }
 
-/** The text in an editor. The grid gets the value of each text that has one; with any other, closing cancels the edit. */
+/** The text in an editor. The grid gets the value of each text that has one; any other text is dropped at the end. */
 function useTyped({ field, edit, initialValue, onValueChange }: TextCellProps, firstKey?: string) {
   const [typed, setTyped] = useState(() => firstKey ?? edit.start(initialValue, field));
   const [isWrong, setWrong] = useState(false);

@@ -1,4 +1,4 @@
-/** The changes that the server has not confirmed: what each one is, where it stands, and what can be done. */
+/** The changes that the server has not confirmed: what each one is, its state, and what can be done. */
 import { Button, Group, Popover, ScrollArea, Text } from "@mantine/core";
 import { IconClock, IconAlertTriangle } from "@tabler/icons-react";
 import { useState } from "react";

@@ -1,4 +1,4 @@
-/** One record with all its fields at the right: a new one, or one from the table. */
+/** The form at the right with all fields of one record: a new one, or one of the table. */
 import { Button, Checkbox, Drawer, Group, Kbd, NativeSelect, Stack, Text, TextInput, Alert } from "@mantine/core";
 import { useState, type FormEvent } from "react";
 import { sameValue } from "../data/edits";
@@ -8,7 +8,7 @@ import { records as words } from "../messages";
 import { INPUT_TYPES } from "./inputTypes";
 import { RelationPicker } from "./RelationPicker";
 
-/** What was typed so far: the text of each touched field, or the chosen record. */
+/** The unsaved input: the text of each touched field, or the chosen record. */
 export type Draft = Record<string, string | Row | null>;
 
 interface Props {
@@ -18,7 +18,7 @@ interface Props {
   schema: Schema;
   /** The record to edit; absent for a new one. */
   row?: Row;
-  /** Held outside, so that closing the form, or losing the session, loses no text. */
+  /** Kept outside of the form, so that closing it, or the end of the session, loses no text. */
   draft: Draft;
   onDraft: (draft: Draft) => void;
   problem?: string;
@@ -199,11 +199,11 @@ function FieldInput({ field, edit, row, typed, onTyped, error, first }: InputPro
   }
 }
 
-/** Empty fields are left to the server's defaults. */
+/** An empty field of a new record is not sent: the server has defaults. */
 function isEmpty(value: Value): boolean {
   if (value === null || value === undefined || value === "") return true;
   if (typeof value !== "object" || Array.isArray(value)) return false;
-  // A currency without an amount says nothing.
+  // A currency without an amount is empty.
   return Object.entries(value).every(
     ([name, part]) => name === "currencyCode" || part === null || part === undefined || part === "",
   );

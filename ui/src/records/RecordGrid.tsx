@@ -1,4 +1,4 @@
-/** The table: AG Grid over the rows that are loaded. Order and filter are the server's; the grid only shows them. */
+/** The table: AG Grid with the loaded rows. The server orders and filters; the grid only shows the result. */
 import {
   CellStyleModule,
   ClientSideRowModelModule,
@@ -42,7 +42,7 @@ ModuleRegistry.registerModules([
   ScrollApiModule,
 ]);
 
-/** So many rows before the last loaded one the next page is asked for: about one screen. */
+/** The next page is loaded when fewer rows than this, about one screen, are left below. */
 const AHEAD = 20;
 
 export interface GridHandle {
@@ -60,7 +60,7 @@ interface Props {
   ref?: Ref<GridHandle>;
   object: ObjectInfo;
   schema: Schema;
-  /** Under which the columns' widths and order are remembered. */
+  /** The key under which the columns' widths and order are stored. */
   memory: string;
   rows: readonly Row[];
   pending: readonly Edit[];
@@ -112,7 +112,7 @@ export function RecordGrid({
     [columns, sort],
   );
 
-  // Rules for the look of a cell are only applied again when the cell is.
+  // The grid applies the rules for a cell's look only when it draws the cell.
   useEffect(() => {
     context.replace(states);
     api.current?.refreshCells({ force: true });
@@ -186,7 +186,7 @@ export function RecordGrid({
           if (pointer && (pointer.ctrlKey || pointer.metaKey) && event.data) onOpen(event.data);
         }}
         onSortChanged={(event) => {
-          // The columns also tell of the order that they were just given.
+          // The event also comes for an order that the page itself has set.
           if (event.source !== "uiColumnSorted") return;
           const by = event.api.getColumnState().find((one) => one.sort);
           onSort(by ? { field: by.colId, descending: by.sort === "desc" } : undefined);
@@ -206,13 +206,13 @@ export function RecordGrid({
 const DEFAULT_COLUMN: ColDef<Row> = {
   resizable: true,
   minWidth: 80,
-  // The rows come ordered; two rows are never put in another order here.
+  // The server has ordered the rows.
   comparator: () => 0,
-  suppressKeyboardEvent: notTheGrids,
+  suppressKeyboardEvent: isPageKey,
 };
 
-/** Delete means the record, and it asks first; whatever goes with a modifier is the page's. */
-function notTheGrids({ event, editing }: SuppressKeyboardEventParams<Row>): boolean {
+/** The keys that the page handles, and not the grid: Delete, and every key with a modifier. */
+function isPageKey({ event, editing }: SuppressKeyboardEventParams<Row>): boolean {
   const modified = (event.ctrlKey || event.metaKey) && !event.key.startsWith("Arrow");
   return !editing && (event.key === "Delete" || event.key === "Backspace" || modified);
 }
@@ -227,7 +227,7 @@ const SELECTION_COLUMN: ColDef = {
   suppressMovable: true,
 };
 
-/** Where the unconfirmed edits stand, by record and field; a change to the whole record has no field. */
+/** The states of the unconfirmed edits, by record and field. A change to the whole record has no field. */
 class PendingStates {
   states: ReadonlyMap<string, Edit["state"]> = new Map();
 
@@ -261,10 +261,10 @@ function column(field: Field, schema: Schema, width: number | undefined): ColDef
       ) : null,
     cellEditor: CellEditor,
     cellEditorParams: { field },
-    // While a related record is looked for, these keys move in its list.
+    // While a related record is being chosen, these keys move in its list.
     ...(kind.edit?.as === "relation" && {
       suppressKeyboardEvent: (params: SuppressKeyboardEventParams<Row>) =>
-        params.editing ? ["Enter", "ArrowUp", "ArrowDown"].includes(params.event.key) : notTheGrids(params),
+        params.editing ? ["Enter", "ArrowUp", "ArrowDown"].includes(params.event.key) : isPageKey(params),
     }),
     cellClassRules: {
       [classes.waiting!]: ({ data, context }) =>
@@ -278,7 +278,7 @@ interface CellProps {
   row: Row;
   field: Field;
   schema: Schema;
-  /** Where the unconfirmed edit of this cell stands, if there is one. */
+  /** The state of this cell's unconfirmed edit, if there is one. */
   state: Edit["state"] | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** The records of one object as far as they are loaded: pages are fetched one after another as a person scrolls. */
+/** The loaded records of one object. Further pages are loaded as a person scrolls. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Row } from "../data/fields";
 import type { ObjectInfo } from "../data/metadata";
@@ -9,7 +9,7 @@ export interface Records {
   rows: readonly Row[];
   total: number | undefined;
   state: "loading" | "ready" | "failed";
-  /** Of the page after the last loaded one. */
+  /** The state of the page after the last loaded one. */
   more: "none" | "idle" | "loading" | "failed";
   error?: unknown;
   loadMore: () => void;
@@ -19,7 +19,7 @@ export interface Records {
 }
 
 interface Loaded {
-  /** Of which question these are the answer. */
+  /** The question that these records answer: object, order and conditions. */
   question: string;
   rows: readonly Row[];
   total: number | undefined;
@@ -36,8 +36,8 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
   const question = JSON.stringify([object.nameSingular, sort, conditions]);
   const [loaded, setLoaded] = useState<Loaded>({ question, ...NOTHING });
   const current = loaded.question === question ? loaded : { question, ...NOTHING, total: undefined };
-  /** The newest load wins; an older answer is dropped. */
-  const turn = useRef(0);
+  /** The number of the newest load: the answers of older ones are dropped. */
+  const load = useRef(0);
   const state = useRef(current);
   useEffect(() => {
     state.current = current;
@@ -58,7 +58,7 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
   );
 
   const reload = useCallback(async () => {
-    const mine = ++turn.current;
+    const mine = ++load.current;
     const wanted = state.current.question === question ? state.current.rows.length : 0;
     setLoaded((old) =>
       old.question === question ? { ...old, state: old.rows.length ? old.state : "loading" } : { question, ...NOTHING },
@@ -66,12 +66,12 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
     try {
       let page = await ask(null);
       let rows = page.rows;
-      // As many pages as were there, so that the scroll place keeps its record.
-      while (rows.length < wanted && page.hasNextPage && turn.current === mine) {
+      // As many pages as before, so that the same record stays at the scroll position.
+      while (rows.length < wanted && page.hasNextPage && load.current === mine) {
         page = await ask(page.endCursor);
         rows = [...rows, ...page.rows];
       }
-      if (turn.current === mine)
+      if (load.current === mine)
         setLoaded({
           question,
           rows,
@@ -81,7 +81,7 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
           more: page.hasNextPage ? "idle" : "none",
         });
     } catch (error) {
-      if (turn.current === mine)
+      if (load.current === mine)
         setLoaded((old) => ({
           ...(old.question === question ? old : { question, ...NOTHING }),
           state: "failed",
@@ -93,9 +93,9 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
   const loadMore = useCallback(async () => {
     const { more, cursor } = state.current;
     if (more !== "idle" && more !== "failed") return;
-    const mine = ++turn.current;
+    const mine = ++load.current;
     const still = (change: (old: Loaded) => Loaded) =>
-      setLoaded((old) => (turn.current === mine && old.question === question ? change(old) : old));
+      setLoaded((old) => (load.current === mine && old.question === question ? change(old) : old));
     state.current = { ...state.current, more: "loading" };
     still((old) => ({ ...old, more: "loading" }));
     try {

@@ -1,4 +1,4 @@
-/** What the screens of one signed-in person share: the GraphQL client, the unconfirmed edits, the server's objects. */
+/** Shared by the screens of one signed-in person: the GraphQL client, the unconfirmed edits, the server's objects. */
 import { ApolloProvider, useQuery } from "@apollo/client/react";
 import {
   createContext,
@@ -23,9 +23,9 @@ interface Workspace {
   edits: Edits;
   schema: Schema | undefined;
   schemaError: Error | undefined;
-  /** Asks again for everything that is on the screen, at once. */
+  /** Reloads everything that is on the screen, at once. */
   reloadAll: () => void;
-  /** What is not an Apollo query takes part in `reloadAll` by this. */
+  /** Adds a function to `reloadAll`, for what is not an Apollo query. Returns the function that removes it. */
   onReloadAll: (reload: () => void) => () => void;
 }
 
@@ -67,7 +67,7 @@ function Loaded({ connection, children }: { connection: Connection; children: Re
   }, []);
   const reloadAll = useCallback(() => {
     for (const reload of reloaders.current) reload();
-    // Each query shows its own failure where it stands.
+    // Each query shows its own failure in its place.
     client.refetchQueries({ include: "active" }).catch(() => undefined);
   }, [client]);
 
@@ -85,13 +85,13 @@ function Loaded({ connection, children }: { connection: Connection; children: Re
   return <Context value={value}>{children}</Context>;
 }
 
-/** The unconfirmed edits, read anew at each change. */
+/** The unconfirmed edits. A change renders the caller again. */
 export function useEditList(): readonly Edit[] {
   const { edits } = useWorkspace();
   return useSyncExternalStore(edits.subscribe, edits.all);
 }
 
-/** Calls back when the session works again after it did not. */
+/** Calls back when the session works again after it was unreachable, locked, or over. */
 export function useResume(callback: () => void): void {
   const { phase } = useSession().status;
   const broken = useRef(false);

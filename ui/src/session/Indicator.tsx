@@ -1,4 +1,4 @@
-/** The quiet sign at the bottom of the window: one dot or key, a few words, and the exact facts on hover. */
+/** The session's state at the bottom of the window: a dot or a key, a few words, and details on hover. */
 import { Group, Text, Tooltip, UnstyledButton } from "@mantine/core";
 import { IconKey } from "@tabler/icons-react";
 import type { Status } from "../host";
@@ -7,7 +7,7 @@ import { banner, ended, indicator as words, notSaved } from "../messages";
 import classes from "./session.module.css";
 import { useCountdown, useHeld, useSession } from "./session";
 
-/** A renewal usually takes less; whoever sees nothing is not disturbed. */
+/** Most renewals take less, and are not shown. */
 const PULSE_AFTER_MS = 300;
 
 export function Indicator({ onOpen }: { onOpen?: () => void }) {

@@ -37,7 +37,7 @@ function Journal() {
       ),
     [host],
   );
-  // Each change of the session has left a line.
+  // Each change of the status has added an entry.
   useEffect(() => void read(), [read, status.revision]);
 
   return (

@@ -1,4 +1,4 @@
-/** A session is stored, but the keyring does not show it. This is not the sign-in page: nobody was signed out. */
+/** A session is stored, but the keyring does not give it. This is not the sign-in page: nobody was signed out. */
 import { Button, Center, Group, Paper, Stack, Text, Title } from "@mantine/core";
 import { IconKey } from "@tabler/icons-react";
 import { useState } from "react";

@@ -1,4 +1,4 @@
-/** Server, e-mail and password, on the sign-in page and in place over a page whose session ended. */
+/** Server, e-mail and password: on the sign-in page, and in the dialog of an ended session. */
 import { ActionIcon, Alert, Autocomplete, Button, Group, Loader, Stack, Text, TextInput } from "@mantine/core";
 import { IconCheck, IconEye, IconEyeOff } from "@tabler/icons-react";
 import { useEffect, useRef, useState, type FormEvent } from "react";
@@ -8,13 +8,13 @@ import { errors, signIn as words } from "../messages";
 import { rememberedServers, rememberServer } from "../remembered";
 import { useHost } from "./session";
 
-/** How long typing pauses before the address is looked at. */
+/** Pause in typing after which the address is checked, in milliseconds. */
 const CHECK_AFTER_MS = 500;
 
 type FieldName = "server" | "email" | "password";
 type Problems = Partial<Record<FieldName | "form", { text: string; code?: Code }>>;
 
-/** Next to which field a refusal belongs; the rest stands above the button. */
+/** The field that shows an error. Any other error is shown above the button. */
 const PLACE: Partial<Record<Code, FieldName>> = {
   invalid_address: "server",
   host_not_found: "server",
@@ -30,7 +30,7 @@ interface Props {
   server?: string;
   email?: string;
   submitText?: string;
-  /** Asked before anything is sent; `false` stops. */
+  /** Called before anything is sent; `false` stops the sign-in. */
   before?: (request: SignInRequest) => Promise<boolean>;
   demo?: DemoAccount;
   autoFocus?: boolean;
@@ -58,14 +58,14 @@ export function SignInForm({
   const emailField = useRef<HTMLInputElement>(null);
   const passwordField = useRef<HTMLInputElement>(null);
 
-  // The form opens where there is something left to type.
+  // The first empty field gets the focus.
   const [empty] = useState<FieldName>(!server ? "server" : !email ? "email" : "password");
   useEffect(() => {
     const fields = { server: serverField, email: emailField, password: passwordField };
     if (autoFocus) fields[empty].current?.focus();
   }, [autoFocus, empty]);
 
-  // Once the fields can take it: the first wrong one, its text selected.
+  // An effect, because a disabled field takes no focus: the first wrong field, with its text selected.
   const [wrong, setWrong] = useState<Problems>({});
   useEffect(() => {
     const field = wrong.server ? serverField : wrong.email ? emailField : wrong.password ? passwordField : undefined;
@@ -80,7 +80,7 @@ export function SignInForm({
     setProblems({});
   };
 
-  // At the demo there is nothing to look up: the form comes filled in, unless something else was typed or remembered.
+  // With a demo server the form is filled in, unless something else was typed or remembered.
   const [offered, setOffered] = useState<DemoAccount>();
   if (demo && demo !== offered) {
     setOffered(demo);
@@ -243,7 +243,7 @@ function ErrorText({ code, text }: { code?: Code; text: string }) {
 
 type Check = { state: "idle" | "asking" | "right" } | { state: "wrong"; code?: Code; text: string };
 
-/** Looks at the address once typing has paused; a later address makes an earlier answer worthless. */
+/** Checks the address after a pause in typing. The answer for an older address is dropped. */
 function useServerCheck(address: string): Check {
   const host = useHost();
   const [result, setResult] = useState<{ address: string; check: Check }>({ address: "", check: { state: "idle" } });

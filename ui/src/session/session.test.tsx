@@ -135,7 +135,7 @@ describe("quitting unsaved", () => {
 
 describe("signing in", () => {
   const FIELDS = ["sign-in-server", "sign-in-email", "sign-in-password"];
-  /** The form comes filled in with the demo account. */
+  /** Waits until the form is filled in with the demo account. */
   const filledIn = async () => {
     await waitFor(() => expect(screen.getByTestId("sign-in-password")).toHaveValue(DEMO.password));
   };

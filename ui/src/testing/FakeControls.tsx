@@ -1,4 +1,4 @@
-/** Buttons that put the fake session into each state, and make its calls fail. Alt+1 to Alt+9 do the same. */
+/** Buttons that set the fake session to each state (also Alt+1 to Alt+9), and a list of errors for its calls. */
 import { useEffect, useState } from "react";
 import type { Code, Status } from "../host";
 import type { FakeHost } from "./fakeHost";

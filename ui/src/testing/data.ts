@@ -1,4 +1,4 @@
-/** A small invented workspace: what its server says about its objects, and their records. The same at every start. */
+/** A small invented workspace: its objects and their records. They are the same at every start. */
 import type { Field, FieldOption, ObjectInfo } from "../data/metadata";
 import type { Row } from "../data/fields";
 
@@ -105,7 +105,7 @@ export const OBJECT_LIST: ObjectInfo[] = [
 
 export type Records = Record<string, Row[]>;
 
-/** Fresh records: a test changes its own. */
+/** New records for each caller, because tests change them. */
 export function seed(): Records {
   const companies = Array.from({ length: COMPANIES }, (_, n) => company(n));
   const people = Array.from({ length: PEOPLE }, (_, n) => person(n));

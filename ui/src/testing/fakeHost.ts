@@ -1,4 +1,4 @@
-/** A host without Tauri: a session that can be put into each state, over a server in memory. */
+/** A host without Tauri: a session that can be set to each state, with a server in memory. */
 import type { Code, DemoAccount, Host, JournalEntry, SessionErrorShape, SignInRequest, Status } from "../host";
 import { errors } from "../messages";
 import { FakeServer, type GraphQLBody } from "./fakeServer";
@@ -18,7 +18,7 @@ export const DEMO: DemoAccount = {
   password: "open-sesame",
 };
 
-/** Addresses and accounts that go wrong, each in its own way. */
+/** Addresses and accounts that fail, each with another code. */
 export const WRONG: { [part: string]: Code } = {
   "not an address": "invalid_address",
   "nowhere.example.com": "host_not_found",
@@ -36,7 +36,7 @@ export class FakeHost implements Host {
   readonly server: FakeServer;
   /** How long each answer takes, in milliseconds. */
   delay = 0;
-  /** What the next calls reject with instead of reaching the server, and which of them. */
+  /** The error with which the next calls fail before they reach the server, and which calls. */
   failure: { code: Code; only?: "mutations" } | undefined;
   /** Called by "Try now". */
   retry: () => void = () =>
@@ -50,7 +50,7 @@ export class FakeHost implements Host {
   windows = 0;
   retries = 0;
   checked: string[] = [];
-  /** What the person answered when asked before quitting. */
+  /** The person's answers to the question before quitting. */
   answers: ("quit" | "stay")[] = [];
   title = "";
   status: Status = {
@@ -71,7 +71,7 @@ export class FakeHost implements Host {
     this.#note("signed_in", { protocol: "twenty" });
   }
 
-  /** The next calls reject with this instead of reaching the server. */
+  /** Makes the next calls fail with this error before they reach the server. */
   failWith(code: Code | undefined): void {
     this.failure = code && { code };
   }
@@ -86,7 +86,7 @@ export class FakeHost implements Host {
   }
 
   onChange = async (listener: (status: Status) => void) => {
-    // Its own function each time: the same listener may be there twice.
+    // A new function for each: the same listener may be added twice.
     const own = (status: Status) => listener(status);
     this.#listeners.add(own);
     listener(this.status);
@@ -155,7 +155,7 @@ export class FakeHost implements Host {
     document.title = title;
   };
 
-  /** Asks the person whether to quit, as closing the last window does. */
+  /** Closes the last window, which asks the person whether to quit. */
   close(): void {
     for (const listener of this.#quitting) listener();
   }

@@ -1,6 +1,6 @@
 /**
- * A server in memory with the shape of a Twenty server: a schema made from its metadata, checked by graphql-js, so that a
- * query that a real server would refuse is refused here too.
+ * A server in memory that behaves like a Twenty server. graphql-js checks each query against a schema that is made from
+ * the metadata, so that a query that a real server would refuse fails here too.
  */
 import { buildSchema, graphql, GraphQLError, type GraphQLSchema } from "graphql";
 import { typeName, type Field, type ObjectInfo } from "../data/metadata";
@@ -29,7 +29,7 @@ export class FakeServer {
     this.#metadata = buildSchema(METADATA_SCHEMA);
   }
 
-  /** Answers as an endpoint does: always a GraphQL body. */
+  /** The GraphQL body that an endpoint answers with. */
   async answer(endpoint: string, body: GraphQLBody): Promise<object> {
     this.log.push({ endpoint, operationName: body.operationName, variables: body.variables });
     const metadata = endpoint === "metadata";
