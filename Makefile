@@ -18,10 +18,8 @@ random: ## 100,000 random steps through the whole core; RANDOM_SEED=7 for a run 
 	RANDOM_STEPS=$${RANDOM_STEPS:-100000} RANDOM_SEED=$${RANDOM_SEED:-$$(date +%s)} \
 		cargo test --locked -p graphql-session --test random any_order -- --nocapture
 
-fmt: ## format the Rust sources
-	cargo fmt --all
-	cargo fmt --manifest-path compare/Cargo.toml
-	cargo fmt --manifest-path compare/clients/rust/Cargo.toml
+fmt: ## format all sources: Rust, TypeScript, JavaScript, CSS
+	@scripts/format.sh
 
 bench: ## what a call through the session costs, 10,000 waiters on one renewal, reading the credentials, judging a reply, and whether 30 renewals are felt
 	cargo bench --locked -p graphql-session --bench session --bench envelope --bench expiries

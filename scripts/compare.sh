@@ -37,6 +37,7 @@ check_programs() {
     cargo fmt --manifest-path compare/Cargo.toml -- --check
     cargo fmt --manifest-path $clients/rust/Cargo.toml -- --check
     step "lint"
+    in_folder $clients/js npm run -s format:check
     in_folder $clients/js npm run -s lint
     in_folder $clients/js npm run -s typecheck
     cargo clippy "${runner[@]}" --all-targets -- -D warnings

@@ -18,14 +18,16 @@ shown_lines=60
 
 export CARGO_TERM_COLOR=never NO_COLOR=1 NO_UPDATE_NOTIFIER=1
 
-stages=(prepare format doc-links eslint types screens guest-js screens-build
+stages=(prepare format doc-links eslint ts-circles types screens guest-js screens-build
     cargo-deny clippy rustdoc core-and-server instructions plugin app examples desktop)
 
 stage_prepare() { scripts/prepare.sh test; }
-stage_format() { cargo fmt --all -- --check --color never; }
+stage_format() { scripts/format.sh --check; }
 stage_doc-links() { node scripts/doc-links.mjs; }
 
 stage_eslint() { for folder in ui src-tauri/plugin; do in_folder $folder npm run -s lint; done; }
+# Files that import each other: dependency-cruiser, over the screens and the page's side of the plugin.
+stage_ts-circles() { for folder in ui src-tauri/plugin; do in_folder $folder npm run -s circles; done; }
 stage_types() { for folder in ui src-tauri/plugin; do in_folder $folder npm run -s typecheck; done; }
 stage_screens() { in_folder ui npm run -s test; }
 stage_guest-js() { in_folder src-tauri/plugin npm run -s test; }

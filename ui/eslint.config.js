@@ -18,7 +18,15 @@ export default tseslint.config(
   reactHooks.configs.flat.recommended,
   {
     files: ["src/**/*.{ts,tsx}"],
-    rules: { "no-restricted-imports": ["error", hostOnly] },
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      "no-restricted-imports": ["error", hostOnly],
+      // Every switch names every case, so that a new phase, editor or operator is an error where it is not handled.
+      "@typescript-eslint/switch-exhaustiveness-check": [
+        "error",
+        { allowDefaultCaseForExhaustiveSwitch: false, considerDefaultExhaustiveForUnions: false },
+      ],
+    },
   },
   { files: ["src/host.ts"], rules: { "no-restricted-imports": "off" } },
   { files: ["public/*.js"], languageOptions: { globals: { window: "readonly", document: "readonly" } } },

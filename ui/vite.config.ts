@@ -9,7 +9,7 @@ export default defineConfig({
   resolve: {
     // The plugin's TypeScript is compiled with the screens, so that no build step lies between them.
     alias: { "tauri-plugin-graphql-session-api": here("../src-tauri/plugin/guest-js/index.ts") },
-    // Its own imports of Tauri must find the copy that is installed here.
+    // The plugin's imports of Tauri must resolve to the copy that is installed here.
     dedupe: ["@tauri-apps/api"],
   },
   clearScreen: false,
@@ -21,9 +21,9 @@ export default defineConfig({
   },
   build: {
     outDir: "dist",
-    // WebKitGTK 2.50 and the WebViews of macOS 13 and Windows understand this level.
+    // WebKitGTK 2.50 and the web views of macOS 13 and Windows support this level.
     target: ["es2022", "safari16.4"],
-    // One bundle read from inside the application: the default limit speaks of downloads.
+    // The bundle is read from the application itself; the default limit is meant for downloads.
     chunkSizeWarningLimit: 1800,
   },
   test: {
@@ -31,6 +31,7 @@ export default defineConfig({
     setupFiles: ["src/testing/setup.ts"],
     include: ["src/**/*.test.{ts,tsx}"],
     css: false,
-    testTimeout: 20_000,
+    // Above the limit of a single wait in src/testing/setup.ts, so that a failure names what it waited for.
+    testTimeout: 60_000,
   },
 });

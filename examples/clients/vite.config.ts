@@ -6,7 +6,7 @@ export default defineConfig({
     port: 1421,
     strictPort: true,
     watch: { ignored: ["**/src-tauri/**"] },
-    // Only here, where the package is a link to its folder: an application that installs it does without this line.
+    // Only here, where the package is a link to its folder. An application that installs it does not need this line.
     fs: { allow: [".", "../../src-tauri/plugin"] },
   },
 });

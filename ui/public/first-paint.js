@@ -4,7 +4,7 @@
   try {
     chosen = window.localStorage.getItem("holdfast.theme");
   } catch {
-    // Storage may be closed; the system's theme is then the answer.
+    // Where the storage is disabled, the system's theme is used.
   }
   var dark = chosen === "dark" || (chosen !== "light" && window.matchMedia("(prefers-color-scheme: dark)").matches);
   document.documentElement.setAttribute("data-mantine-color-scheme", dark ? "dark" : "light");

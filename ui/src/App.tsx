@@ -1,4 +1,4 @@
-/** Which screen the session's phase calls for. */
+/** Chooses the screen for the session's phase. */
 import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
 import { useState } from "react";
@@ -6,7 +6,7 @@ import type { Host, Status } from "./host";
 import { indicator } from "./messages";
 import { Frame } from "./frame/Frame";
 import frameClasses from "./frame/frame.module.css";
-import { SkeletonPage } from "./records/RecordPage";
+import { SkeletonPage } from "./records/Skeleton";
 import { WorkspaceProvider } from "./records/workspace";
 import { LockedPage } from "./session/LockedPage";
 import { QuitDialog } from "./session/QuitDialog";
@@ -18,7 +18,12 @@ const storage = themeStorage();
 
 export function App({ host }: { host: Host }) {
   return (
-    <MantineProvider theme={theme} cssVariablesResolver={cssVariables} colorSchemeManager={storage} defaultColorScheme="auto">
+    <MantineProvider
+      theme={theme}
+      cssVariablesResolver={cssVariables}
+      colorSchemeManager={storage}
+      defaultColorScheme="auto"
+    >
       <Notifications position="bottom-right" autoClose={4000} limit={3} />
       <SessionProvider host={host}>
         <Screen />
@@ -40,7 +45,7 @@ function Screen() {
       return <Opening />;
     case "frame":
       return (
-        // Another person, another workspace: nothing of the former one is kept.
+        // Another person gets another workspace: nothing of the previous one is kept.
         <WorkspaceProvider key={owner.key}>
           <Frame />
         </WorkspaceProvider>
@@ -50,7 +55,7 @@ function Screen() {
 
 type Shown = "sign_in" | "locked" | "opening" | "frame";
 
-/** A page that is open stays open in every phase but the person's own sign-out. */
+/** An open page stays open in every phase, except after the person's own sign-out. */
 function screenOf(status: Status, frameShown: boolean): Shown {
   switch (status.phase) {
     case "signed_out":
@@ -68,8 +73,8 @@ function screenOf(status: Status, frameShown: boolean): Shown {
 }
 
 /**
- * Whose page this is, and whether it was already shown. A status that names nobody changes nothing, and neither does the
- * first one that names the person.
+ * Counts the owners of the page in `key`, and says whether the page was `shown` already. A status without a person
+ * changes nothing, and neither does the first status with one.
  */
 function useOwner(status: Status): { key: number; shown: boolean } {
   const [owner, setOwner] = useState({ server: status.server, person: status.person, shown: false, key: 0 });
@@ -78,11 +83,12 @@ function useOwner(status: Status): { key: number; shown: boolean } {
   const shown = status.phase === "signed_out" ? false : owner.shown || screenOf(status, false) === "frame";
   const other = (was: string | undefined, now: string | undefined) => was !== undefined && was !== now;
   const key = other(owner.server, server) || other(owner.person, person) ? owner.key + 1 : owner.key;
-  if (server !== owner.server || person !== owner.person || shown !== owner.shown) setOwner({ server, person, shown, key });
+  if (server !== owner.server || person !== owner.person || shown !== owner.shown)
+    setOwner({ server, person, shown, key });
   return { key, shown };
 }
 
-/** The frame's outline while the stored session is being read: nothing moves when the real one comes. */
+/** The frame's outline while the stored session is being read. Nothing moves when the real frame follows. */
 function Opening() {
   return (
     <div className={frameClasses.frame} aria-busy aria-label={indicator.opening} data-testid="opening">

@@ -14,7 +14,7 @@ const signInAgain = async (user: ReturnType<typeof start>["user"], email?: strin
 };
 
 describe("when a session has ended", () => {
-  it("the text in a cell's editor is still there after signing in in place, and can be saved", async () => {
+  it("a cell's text is kept over the sign-in, and saves", async () => {
     const { host, user } = start();
     await records();
     await typeInto(user, 0, "city", "Atlantis");
@@ -29,7 +29,7 @@ describe("when a session has ended", () => {
     await waitFor(() => expect(host.server.records.person![0]!.city).toBe("Atlantis"));
   });
 
-  it("the text of a new record is still there after signing in in place", async () => {
+  it("a new record's text is kept over the sign-in", async () => {
     const { host, user } = start();
     await records();
     await user.click(screen.getByTestId("new-record"));
@@ -43,7 +43,7 @@ describe("when a session has ended", () => {
     expect(host.server.records.person![0]!.jobTitle).toBe("Pearl diver");
   });
 
-  it("another account asks first; staying keeps the page, going on closes it", async () => {
+  it("another account asks before it closes the page", async () => {
     const { host, user } = start();
     await records();
     await typeInto(user, 0, "city", "Atlantis");
@@ -88,7 +88,7 @@ describe("when the server can't be reached", () => {
     await waitFor(() => expect(screen.queryByTestId("pending-edits")).toBeNull());
   });
 
-  it("what may have been saved is shown as such and not sent again by itself", async () => {
+  it("an edit that may be saved is not sent again", async () => {
     const { host, user } = start();
     await records();
     host.failWith("maybe_executed");
@@ -148,6 +148,30 @@ describe("the table", () => {
     await waitFor(() => expect(host.server.records.person![0]!.city).toBe(before));
   });
 
+  it("opens a cell's editor with the key that was typed on it", async () => {
+    const { host, user } = start();
+    await records();
+    await user.click(cell(0, "city"));
+    await user.keyboard("X");
+    expect(await screen.findByTestId("cell-editor")).toHaveValue("X");
+    await user.keyboard("{Enter}");
+    await waitFor(() => expect(host.server.records.person![0]!.city).toBe("X"));
+  });
+
+  it("edits one cell by a related record and another by an option", async () => {
+    const { host, user } = start();
+    await records();
+    const person = host.server.records.person![0]!;
+    await user.dblClick(cell(0, "company"));
+    const options = await screen.findAllByRole("option", { name: /Works|Systems/, hidden: true });
+    await user.click(options.at(-1)!);
+    await waitFor(() => expect(cell(0, "company")).toHaveTextContent(options.at(-1)!.textContent!));
+    await user.dblClick(cell(0, "performanceRating"));
+    await user.selectOptions(await screen.findByTestId("cell-editor"), "LOW");
+    await user.keyboard("{Enter}");
+    await waitFor(() => expect(person.performanceRating).toBe("LOW"));
+  });
+
   it("deletes the focused record after asking", async () => {
     const { host, user } = start();
     await records();
@@ -193,12 +217,15 @@ it("eight panels send eight queries over both endpoints, at once", async () => {
   await records();
   await user.click(screen.getByTestId("open-panels"));
   const ready = () => {
-    for (let panel = 1; panel <= 8; panel += 1) expect(screen.getByTestId(`panel-${panel}`)).toHaveAttribute("data-state", "ready");
+    for (let panel = 1; panel <= 8; panel += 1)
+      expect(screen.getByTestId(`panel-${panel}`)).toHaveAttribute("data-state", "ready");
   };
   await waitFor(ready);
   const before = host.server.log.length;
   await user.click(screen.getByTestId("panels-reload"));
-  await waitFor(() => expect(host.server.log.slice(before).filter((one) => one.operationName?.startsWith("Panel"))).toHaveLength(8));
+  await waitFor(() =>
+    expect(host.server.log.slice(before).filter((one) => one.operationName?.startsWith("Panel"))).toHaveLength(8),
+  );
   await waitFor(ready);
   expect(new Set(host.server.log.slice(before).map((one) => one.endpoint))).toEqual(new Set(["graphql", "metadata"]));
 });

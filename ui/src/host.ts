@@ -1,6 +1,6 @@
 /**
- * The one door to the desktop. Nothing else imports Tauri or the plugin, so every screen also runs against
- * the host in `testing/`.
+ * What the screens need of the desktop. No other file imports Tauri or the plugin, so every screen also runs with the
+ * host in `testing/`.
  */
 import { invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
@@ -19,38 +19,36 @@ export type {
   Storage,
 } from "tauri-plugin-graphql-session-api";
 
-/** What a person types to sign in. */
+/** What a person types into the sign-in form. */
 export interface SignInRequest {
   server: string;
   email: string;
   password: string;
 }
 
-/** The demo server's address and the account that it was seeded with. */
+/** The demo server's address, and its account. */
 export type DemoAccount = SignInRequest;
 
-/** What the screens ask of the machine that they run on. */
+/** The desktop as the screens use it. */
 export interface Host {
-  /** Calls the listener at once with the present status, then at each newer one. Resolves to the function that stops it. */
+  /** Calls the listener with the present status, then with each newer one. Resolves to the function that stops it. */
   onChange(listener: (status: Status) => void): Promise<() => void>;
-  /** Calls the listener once for each session that ended other than by the person's own sign-out. */
-  onLogout(listener: (status: Status) => void): Promise<() => void>;
   checkServer(address: string): Promise<ServerCheck>;
   signIn(request: SignInRequest): Promise<Status>;
   /** Signs out in every window. */
   signOut(): Promise<Status>;
-  /** Skips the pause before the next attempt, also after a locked keyring. */
+  /** Skips the pause before the next attempt, and reads a keyring again that was locked. */
   retryNow(): Promise<Status>;
   journal(): Promise<JournalEntry[]>;
-  /** Fetch-shaped: the last part of the URL's path names the endpoint. */
+  /** Has the signature of `fetch`. The last part of the URL's path names the endpoint. */
   fetch: typeof fetch;
   openWindow(): Promise<void>;
   setTitle(title: string): Promise<void>;
-  /** Calls the listener when closing this window would lose the session: then it is the person who quits or stays. */
+  /** Calls the listener when closing this window would lose the session: the person decides to quit or to stay. */
   onQuitting(listener: () => void): Promise<() => void>;
   quit(): Promise<void>;
   stay(): Promise<void>;
-  /** What the application was started with. */
+  /** What the sign-in form offers to fill in. */
   defaults(): Promise<{ demo?: DemoAccount }>;
 }
 
@@ -58,7 +56,6 @@ export interface Host {
 export function createTauriHost(): Host {
   return {
     onChange: (listener) => session.onChange(listener),
-    onLogout: (listener) => session.onLogout(listener),
     checkServer: (address) => session.checkServer(address),
     signIn: (request) => session.signIn(request),
     signOut: () => session.signOut(),

@@ -1,4 +1,4 @@
-/** Every action's key, in one place: the listeners and the menus read the same words. */
+/** Every action's key, in one place for the listeners and the menus. */
 
 export const keys = {
   palette: "mod+K",
@@ -26,7 +26,7 @@ export const OBJECT_KEYS = 9;
 
 const isMac = /Mac|iPhone|iPad/.test(globalThis.navigator?.userAgent ?? "");
 
-/** As a person reads it: `Ctrl+Shift+N`, on a Mac `⌘⇧N`. */
+/** In the form of a menu: `Ctrl+Shift+N`, on a Mac `⌘⇧N`. */
 export function keyText(key: string): string {
   const parts = key.split("+").map((part) => {
     if (part === "mod") return isMac ? "⌘" : "Ctrl";
@@ -36,5 +36,5 @@ export function keyText(key: string): string {
   return parts.join(isMac ? "" : "+");
 }
 
-/** As assistive technology reads it. */
+/** In the form of `aria-keyshortcuts`. */
 export const ariaKey = (key: string) => key.replace("mod", isMac ? "Meta" : "Control").replace("shift", "Shift");

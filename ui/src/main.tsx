@@ -7,7 +7,7 @@ import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import type { Host } from "./host";
 
-/** In the mode `fake` the screens run in any browser, over a host and a server in memory. */
+/** In the mode `fake` the screens run in any browser, with a host and a server in memory. */
 async function chooseHost(): Promise<{ host: Host; beside?: ReactNode }> {
   if (import.meta.env.MODE === "fake") {
     const { startFake } = await import("./testing/startFake");

@@ -1,63 +1,37 @@
 /** Every word on the screen. Texts about a failure say what happened, whether anything is lost, and what to do. */
-import type { Code, Ending, Status, Storage } from "./host";
+import type { Operator } from "./data/operators";
+import { count, exactTime, hostName, timeOfDay } from "./format";
+import type { Code, Ending, JournalEntry, Status, Storage } from "./host";
 
-const whole = new Intl.NumberFormat("en");
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
-const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
-
-export const count = (value: number) => whole.format(value);
-export const timeOfDay = (at: number) => clock.format(new Date(at));
-export const exactTime = (at: number) => exact.format(new Date(at));
 const some = (n: number, one: string, many: string) => `${count(n)} ${n === 1 ? one : many}`;
 
-/** `https://crm.example.com` is shown as `crm.example.com`. */
-export const hostName = (origin: string | undefined) => (origin ?? "").replace(/^https?:\/\//, "");
-
-/** By error code: the text of a call that failed. */
+/** The text of a failed call, by its error code. */
 export const errors: Record<Code, string> = {
-  signed_out: "You are signed out. Sign in to go on; nothing on this page is lost.",
+  signed_out: "You are signed out. Sign in to continue; nothing on this page is lost.",
   unreachable: "The server can't be reached. You are still signed in; try again when it answers.",
-  access_denied: "The server refuses this to your account. Ask a person who manages the workspace.",
+  access_denied: "The server refuses this to your account. Ask the administrator of the workspace.",
   timed_out: "The server took too long to answer. Try again.",
   cancelled: "This was cancelled before it finished.",
   maybe_executed: "The answer was lost: this may have been saved. Reload to see, before you send it again.",
   already_ran: "This was sent once already and was not sent again. Reload to see the result.",
-  too_many_calls: "Too much was asked at once. Wait a moment and try again.",
+  too_many_calls: "Too many requests at once. Wait a moment and try again.",
   too_large: "This is too large. Narrow the answer with a filter, or send less at once.",
-  upload_broken: "The upload got damaged inside the application, and nothing was sent. Try again.",
-  invalid_request: "The application asked for something that it may not ask for. Please report this.",
+  upload_broken: "The upload was damaged inside the application, and nothing was sent. Try again.",
+  invalid_request: "The application made a request that is not allowed. Please report this.",
   locked: "Your keyring is locked. Unlock it and try again.",
-  wrong_password: "This password is not right. Check it and try again.",
+  wrong_password: "This password is wrong. Check it and try again.",
   unknown_user: "The server knows no account with this e-mail address.",
   second_factor_required:
     "This account needs a second factor, which this version can't ask for yet. Use an account without one.",
   sign_in_refused: "The server refused the sign-in. Check the address of your workspace and your account.",
   invalid_address: "This is not a server address. It looks like https://crm.example.com.",
   host_not_found: "No server has this name. Check the spelling.",
-  certificate: "The server's certificate can't be trusted, so nothing was sent. Ask a person who manages it.",
+  certificate: "The server's certificate can't be trusted, so nothing was sent. Ask the server's administrator.",
   not_this_server: "Something answers at this address, but it is not a Twenty server.",
   no_answer: "No answer from this address. Check your network and that the server runs.",
-  config: "The application is set up wrongly. Please report this.",
-  internal: "Something went wrong inside the application. Try again; if it stays, please report it.",
+  config: "The application is not configured correctly. Please report this.",
+  internal: "Something went wrong inside the application. Try again; if it happens again, please report it.",
 };
-
-/** The text for whatever a call rejected with. */
-export function errorText(error: unknown): string {
-  const code = codeOf(error);
-  if (code) return errors[code];
-  if (error instanceof Error && error.message) return error.message;
-  return errors.internal;
-}
-
-/** The session's code inside an error, also where a GraphQL client wrapped it. */
-export function codeOf(error: unknown): Code | undefined {
-  for (let seen = error, depth = 0; seen && typeof seen === "object" && depth < 4; depth += 1) {
-    const code = (seen as { code?: unknown }).code;
-    if (typeof code === "string" && code in errors) return code as Code;
-    seen = (seen as { cause?: unknown }).cause;
-  }
-  return undefined;
-}
 
 export const signIn = {
   title: "Sign in",
@@ -94,7 +68,8 @@ export const indicator = {
 };
 
 export const banner = {
-  unreachable: (server: string | undefined) => `Can't reach ${hostName(server) || "the server"}. You are still signed in.`,
+  unreachable: (server: string | undefined) =>
+    `Can't reach ${hostName(server) || "the server"}. You are still signed in.`,
   held: "Another running copy of this application is renewing your session. You are still signed in.",
   nextAttempt: (at: number) => `Next attempt: ${exactTime(at)}`,
   tryNow: "Try now",
@@ -123,7 +98,7 @@ export const notSaved: Record<NonNullable<Storage["reason"]>, { text: string; fi
   },
   too_long: {
     text: "The session is too long for this system's keyring: you stay signed in until you quit.",
-    fix: "The server issues unusually long tokens. Ask a person who manages it to shorten them.",
+    fix: "The server issues unusually long tokens. Ask its administrator to shorten them.",
   },
 };
 
@@ -148,7 +123,7 @@ export const locked = {
     keyring_failed: "The keyring does not answer. Restart its service.",
   } satisfies Record<NonNullable<Status["locked"]>, string>,
   tryAgain: "Try again",
-  signInAnew: "Sign in anew",
+  signInAnew: "Sign in again",
   back: "Back",
 };
 
@@ -162,15 +137,13 @@ const endings: Record<Ending["reason"], string> = {
 export const ended = {
   title: "Your session ended",
   reason: (ending: Ending | undefined) =>
-    ending
-      ? `Your session ended: ${endings[ending.reason]} (${timeOfDay(ending.at)}).`
-      : "Your session ended.",
-  kept: "This page and what you typed stay as they are. Sign in to go on.",
+    ending ? `Your session ended: ${endings[ending.reason]} (${timeOfDay(ending.at)}).` : "Your session ended.",
+  kept: "This page and what you typed stay as they are. Sign in to continue.",
   signInAgain: "Sign in again",
   otherTitle: "Another account?",
   other: (was: string, now: string) =>
     `You were signed in as ${was}. Signing in as ${now} closes this page, and what you typed here is lost.`,
-  otherGo: (now: string) => `Go on as ${now}`,
+  otherGo: (now: string) => `Continue as ${now}`,
   otherStay: (was: string) => `Stay with ${was}`,
 };
 
@@ -250,14 +223,16 @@ export const records = {
   yes: "Yes",
   no: "No",
   notNumber: "This is not a number.",
+  unknownObject: (singular: string) => `The server does not list the object ${singular} any more. Reload all.`,
+  notInAnswer: (plural: string) => `The server's answer holds no ${plural}. Reload all.`,
   searchRelation: "Type to search",
   noMatch: "No match",
-  draftKept: "What you typed is kept until you save it or discard it.",
+  draftKept: "What you typed is kept until you save or discard it.",
   discard: "Discard",
   unnamed: "Untitled",
 };
 
-export const operators = {
+export const operators: Record<Operator, string> = {
   contains: "contains",
   startsWith: "starts with",
   is: "is",
@@ -271,7 +246,6 @@ export const operators = {
   isEmpty: "is empty",
   isNotEmpty: "is not empty",
 };
-export type Operator = keyof typeof operators;
 
 export const edits = {
   title: "Not saved yet",
@@ -285,12 +259,12 @@ export const edits = {
   about: {
     sending: "This is on its way to the server.",
     waiting: "Nothing is lost: it is sent again when the server answers or you are signed in again.",
-    uncertain: "The answer was lost. It is not sent again by itself: look first whether it was saved.",
-    failed: "The server did not take it.",
+    uncertain: "The answer was lost. It is not sent again automatically: check first whether it was saved.",
+    failed: "The server refused it.",
   },
   kinds: { update: "Edit", create: "New", delete: "Delete" },
   send: "Send again",
-  check: "Look again",
+  check: "Check the server",
   discard: "Discard",
 };
 
@@ -311,16 +285,16 @@ export const journal = {
     attempt_sent: "Renewal sent",
     answered: "Renewal answered",
     renewed: "Renewed",
-    adopted: "Taken over from another process",
+    adopted: "Adopted from another process",
     saved: "Saved in the keyring",
     save_failed: "Could not save in the keyring",
     entry_lost: "No longer in the keyring",
-    waiters_told: "Calls were told to try later",
+    waiters_told: "Waiting calls ended as unreachable",
     ended: "Session ended",
     removed: "Removed from the keyring",
-    revoked: "Server told",
-    renewal: "Renewal in all",
-  } as Record<string, string>,
+    revoked: "Revoked at the server",
+    renewal: "Renewal finished",
+  } satisfies Record<JournalEntry["what"], string>,
 };
 
 export const panels = {

@@ -2,12 +2,12 @@
 
 const PREFIX = "holdfast.";
 
-/** Text is kept as it is, so that `first-paint.js` can read it; everything else as JSON. */
+/** Text is stored unchanged, so that `first-paint.js` can read it; everything else as JSON. */
 export function remember(key: string, value: unknown): void {
   try {
     window.localStorage.setItem(PREFIX + key, typeof value === "string" ? value : JSON.stringify(value));
   } catch {
-    // A full or closed storage costs a preference, nothing else.
+    // Where the storage is full or disabled, only a preference is lost.
   }
 }
 
@@ -27,12 +27,12 @@ export function forget(key: string): void {
   try {
     window.localStorage.removeItem(PREFIX + key);
   } catch {
-    // See above.
+    // As above.
   }
 }
 
 const SERVERS = "servers";
-/** More would not be looked through. */
+/** Most servers in the list of the sign-in form. */
 const SERVERS_KEPT = 8;
 
 const isTextList = (value: unknown): value is string[] =>

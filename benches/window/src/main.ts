@@ -2,8 +2,8 @@ import { invoke } from "@tauri-apps/api/core";
 import { createSessionFetch } from "tauri-plugin-graphql-session-api";
 
 /**
- * Lengths of replies in bytes, and how many calls in a row are timed as one: WebKit's clock moves in whole milliseconds, and
- * so a figure is good to 2 % or better.
+ * Lengths of replies in bytes, and how many calls in a row are timed together: WebKit's clock has a resolution of 1 ms,
+ * so that a figure is exact to 2 % or better.
  */
 const LENGTHS = [
   { bytes: 1_000, calls: 50 },
@@ -13,18 +13,18 @@ const LENGTHS = [
 
 const ROUNDS = 300;
 
-/** Rounds that are not counted: connections are made, code is compiled, memory is taken. */
+/** Rounds that are not counted, in which connections are opened, code is compiled and memory is allocated. */
 const WARM_UP = 10;
 
-/** Steps of the clock that are looked at to find its smallest. */
+/** Steps of the clock that are measured to find the smallest. */
 const STEPS = 20;
 
-/** What one upload carries, in bytes. */
+/** Length of the upload's file, in bytes. */
 const UPLOAD_BYTES = 25 << 20;
 
 const LANES = ["page", "execute", "empty", "request"] as const;
 
-/** Milliseconds for one call, by who made it. */
+/** Milliseconds for one call, for each lane. */
 type Round = Record<(typeof LANES)[number], number>;
 
 const [origin, query] = await invoke<[string, string]>("beginning");
@@ -32,7 +32,7 @@ const sessionFetch = createSessionFetch();
 const encoded = new TextEncoder().encode(query);
 const progress = document.getElementById("progress");
 
-/** One call each, that is over when the page has all bytes of the reply. */
+/** One call of each lane. It ends when the page has all bytes of the reply. */
 const calls = {
   page: async (bytes: number) => {
     const headers = { "content-type": "application/json", authorization: "Bearer t", "x-bytes": String(bytes) };
@@ -52,7 +52,7 @@ try {
 }
 
 async function measure(): Promise<unknown> {
-  // First, while the application has not yet taken memory for anything else.
+  // First: the application has not allocated memory for anything else yet.
   const upload = await uploadOnce();
   const lengths = [];
   for (const { bytes, calls } of LENGTHS) {
@@ -68,7 +68,7 @@ async function measure(): Promise<unknown> {
   return { stepMs: smallestStep(), permissions, upload, lengths };
 }
 
-/** Every side once, each round beginning with another one. */
+/** Every lane once. Each round begins with another lane. */
 async function oneRound(bytes: number, count: number, number: number): Promise<Round> {
   const round: Round = { page: 0, execute: 0, empty: 0, request: 0 };
   for (let turn = 0; turn < LANES.length; turn += 1) {
@@ -90,7 +90,7 @@ async function timeOf(call: (bytes: number) => Promise<ArrayBuffer>, bytes: numb
   return (performance.now() - began) / count;
 }
 
-/** An upload in the GraphQL multipart request form, after a small one that opens whatever there is to open. */
+/** An upload in the GraphQL multipart request form, after a small call that opens the connection. */
 async function uploadOnce(): Promise<{ bytes: number; before: number | null; peak: number | null }> {
   await calls.execute(1_000);
   const body = form(new Uint8Array(UPLOAD_BYTES).fill(1));
@@ -109,7 +109,7 @@ function form(file: Uint8Array<ArrayBuffer>): FormData {
   return body;
 }
 
-/** By how much the clock moves at least, in milliseconds. */
+/** The smallest step of the clock, in milliseconds. */
 function smallestStep(): number {
   let smallest = Infinity;
   for (let step = 0; step < STEPS; step += 1) {

@@ -1,13 +1,13 @@
 import { Client, fetchExchange, subscriptionExchange } from "@urql/core";
 import { createSessionFetch, subscribe } from "tauri-plugin-graphql-session-api";
 
-/** Who hears what happens to people. */
+/** Receives the events of the object `person`. */
 export interface Listener {
-  /** Somebody was made, changed or deleted. */
+  /** A person was created, changed or deleted. */
   event: (action: string, name: string) => void;
-  /** Events may be missing, and no server repeats them. */
-  gap: () => void;
-  /** There will be no more, by an error or by the server's will. */
+  /** The connection was lost and is back. Events may be missing; the server does not repeat them. */
+  reconnected: () => void;
+  /** No event follows: the subscription failed, or the server ended it. */
   over: (problem: unknown) => void;
 }
 
@@ -24,17 +24,17 @@ interface People {
   onDbEvent: { action: string; record: { name: { firstName: string; lastName: string } } };
 }
 
-/** Hears of people from now on, with urql; gives a function that ends it. */
-export function hear({ event, gap, over }: Listener): () => void {
+/** Subscribes with urql to what happens to people. Returns the function that ends the subscription. */
+export function listen({ event, reconnected, over }: Listener): () => void {
   const streams = subscriptionExchange({
     forwardSubscription: (request) => ({
-      subscribe: (sink) => ({ unsubscribe: subscribe(request, { ...sink, gap }) }),
+      subscribe: (sink) => ({ unsubscribe: subscribe(request, { ...sink, reconnected }) }),
     }),
   });
   const client = new Client({ url: "/graphql", fetch: createSessionFetch(), exchanges: [streams, fetchExchange] });
   const results = client.subscription<People>(PEOPLE, { input: { objectNameSingular: "person" } });
   return results.subscribe(({ data, error, hasNext }) => {
     if (data) event(data.onDbEvent.action, data.onDbEvent.record.name.firstName);
-    if (error || !hasNext) over(error?.networkError ?? error ?? "The server has ended it.");
+    if (error || !hasNext) over(error?.networkError ?? error ?? "The server has ended the subscription.");
   }).unsubscribe;
 }

@@ -4,7 +4,7 @@ import { createSessionFetch } from "tauri-plugin-graphql-session-api";
 import { CREATE, ME, named } from "./operations";
 import type { Created, Me, Trial } from "./operations";
 
-// It wants a whole address: the page's own, which names no server.
+// graphql-request needs an absolute address: the page's own, which names no server.
 const client = new GraphQLClient(new URL("/graphql", location.href).href, { fetch: createSessionFetch() });
 
 export const graphqlRequest: Trial = {

@@ -1,11 +1,11 @@
 import { onChange, signIn, signOut } from "tauri-plugin-graphql-session-api";
 
 import { apollo } from "./apollo";
-import { hear } from "./events";
+import { listen } from "./events";
 import { graphqlRequest } from "./graphql-request";
 import type { Trial } from "./operations";
 import { tanstack } from "./tanstack";
-import { madeUp, upload } from "./upload";
+import { randomFile, upload } from "./upload";
 import { urql } from "./urql";
 
 const trials: Record<string, Trial> = { apollo, urql, "graphql-request": graphqlRequest, tanstack };
@@ -39,7 +39,7 @@ element("sign-in").onsubmit = (event) => {
 };
 element("sign-out").onclick = () => void signOut();
 
-let stopHearing: (() => void) | undefined;
+let stopListening: (() => void) | undefined;
 
 await onChange(({ phase, person }) => {
   const isOver = phase === "signed_out" || phase === "ended";
@@ -49,18 +49,19 @@ await onChange(({ phase, person }) => {
   element("clients").hidden = isOver;
   element("people").hidden = isOver;
   element("sign-out").hidden = isOver;
-  if (phase === "signed_in") stopHearing ??= hearOfPeople();
+  if (phase === "signed_in") stopListening ??= listenToPeople();
 });
 
-/** Writes down what is heard. A session that ends closes its streams; the next one begins with a stream of its own. */
-function hearOfPeople(): () => void {
-  const write = (text: string) => element("events").append(Object.assign(document.createElement("li"), { textContent: text }));
-  return hear({
+/** Lists the events. The end of a session closes its streams, so the next session starts a new one. */
+function listenToPeople(): () => void {
+  const write = (text: string) =>
+    element("events").append(Object.assign(document.createElement("li"), { textContent: text }));
+  return listen({
     event: (action, name) => write(`${action} ${name}`),
-    gap: () => write("Events may be missing here."),
+    reconnected: () => write("Events may be missing here."),
     over: (problem) => {
       write(String(problem));
-      stopHearing = undefined;
+      stopListening = undefined;
     },
   });
 }
@@ -71,9 +72,9 @@ async function run(name: string, { query, mutate }: Trial): Promise<string> {
   return `${email} made ${made}`;
 }
 
-/** Sends a file that is too long for one slice, and compares what has arrived with what was sent. */
+/** Sends a file of three slices, and compares what arrived with what was sent. */
 async function send(): Promise<string> {
-  const { file, sha256 } = await madeUp(3 * 1024 * 1024);
+  const { file, sha256 } = await randomFile(3 * 1024 * 1024);
   const arrived = await upload(file);
   const isSame = arrived.size === file.size && arrived.sha256 === sha256;
   return `${arrived.size} bytes arrived ${isSame ? "unchanged" : "changed"}: ${arrived.sha256}`;

@@ -1,8 +1,8 @@
-/** What every client of this page does: one query and one mutation. Both begin at the same moment. */
+/** What the page does with every client: one query and one mutation, both at the same time. */
 export interface Trial {
   /** The e-mail address of the person who is signed in. */
   query: () => Promise<string>;
-  /** Makes a person of this first name, and gives the name as the server has it. */
+  /** Creates a person with this first name, and returns the name that the server stored. */
   mutate: (firstName: string) => Promise<string>;
 }
 

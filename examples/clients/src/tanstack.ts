@@ -6,7 +6,7 @@ import type { Created, Me, Trial } from "./operations";
 
 const sessionFetch = createSessionFetch();
 
-/** TanStack Query leaves the request to its user. */
+/** TanStack Query has no GraphQL of its own: its users write this. */
 async function request<Data>(query: string, variables: object, signal?: AbortSignal): Promise<Data> {
   const body = JSON.stringify({ query, variables });
   const response = await sessionFetch("/graphql", { method: "POST", body, ...(signal && { signal }) });
@@ -18,7 +18,7 @@ async function request<Data>(query: string, variables: object, signal?: AbortSig
 const client = new QueryClient({
   defaultOptions: {
     queries: {
-      // WebKitGTK says that it is offline when it is not, and queries would wait for ever.
+      // WebKitGTK reports that it is offline when it is not, and queries would wait forever.
       networkMode: "always",
       retry: (failures, problem) => problem instanceof SessionError && problem.code === "unreachable" && failures < 3,
       retryDelay: (_, problem) => (problem instanceof SessionError ? problem.retryAfterMs : undefined) ?? 1_000,

@@ -2,6 +2,9 @@ import { createSessionFetch } from "tauri-plugin-graphql-session-api";
 
 const sessionFetch = createSessionFetch();
 
+/** Most bytes that `getRandomValues` fills in one call. */
+const RANDOM_AT_ONCE = 65_536;
+
 const UPLOAD = /* GraphQL */ `
   mutation Upload($file: Upload!) {
     uploadFile(file: $file) {
@@ -11,7 +14,7 @@ const UPLOAD = /* GraphQL */ `
   }
 `;
 
-/** What the server says that it received. */
+/** What the server received. */
 export interface Uploaded {
   /** In bytes. */
   size: number;
@@ -31,11 +34,10 @@ export async function upload(file: Blob): Promise<Uploaded> {
   return (data as { uploadFile: Uploaded }).uploadFile;
 }
 
-/** So many bytes that follow no pattern, and their hash. */
-export async function madeUp(size: number): Promise<{ file: Blob; sha256: string }> {
+/** A file of random bytes, and its hash. */
+export async function randomFile(size: number): Promise<{ file: Blob; sha256: string }> {
   const bytes = new Uint8Array(size);
-  // As many at a time as the browser gives.
-  for (let at = 0; at < size; at += 65_536) crypto.getRandomValues(bytes.subarray(at, at + 65_536));
+  for (let at = 0; at < size; at += RANDOM_AT_ONCE) crypto.getRandomValues(bytes.subarray(at, at + RANDOM_AT_ONCE));
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const sha256 = [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return { file: new Blob([bytes]), sha256 };

@@ -11,7 +11,7 @@ const client = new Client({
 });
 
 export const urql: Trial = {
-  // urql sends it as a GET; the session makes a POST of it.
+  // urql sends a short query by GET; the session sends it as a POST.
   query: async () => {
     const { data, error } = await client.query<Me>(ME, {}, { requestPolicy: "network-only" }).toPromise();
     if (!data) throw error?.networkError ?? error;

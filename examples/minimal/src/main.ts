@@ -1,4 +1,11 @@
-import { createSessionFetch, onChange, retryNow, SessionError, signIn, signOut } from "tauri-plugin-graphql-session-api";
+import {
+  createSessionFetch,
+  onChange,
+  retryNow,
+  SessionError,
+  signIn,
+  signOut,
+} from "tauri-plugin-graphql-session-api";
 import type { Status } from "tauri-plugin-graphql-session-api";
 
 const PEOPLE = "query People { people(first: 20) { edges { node { id name { firstName lastName } } } } }";
@@ -8,7 +15,7 @@ interface Person {
   name: { firstName: string; lastName: string };
 }
 
-/** The one line that a GraphQL client changes; here there is no client, only `fetch`. */
+/** A GraphQL client would get this function as its `fetch`. Here it is called directly. */
 const sessionFetch = createSessionFetch();
 
 const status = element("status");
@@ -59,7 +66,7 @@ async function load(): Promise<void> {
   );
 }
 
-/** Runs what a person asked for, and says what kept it from working. */
+/** Runs the action of a button, and shows its error. */
 async function attempt(work: () => Promise<unknown>): Promise<void> {
   problem.textContent = "";
   try {

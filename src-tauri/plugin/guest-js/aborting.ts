@@ -1,10 +1,10 @@
 /**
- * Rejects at once when the signal aborts, for Tauri itself cannot abort an invoke.
+ * Waits for an answer, but rejects as soon as the signal aborts: Tauri cannot abort an invoke.
  *
- * @param answer - what is waited for
+ * @param answer - the answer to wait for
  * @param signal - the caller's signal, if there is one
- * @param onAbort - takes back what was asked, where that can be done at once
- * @returns what `answer` comes to
+ * @param onAbort - cancels the work behind the answer
+ * @returns the value of `answer`
  * @throws the signal's reason
  */
 export function abortable<T>(
@@ -16,7 +16,7 @@ export function abortable<T>(
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       onAbort?.();
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- whatever the caller aborted with, as `fetch` does
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the caller's own reason, as `fetch` does
       reject(reasonOf(signal));
     };
     signal.addEventListener("abort", abort, { once: true });
@@ -32,5 +32,5 @@ export function throwIfAborted(signal: AbortSignal | null | undefined): void {
 }
 
 function reasonOf(signal: AbortSignal): unknown {
-  return signal.reason ?? new DOMException("The call was taken back.", "AbortError");
+  return signal.reason ?? new DOMException("The call was cancelled.", "AbortError");
 }

@@ -1,7 +1,7 @@
 import type { Code, SessionErrorShape } from "./types.js";
 
 /**
- * What every function of this package rejects with.
+ * The error of every function of this package.
  *
  * @example
  * ```ts
@@ -15,9 +15,9 @@ import type { Code, SessionErrorShape } from "./types.js";
  */
 export class SessionError extends Error implements SessionErrorShape {
   override readonly name = "SessionError";
-  /** What programs act on: one of a closed list. */
+  /** One of a closed list, for programs. */
   readonly code: Code;
-  /** How long to wait before a repetition makes sense, where that is known. */
+  /** When a retry makes sense, in milliseconds from now. Absent where that is not known. */
   readonly retryAfterMs?: number;
 
   constructor(code: Code, message: string, retryAfterMs?: number) {
@@ -27,11 +27,11 @@ export class SessionError extends Error implements SessionErrorShape {
   }
 
   /**
-   * Reads what a command rejected with. Tauri's own refusals (a missing permission, for one) are plain texts; they
-   * become the code `internal`, because a person cannot mend them.
+   * Makes a `SessionError` of any rejection. Tauri rejects with plain text, for example where a permission is missing:
+   * that gets the code `internal`, because a person cannot fix it.
    *
-   * @param problem - what was caught
-   * @returns the error to show or to throw on
+   * @param problem - the rejection of a command
+   * @returns the error to show or to throw
    * @example
    * ```ts
    * const { code } = SessionError.from(caught);

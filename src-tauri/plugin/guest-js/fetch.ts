@@ -5,43 +5,44 @@ import { encodeForm } from "./form.js";
 import { encodeMetadata, METADATA_HEADER, readReply } from "./framing.js";
 import type { RawReply } from "./framing.js";
 import { newId } from "./id.js";
-import { handOver, SLICE_BYTES, takeBack } from "./upload.js";
+import { cancel, sendInSlices, SLICE_BYTES } from "./upload.js";
 
-/** What {@link createSessionFetch} may be told. */
+/** Options of {@link createSessionFetch}. */
 export interface SessionFetchOptions {
-  /** The account whose session carries the calls; without it, the window's own. */
+  /** The account whose session sends the calls. Default: the window's own. */
   account?: string;
-  /** The endpoint of every call, such as `graphql`; without it, the last segment of each call's path names it. */
+  /** The endpoint of every call, such as `graphql`. Default: the last segment of each call's path. */
   endpoint?: string;
-  /** How long one call may take in all, in milliseconds, with any renewal; without it, the session's own limit (75 s). */
+  /** How long one call may take, with renewal and replay, in milliseconds. Default: the session's `callTimeoutMs`. */
   deadlineMs?: number;
 }
 
-/** Ids of received replies that one call reports at most: they travel in a header, 35 bytes each. */
+/** Most ids of received replies that one call reports. They are in a header, 35 bytes each. */
 const RECEIVED_PER_CALL = 64;
 
-/** Calls whose replies arrived; the next call says so, and the application stops keeping them for a repetition. */
+/** Ids of calls whose replies arrived. The next call reports them, and the application drops its copies. */
 const received: string[] = [];
 
-/** Statuses for which `Response` takes no body. */
+/** Statuses for which `Response` allows no body. */
 const WITHOUT_BODY = new Set([101, 103, 204, 205, 304]);
 
 /**
- * Makes a function of `fetch`'s shape that sends GraphQL requests through the session: Apollo Client, urql,
- * graphql-request and others work over it unchanged.
+ * Creates a function with the signature of `fetch` that sends GraphQL requests through the session. Apollo Client,
+ * urql, graphql-request and other clients use it unchanged.
  *
  * The page names an endpoint, never a host: `/graphql`, `graphql` and an address of the page's own origin all mean the
- * endpoint `graphql`; an address of another origin is refused. Every call carries an id, so that a mutation runs once
- * even if the page reloads while it is under way. Uploads work as with any other `fetch`, as a `FormData` in the GraphQL
- * multipart request form (as `body`, and not inside a `Request`, where WebKit cannot read it), up to 25 MiB of files: a
- * body of more than 1 MiB is handed over in slices that are checked, and is sent whole, once more after a renewal, or not
- * at all. A failed renewal, or a session that ended, rejects with a {@link SessionError}; GraphQL errors come back inside
- * the reply, as with any other `fetch`.
+ * endpoint `graphql`; an address of another origin is refused. Every call has an id, so that a mutation runs once even
+ * if the page reloads meanwhile. GraphQL errors are part of the reply, as with any other `fetch`; a failed renewal, or
+ * a session that ended, rejects with a {@link SessionError}.
+ *
+ * An upload is a `FormData` in the GraphQL multipart request form, given as `body`: WebKit cannot read one inside a
+ * `Request`. It may have 25 MiB of files. The application gets a body of more than 1 MiB in slices with hashes, and
+ * sends it to the server as a whole: once, and once more if the access token was refused.
  *
  * @param options - account, endpoint and deadline, where the defaults do not fit
- * @returns a function to give to a GraphQL client
- * @throws nothing itself; the function it returns rejects with {@link SessionError}, and with the signal's reason (an
- * `AbortError`) when it is aborted
+ * @returns a function for a GraphQL client
+ * @throws nothing itself; the function it returns rejects with a {@link SessionError}, or with the signal's reason (an
+ * `AbortError`) when the signal aborts
  * @example
  * ```ts
  * // Apollo Client
@@ -50,7 +51,7 @@ const WITHOUT_BODY = new Set([101, 103, 204, 205, 304]);
  * // urql
  * const client = new Client({ url: "/graphql", fetch: createSessionFetch(), exchanges: [fetchExchange] });
  *
- * // graphql-request wants a whole address: the page's own
+ * // graphql-request needs an absolute address: the page's own
  * const requests = new GraphQLClient(new URL("/graphql", location.href).href, { fetch: createSessionFetch() });
  * ```
  */
@@ -62,25 +63,27 @@ export function createSessionFetch(options: SessionFetchOptions = {}): typeof fe
     throwIfAborted(signal);
 
     const requestId = newId();
-    const comesInSlices = outgoing.body.byteLength > SLICE_BYTES;
-    if (comesInSlices) {
-      await handOver(outgoing.body, requestId, signal);
-      // The application has it all; the page need not keep it until the server has answered.
+    const isSliced = outgoing.body.byteLength > SLICE_BYTES;
+    if (isSliced) {
+      await sendInSlices(outgoing.body, requestId, signal);
+      // The application has all of it. The page does not keep it until the server has answered.
       outgoing.body = new Uint8Array();
     }
     const metadata = {
       requestId,
-      uploadId: comesInSlices ? requestId : undefined,
+      uploadId: isSliced ? requestId : undefined,
       received: received.splice(0, RECEIVED_PER_CALL),
       endpoint: outgoing.endpoint,
       account: options.account,
       deadlineMs: options.deadlineMs,
       headers: outgoing.headers,
     };
-    const answer = call<RawReply>("execute", outgoing.body, { headers: { [METADATA_HEADER]: encodeMetadata(metadata) } });
+    const answer = call<RawReply>("execute", outgoing.body, {
+      headers: { [METADATA_HEADER]: encodeMetadata(metadata) },
+    });
     const { status, contentType, body } = readReply(
       await abortable(answer, signal, () => {
-        takeBack(requestId);
+        cancel(requestId);
       }),
     );
     received.push(requestId);
@@ -115,7 +118,7 @@ async function readRequest(
     outgoing.body = new TextEncoder().encode(bodyOfQueryString(url.searchParams));
     headers.set("content-type", "application/json");
   } else if (method === "POST") {
-    // `Response` knows every kind of body there is, and the content type that goes with it. Forms are the exception.
+    // `Response` reads every kind of body and knows its content type. Only forms need our own encoder, for WebKit.
     const body = init?.body instanceof FormData ? encodeForm(init.body) : init?.body;
     const source = body != null ? new Response(body) : (request?.clone() ?? new Response(null));
     outgoing.body = new Uint8Array(await source.arrayBuffer());
@@ -128,14 +131,17 @@ async function readRequest(
   return outgoing;
 }
 
-/** The address, if it is one of the page's own origin: only the application's configuration chooses a host. */
+/** The address, if it has the page's own origin. A page never chooses a host. */
 function parseOwnUrl(address: string | URL): URL {
   const page = new URL(location.href);
   let url: URL;
   try {
     url = new URL(address, page);
   } catch {
-    throw new SessionError("invalid_request", "The address of the request cannot be read. Use a path such as /graphql.");
+    throw new SessionError(
+      "invalid_request",
+      "The address of the request cannot be read. Use a path such as /graphql.",
+    );
   }
   // Not `origin`: it is "null" for the scheme that Tauri serves pages from.
   if (url.protocol !== page.protocol || url.host !== page.host) {
@@ -155,7 +161,7 @@ function endpointOf(url: URL): string {
   return name;
 }
 
-/** A query that was sent as a GET, as the JSON body that the session sends. */
+/** The JSON body for a query by GET: the session sends POST only. */
 function bodyOfQueryString(parameters: URLSearchParams): string {
   const query = parameters.get("query");
   const operationName = parameters.get("operationName");

@@ -1,15 +1,15 @@
 import { newId } from "./id.js";
 
 /**
- * A form's bytes, as browsers send them ({@link https://html.spec.whatwg.org/#multipart-form-data the encoding}). WebKit
- * cannot read a form with a file in it: `new Response(form).arrayBuffer()` rejects there, while a blob made of the same
- * parts can be read. The parts stay where they are until then.
+ * Encodes a form as browsers do ({@link https://html.spec.whatwg.org/#multipart-form-data the encoding}). In WebKit
+ * `new Response(form).arrayBuffer()` rejects for a form with a file, but a blob of the same parts can be read. The
+ * files are read only when the blob is.
  *
  * @param form - fields and files
  * @returns the encoded form; its type names the boundary
  */
 export function encodeForm(form: FormData): Blob {
-  // In lower case, for a blob's type is.
+  // Lower case: a blob converts its type to lower case, and the boundary must stay the same.
   const boundary = `graphql-session-${newId()}`;
   const parts: BlobPart[] = [];
   form.forEach((value, name) => {
@@ -25,12 +25,12 @@ export function encodeForm(form: FormData): Blob {
   return new Blob(parts, { type: `multipart/form-data; boundary=${boundary}` });
 }
 
-/** Forms have the line ends of the network, whatever the page has. */
+/** The line ends of a form are CR LF. */
 function withLineEnds(text: string): string {
   return text.replace(/\r\n|\r|\n/g, "\r\n");
 }
 
-/** What would end the quoted text, or its line. */
+/** Escapes the characters that would end the quoted text or its line. */
 function escape(text: string): string {
   return text.replace(/\r/g, "%0D").replace(/\n/g, "%0A").replace(/"/g, "%22");
 }

@@ -1,13 +1,13 @@
 import { SessionError } from "./error.js";
 
-/** The header of an `execute` or an `upload` that carries everything but the bytes. */
+/** The header of an `execute` or an `upload` that holds everything but the bytes. */
 export const METADATA_HEADER = "x-graphql-session";
 
-/** What an `execute` carries beside its body. */
+/** What an `execute` sends beside its body. */
 export interface Metadata {
-  /** Made in the page, so that an invoke that Tauri repeats is known again. */
+  /** Made in the page: Tauri may repeat an invoke, and the application must recognise it. */
   requestId: string;
-  /** The body came before, in slices under this id. */
+  /** The body was sent before, in slices with this id. */
   uploadId?: string | undefined;
   endpoint: string;
   account?: string | undefined;
@@ -17,19 +17,19 @@ export interface Metadata {
   received: string[];
 }
 
-/** What an `upload` carries beside the bytes of one slice. */
+/** What an `upload` sends beside the bytes of one slice. */
 export interface Slice {
-  /** The id of the call that will take the body. */
+  /** The id of the call that the body belongs to. */
   uploadId: string;
-  /** Where in the body the slice belongs, in bytes. */
+  /** The slice's place in the body, in bytes. */
   offset: number;
   /** Length of the whole body, in bytes. */
   total: number;
-  /** The slice's hash as it is in the page, in hexadecimal digits. */
+  /** The slice's SHA-256, computed in the page, in hexadecimal digits. */
   sha256: string;
 }
 
-/** The server's reply, untouched. */
+/** The server's reply, unchanged. */
 export interface Reply {
   status: number;
   contentType?: string;
@@ -37,14 +37,14 @@ export interface Reply {
   body: Uint8Array<ArrayBuffer>;
 }
 
-/** Bytes as an invoke returns them: an array of numbers where Tauri fell back to its message channel. */
+/** Bytes as an invoke returns them. They are an array of numbers where Tauri used its message channel. */
 export type RawReply = ArrayBuffer | Uint8Array<ArrayBuffer> | number[];
 
-/** Length of the number in front of a reply's head, in bytes. */
+/** Length of the number before a reply's head, in bytes. */
 const HEAD_LENGTH_BYTES = 4;
 
 /**
- * JSON with every character outside printable ASCII escaped: a header value holds nothing else.
+ * JSON with every character outside printable ASCII escaped, as a header's value must be.
  *
  * @param metadata - what to send
  * @returns the header's value
@@ -57,9 +57,9 @@ export function encodeMetadata(metadata: Metadata | Slice): string {
 }
 
 /**
- * Takes a reply apart: four bytes of length (big-endian), a JSON head of that length, then the server's bytes.
+ * Reads a reply: four bytes of length (big-endian), a JSON head of that length, then the server's bytes.
  *
- * @param raw - what `execute` answered
+ * @param raw - the answer of `execute`
  * @returns status, content type and body
  * @throws SessionError `internal` for anything else
  */
@@ -78,7 +78,10 @@ export function readReply(raw: RawReply): Reply {
       }
     }
   }
-  throw new SessionError("internal", "The reply cannot be read. The page and the application's plugin differ in version.");
+  throw new SessionError(
+    "internal",
+    "The reply cannot be read. The page and the application's plugin differ in version.",
+  );
 }
 
 function parseJson(bytes: Uint8Array): unknown {

@@ -1,9 +1,9 @@
 import { hex } from "./hex.js";
 
-/** Bytes of randomness in an id: it must not come twice in ten minutes of one window's calls. */
+/** Random bytes of an id. Two calls of a window within ten minutes must not get the same one. */
 const ID_BYTES = 16;
 
-/** An id that the page makes up, so that an invoke that Tauri repeats is known again. */
+/** A random id, by which the application recognises an invoke that Tauri repeats. */
 export function newId(): string {
   return hex(crypto.getRandomValues(new Uint8Array(ID_BYTES)));
 }

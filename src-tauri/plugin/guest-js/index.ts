@@ -1,8 +1,8 @@
 /**
  * The page's side of the Tauri plugin `graphql-session`.
  *
- * The session lives in the application's process: tokens never reach a page, every window shares one renewal, and a
- * session ends only when its server has confirmed that it is over. A page asks for the {@link status}, follows it with
+ * The session is in the application's process: tokens never reach a page, all windows share one renewal, and a session
+ * ends only when its server has confirmed that it is over. A page reads the {@link status}, follows it with
  * {@link onChange}, and gives {@link createSessionFetch} and {@link subscribe} to its GraphQL client.
  *
  * @packageDocumentation
@@ -18,21 +18,21 @@ export type { SubscribeOptions, SubscriptionRequest, SubscriptionSink } from "./
 export { onChange, onLogout } from "./watch.js";
 export type * from "./types.js";
 
-/** What a person types to sign in. */
+/** The parameters of {@link signIn}. */
 export interface SignIn {
   /** The server's address, such as `https://crm.example.com`. */
   server: string;
   email: string;
   password: string;
-  /** The account to sign in; without it, the window's own. */
+  /** The account to sign in. Default: the window's own. */
   account?: string;
 }
 
 /**
- * Where the session stands now. This is the truth; events are only hints that it may have changed.
+ * Reads the status of the session. Only this answer is reliable: an event says no more than that it may have changed.
  *
- * @param account - the account to ask about; without it, the window's own
- * @returns the status as it is now
+ * @param account - the account to ask about. Default: the window's own
+ * @returns the present status
  * @throws SessionError `invalid_request` where the application has no such account
  * @example
  * ```ts
@@ -44,12 +44,12 @@ export function status(account?: string): Promise<Status> {
 }
 
 /**
- * Asks whether a server that this application can talk to answers at `address`. Needs the permission set
+ * Checks whether a server of a kind that this application supports answers at `address`. Needs the permission set
  * `graphql-session:sign-in`.
  *
- * @param address - what the person typed, such as `crm.example.com`
- * @param account - the account that would sign in there; without it, the window's own
- * @returns the address as it will be used, and the protocol that answered
+ * @param address - the typed address, such as `crm.example.com`
+ * @param account - the account that would sign in there. Default: the window's own
+ * @returns the address as the session would use it, and the protocol of the server
  * @throws SessionError `invalid_address`, `host_not_found`, `certificate`, `not_this_server` or `no_answer`
  * @example
  * ```ts
@@ -61,10 +61,10 @@ export function checkServer(address: string, account?: string): Promise<ServerCh
 }
 
 /**
- * Signs in with a password. The page keeps nothing: the tokens stay in the application's process. Needs the permission
- * set `graphql-session:sign-in`.
+ * Signs in with a password. The tokens stay in the application's process. Needs the permission set
+ * `graphql-session:sign-in`.
  *
- * @param person - server, e-mail address and password, and the account where there are several
+ * @param person - server, e-mail address and password, and the account if there are several
  * @returns the status after signing in
  * @throws SessionError `wrong_password`, `unknown_user`, `second_factor_required`, `sign_in_refused`, and the codes of
  * {@link checkServer}
@@ -79,9 +79,9 @@ export function signIn(person: SignIn): Promise<Status> {
 }
 
 /**
- * Signs out in every window, at once, also when the server is away.
+ * Signs out in every window. It takes effect at once, even if the server cannot be reached.
  *
- * @param account - the account to sign out; without it, the window's own
+ * @param account - the account to sign out. Default: the window's own
  * @returns the status after signing out
  * @throws SessionError `invalid_request` where the application has no such account
  * @example
@@ -94,10 +94,10 @@ export function signOut(account?: string): Promise<Status> {
 }
 
 /**
- * "Try now": skips the pause before the next attempt to reach the server (but not a pause that the server asked for).
+ * Skips the pause before the next attempt to reach the server, but not a pause that the server asked for.
  *
- * @param account - the account to try; without it, the window's own
- * @returns the status after asking; the attempt's outcome follows as a change
+ * @param account - the account to try. Default: the window's own
+ * @returns the status at the start of the attempt; its outcome follows as a change
  * @throws SessionError `invalid_request` where the application has no such account
  * @example
  * ```ts
@@ -109,11 +109,10 @@ export function retryNow(account?: string): Promise<Status> {
 }
 
 /**
- * What happened to the session, oldest first, without secrets. Needs the permission
- * `graphql-session:allow-journal`.
+ * Reads what happened to the session, without secrets. Needs the permission `graphql-session:allow-journal`.
  *
- * @param account - the account to read about; without it, the window's own
- * @returns the kept entries; the oldest are dropped when there are many
+ * @param account - the account to read about. Default: the window's own
+ * @returns the entries, oldest first; where there are many, the oldest were dropped
  * @throws SessionError `invalid_request` where the application has no such account
  * @example
  * ```ts

@@ -5,7 +5,7 @@ import { SessionError } from "./error.js";
 import { newId } from "./id.js";
 import type { SessionErrorShape } from "./types.js";
 
-/** A subscription as GraphQL clients make it: a document as text, and what goes with it. */
+/** A subscription as GraphQL clients make it: a document as text, its variables and its name. */
 export interface SubscriptionRequest {
   query?: string | null | undefined;
   variables?: unknown;
@@ -13,33 +13,33 @@ export interface SubscriptionRequest {
   extensions?: unknown;
 }
 
-/** Who hears of a subscription. It has the shape of an observer, so that one of RxJS, Apollo or urql fits as it is. */
+/** Receives the events of a subscription. An observer of RxJS, Apollo Client or urql has this shape. */
 export interface SubscriptionSink<Result = unknown> {
   /** One result, parsed; with `raw`, its JSON text as the server sent it. */
   next(result: Result): void;
-  /** The subscription is over by an error. Nothing follows. */
+  /** The subscription has failed. Nothing follows. */
   error(problem: SessionError): void;
   /** The server has ended the subscription. Nothing follows. */
   complete(): void;
   /** The server has accepted the subscription. */
   open?(): void;
-  /** The connection is lost; it is made again after this pause. A screen need not show it: `gap` follows. */
+  /** The connection is lost. The next try follows after this pause; `reconnected` follows when it succeeds. */
   lost?(retryAfterMs: number): void;
   /** Connected again. Events may be missing, and the server does not repeat them: refetch what depends on them. */
-  gap?(): void;
+  reconnected?(): void;
 }
 
-/** What {@link subscribe} may be told. */
+/** Options of {@link subscribe}. */
 export interface SubscribeOptions {
-  /** The account whose session carries the subscription; without it, the window's own. */
+  /** The account whose session the subscription uses. Default: the window's own. */
   account?: string;
-  /** The endpoint; without it, `graphql`. */
+  /** The endpoint. Default: `graphql`. */
   endpoint?: string;
   /** Further request headers, of those that a page may set. */
   headers?: Record<string, string>;
-  /** Ends the subscription when it is aborted, without another word to the sink. */
+  /** Ends the subscription when it aborts. The sink is not called again. */
   signal?: AbortSignal;
-  /** Hands on each result as text, for results whose numbers `JSON.parse` would round. */
+  /** Gives each result to the sink as text, for results whose numbers `JSON.parse` would round. Default: `false`. */
   raw?: boolean;
 }
 
@@ -47,26 +47,27 @@ type Message =
   | { kind: "open" }
   | { kind: "next"; payload: string }
   | { kind: "lost"; retryAfterMs: number }
-  | { kind: "reopened" }
+  | { kind: "reconnected" }
   | { kind: "complete" }
   | { kind: "failed"; error: SessionErrorShape };
 
-/** Messages that may arrive before the application is told: a quarter of those that it lets be under way. */
-const TELL_AFTER_MESSAGES = 16;
+/** Messages after which the page acknowledges: a quarter of the 64 that the application sends without it. */
+const ACK_AFTER_MESSAGES = 16;
 
-/** The same in UTF-16 units: they are at most three bytes each, and the application lets 1 MiB be under way. */
-const TELL_AFTER_UNITS = 256 * 1024;
+/** The same in UTF-16 units. One is at most three bytes, and the application sends 1 MiB without an acknowledgement. */
+const ACK_AFTER_UNITS = 256 * 1024;
 
 /**
- * Subscribes to events of the server, over the session: with the current credentials, connected again after a loss,
- * never cut by a renewal. The page is slow? Then the server is held back, and nothing piles up.
+ * Subscribes to events of the server with the session's current credentials. A lost connection is made again, and a
+ * renewal interrupts nothing. Where the page is slower than the server, the application reads more slowly, so that no
+ * memory fills up.
  *
  * @param request - query, variables, operation name and extensions
- * @param sink - who hears of it; nothing is called before this function has returned
+ * @param sink - receives the events; none of its functions is called before this function has returned
  * @param options - account, endpoint, headers, signal, and whether results stay text
- * @returns a function that ends the subscription; after it, the sink hears nothing more
+ * @returns a function that ends the subscription; the sink is not called again
  * @throws nothing; the sink's `error` gets a {@link SessionError}: `invalid_request`, `signed_out`, `locked`,
- * `access_denied`, `too_large`, `too_many_calls`. A server that is away is no error: the sink's `lost` and `gap` tell
+ * `access_denied`, `too_large`, `too_many_calls`. A lost connection is no error: it calls `lost`, then `reconnected`
  * @example
  * ```ts
  * // Apollo Client: a link for subscriptions, beside the HttpLink for the rest
@@ -95,15 +96,15 @@ export function subscribe<Result = unknown>(
     signal?.removeEventListener("abort", stop);
   };
 
-  const receiving = new Receipts((count) => call("received_events", { subscriptionId, count }));
+  const acks = new Acks((count) => call("ack_events", { subscriptionId, count }));
   const messages = new Channel<Message>((message) => {
     if (isOver) return;
     try {
       if (message.kind === "complete" || message.kind === "failed") end();
       pass(message, sink, options.raw === true);
     } finally {
-      // Also where the sink threw: the stream is not to stop because of one result. What is over needs no more.
-      receiving.add(message.kind === "next" ? message.payload.length : 0, isOver);
+      // Also where the sink threw: one result must not stop the stream.
+      acks.add(message.kind === "next" ? message.payload.length : 0, isOver);
     }
   });
   const { query, variables, operationName, extensions } = request;
@@ -124,7 +125,7 @@ export function subscribe<Result = unknown>(
   function stop(): void {
     if (isOver) return;
     end();
-    // Not before it has started: commands may overtake each other.
+    // Only after the start has been answered: of two commands, the second may arrive first.
     started.then(() => call("cancel", { requestId: subscriptionId })).catch(() => undefined);
   }
   signal?.addEventListener("abort", stop, { once: true });
@@ -142,8 +143,8 @@ function pass<Result>(message: Message, sink: SubscriptionSink<Result>, raw: boo
     case "lost":
       sink.lost?.(message.retryAfterMs);
       break;
-    case "reopened":
-      sink.gap?.();
+    case "reconnected":
+      sink.reconnected?.();
       break;
     case "complete":
       sink.complete();
@@ -154,25 +155,26 @@ function pass<Result>(message: Message, sink: SubscriptionSink<Result>, raw: boo
   }
 }
 
-/** Tells the application what has arrived, now and then: it reads on only while not too much is under way. */
-class Receipts {
+/** Acknowledges messages, some at a time: the application sends no more while too many are not acknowledged. */
+class Acks {
   #count = 0;
-  #untold = 0;
-  #units = 0;
-  readonly #tell: (count: number) => Promise<unknown>;
+  #unsentCount = 0;
+  #unsentUnits = 0;
+  readonly #send: (count: number) => Promise<unknown>;
 
-  constructor(tell: (count: number) => Promise<unknown>) {
-    this.#tell = tell;
+  /** `send` gets the number of all messages so far, so that a call that is lost or overtaken does no harm. */
+  constructor(send: (count: number) => Promise<unknown>) {
+    this.#send = send;
   }
 
+  /** Counts one message of this length. The last one of a subscription needs no acknowledgement. */
   add(units: number, isLast: boolean): void {
     this.#count += 1;
-    this.#untold += 1;
-    this.#units += units;
-    if (isLast || (this.#untold < TELL_AFTER_MESSAGES && this.#units < TELL_AFTER_UNITS)) return;
-    this.#untold = 0;
-    this.#units = 0;
-    // The whole number, so that one that is lost or overtaken does no harm.
-    this.#tell(this.#count).catch(() => undefined);
+    this.#unsentCount += 1;
+    this.#unsentUnits += units;
+    if (isLast || (this.#unsentCount < ACK_AFTER_MESSAGES && this.#unsentUnits < ACK_AFTER_UNITS)) return;
+    this.#unsentCount = 0;
+    this.#unsentUnits = 0;
+    this.#send(this.#count).catch(() => undefined);
   }
 }

@@ -1,8 +1,8 @@
-/** What a window knows about the session: the answer of the command `status`. */
+/** The status of a session: the answer of the command `status`. */
 export interface Status {
-  /** The account this is about; one application may hold several. */
+  /** The account that the session belongs to. An application may have several. */
   account: string;
-  /** Counts published changes in this process. Keep the highest, drop the rest. */
+  /** The number of published changes in this process. A status with a lower one is older. */
   revision: number;
   phase: Phase;
   /** Origin of the server, such as `https://crm.example.com`; absent before the first sign-in. */
@@ -14,7 +14,7 @@ export interface Status {
   ending?: Ending;
   /** When the next attempt is due, in milliseconds since 1970. Present in the phase `unreachable`. */
   nextAttemptAt?: number;
-  /** Who is out of reach in the phase `unreachable`. */
+  /** What the session waits for in the phase `unreachable`: the server, or another process that holds the lock. */
   unreachable?: "server" | "held_by_other_process";
   /** Why the stored session cannot be read. Present in the phase `locked`. */
   locked?: "keyring_locked" | "keyring_missing" | "keyring_locked_or_cleared" | "keyring_failed";
@@ -22,11 +22,11 @@ export interface Status {
 
 /**
  * - `opening`: the stored session is being read
- * - `signed_out`: nobody is signed in (also after the person's own sign-out)
- * - `signed_in`: calls go out
+ * - `signed_out`: nobody is signed in, for example after the person's own sign-out
+ * - `signed_in`: calls are sent
  * - `renewing`: calls wait for a renewal
  * - `unreachable`: a renewal, or a call, got no answer; still signed in, attempts go on
- * - `locked`: a session is stored, but the keyring does not show it
+ * - `locked`: a session is stored, but the keyring does not give it
  * - `ended`: the session is over, see `ending`
  */
 export type Phase = "opening" | "signed_out" | "signed_in" | "renewing" | "unreachable" | "locked" | "ended";
@@ -45,7 +45,7 @@ export interface Ending {
   at: number;
 }
 
-/** Closed list of what can go wrong; each has its own text on the screen. */
+/** Every error code. The list is closed, so that a screen can have a text for each. */
 export type Code =
   | "signed_out"
   | "unreachable"
@@ -71,74 +71,89 @@ export type Code =
   | "config"
   | "internal";
 
-/** What a command rejects with. */
+/** The rejection of a command. */
 export interface SessionErrorShape {
   code: Code;
   /** One sentence that says what to do next. */
   message: string;
+  /** When a retry makes sense, in milliseconds from now. Absent where that is not known. */
   retryAfterMs?: number;
 }
 
 /** Answer of `check_server`. */
 export interface ServerCheck {
-  /** The address as it will be used: an origin. */
+  /** The origin, as the session would use it. */
   origin: string;
-  /** The protocol that answered, such as `twenty`. */
+  /** The protocol of the server, such as `twenty`. */
   protocol: string;
 }
 
-/** One line of the journal; it never holds a secret. */
+/** One entry of the journal. It never holds a secret. */
 export interface JournalEntry {
   /** Milliseconds since 1970. */
   at: number;
-  /**
-   * What happened, one of a closed list: `opened`, `signed_in`, `signed_out`, `lock_waited`, `attempt_sent`, `answered`,
-   * `renewed`, `adopted`, `saved`, `save_failed`, `entry_lost`, `waiters_told`, `ended`, `removed`, `revoked`, and `renewal`, which
-   * says all of one renewal when it is over.
-   */
-  what: string;
-  /** Further facts: numbers and words only. Those of a `renewal` are {@link RenewalFacts}. */
+  what: JournalWord;
+  /** Facts beside it: numbers and words only. Those of a `renewal` are {@link RenewalFacts}. */
   facts: Record<string, string | number | boolean | RenewalAttempt[]>;
 }
 
+/** What happened. `renewal` sums up one renewal when it is over; each of the others is one step. */
+export type JournalWord =
+  | "opened"
+  | "signed_in"
+  | "signed_out"
+  | "lock_waited"
+  | "attempt_sent"
+  | "answered"
+  | "renewed"
+  | "adopted"
+  | "saved"
+  | "save_failed"
+  | "entry_lost"
+  | "waiters_told"
+  | "ended"
+  | "removed"
+  | "revoked"
+  | "renewal";
+
 /** The facts of a `renewal` entry: one renewal from its trigger to its outcome. */
 export interface RenewalFacts {
-  /** What asked for it first. */
+  /** Why the renewal began. */
   why?: "expired" | "refused" | "ahead";
-  /** The generation that was to be renewed. */
+  /** The generation of the credentials before it. */
   from?: number;
-  /** The generation that calls use now: after `renewed` and `adopted`. */
+  /** The generation after it. Present after `renewed` and `adopted`. */
   to?: number;
-  /** Calls that were told the outcome. */
+  /** How many calls waited for it. */
   waiters: number;
   /** The last 20 attempts of this process, oldest first. */
   attempts: RenewalAttempt[];
-  /** All attempts of this process. */
+  /** How many attempts this process made. */
   attemptCount: number;
   /** How long this process waited for the account's lock, in milliseconds. */
   lockWaitMs: number;
-  /** `true`, or why the new credentials live in memory only; after `renewed`. */
+  /** `true`, or why the new credentials are in memory only. Present after `renewed`. */
   saved?: true | string;
-  /** What came of it. After `unreachable`, attempts go on in the background, and are the next entry. */
+  /** How it ended. After `unreachable`, attempts go on in the background and make the next entry. */
   outcome: "renewed" | "adopted" | "ended" | "signed_out" | "locked" | "unreachable";
-  /** Why it `ended`, or who is `unreachable`. */
+  /** Why the session `ended`, or what is `unreachable`. */
   reason?: Ending["reason"] | NonNullable<Status["unreachable"]>;
 }
 
-/** One exchange of the refresh token that was sent. */
+/** One attempt to exchange the refresh token. */
 export interface RenewalAttempt {
   verdict: "renewed" | "rejected" | "inconclusive";
-  /** What an inconclusive one did to the refresh token. */
+  /** What an inconclusive attempt did to the refresh token. */
   token?: "not_sent" | "not_used" | "maybe_used";
-  /** The server gives this rejection by mistake, too. */
+  /** Servers also send this rejection by mistake, so that it does not end the session by itself. */
   ambiguous?: true;
-  /** From sending to the verdict, in milliseconds. */
+  /** Time from sending to the verdict, in milliseconds. */
   ms: number;
   /** The pause that the server asked for, in milliseconds. */
   retryAfterMs?: number;
 }
 
-/** Payload of the plugin's events. A hint: ask `status`, and keep the highest revision. */
+/** Payload of the plugin's events. It is only a hint: read the `status`, and keep the one with the highest revision. */
 export interface Hint {
   account: string;
   revision: number;

@@ -4,19 +4,19 @@ import { getCurrentWebviewWindow } from "@tauri-apps/api/webviewWindow";
 import { call } from "./command.js";
 import type { Ending, Hint, Status } from "./types.js";
 
-/** Pause before asking again after an answer failed, in milliseconds: asking is a local call, so a second is long. */
+/** Pause before the next question after one failed, in milliseconds. A question is a local call, so this is long. */
 const ASK_AGAIN_MS = 1_000;
 
 /**
- * Follows the status. It listens first, then asks, and drops what is older than what it has: so a window that opens
- * late, reloads, or misses an event shows the same as all the others.
+ * Follows the status. It listens to events first, then reads the status, and drops a status that is older than the one
+ * it has: a window that opens late, reloads, or misses an event shows the same as the others.
  *
  * Needs `core:event:allow-listen` and `core:event:allow-unlisten` (never `allow-emit`: a page that may emit can forge
  * events for the others).
  *
- * @param listener - gets the present status once, then each newer one
- * @param account - the account to follow; without it, the window's own
- * @returns a function that stops it
+ * @param listener - called with the present status, then with each newer one
+ * @param account - the account to follow. Default: the window's own
+ * @returns a function that ends it
  * @throws SessionError `invalid_request` where the application has no such account
  * @example
  * ```ts
@@ -28,12 +28,12 @@ export function onChange(listener: (status: Status) => void, account?: string): 
 }
 
 /**
- * Tells once when a session has ended other than by the person's own sign-out, also in a window that opened after it.
- * Keep the page and its unsaved work: a new sign-in continues in place.
+ * Calls the listener once for each session that ended, except by the person's own sign-out, also in a window that
+ * opened later. Keep the page and its unsaved work: after the next sign-in it goes on.
  *
- * @param listener - gets the status that holds the ending
- * @param account - the account to follow; without it, the window's own
- * @returns a function that stops it
+ * @param listener - called with the status that has the ending
+ * @param account - the account to follow. Default: the window's own
+ * @returns a function that ends it
  * @throws SessionError `invalid_request` where the application has no such account
  * @example
  * ```ts
@@ -41,14 +41,14 @@ export function onChange(listener: (status: Status) => void, account?: string): 
  * ```
  */
 export function onLogout(listener: (status: Status) => void, account?: string): Promise<() => void> {
-  let told: Ending | undefined;
+  let reported: Ending | undefined;
   return watch(
     "graphql-session://logout",
     (status) => {
       const { phase, ending } = status;
       if (phase !== "ended" || ending === undefined || ending.reason === "signed_out") return;
-      if (told?.at === ending.at && told.reason === ending.reason) return;
-      told = ending;
+      if (reported?.at === ending.at && reported.reason === ending.reason) return;
+      reported = ending;
       listener(status);
     },
     account,
@@ -64,25 +64,25 @@ async function watch(
   let newest = -1;
   let stopped = false;
   let asking: Promise<void> | undefined;
-  let asked = 0;
+  let askedCount = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   async function askUntilSettled(): Promise<void> {
     let answered;
     do {
-      answered = asked;
+      answered = askedCount;
       const status = await call<Status>("status", { account });
       followed = status.account;
       if (!stopped && status.revision > newest) {
         newest = status.revision;
         listener(status);
       }
-    } while (answered !== asked && !stopped);
+    } while (answered !== askedCount && !stopped);
   }
 
-  /** Joins the question that is under way, which is then put once more: its answer may already be old. */
+  /** Reads the status. Where that is already being done, it is done once more: the first answer may be too old. */
   function ask(): Promise<void> {
-    asked += 1;
+    askedCount += 1;
     asking ??= askUntilSettled().finally(() => {
       asking = undefined;
     });
@@ -97,12 +97,12 @@ async function watch(
     });
   }
 
-  // Events get lost in a window that was created hidden, so a page that becomes visible asks.
+  // A window that was created hidden loses events, so a page that becomes visible reads the status.
   function onVisible(): void {
     if (document.visibilityState === "visible") askInBackground();
   }
 
-  // For this window alone: without a target, `listen` hears what is sent to every other window too.
+  // Without a target, `listen` also gets the events of all other windows.
   const target = { kind: "WebviewWindow", label: getCurrentWebviewWindow().label } as const;
   const unlisten = await listen<Hint>(
     event,

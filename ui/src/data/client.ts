@@ -1,8 +1,8 @@
-/** Apollo Client over the host's fetch: the session, its renewal and its replays lie below it. */
+/** Apollo Client with the host's fetch, below which the session renews and replays. */
 import { ApolloClient, HttpLink, InMemoryCache } from "@apollo/client";
 import type { Host } from "../host";
 
-/** Queries name their endpoint in their context; records are the default. */
+/** The context of a query to the endpoint `metadata`. Without one, a query goes to the records. */
 export const METADATA = { uri: "/metadata" } as const;
 const RECORDS = "/graphql";
 

@@ -1,6 +1,7 @@
-/** One person's way to one server: the client, and the edits that are sent over it. */
+/** The connection of one person to one server: the client, and the edits that it sends. */
 import type { ApolloClient } from "@apollo/client";
 import type { Host } from "../host";
+import { records as words } from "../messages";
 import { createClient } from "./client";
 import { Edits, type Edit } from "./edits";
 import type { Row } from "./fields";
@@ -24,12 +25,12 @@ export class Connection {
     this.edits = new Edits((edit) => this.#send(edit));
   }
 
-  /** From now on an answer lets waiting edits follow. */
+  /** From now on, each answer sends the waiting edits. */
   open(): void {
     this.#open = true;
   }
 
-  /** What has not been sent belongs to a person who is gone. */
+  /** Drops the unsent edits: their author is no longer signed in. */
   close(): void {
     this.#open = false;
     this.edits.clear();
@@ -39,7 +40,7 @@ export class Connection {
     this.#schema = schema;
   }
 
-  /** An answer proves that the way is open again. The edits follow after the answer itself has been handled. */
+  /** An answer proves that the server can be reached. The edits are sent after the answer has been handled. */
   #answered(): void {
     setTimeout(() => {
       if (this.#open) void this.edits.flush();
@@ -49,7 +50,7 @@ export class Connection {
   async #send(edit: Edit): Promise<Row | undefined> {
     const schema = this.#schema;
     const object = schema?.bySingular.get(edit.object);
-    if (!schema || !object) throw new Error(`The server has no object ${edit.object}.`);
+    if (!schema || !object) throw new Error(words.unknownObject(edit.object));
     const run = async ({ query, variables }: Operation, answer: string) => {
       const { data } = await this.client.mutate({ mutation: query, variables, fetchPolicy: "no-cache" });
       return (data as Record<string, Row> | undefined)?.[answer];

@@ -2,7 +2,15 @@ import { describe, expect, it, vi } from "vitest";
 import { FakeError } from "../testing/fakeHost";
 import { Edits, overlay, type Draft, type Send } from "./edits";
 
-const draft = (value: string, before = "old", id = "1"): Draft => ({ kind: "update", object: "person", id, field: "city", value, before, name: "Ada" });
+const draft = (value: string, before = "old", id = "1"): Draft => ({
+  kind: "update",
+  object: "person",
+  id,
+  field: "city",
+  value,
+  before,
+  name: "Ada",
+});
 const row = (value: string, id = "1") => ({ id, city: value });
 
 function scripted(...outcomes: (Error | "ok")[]) {
@@ -15,7 +23,7 @@ function scripted(...outcomes: (Error | "ok")[]) {
 }
 
 describe("an edit", () => {
-  it("that the server takes leaves the list", async () => {
+  it("that the server accepts leaves the list", async () => {
     const { edits } = scripted();
     const sent = vi.fn();
     edits.onSent(sent);
@@ -24,24 +32,30 @@ describe("an edit", () => {
     expect(sent).toHaveBeenCalledOnce();
   });
 
-  it.each(["unreachable", "signed_out", "locked", "too_many_calls"] as const)("that fails with %s waits, stays on the screen, and is sent later", async (code) => {
-    const { edits, send } = scripted(new FakeError(code));
-    expect(await edits.submit(draft("new"))).toBe("waiting");
-    expect(overlay([row("old")], edits.all(), "person")).toEqual([row("new")]);
-    await edits.flush();
-    expect(send).toHaveBeenCalledTimes(2);
-    expect(edits.all()).toEqual([]);
-  });
+  it.each(["unreachable", "signed_out", "locked", "too_many_calls"] as const)(
+    "that fails with %s stays on the screen and is sent later",
+    async (code) => {
+      const { edits, send } = scripted(new FakeError(code));
+      expect(await edits.submit(draft("new"))).toBe("waiting");
+      expect(overlay([row("old")], edits.all(), "person")).toEqual([row("new")]);
+      await edits.flush();
+      expect(send).toHaveBeenCalledTimes(2);
+      expect(edits.all()).toEqual([]);
+    },
+  );
 
-  it.each(["maybe_executed", "already_ran", "timed_out"] as const)("that fails with %s is never sent again by itself", async (code) => {
-    const { edits, send } = scripted(new FakeError(code));
-    expect(await edits.submit(draft("new"))).toBe("uncertain");
-    await edits.flush();
-    expect(send).toHaveBeenCalledOnce();
-    expect(edits.all()).toHaveLength(1);
-    await edits.retry(edits.all()[0]!.key);
-    expect(send).toHaveBeenCalledTimes(2);
-  });
+  it.each(["maybe_executed", "already_ran", "timed_out"] as const)(
+    "that fails with %s is never sent again by itself",
+    async (code) => {
+      const { edits, send } = scripted(new FakeError(code));
+      expect(await edits.submit(draft("new"))).toBe("uncertain");
+      await edits.flush();
+      expect(send).toHaveBeenCalledOnce();
+      expect(edits.all()).toHaveLength(1);
+      await edits.retry(edits.all()[0]!.key);
+      expect(send).toHaveBeenCalledTimes(2);
+    },
+  );
 
   it("that the server refuses is kept with its reason", async () => {
     const { edits } = scripted(new Error("Too long."));
@@ -49,7 +63,7 @@ describe("an edit", () => {
     expect(edits.all()[0]).toMatchObject({ value: "new", message: "Too long." });
   });
 
-  it("made while an earlier one of the same cell is on its way follows it", async () => {
+  it("made while an earlier one of its cell is being sent follows it", async () => {
     let answer!: () => void;
     const hold = new Promise<void>((resolve) => (answer = resolve));
     const values: unknown[] = [];
@@ -77,7 +91,7 @@ describe("an edit", () => {
 });
 
 describe("all that waits", () => {
-  it("is sent in its order, and stops at the first that still has to wait", async () => {
+  it("is sent in order, up to the first edit that has to wait again", async () => {
     const away = () => new FakeError("unreachable");
     const { edits, send } = scripted(away(), away(), "ok", away());
     await edits.submit(draft("a", "old", "1"));
@@ -87,7 +101,7 @@ describe("all that waits", () => {
     expect(edits.all().map((edit) => [edit.id, edit.state])).toEqual([["2", "waiting"]]);
   });
 
-  it("is dropped, and a late answer ignored, when somebody else signs in", async () => {
+  it("is dropped when another person signs in, and late answers too", async () => {
     let refuse!: (error: Error) => void;
     const edits = new Edits(() => new Promise((_, reject) => (refuse = reject)));
     const outcome = edits.submit(draft("new"));

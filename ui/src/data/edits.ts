@@ -1,9 +1,9 @@
 /**
- * Every change that a person makes goes through here, so that none is lost on the way: a change that can't be sent now
- * waits and is sent again; one whose answer was lost is shown as such and is never sent again by itself.
+ * Every change that a person makes goes through here, so that none is lost: a change that can't be sent now waits and
+ * is sent later; a change whose answer was lost is shown as uncertain and is never sent again automatically.
  */
 import type { Code } from "../host";
-import { codeOf, errorText } from "../messages";
+import { codeOf, errorText } from "../errorText";
 import type { Row, Value } from "./fields";
 
 export type EditState = "sending" | "waiting" | "uncertain" | "failed";
@@ -14,15 +14,15 @@ export interface Edit {
   kind: "update" | "create" | "delete";
   /** Singular name of the object. */
   object: string;
-  /** Of the record; for a new one a temporary id. */
+  /** The record's id. A new record has a temporary one. */
   id: string;
   /** The field of an update. */
   field?: string;
   /** The new value of the field, or the new record's values. */
   value: Value;
-  /** What the field held before. */
+  /** The field's value before the edit. */
   before?: Value;
-  /** What the record is called, for the list. */
+  /** The record's name, for the list. */
   name: string;
   state: EditState;
   message?: string;
@@ -30,7 +30,7 @@ export interface Edit {
 
 export interface Sent {
   edit: Edit;
-  /** The record as the server answered; absent after a delete. */
+  /** The record as the server returned it; absent after a delete. */
   row?: Row;
 }
 
@@ -38,11 +38,36 @@ export type Draft = Omit<Edit, "key" | "state" | "message">;
 export type Outcome = "done" | EditState;
 export type Send = (edit: Edit) => Promise<Row | undefined>;
 
-/** The call did not reach the server or was refused as a whole: it may be sent again. */
-const WAITS: ReadonlySet<Code> = new Set(["unreachable", "signed_out", "locked", "no_answer", "too_many_calls", "host_not_found", "certificate"]);
-/** The server may have done it. */
-const UNCERTAIN: ReadonlySet<Code> = new Set(["maybe_executed", "already_ran", "timed_out"]);
-/** More steps back than this nobody takes. */
+/**
+ * The state of a change after its call failed with this code: `waiting` if it did not reach the server or was refused as
+ * a whole, so that it can be sent again; `uncertain` if the server may have executed it.
+ */
+const STATE_AFTER: Record<Code, Exclude<EditState, "sending">> = {
+  unreachable: "waiting",
+  signed_out: "waiting",
+  locked: "waiting",
+  no_answer: "waiting",
+  too_many_calls: "waiting",
+  host_not_found: "waiting",
+  certificate: "waiting",
+  maybe_executed: "uncertain",
+  already_ran: "uncertain",
+  timed_out: "uncertain",
+  access_denied: "failed",
+  cancelled: "failed",
+  too_large: "failed",
+  upload_broken: "failed",
+  invalid_request: "failed",
+  wrong_password: "failed",
+  unknown_user: "failed",
+  second_factor_required: "failed",
+  sign_in_refused: "failed",
+  invalid_address: "failed",
+  not_this_server: "failed",
+  config: "failed",
+  internal: "failed",
+};
+/** Most edits that can be undone. */
 const UNDO_KEPT = 100;
 
 interface Done {
@@ -67,7 +92,7 @@ export class Edits {
     this.#send = send;
   }
 
-  /** A stable list: a new one only after a change. */
+  /** The same list until something changes, then a new one. */
   all = (): readonly Edit[] => this.#edits;
 
   subscribe = (listener: () => void): (() => void) => {
@@ -75,20 +100,26 @@ export class Edits {
     return () => this.#listeners.delete(listener);
   };
 
-  /** Hears of each change that the server has confirmed. */
+  /** The unconfirmed change with the same key, if there is one. */
+  find(change: Keyed): Edit | undefined {
+    return this.#find(keyOf(change));
+  }
+
+  /** Calls the listener with each change that the server confirmed. */
   onSent(listener: (sent: Sent) => void): () => void {
     this.#sentListeners.add(listener);
     return () => this.#sentListeners.delete(listener);
   }
 
-  /** Sends a change, or lets it wait. Never rejects: the outcome says how far it came. */
+  /** Sends a change, or keeps it waiting. Never rejects: the outcome says which. */
   async submit(draft: Draft): Promise<Outcome> {
-    const key = draft.kind === "update" ? `${draft.object}:${draft.id}:${draft.field}` : `${draft.object}:${draft.id}:${draft.kind}`;
+    const key = keyOf(draft);
     const earlier = this.#find(key);
-    // A second edit of the same cell keeps what the server still holds, so that going back to it drops the edit.
+    // A second edit of a cell keeps the server's value as `before`: going back to that value drops the edit.
     const before = earlier && earlier.state !== "sending" ? earlier.before : draft.before;
     const edit: Edit = { ...draft, before, key, state: "sending" };
-    if (draft.kind === "update") this.#remember({ ...draft, field: draft.field!, before: draft.before, after: draft.value });
+    if (draft.kind === "update")
+      this.#remember({ ...draft, field: draft.field!, before: draft.before, after: draft.value });
     if (earlier?.state === "waiting" && draft.kind === "update" && sameValue(before, draft.value)) {
       this.discard(key);
       return "done";
@@ -98,7 +129,7 @@ export class Edits {
     return this.#deliver(edit);
   }
 
-  /** Sends what waits, in the order in which it was made. */
+  /** Sends the waiting changes in the order in which they were made. */
   async flush(): Promise<void> {
     if (this.#flushing) return;
     this.#flushing = true;
@@ -115,12 +146,12 @@ export class Edits {
       const edit = this.#find(key);
       if (!edit || edit.state !== "waiting" || epoch !== this.#epoch) continue;
       const outcome = await this.retry(key);
-      // The rest would meet the same closed door.
+      // The others would fail in the same way.
       if (outcome === "waiting") return;
     }
   }
 
-  /** Sends one change again because a person asked for it. */
+  /** Sends one change again, at a person's request. */
   async retry(key: string): Promise<Outcome> {
     const edit = this.#find(key);
     if (!edit || edit.state === "sending") return edit ? "sending" : "done";
@@ -134,7 +165,7 @@ export class Edits {
     this.#tell();
   }
 
-  /** The session belongs to somebody else now: nothing of the former one may be sent. */
+  /** Drops everything: the session now belongs to another person. */
   clear(): void {
     this.#epoch += 1;
     this.#edits = [];
@@ -142,7 +173,7 @@ export class Edits {
     this.#tell();
   }
 
-  /** Takes the last edit of a cell back; `undefined` where there is none. */
+  /** Undoes the last edit of a cell; `undefined` where there is none. */
   undo(): Promise<Outcome> | undefined {
     const last = this.#done.pop();
     if (!last) return undefined;
@@ -159,7 +190,7 @@ export class Edits {
     return result;
   }
 
-  /** How many changes have not been confirmed and are not on their way either. */
+  /** How many changes are neither confirmed nor being sent. */
   get unsaved(): number {
     return this.#edits.filter((edit) => edit.state !== "sending").length;
   }
@@ -171,7 +202,7 @@ export class Edits {
       if (epoch !== this.#epoch) return "done";
       const now = this.#find(edit.key);
       if (now && now !== edit && now.kind === "update" && !sameValue(now.value, edit.value)) {
-        // The cell was edited again meanwhile: the newer text follows.
+        // The cell was edited again meanwhile: the newer value is sent next.
         for (const listener of this.#sentListeners) listener({ edit, row });
         return await this.#deliver(now);
       }
@@ -182,7 +213,7 @@ export class Edits {
     } catch (error) {
       if (epoch !== this.#epoch) return "done";
       const code = codeOf(error);
-      const state: EditState = code && WAITS.has(code) ? "waiting" : code && UNCERTAIN.has(code) ? "uncertain" : "failed";
+      const state = code ? STATE_AFTER[code] : "failed";
       const now = this.#find(edit.key) ?? edit;
       this.#put({ ...now, state, message: errorText(error) });
       return state;
@@ -209,13 +240,30 @@ export class Edits {
   }
 }
 
-/** What the table shows for an object: the server's rows with the unconfirmed changes laid over them. */
+/** What tells one change from another. */
+type Keyed = Pick<Draft, "kind" | "object" | "id" | "field">;
+
+/** The key of a change: one for each field of a record, one for its creation, one for its deletion. */
+export function keyOf({ kind, object, id, field }: Keyed): string {
+  return `${object}:${id}:${kind === "update" ? field : kind}`;
+}
+
+/** The beginning of the ids of records that the server does not have yet. */
+const TEMPORARY = "new:";
+
+export const temporaryId = (): string => `${TEMPORARY}${crypto.randomUUID()}`;
+
+export const isTemporary = (id: string): boolean => id.startsWith(TEMPORARY);
+
+/** The rows that the table shows: the server's, with the unconfirmed changes applied. */
 export function overlay(rows: readonly Row[], edits: readonly Edit[], object: string): Row[] {
   const mine = edits.filter((edit) => edit.object === object);
   if (mine.length === 0) return rows as Row[];
   const updates = new Map<string, Edit[]>();
   for (const edit of mine) if (edit.kind === "update") updates.set(edit.id, [...(updates.get(edit.id) ?? []), edit]);
-  const created = mine.filter((edit) => edit.kind === "create").map((edit) => ({ ...(edit.value as object), id: edit.id }) as Row);
+  const created = mine
+    .filter((edit) => edit.kind === "create")
+    .map((edit) => ({ ...(edit.value as object), id: edit.id }) as Row);
   return [
     ...created.reverse(),
     ...rows.map((row) => {
@@ -229,7 +277,7 @@ export function sameValue(a: Value, b: Value): boolean {
   return JSON.stringify(a ?? null, sorted) === JSON.stringify(b ?? null, sorted);
 }
 
-/** Composite values compare by content: whatever order and type names a server sends. */
+/** Composite values are equal by content, without regard to the order of their parts and to type names. */
 function sorted(_key: string, value: unknown): unknown {
   if (!value || typeof value !== "object" || Array.isArray(value)) return value;
   return Object.fromEntries(

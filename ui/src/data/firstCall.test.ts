@@ -3,9 +3,9 @@ import { METADATA } from "./client";
 import { Connection } from "./connection";
 import { OBJECTS } from "./metadata";
 
-// `src-tauri/app` sends this call while the page still loads, and its reply is handed to the page that makes the very
-// same one. `npx vitest -u` writes it anew when the query, its headers or Apollo Client have changed.
-test("the first call is the one that the application sends before the page is there", async () => {
+// `src-tauri/app` sends this call while the page still loads, and gives the reply to the page that makes exactly the
+// same call. After a change of the query, its headers or Apollo Client, `npx vitest -u` writes the file again.
+test("the first call of a page is the one that the application prefetches", async () => {
   let first: unknown;
   const { client } = new Connection({
     fetch: (input, init) => {

@@ -1,7 +1,7 @@
-/** What the server says about its objects and their fields. No object is known to the application by name. */
+/** The server's description of its objects and their fields. The application knows no object by name. */
 import { gql } from "@apollo/client";
 
-/** Answered by the endpoint `metadata`. One page: a workspace has some dozens of objects. */
+/** A query to the endpoint `metadata`. One page is enough: a workspace has some dozens of objects. */
 export const OBJECTS = gql`
   query ObjectMetadataItems {
     objects(paging: { first: 1000 }) {
@@ -79,7 +79,7 @@ export interface ObjectsAnswer {
   objects: { edges: { node: ObjectInfo }[] };
 }
 
-/** All objects by singular name, and those that a person works with, in the order in which they are shown. */
+/** All objects by singular name, and those to show, in order. */
 export interface Schema {
   bySingular: Map<string, ObjectInfo>;
   visible: ObjectInfo[];
@@ -106,7 +106,7 @@ export function labelField(object: ObjectInfo): Field | undefined {
 /** `person` becomes `Person`, as in the server's type names. */
 export const typeName = (object: ObjectInfo) => object.nameSingular[0]!.toUpperCase() + object.nameSingular.slice(1);
 
-/** People come to these first; whatever else a workspace has follows by its label. */
+/** These come first; the others follow in the order of their labels. */
 const USUAL = ["person", "company", "opportunity", "task", "note"];
 
 function byUsualOrder(a: ObjectInfo, b: ObjectInfo): number {

@@ -4,7 +4,20 @@ import { FakeServer } from "../testing/fakeServer";
 import { OBJECT_LIST } from "../testing/data";
 import type { Field, ObjectInfo } from "./metadata";
 import { schemaFrom } from "./metadata";
-import { canSort, countOf, createOne, deleteOne, oneOf, pageOf, readPage, searchIn, updateOne, type Condition, type Operation, type Page } from "./query";
+import {
+  canSort,
+  countOf,
+  createOne,
+  deleteOne,
+  oneOf,
+  pageOf,
+  readPage,
+  searchIn,
+  updateOne,
+  type Condition,
+  type Operation,
+  type Page,
+} from "./query";
 import { kindOf, shownFields } from "./fields";
 
 const server = new FakeServer();
@@ -13,19 +26,28 @@ const person = schema.bySingular.get("person")!;
 const company = schema.bySingular.get("company")!;
 
 async function run({ query, variables }: Operation, on = server): Promise<Record<string, unknown>> {
-  const answer = (await on.answer("graphql", { query: print(query), variables })) as { data?: Record<string, unknown>; errors?: { message: string }[] };
+  const answer = (await on.answer("graphql", { query: print(query), variables })) as {
+    data?: Record<string, unknown>;
+    errors?: { message: string }[];
+  };
   expect(answer.errors?.map((error) => error.message)).toBeUndefined();
   return answer.data!;
 }
-const page = async (object: ObjectInfo, question: Parameters<typeof pageOf>[2]): Promise<Page> => readPage(object, await run(pageOf(object, schema, question)));
+const page = async (object: ObjectInfo, question: Parameters<typeof pageOf>[2]): Promise<Page> =>
+  readPage(object, await run(pageOf(object, schema, question)));
 const found = (object: ObjectInfo, conditions: Condition[]) => page(object, { conditions });
 
 describe("objects", () => {
   it("come from the metadata, without those of the system", () => {
-    expect(schema.visible.map((object) => object.namePlural)).toEqual(["people", "companies", "opportunities", "tasks"]);
+    expect(schema.visible.map((object) => object.namePlural)).toEqual([
+      "people",
+      "companies",
+      "opportunities",
+      "tasks",
+    ]);
   });
 
-  it("show no lists of related records, no ids and no fields of an unknown type", () => {
+  it("show no related lists, no ids and no fields of unknown types", () => {
     const odd: Field = { id: "x", name: "odd", label: "Odd", type: "HOLOGRAM" };
     const names = shownFields({ ...company, fieldsList: [...company.fieldsList, odd] }).map((field) => field.name);
     expect(names).not.toContain("people");
@@ -37,16 +59,23 @@ describe("objects", () => {
 });
 
 describe("a page of records", () => {
-  it.each(OBJECT_LIST.map((object) => [object.namePlural, object] as const))("of %s is valid for the server's schema", async (_name, object) => {
-    await run(pageOf(object, schema, {}));
-  });
+  it.each(OBJECT_LIST.map((object) => [object.namePlural, object] as const))(
+    "of %s is valid for the server's schema",
+    async (_name, object) => {
+      await run(pageOf(object, schema, {}));
+    },
+  );
 
-  it("asks for parts of composite fields and for the name of a related record", async () => {
+  it("has the parts of composite fields and related records' names", async () => {
     const { rows, totalCount, hasNextPage } = await page(person, {});
     expect(totalCount).toBe(1000);
     expect(rows).toHaveLength(60);
     expect(hasNextPage).toBe(true);
-    expect(rows[0]).toMatchObject({ name: { firstName: "Ada" }, emails: { primaryEmail: "ada.lovelace0@example.com" }, company: { name: "Lovelace Works" } });
+    expect(rows[0]).toMatchObject({
+      name: { firstName: "Ada" },
+      emails: { primaryEmail: "ada.lovelace0@example.com" },
+      company: { name: "Lovelace Works" },
+    });
   });
 
   it("continues after the last record of the one before", async () => {
@@ -70,7 +99,14 @@ describe("a page of records", () => {
 
 describe("conditions", () => {
   it("are valid for every field and operator", async () => {
-    const values: Record<string, string> = { text: "a", number: "7", micros: "7", date: "2026-01-01", boolean: "", option: "" };
+    const values: Record<string, string> = {
+      text: "a",
+      number: "7",
+      micros: "7",
+      date: "2026-01-01",
+      boolean: "",
+      option: "",
+    };
     for (const object of schema.visible)
       for (const field of shownFields(object)) {
         const filter = kindOf(field)!.filter;
@@ -88,12 +124,17 @@ describe("conditions", () => {
   });
 
   it("compare amounts in millionths", async () => {
-    const { rows } = await found(company, [{ field: "annualRecurringRevenue", operator: "atLeast", value: "6,900,000" }]);
+    const { rows } = await found(company, [
+      { field: "annualRecurringRevenue", operator: "atLeast", value: "6,900,000" },
+    ]);
     expect(rows.length).toBeGreaterThan(0);
-    for (const row of rows) expect((row.annualRecurringRevenue as { amountMicros: number }).amountMicros).toBeGreaterThanOrEqual(6_900_000_000_000);
+    for (const row of rows)
+      expect((row.annualRecurringRevenue as { amountMicros: number }).amountMicros).toBeGreaterThanOrEqual(
+        6_900_000_000_000,
+      );
   });
 
-  it("take a typed percent sign for itself", async () => {
+  it("match a typed percent sign literally", async () => {
     expect((await found(company, [{ field: "name", operator: "contains", value: "%" }])).totalCount).toBe(0);
   });
 
@@ -110,7 +151,9 @@ describe("conditions", () => {
 describe("changes", () => {
   it("create, update and delete a record of any object", async () => {
     const own = new FakeServer();
-    const created = (await run(createOne(company, schema, { name: "New Works", employees: 3 }), own)).createCompany as { id: string };
+    const created = (await run(createOne(company, schema, { name: "New Works", employees: 3 }), own)).createCompany as {
+      id: string;
+    };
     const changed = await run(updateOne(company, schema, created.id, { name: "Newer Works" }), own);
     expect(changed.updateCompany).toMatchObject({ id: created.id, name: "Newer Works", employees: 3 });
     expect((await run(oneOf(company, schema, created.id), own)).company).toMatchObject({ name: "Newer Works" });

@@ -1,8 +1,9 @@
 /** Builds every query and mutation for records from the server's metadata. */
 import { gql, type DocumentNode } from "@apollo/client";
-import type { Operator } from "../messages";
-import { filterValue, kindOf, shownFields, withoutTypename, type Row, type Value } from "./fields";
+import { records } from "../messages";
+import { filterValue, kindOf, shownFields, withoutTypename, type Comparable, type Row, type Value } from "./fields";
 import { labelField, typeName, type Field, type ObjectInfo, type Schema } from "./metadata";
+import { standsAlone, type Operator } from "./operators";
 
 /** Records per page: as many as the server gives by default. */
 export const PAGE = 60;
@@ -34,7 +35,12 @@ export interface Operation {
 export function pageOf(
   object: ObjectInfo,
   schema: Schema,
-  { sort, conditions = [], after, first = PAGE }: { sort?: Sort; conditions?: Condition[]; after?: string | null; first?: number },
+  {
+    sort,
+    conditions = [],
+    after,
+    first = PAGE,
+  }: { sort?: Sort; conditions?: Condition[]; after?: string | null; first?: number },
 ): Operation {
   const type = typeName(object);
   const query = gql(`
@@ -45,10 +51,18 @@ export function pageOf(
         totalCount
       }
     }`);
-  return { query, variables: withoutUndefined({ filter: filterOf(object, conditions), orderBy: orderOf(object, sort), first, after: after ?? undefined }) };
+  return {
+    query,
+    variables: withoutUndefined({
+      filter: filterOf(object, conditions),
+      orderBy: orderOf(object, sort),
+      first,
+      after: after ?? undefined,
+    }),
+  };
 }
 
-/** Only how many there are. */
+/** The number of records, without the records. */
 export function countOf(object: ObjectInfo): Operation {
   return { query: gql(`query Count${typeName(object)} { ${object.namePlural} { totalCount } }`), variables: {} };
 }
@@ -97,12 +111,15 @@ export function deleteOne(object: ObjectInfo, id: string): Operation {
   return { query: gql(`mutation DeleteOne${type}($id: UUID!) { delete${type}(id: $id) { id } }`), variables: { id } };
 }
 
-/** Reads a page out of an answer. */
+/** Reads a page from an answer. */
 export function readPage(object: ObjectInfo, data: unknown): Page {
-  const connection = (data as Record<string, { totalCount?: number; edges: { node: Row }[]; pageInfo?: { hasNextPage: boolean; endCursor: string | null } }>)[
-    object.namePlural
-  ];
-  if (!connection) throw new Error(`The answer holds no ${object.namePlural}.`);
+  const connection = (
+    data as Record<
+      string,
+      { totalCount?: number; edges: { node: Row }[]; pageInfo?: { hasNextPage: boolean; endCursor: string | null } }
+    >
+  )[object.namePlural];
+  if (!connection) throw new Error(records.notInAnswer(object.namePlural));
   return {
     totalCount: connection.totalCount ?? connection.edges.length,
     rows: connection.edges.map((edge) => edge.node),
@@ -114,14 +131,10 @@ export function readPage(object: ObjectInfo, data: unknown): Page {
 /** Whether the server can order by this field. */
 export const canSort = (field: Field) => kindOf(field)?.sortBy !== undefined;
 
-/** A condition that is complete enough to be sent. */
+/** Whether a condition is complete, so that it can be sent. */
 export function isComplete(object: ObjectInfo, condition: Condition): boolean {
   return conditionFilter(object, condition) !== undefined;
 }
-
-/** Conditions that need no value beside them. */
-export const standsAlone = (operator: Operator) =>
-  operator === "isEmpty" || operator === "isNotEmpty" || operator === "isTrue" || operator === "isFalse";
 
 function selection(object: ObjectInfo, schema: Schema): string {
   return ["id", ...shownFields(object).map((field) => fieldSelection(field, schema))].join(" ");
@@ -131,7 +144,7 @@ function fieldSelection(field: Field, schema: Schema): string {
   if (field.type === "RELATION") {
     const target = field.relation && schema.bySingular.get(field.relation.targetObjectMetadata.nameSingular);
     const label = target && labelField(target);
-    // A label that is itself a relation would lead on without end.
+    // A label that is itself a relation is left out: following it might never end.
     const inner = label && label.type !== "RELATION" ? ` ${fieldSelection(label, schema)}` : "";
     return `${field.name} { id${inner} }`;
   }
@@ -162,18 +175,9 @@ function conditionFilter(object: ObjectInfo, { field: name, operator, value }: C
   return compare && { [field.name]: filter.part ? { [filter.part]: compare } : compare };
 }
 
-function comparison(operator: Operator, typed: string, holds: "text" | "number" | "micros" | "date" | "boolean" | "option"): object | undefined {
-  if (operator === "isEmpty") return { is: "NULL" };
-  if (operator === "isNotEmpty") return { is: "NOT_NULL" };
-  if (operator === "isTrue" || operator === "isFalse") return { eq: operator === "isTrue" };
-  if (typed.trim() === "") return undefined;
-  let value: string | number | undefined;
-  try {
-    value = filterValue(typed, holds);
-  } catch {
-    return undefined;
-  }
-  if (value === undefined) return undefined;
+function comparison(operator: Operator, typed: string, holds: Comparable): object | undefined {
+  const value = filterValue(typed, holds);
+  if (value === undefined && !standsAlone(operator)) return undefined;
   switch (operator) {
     case "contains":
       return { ilike: `%${likeText(typed)}%` };
@@ -189,10 +193,18 @@ function comparison(operator: Operator, typed: string, holds: "text" | "number" 
     case "atMost":
     case "before":
       return { lte: value };
+    case "isTrue":
+      return { eq: true };
+    case "isFalse":
+      return { eq: false };
+    case "isEmpty":
+      return { is: "NULL" };
+    case "isNotEmpty":
+      return { is: "NOT_NULL" };
   }
 }
 
-/** A typed percent sign means itself. */
+/** Escapes the wildcards of `ilike`, so that a typed percent sign matches a percent sign. */
 const likeText = (typed: string) => typed.trim().replace(/[\\%_]/g, (sign) => `\\${sign}`);
 
 /** A full name has two parts: every word must be found in one of them. */
@@ -202,11 +214,30 @@ function nameCondition(field: Field, operator: Operator, typed: string): object 
     or: [{ [field.name]: { firstName: compare } }, { [field.name]: { lastName: compare } }],
   });
   const words = typed.trim().split(/\s+/);
-  if (operator === "contains") return { and: words.map((word) => either({ ilike: `%${likeText(word)}%` })) };
-  if (operator === "startsWith") return either({ ilike: `${likeText(typed)}%` });
   const [firstName = "", ...rest] = words;
-  const same = { and: [{ [field.name]: { firstName: { eq: firstName } } }, { [field.name]: { lastName: { eq: rest.join(" ") } } }] };
-  return operator === "is" ? same : { not: same };
+  const same = {
+    and: [{ [field.name]: { firstName: { eq: firstName } } }, { [field.name]: { lastName: { eq: rest.join(" ") } } }],
+  };
+  switch (operator) {
+    case "contains":
+      return { and: words.map((word) => either({ ilike: `%${likeText(word)}%` })) };
+    case "startsWith":
+      return either({ ilike: `${likeText(typed)}%` });
+    case "is":
+      return same;
+    case "isNot":
+      return { not: same };
+    // No condition of a name has these.
+    case "atLeast":
+    case "atMost":
+    case "after":
+    case "before":
+    case "isTrue":
+    case "isFalse":
+    case "isEmpty":
+    case "isNotEmpty":
+      return undefined;
+  }
 }
 
 function nameFilter(label: Field, text: string): object | undefined {
@@ -218,7 +249,7 @@ function nameFilter(label: Field, text: string): object | undefined {
   return { [label.name]: filter.part ? { [filter.part]: compare } : compare };
 }
 
-/** Relations are written by id; composite values without what the client added. */
+/** The input of a mutation: relations as ids, composite values without type names. */
 function inputOf(object: ObjectInfo, values: Record<string, Value>): Record<string, Value> {
   const input: Record<string, Value> = {};
   for (const [name, value] of Object.entries(values)) {

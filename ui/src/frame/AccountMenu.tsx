@@ -1,4 +1,4 @@
-/** Who is signed in where, and what concerns the whole application. */
+/** Who is signed in, at which server, and the actions of the whole application. */
 import { useQuery } from "@apollo/client/react";
 import { Kbd, Menu, Text, UnstyledButton, useMantineColorScheme } from "@mantine/core";
 import {
@@ -14,14 +14,15 @@ import {
   IconSun,
 } from "@tabler/icons-react";
 import { METADATA } from "../data/client";
+import { hostName } from "../format";
 import { ariaKey, keys, keyText } from "../keys";
-import { frame as words, hostName } from "../messages";
+import { frame as words } from "../messages";
 import { CURRENT_USER, type CurrentUser } from "../panels/queries";
 import { useSession } from "../session/session";
 import type { ThemeChoice } from "../theme";
 import classes from "./frame.module.css";
 
-/** What the menu, the palette and the keys all do. */
+/** The actions of the menu, the palette and the keys. */
 export interface Actions {
   newWindow: () => void;
   reloadAll: () => void;
@@ -62,9 +63,27 @@ export function AccountMenu({ actions }: { actions: Actions }) {
           <br />
           {hostName(status.server)}
         </Menu.Label>
-        <Item icon={IconAppWindow} label={words.newWindow} shortcut={keys.newWindow} onClick={actions.newWindow} testid="menu-new-window" />
-        <Item icon={IconRefresh} label={words.reloadAll} shortcut={keys.reloadAll} onClick={actions.reloadAll} testid="menu-reload-all" />
-        <Item icon={IconHistory} label={words.session} shortcut={keys.session} onClick={actions.openSession} testid="menu-session" />
+        <Item
+          icon={IconAppWindow}
+          label={words.newWindow}
+          shortcut={keys.newWindow}
+          onClick={actions.newWindow}
+          testid="menu-new-window"
+        />
+        <Item
+          icon={IconRefresh}
+          label={words.reloadAll}
+          shortcut={keys.reloadAll}
+          onClick={actions.reloadAll}
+          testid="menu-reload-all"
+        />
+        <Item
+          icon={IconHistory}
+          label={words.session}
+          shortcut={keys.session}
+          onClick={actions.openSession}
+          testid="menu-session"
+        />
         <Menu.Divider />
         <Menu.Item
           closeMenuOnClick={false}
@@ -90,13 +109,31 @@ export function AccountMenu({ actions }: { actions: Actions }) {
           </Menu.Item>
         ))}
         <Menu.Divider />
-        <Item icon={IconLogout} label={words.signOut} shortcut={keys.signOut} onClick={actions.signOut} testid="menu-sign-out" />
+        <Item
+          icon={IconLogout}
+          label={words.signOut}
+          shortcut={keys.signOut}
+          onClick={actions.signOut}
+          testid="menu-sign-out"
+        />
       </Menu.Dropdown>
     </Menu>
   );
 }
 
-function Item({ icon: Icon, label, shortcut, onClick, testid }: { icon: typeof IconSun; label: string; shortcut: string; onClick: () => void; testid: string }) {
+function Item({
+  icon: Icon,
+  label,
+  shortcut,
+  onClick,
+  testid,
+}: {
+  icon: typeof IconSun;
+  label: string;
+  shortcut: string;
+  onClick: () => void;
+  testid: string;
+}) {
   return (
     <Menu.Item
       leftSection={<Icon size={16} />}

@@ -1,12 +1,15 @@
-/** The window of a signed-in person. It stays mounted while the session ends and is begun again in place. */
+/** The window of a signed-in person. It stays mounted when the session ends, until the next sign-in. */
 import { Button, Center, Group, Modal, Text, useMantineColorScheme } from "@mantine/core";
 import { useHotkeys } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
 import { useEffect, useMemo, useState, type MouseEvent } from "react";
+import { errorText } from "../errorText";
+import { hostName } from "../format";
 import { keys, OBJECT_KEYS } from "../keys";
-import { errorText, frame as words, hostName, signOut as signOutWords } from "../messages";
+import { frame as words, signOut as signOutWords } from "../messages";
 import { PanelsPage } from "../panels/PanelsPage";
-import { RecordPage, SkeletonPage } from "../records/RecordPage";
+import { RecordPage } from "../records/RecordPage";
+import { SkeletonPage } from "../records/Skeleton";
 import { useEditList, useWorkspace } from "../records/workspace";
 import { Banner } from "../session/Banner";
 import { EndedDialog } from "../session/EndedDialog";
@@ -33,7 +36,11 @@ export function Frame() {
   const waiting = list.filter((edit) => edit.state === "waiting").length;
 
   useEffect(() => {
-    const title = [object?.labelPlural ?? (page === PANELS ? words.panels : undefined), hostName(status.server), words.product];
+    const title = [
+      object?.labelPlural ?? (page === PANELS ? words.panels : undefined),
+      hostName(status.server),
+      words.product,
+    ];
     void host.setTitle(title.filter(Boolean).join(" – ")).catch(() => undefined);
   }, [host, object, page, status.server]);
 
@@ -50,7 +57,7 @@ export function Frame() {
       tryNow: () =>
         host.retryNow().then(
           () => edits.flush(),
-          // The banner says so already.
+          // The banner shows the failure.
           () => undefined,
         ),
     };
@@ -109,7 +116,13 @@ export function Frame() {
         }}
       />
       <JournalDrawer opened={journal} onClose={() => setJournal(false)} />
-      <Modal opened={leaving} onClose={() => setLeaving(false)} title={signOutWords.title} centered transitionProps={{ duration: 0 }}>
+      <Modal
+        opened={leaving}
+        onClose={() => setLeaving(false)}
+        title={signOutWords.title}
+        centered
+        transitionProps={{ duration: 0 }}
+      >
         <Text>{signOutWords.warn(list.length)}</Text>
         <Group justify="flex-end" mt="md">
           <Button variant="default" onClick={() => setLeaving(false)} data-autofocus>

@@ -2,7 +2,15 @@
 import { Kbd } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { Spotlight, type SpotlightActionData, type SpotlightActionGroupData } from "@mantine/spotlight";
-import { IconAppWindow, IconHistory, IconLayoutGrid, IconLogout, IconPalette, IconRefresh, IconSearch } from "@tabler/icons-react";
+import {
+  IconAppWindow,
+  IconHistory,
+  IconLayoutGrid,
+  IconLogout,
+  IconPalette,
+  IconRefresh,
+  IconSearch,
+} from "@tabler/icons-react";
 import { useEffect, useMemo, useState } from "react";
 import { recordName, type Row } from "../data/fields";
 import type { ObjectInfo } from "../data/metadata";
@@ -15,7 +23,7 @@ import { ObjectIcon } from "./icons";
 import { go, PANELS } from "./route";
 
 const SEARCH_AFTER_MS = 200;
-/** Objects that are searched, the current one first, and records shown of each. */
+/** How many objects are searched, the current one first, and how many records of each are shown. */
 const SEARCHED = 4;
 const FOUND_OF_EACH = 4;
 
@@ -37,7 +45,13 @@ export function Palette({ page, actions, onRecord }: Props) {
     rightSection: index < OBJECT_KEYS ? <Kbd size="xs">{keyText(keys.object(index))}</Kbd> : undefined,
     onClick: () => go(object.namePlural),
   }));
-  const action = (id: string, label: string, Icon: typeof IconPalette, key: string, onClick: () => void): SpotlightActionData => ({
+  const action = (
+    id: string,
+    label: string,
+    Icon: typeof IconPalette,
+    key: string,
+    onClick: () => void,
+  ): SpotlightActionData => ({
     id,
     label,
     leftSection: <Icon size={18} aria-hidden />,
@@ -55,7 +69,7 @@ export function Palette({ page, actions, onRecord }: Props) {
         id: `record-${row.id}`,
         label: name,
         description: words.recordOf(object.labelPlural),
-        // The server found it by its own rules; the palette must not hide it again.
+        // The palette filters by keywords. It must show every record that the server found.
         keywords: query,
         leftSection: <ObjectIcon name={object.icon} />,
         onClick: () => onRecord(object, row.id),
@@ -84,7 +98,11 @@ export function Palette({ page, actions, onRecord }: Props) {
       scrollable
       maxHeight={400}
       transitionProps={{ duration: 80 }}
-      searchProps={{ placeholder: words.palette, "aria-label": words.search, leftSection: <IconSearch size={18} aria-hidden /> }}
+      searchProps={{
+        placeholder: words.palette,
+        "aria-label": words.search,
+        leftSection: <IconSearch size={18} aria-hidden />,
+      }}
     />
   );
 }
@@ -100,7 +118,10 @@ function useFound(query: string, page: string): Found[] {
   const [asked] = useDebouncedValue(query.trim(), SEARCH_AFTER_MS);
   const [answer, setAnswer] = useState<{ asked: string; found: Found[] }>({ asked: "", found: [] });
   const objects = useMemo(
-    () => [...(schema?.visible ?? [])].sort((a, b) => Number(b.namePlural === page) - Number(a.namePlural === page)).slice(0, SEARCHED),
+    () =>
+      [...(schema?.visible ?? [])]
+        .sort((a, b) => Number(b.namePlural === page) - Number(a.namePlural === page))
+        .slice(0, SEARCHED),
     [schema, page],
   );
   useEffect(() => {
@@ -113,8 +134,9 @@ function useFound(query: string, page: string): Found[] {
       return readPage(object, data).rows.map((row) => ({ object, row, name: recordName(row, object, schema) }));
     });
     void Promise.allSettled(searches).then((results) => {
-      // One object that can't be searched hides nothing of the others.
-      if (!stale) setAnswer({ asked, found: results.flatMap((result) => (result.status === "fulfilled" ? result.value : [])) });
+      // Where one object can't be searched, the records of the others are still shown.
+      if (!stale)
+        setAnswer({ asked, found: results.flatMap((result) => (result.status === "fulfilled" ? result.value : [])) });
     });
     return () => {
       stale = true;

@@ -1,4 +1,4 @@
-/** At the left: the account menu, search, the objects that the server lists, and the session's sign at the bottom. */
+/** At the left: the account menu, search, the server's objects, and the session's indicator at the bottom. */
 import { useQuery } from "@apollo/client/react";
 import { Button, Kbd, Skeleton, Text, UnstyledButton } from "@mantine/core";
 import { IconLayoutGrid, IconSearch } from "@tabler/icons-react";
@@ -6,8 +6,10 @@ import { useMemo } from "react";
 import { spotlight } from "@mantine/spotlight";
 import type { ObjectInfo } from "../data/metadata";
 import { countOf } from "../data/query";
+import { errorText } from "../errorText";
+import { count } from "../format";
 import { ariaKey, keys, keyText, OBJECT_KEYS } from "../keys";
-import { count, errorText, frame as words } from "../messages";
+import { frame as words } from "../messages";
 import { useWorkspace } from "../records/workspace";
 import { Indicator } from "../session/Indicator";
 import { AccountMenu, type Actions } from "./AccountMenu";
@@ -20,7 +22,12 @@ export function Sidebar({ page, actions }: { page: string; actions: Actions }) {
   return (
     <nav className={classes.side} aria-label={words.objects}>
       <AccountMenu actions={actions} />
-      <UnstyledButton className={`${classes.item} ${classes.search}`} onClick={spotlight.open} aria-keyshortcuts={ariaKey(keys.palette)} data-testid="search">
+      <UnstyledButton
+        className={`${classes.item} ${classes.search}`}
+        onClick={spotlight.open}
+        aria-keyshortcuts={ariaKey(keys.palette)}
+        data-testid="search"
+      >
         <IconSearch size={16} aria-hidden />
         <span>{words.search}</span>
         <Kbd size="xs">{keyText(keys.palette)}</Kbd>

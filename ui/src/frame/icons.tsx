@@ -1,4 +1,4 @@
-/** The server names its icons as Tabler does. These are the ones that its objects come with; any other gets a plain box. */
+/** The server names icons as Tabler does. These are the icons of its standard objects; any other is shown as a box. */
 import {
   IconBox,
   IconBriefcase,

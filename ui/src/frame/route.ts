@@ -1,4 +1,4 @@
-/** The page is named by the part of the address after `#/`: an object's plural name, or a page of the client. */
+/** The part of the address after `#/` names the page: an object's plural name, or a page of the client. */
 import { useSyncExternalStore } from "react";
 
 export const PANELS = "panels";

@@ -1,10 +1,11 @@
-/** Eight panels, eight queries at once: what a dashboard does to a session when its access token has just expired. */
+/** Eight queries at once, as of a dashboard. After an expiry of the access token they share one renewal. */
 import { useQuery } from "@apollo/client/react";
 import { Button, Skeleton, Text } from "@mantine/core";
 import { NetworkStatus } from "@apollo/client";
 import { useCallback } from "react";
 import { METADATA } from "../data/client";
-import { errorText, panels as words } from "../messages";
+import { errorText } from "../errorText";
+import { panels as words } from "../messages";
 import recordClasses from "../records/records.module.css";
 import { useResume, useWorkspace } from "../records/workspace";
 import classes from "./panels.module.css";
@@ -47,7 +48,7 @@ function PanelView({ panel, index }: { panel: Panel; index: number }) {
     }, [error, refetch]),
   );
   const loading = networkStatus === NetworkStatus.loading || networkStatus === NetworkStatus.refetch;
-  // What was loaded stays readable while the server is away.
+  // What was loaded stays on the screen while the server is unreachable.
   const shown = data ?? previousData;
   const state = loading ? "loading" : error ? "error" : "ready";
   return (

@@ -1,5 +1,6 @@
 /** The fixed queries of the eight panels. Everything else is built from the metadata. */
 import { gql, type DocumentNode } from "@apollo/client";
+import { count } from "../format";
 
 export interface CurrentUser {
   currentUser: {
@@ -38,32 +39,104 @@ interface Names {
   edges: { node: { id: string; name: string | { firstName: string; lastName: string } } }[];
 }
 const total = (name: string) => (data: unknown) => [
-  new Intl.NumberFormat("en").format((data as Record<string, { totalCount: number }>)[name]!.totalCount),
+  count((data as Record<string, { totalCount: number }>)[name]!.totalCount),
 ];
 const names = (name: string) => (data: unknown) =>
   (data as Record<string, Names>)[name]!.edges.map(({ node }) =>
     typeof node.name === "string" ? node.name : `${node.name.firstName} ${node.name.lastName}`.trim(),
   );
 
-/** Four over the records' endpoint by themselves, four mixed: a person's session is shared by both endpoints. */
+/** Six queries to the records and two to the metadata: both endpoints share the session. */
 export const PANEL_QUERIES: Panel[] = [
-  { query: gql`query PanelPeopleCount { people { totalCount } }`, lines: total("people") },
-  { query: gql`query PanelCompaniesCount { companies { totalCount } }`, lines: total("companies") },
   {
-    query: gql`query PanelNewestPeople { people(first: 3, orderBy: [{ createdAt: DescNullsLast }]) { edges { node { id name { firstName lastName } } } } }`,
+    query: gql`
+      query PanelPeopleCount {
+        people {
+          totalCount
+        }
+      }
+    `,
+    lines: total("people"),
+  },
+  {
+    query: gql`
+      query PanelCompaniesCount {
+        companies {
+          totalCount
+        }
+      }
+    `,
+    lines: total("companies"),
+  },
+  {
+    query: gql`
+      query PanelNewestPeople {
+        people(first: 3, orderBy: [{ createdAt: DescNullsLast }]) {
+          edges {
+            node {
+              id
+              name {
+                firstName
+                lastName
+              }
+            }
+          }
+        }
+      }
+    `,
     lines: names("people"),
   },
   {
-    query: gql`query PanelNewestCompanies { companies(first: 3, orderBy: [{ createdAt: DescNullsLast }]) { edges { node { id name } } } }`,
+    query: gql`
+      query PanelNewestCompanies {
+        companies(first: 3, orderBy: [{ createdAt: DescNullsLast }]) {
+          edges {
+            node {
+              id
+              name
+            }
+          }
+        }
+      }
+    `,
     lines: names("companies"),
   },
   {
-    query: gql`query PanelLargestCompanies { companies(first: 3, orderBy: [{ employees: DescNullsLast }]) { edges { node { id name } } } }`,
+    query: gql`
+      query PanelLargestCompanies {
+        companies(first: 3, orderBy: [{ employees: DescNullsLast }]) {
+          edges {
+            node {
+              id
+              name
+            }
+          }
+        }
+      }
+    `,
     lines: names("companies"),
   },
-  { query: gql`query PanelOpportunities { opportunities { totalCount } }`, lines: total("opportunities") },
   {
-    query: gql`query PanelCurrentUser { currentUser { id firstName lastName email } }`,
+    query: gql`
+      query PanelOpportunities {
+        opportunities {
+          totalCount
+        }
+      }
+    `,
+    lines: total("opportunities"),
+  },
+  {
+    query: gql`
+      query PanelCurrentUser {
+        currentUser {
+          id
+          firstName
+          lastName
+          email
+        }
+      }
+    `,
     endpoint: "metadata",
     lines: (data) => {
       const user = (data as CurrentUser).currentUser;
@@ -71,7 +144,17 @@ export const PANEL_QUERIES: Panel[] = [
     },
   },
   {
-    query: gql`query PanelObjects { objects(paging: { first: 1000 }) { edges { node { id } } } }`,
+    query: gql`
+      query PanelObjects {
+        objects(paging: { first: 1000 }) {
+          edges {
+            node {
+              id
+            }
+          }
+        }
+      }
+    `,
     endpoint: "metadata",
     lines: (data) => [String((data as { objects: { edges: unknown[] } }).objects.edges.length)],
   },

@@ -1,12 +1,13 @@
 /** Conditions that the server applies, one chip each, and the form that adds one. */
 import { Button, CloseButton, Group, Kbd, NativeSelect, Popover, Stack, TextInput } from "@mantine/core";
 import { IconFilter } from "@tabler/icons-react";
-import { useRef, useState, type FormEvent } from "react";
-import { kindOf, shownFields } from "../data/fields";
-import type { ObjectInfo } from "../data/metadata";
-import { isComplete, standsAlone, type Condition } from "../data/query";
+import { useRef, useState, type ChangeEvent, type FormEvent, type Ref } from "react";
+import { kindOf, shownFields, type Comparable } from "../data/fields";
+import type { Field, ObjectInfo } from "../data/metadata";
+import { standsAlone, type Operator } from "../data/operators";
+import { isComplete, type Condition } from "../data/query";
 import { ariaKey, keys, keyText } from "../keys";
-import { operators, records as words, type Operator } from "../messages";
+import { operators, records as words } from "../messages";
 import classes from "./records.module.css";
 
 interface ButtonProps {
@@ -50,7 +51,11 @@ function ConditionForm({ object, onAdd }: { object: ObjectInfo; onAdd: (conditio
   const fields = shownFields(object).filter((field) => kindOf(field)?.filter);
   const [condition, setCondition] = useState<Condition>(() => {
     const first = fields[0];
-    return { field: first?.name ?? "", operator: (first && kindOf(first)?.filter?.operators[0]) ?? "contains", value: "" };
+    return {
+      field: first?.name ?? "",
+      operator: (first && kindOf(first)?.filter?.operators[0]) ?? "contains",
+      value: "",
+    };
   });
   const value = useRef<HTMLInputElement & HTMLSelectElement>(null);
   const field = fields.find((one) => one.name === condition.field);
@@ -84,34 +89,63 @@ function ConditionForm({ object, onAdd }: { object: ObjectInfo; onAdd: (conditio
           onChange={(event) => set({ operator: event.currentTarget.value as Operator })}
           data-testid="filter-operator"
         />
-        {!standsAlone(condition.operator) &&
-          (filter.holds === "option" ? (
-            <NativeSelect
-              ref={value}
-              label={words.value}
-              data={[{ value: "", label: "" }, ...(field.options ?? []).map(({ value, label }) => ({ value, label }))]}
-              value={condition.value}
-              onChange={(event) => set({ value: event.currentTarget.value })}
-              data-testid="filter-value"
-            />
-          ) : (
-            <TextInput
-              ref={value}
-              label={words.value}
-              type={filter.holds === "date" ? "date" : "text"}
-              inputMode={filter.holds === "number" || filter.holds === "micros" ? "decimal" : undefined}
-              value={condition.value}
-              onChange={(event) => set({ value: event.currentTarget.value })}
-              data-autofocus
-              data-testid="filter-value"
-            />
-          ))}
-        <Button type="submit" disabled={!isComplete(object, condition)} data-testid="filter-apply" rightSection={<Kbd size="xs">Enter</Kbd>}>
+        {!standsAlone(condition.operator) && (
+          <ValueInput
+            ref={value}
+            field={field}
+            holds={filter.holds}
+            value={condition.value}
+            onChange={(value) => set({ value })}
+          />
+        )}
+        <Button
+          type="submit"
+          disabled={!isComplete(object, condition)}
+          data-testid="filter-apply"
+          rightSection={<Kbd size="xs">Enter</Kbd>}
+        >
           {words.apply}
         </Button>
       </Stack>
     </form>
   );
+}
+
+interface ValueInputProps {
+  ref: Ref<HTMLInputElement & HTMLSelectElement>;
+  field: Field;
+  holds: Comparable;
+  value: string;
+  onChange: (value: string) => void;
+}
+
+function ValueInput({ ref, field, holds, value, onChange }: ValueInputProps) {
+  const common = {
+    ref,
+    label: words.value,
+    value,
+    onChange: (event: ChangeEvent<HTMLInputElement | HTMLSelectElement>) => onChange(event.currentTarget.value),
+    "data-testid": "filter-value",
+  };
+  switch (holds) {
+    case "option":
+      return (
+        <NativeSelect
+          {...common}
+          data={[{ value: "", label: "" }, ...(field.options ?? []).map(({ value, label }) => ({ value, label }))]}
+        />
+      );
+    case "date":
+      return <TextInput {...common} type="date" data-autofocus />;
+    case "number":
+    case "micros":
+      return <TextInput {...common} inputMode="decimal" data-autofocus />;
+    case "text":
+      return <TextInput {...common} data-autofocus />;
+    // Yes and no are conditions of their own, without a value.
+    case "boolean":
+      return null;
+  }
 }
 
 interface ChipsProps {

@@ -1,4 +1,4 @@
-/** The changes that the server has not confirmed: what each one is, where it stands, and what can be done. */
+/** The changes that the server has not confirmed: what each one is, its state, and what can be done. */
 import { Button, Group, Popover, ScrollArea, Text } from "@mantine/core";
 import { IconClock, IconAlertTriangle } from "@tabler/icons-react";
 import { useState } from "react";
@@ -11,7 +11,7 @@ import classes from "./records.module.css";
 import { useEditList, useWorkspace } from "./workspace";
 import { useHotkeys } from "@mantine/hooks";
 
-export function PendingEdits({ onCheck }: { onCheck: (edit: Edit) => void }) {
+export function PendingEdits({ onLookAgain }: { onLookAgain: (edit: Edit) => void }) {
   const { schema } = useWorkspace();
   const list = useEditList().filter((edit) => edit.state !== "sending");
   const [opened, setOpened] = useState(false);
@@ -25,7 +25,13 @@ export function PendingEdits({ onCheck }: { onCheck: (edit: Edit) => void }) {
           variant="default"
           size="compact-sm"
           onClick={() => setOpened(!opened)}
-          leftSection={bad ? <IconAlertTriangle size={16} color="var(--hold-bad)" /> : <IconClock size={16} color="var(--hold-warn)" />}
+          leftSection={
+            bad ? (
+              <IconAlertTriangle size={16} color="var(--hold-bad)" />
+            ) : (
+              <IconClock size={16} color="var(--hold-warn)" />
+            )
+          }
           aria-keyshortcuts={ariaKey(keys.pending)}
           title={keyText(keys.pending)}
           data-testid="pending-edits"
@@ -40,7 +46,12 @@ export function PendingEdits({ onCheck }: { onCheck: (edit: Edit) => void }) {
         </Text>
         <ScrollArea.Autosize mah={320}>
           {list.map((edit) => (
-            <Pending key={edit.key} edit={edit} object={schema?.bySingular.get(edit.object)} onCheck={onCheck} />
+            <Pending
+              key={edit.key}
+              edit={edit}
+              object={schema?.bySingular.get(edit.object)}
+              onLookAgain={onLookAgain}
+            />
           ))}
         </ScrollArea.Autosize>
       </Popover.Dropdown>
@@ -48,10 +59,19 @@ export function PendingEdits({ onCheck }: { onCheck: (edit: Edit) => void }) {
   );
 }
 
-function Pending({ edit, object, onCheck }: { edit: Edit; object: ObjectInfo | undefined; onCheck: (edit: Edit) => void }) {
+function Pending({
+  edit,
+  object,
+  onLookAgain,
+}: {
+  edit: Edit;
+  object: ObjectInfo | undefined;
+  onLookAgain: (edit: Edit) => void;
+}) {
   const { edits } = useWorkspace();
   const field = object?.fieldsList.find((one) => one.name === edit.field);
-  const value = field && field.type !== "RELATION" ? kindOf(field)?.text(edit.value, field) : (edit.value as Row | null)?.id && "…";
+  const value =
+    field && field.type !== "RELATION" ? kindOf(field)?.text(edit.value, field) : (edit.value as Row | null)?.id && "…";
   const title = [words.kinds[edit.kind], object?.labelSingular, edit.name].filter(Boolean).join(" · ");
   return (
     <div className={classes.pending} data-testid="pending-edit" data-state={edit.state}>
@@ -68,18 +88,28 @@ function Pending({ edit, object, onCheck }: { edit: Edit; object: ObjectInfo | u
       </Text>
       <Group gap={8} mt={8}>
         {edit.state === "uncertain" && (
-          <Button size="compact-sm" variant="default" onClick={() => onCheck(edit)} data-testid="pending-check">
+          <Button size="compact-sm" variant="default" onClick={() => onLookAgain(edit)} data-testid="pending-check">
             {words.check}
           </Button>
         )}
-        <Button size="compact-sm" variant="default" onClick={() => void edits.retry(edit.key)} data-testid="pending-send">
+        <Button
+          size="compact-sm"
+          variant="default"
+          onClick={() => void edits.retry(edit.key)}
+          data-testid="pending-send"
+        >
           {words.send}
         </Button>
-        <Button size="compact-sm" variant="subtle" color="red" onClick={() => edits.discard(edit.key)} data-testid="pending-discard">
+        <Button
+          size="compact-sm"
+          variant="subtle"
+          color="red"
+          onClick={() => edits.discard(edit.key)}
+          data-testid="pending-discard"
+        >
           {words.discard}
         </Button>
       </Group>
     </div>
   );
 }
-

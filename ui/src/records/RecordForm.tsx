@@ -1,13 +1,14 @@
-/** One record with all its fields at the right: a new one, or one from the table. */
+/** The form at the right with all fields of one record: a new one, or one of the table. */
 import { Button, Checkbox, Drawer, Group, Kbd, NativeSelect, Stack, Text, TextInput, Alert } from "@mantine/core";
 import { useState, type FormEvent } from "react";
 import { sameValue } from "../data/edits";
-import { editorText, fieldText, kindOf, shownFields, type Row, type Value } from "../data/fields";
+import { fieldText, kindOf, shownFields, type Editing, type Row, type Value } from "../data/fields";
 import type { Field, ObjectInfo, Schema } from "../data/metadata";
 import { records as words } from "../messages";
+import { INPUT_TYPES } from "./inputTypes";
 import { RelationPicker } from "./RelationPicker";
 
-/** What was typed so far: the text of each touched field, or the chosen record. */
+/** The unsaved input: the text of each touched field, or the chosen record. */
 export type Draft = Record<string, string | Row | null>;
 
 interface Props {
@@ -17,7 +18,7 @@ interface Props {
   schema: Schema;
   /** The record to edit; absent for a new one. */
   row?: Row;
-  /** Held outside, so that closing the form, or losing the session, loses no text. */
+  /** Kept outside of the form, so that closing it, or the end of the session, loses no text. */
   draft: Draft;
   onDraft: (draft: Draft) => void;
   problem?: string;
@@ -38,7 +39,18 @@ export function RecordForm({ opened, title, object, schema, row, draft, onDraft,
       overlayProps={{ backgroundOpacity: 0.15 }}
       data-testid="record-form"
     >
-      {opened && <Fields object={object} schema={schema} row={row} draft={draft} onDraft={onDraft} problem={problem} onSave={onSave} onClose={onClose} />}
+      {opened && (
+        <Fields
+          object={object}
+          schema={schema}
+          row={row}
+          draft={draft}
+          onDraft={onDraft}
+          problem={problem}
+          onSave={onSave}
+          onClose={onClose}
+        />
+      )}
     </Drawer>
   );
 }
@@ -47,18 +59,22 @@ function Fields({ object, schema, row, draft, onDraft, problem, onSave, onClose 
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState<string>();
   const fields = shownFields(object);
-  const editable = fields.filter((field) => kindOf(field)?.editor);
+  const editable = fields.flatMap((field) => {
+    const edit = kindOf(field)?.edit;
+    return edit ? [{ field, edit }] : [];
+  });
+  const readOnly = fields.filter((field) => !kindOf(field)?.edit);
   const touched = Object.keys(draft).length > 0;
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const changed: Record<string, Value> = {};
-    for (const field of editable) {
+    for (const { field, edit } of editable) {
       const typed = draft[field.name];
       if (typed === undefined) continue;
       try {
         const before = row?.[field.name];
-        const value = typeof typed === "string" ? kindOf(field)!.parse!(typed, before) : typed;
+        const value = typeof typed === "string" && edit.as !== "relation" ? edit.parse(typed, before) : typed;
         if (row ? !sameValue(value, before) : !isEmpty(value)) changed[field.name] = value;
       } catch {
         setWrong(field.name);
@@ -79,10 +95,11 @@ function Fields({ object, schema, row, draft, onDraft, problem, onSave, onClose 
             {problem}
           </Alert>
         )}
-        {editable.map((field, index) => (
+        {editable.map(({ field, edit }, index) => (
           <FieldInput
             key={field.name}
             field={field}
+            edit={edit}
             row={row}
             typed={draft[field.name]}
             onTyped={(typed) => onDraft({ ...draft, [field.name]: typed })}
@@ -91,16 +108,14 @@ function Fields({ object, schema, row, draft, onDraft, problem, onSave, onClose 
           />
         ))}
         {row &&
-          fields
-            .filter((field) => !kindOf(field)?.editor)
-            .map((field) => (
-              <div key={field.name}>
-                <Text size="sm" c="dimmed">
-                  {field.label}
-                </Text>
-                <Text size="sm">{fieldText(row, field, schema) || "–"}</Text>
-              </div>
-            ))}
+          readOnly.map((field) => (
+            <div key={field.name}>
+              <Text size="sm" c="dimmed">
+                {field.label}
+              </Text>
+              <Text size="sm">{fieldText(row, field, schema) || "–"}</Text>
+            </div>
+          ))}
         {touched && (
           <Text size="sm" c="dimmed">
             {words.draftKept}
@@ -129,6 +144,7 @@ function Fields({ object, schema, row, draft, onDraft, problem, onSave, onClose 
 
 interface InputProps {
   field: Field;
+  edit: Editing;
   row?: Row;
   typed: string | Row | null | undefined;
   onTyped: (typed: string | Row | null) => void;
@@ -136,15 +152,28 @@ interface InputProps {
   first: boolean;
 }
 
-function FieldInput({ field, row, typed, onTyped, error, first }: InputProps) {
-  const editor = kindOf(field)!.editor!;
-  const text = typeof typed === "string" ? typed : editorText(row?.[field.name], field);
-  const common = { label: field.label, error, "data-testid": `field-${field.name}`, ...(first ? { "data-autofocus": true } : {}) };
-  switch (editor) {
-    case "relation":
-      return <RelationPicker {...common} field={field} value={(typed === undefined ? ((row?.[field.name] as Row | null | undefined) ?? null) : (typed as Row | null))} onChange={onTyped} />;
+function FieldInput({ field, edit, row, typed, onTyped, error, first }: InputProps) {
+  const stored = row?.[field.name];
+  const common = {
+    label: field.label,
+    error,
+    "data-testid": `field-${field.name}`,
+    ...(first ? { "data-autofocus": true } : {}),
+  };
+  if (edit.as === "relation") {
+    const chosen = (typed === undefined ? stored : typed) as Row | null | undefined;
+    return <RelationPicker {...common} field={field} value={chosen ?? null} onChange={onTyped} />;
+  }
+  const text = typeof typed === "string" ? typed : edit.start(stored, field);
+  switch (edit.as) {
     case "boolean":
-      return <Checkbox {...common} checked={text === "true"} onChange={(event) => onTyped(String(event.currentTarget.checked))} />;
+      return (
+        <Checkbox
+          {...common}
+          checked={text === "true"}
+          onChange={(event) => onTyped(String(event.currentTarget.checked))}
+        />
+      );
     case "select":
       return (
         <NativeSelect
@@ -154,12 +183,15 @@ function FieldInput({ field, row, typed, onTyped, error, first }: InputProps) {
           onChange={(event) => onTyped(event.currentTarget.value)}
         />
       );
-    default:
+    case "text":
+    case "number":
+    case "date":
+    case "datetime":
       return (
         <TextInput
           {...common}
-          type={editor === "date" ? "date" : editor === "datetime" ? "datetime-local" : "text"}
-          inputMode={editor === "number" ? "decimal" : undefined}
+          type={INPUT_TYPES[edit.as]}
+          inputMode={edit.as === "number" ? "decimal" : undefined}
           value={text}
           onChange={(event) => onTyped(event.currentTarget.value)}
         />
@@ -167,10 +199,12 @@ function FieldInput({ field, row, typed, onTyped, error, first }: InputProps) {
   }
 }
 
-/** Empty fields are left to the server's defaults. */
+/** An empty field of a new record is not sent: the server has defaults. */
 function isEmpty(value: Value): boolean {
   if (value === null || value === undefined || value === "") return true;
   if (typeof value !== "object" || Array.isArray(value)) return false;
-  // A currency without an amount says nothing.
-  return Object.entries(value).every(([name, part]) => name === "currencyCode" || part === null || part === undefined || part === "");
+  // A currency without an amount is empty.
+  return Object.entries(value).every(
+    ([name, part]) => name === "currencyCode" || part === null || part === undefined || part === "",
+  );
 }

@@ -1,4 +1,4 @@
-/** The table: AG Grid over the rows that are loaded. Order and filter are the server's; the grid only shows them. */
+/** The table: AG Grid with the loaded rows. The server orders and filters; the grid only shows the result. */
 import {
   CellStyleModule,
   ClientSideRowModelModule,
@@ -20,7 +20,7 @@ import {
 import { AgGridReact } from "ag-grid-react";
 import { useCallback, useEffect, useImperativeHandle, useMemo, useRef, useState, type Ref } from "react";
 import { IconCheck } from "@tabler/icons-react";
-import type { Edit } from "../data/edits";
+import { isTemporary, type Edit } from "../data/edits";
 import { fieldText, kindOf, shownFields, type Row, type Value } from "../data/fields";
 import type { Field, ObjectInfo, Schema } from "../data/metadata";
 import { canSort, type Sort } from "../data/query";
@@ -42,7 +42,7 @@ ModuleRegistry.registerModules([
   ScrollApiModule,
 ]);
 
-/** So many rows before the last loaded one the next page is asked for: about one screen. */
+/** The next page is loaded when fewer rows than this, about one screen, are left below. */
 const AHEAD = 20;
 
 export interface GridHandle {
@@ -60,7 +60,7 @@ interface Props {
   ref?: Ref<GridHandle>;
   object: ObjectInfo;
   schema: Schema;
-  /** Under which the columns' widths and order are remembered. */
+  /** The key under which the columns' widths and order are stored. */
   memory: string;
   rows: readonly Row[];
   pending: readonly Edit[];
@@ -72,10 +72,26 @@ interface Props {
   onNearEnd: () => void;
 }
 
-export function RecordGrid({ ref, object, schema, memory, rows, pending, sort, onSort, onEdit, onSelection, onOpen, onNearEnd }: Props) {
+export function RecordGrid({
+  ref,
+  object,
+  schema,
+  memory,
+  rows,
+  pending,
+  sort,
+  onSort,
+  onEdit,
+  onSelection,
+  onOpen,
+  onNearEnd,
+}: Props) {
   const api = useRef<GridApi<Row>>(null);
   const fields = useMemo(() => shownFields(object), [object]);
-  const states = useMemo(() => new Map(pending.map((edit) => [`${edit.id}:${edit.field ?? ""}`, edit.state])), [pending]);
+  const states = useMemo(
+    () => new Map(pending.map((edit) => [`${edit.id}:${edit.field ?? ""}`, edit.state])),
+    [pending],
+  );
   const [context] = useState(() => new PendingStates());
 
   const columns = useMemo(() => {
@@ -89,15 +105,20 @@ export function RecordGrid({ ref, object, schema, memory, rows, pending, sort, o
 
   const sorted = useMemo(
     () =>
-      columns.map((one): ColDef<Row> => ({ ...one, sort: sort?.field === one.colId ? (sort?.descending ? "desc" : "asc") : null })),
+      columns.map((one): ColDef<Row> => ({
+        ...one,
+        sort: sort?.field === one.colId ? (sort?.descending ? "desc" : "asc") : null,
+      })),
     [columns, sort],
   );
 
-  // Rules for the look of a cell are only applied again when the cell is.
+  // The grid applies the rules for a cell's look only when it draws the cell.
   useEffect(() => {
     context.replace(states);
     api.current?.refreshCells({ force: true });
-    api.current?.redrawRows({ rowNodes: api.current.getRenderedNodes().filter((node) => !node.id || states.has(`${node.id}:`)) });
+    api.current?.redrawRows({
+      rowNodes: api.current.getRenderedNodes().filter((node) => !node.id || states.has(`${node.id}:`)),
+    });
   }, [states, context]);
 
   const saveColumns = useCallback(() => {
@@ -165,7 +186,7 @@ export function RecordGrid({ ref, object, schema, memory, rows, pending, sort, o
           if (pointer && (pointer.ctrlKey || pointer.metaKey) && event.data) onOpen(event.data);
         }}
         onSortChanged={(event) => {
-          // The columns also tell of the order that they were just given.
+          // The event also comes for an order that the page itself has set.
           if (event.source !== "uiColumnSorted") return;
           const by = event.api.getColumnState().find((one) => one.sort);
           onSort(by ? { field: by.colId, descending: by.sort === "desc" } : undefined);
@@ -185,21 +206,28 @@ export function RecordGrid({ ref, object, schema, memory, rows, pending, sort, o
 const DEFAULT_COLUMN: ColDef<Row> = {
   resizable: true,
   minWidth: 80,
-  // The rows come ordered; two rows are never put in another order here.
+  // The server has ordered the rows.
   comparator: () => 0,
-  suppressKeyboardEvent: notTheGrids,
+  suppressKeyboardEvent: isPageKey,
 };
 
-/** Delete means the record, and it asks first; whatever goes with a modifier is the page's. */
-function notTheGrids({ event, editing }: SuppressKeyboardEventParams<Row>): boolean {
+/** The keys that the page handles, and not the grid: Delete, and every key with a modifier. */
+function isPageKey({ event, editing }: SuppressKeyboardEventParams<Row>): boolean {
   const modified = (event.ctrlKey || event.metaKey) && !event.key.startsWith("Arrow");
   return !editing && (event.key === "Delete" || event.key === "Backspace" || modified);
 }
 
 const SELECTION = { mode: "multiRow", headerCheckbox: true, checkboxes: true, enableClickSelection: false } as const;
-const SELECTION_COLUMN: ColDef = { width: 44, minWidth: 44, maxWidth: 44, resizable: false, pinned: "left", suppressMovable: true };
+const SELECTION_COLUMN: ColDef = {
+  width: 44,
+  minWidth: 44,
+  maxWidth: 44,
+  resizable: false,
+  pinned: "left",
+  suppressMovable: true,
+};
 
-/** Where the unconfirmed edits stand, by record and field; a change to the whole record has no field. */
+/** The states of the unconfirmed edits, by record and field. A change to the whole record has no field. */
 class PendingStates {
   states: ReadonlyMap<string, Edit["state"]> = new Map();
 
@@ -210,51 +238,65 @@ class PendingStates {
 
 const rowState = (id: string | undefined, context: PendingStates) => context.states.get(`${id}:`);
 const ROW_CLASSES = {
-  [classes.waiting!]: ({ data, context }: { data?: Row; context: PendingStates }) => rowState(data?.id, context) !== undefined,
+  [classes.waiting!]: ({ data, context }: { data?: Row; context: PendingStates }) =>
+    rowState(data?.id, context) !== undefined,
 };
 
 function column(field: Field, schema: Schema, width: number | undefined): ColDef<Row> {
   const kind = kindOf(field)!;
-  const state = (id: string | undefined, context: PendingStates) => context.states.get(`${id}:${field.name}`) ?? rowState(id, context);
+  const state = (id: string | undefined, context: PendingStates) =>
+    context.states.get(`${id}:${field.name}`) ?? rowState(id, context);
   return {
     colId: field.name,
     headerName: field.label,
     width: width ?? kind.width,
     type: kind.align === "right" ? "rightAligned" : undefined,
     sortable: canSort(field),
-    editable: ({ data }) => Boolean(kind.editor) && !data?.id.startsWith(TEMPORARY),
+    editable: ({ data }) => kind.edit !== undefined && !(data && isTemporary(data.id)),
     valueGetter: ({ data }) => data?.[field.name],
     equals: (a: Value, b: Value) => JSON.stringify(a) === JSON.stringify(b),
     cellRenderer: (params: ICellRendererParams<Row, Value, PendingStates>) =>
-      params.data ? <Cell row={params.data} field={field} schema={schema} state={state(params.data.id, params.context)} /> : null,
+      params.data ? (
+        <Cell row={params.data} field={field} schema={schema} state={state(params.data.id, params.context)} />
+      ) : null,
     cellEditor: CellEditor,
     cellEditorParams: { field },
-    // While a related record is looked for, these keys move in its list.
-    ...(field.type === "RELATION" && {
+    // While a related record is being chosen, these keys move in its list.
+    ...(kind.edit?.as === "relation" && {
       suppressKeyboardEvent: (params: SuppressKeyboardEventParams<Row>) =>
-        params.editing ? ["Enter", "ArrowUp", "ArrowDown"].includes(params.event.key) : notTheGrids(params),
+        params.editing ? ["Enter", "ArrowUp", "ArrowDown"].includes(params.event.key) : isPageKey(params),
     }),
     cellClassRules: {
-      [classes.waiting!]: ({ data, context }) => ["waiting", "sending", "uncertain"].includes(state(data?.id, context) ?? ""),
+      [classes.waiting!]: ({ data, context }) =>
+        ["waiting", "sending", "uncertain"].includes(state(data?.id, context) ?? ""),
       [classes.failed!]: ({ data, context }) => state(data?.id, context) === "failed",
     },
   };
 }
 
-/** Ids of records that only exist here begin with it. */
-export const TEMPORARY = "new:";
+interface CellProps {
+  row: Row;
+  field: Field;
+  schema: Schema;
+  /** The state of this cell's unconfirmed edit, if there is one. */
+  state: Edit["state"] | undefined;
+}
 
-function Cell({ row, field, schema, state }: { row: Row; field: Field; schema: Schema; state: Edit["state"] | undefined }) {
-  const value = row[field.name];
-  if (field.type === "BOOLEAN") return value === true ? <IconCheck size={16} aria-label={fieldText(row, field, schema)} /> : null;
+function Cell({ row, field, schema, state }: CellProps) {
   const text = fieldText(row, field, schema);
-  const label = state && state !== "sending" ? `${text} – ${editWords.states[state]}` : undefined;
-  const tagged = (field.type === "SELECT" || field.type === "MULTI_SELECT") && text;
-  return (
-    <span title={label ?? text} data-state={state} className={tagged ? classes.tag : undefined}>
-      {text}
-    </span>
-  );
+  const title = state && state !== "sending" ? `${text} – ${editWords.states[state]}` : text;
+  const look = kindOf(field)?.look ?? "text";
+  switch (look) {
+    case "tick":
+      return row[field.name] === true ? <IconCheck size={16} aria-label={text} /> : null;
+    case "tag":
+    case "text":
+      return (
+        <span title={title} data-state={state} className={look === "tag" && text ? classes.tag : undefined}>
+          {text}
+        </span>
+      );
+  }
 }
 
 const isColumnStates = (value: unknown): value is ColumnState[] =>

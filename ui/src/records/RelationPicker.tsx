@@ -8,7 +8,7 @@ import { readPage, searchIn } from "../data/query";
 import { records as words } from "../messages";
 import { useWorkspace } from "./workspace";
 
-/** As many as a list shows without scrolling far. */
+/** Most records in the list, without much scrolling. */
 const SHOWN = 20;
 const SEARCH_AFTER_MS = 200;
 
@@ -43,7 +43,7 @@ export function RelationPicker({ field, value, onChange, ...rest }: Props) {
   const rows = useMemo(() => {
     const list = found?.rows ?? [];
     const shown = value && target && schema && typed === recordName(value, target, schema);
-    // The chosen record is listed as long as nothing else is searched for.
+    // The chosen record is listed until another text is typed.
     return shown && !list.some((row) => row.id === value.id) ? [value, ...list] : list;
   }, [found, value, typed, target, schema]);
 

@@ -1,4 +1,4 @@
-/** The records of one object as far as they are loaded: pages are fetched one after another as a person scrolls. */
+/** The loaded records of one object. Further pages are loaded as a person scrolls. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Row } from "../data/fields";
 import type { ObjectInfo } from "../data/metadata";
@@ -9,7 +9,7 @@ export interface Records {
   rows: readonly Row[];
   total: number | undefined;
   state: "loading" | "ready" | "failed";
-  /** Of the page after the last loaded one. */
+  /** The state of the page after the last loaded one. */
   more: "none" | "idle" | "loading" | "failed";
   error?: unknown;
   loadMore: () => void;
@@ -19,7 +19,7 @@ export interface Records {
 }
 
 interface Loaded {
-  /** Of which question these are the answer. */
+  /** The question that these records answer: object, order and conditions. */
   question: string;
   rows: readonly Row[];
   total: number | undefined;
@@ -36,8 +36,8 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
   const question = JSON.stringify([object.nameSingular, sort, conditions]);
   const [loaded, setLoaded] = useState<Loaded>({ question, ...NOTHING });
   const current = loaded.question === question ? loaded : { question, ...NOTHING, total: undefined };
-  /** The newest load wins; an older answer is dropped. */
-  const turn = useRef(0);
+  /** The number of the newest load: the answers of older ones are dropped. */
+  const load = useRef(0);
   const state = useRef(current);
   useEffect(() => {
     state.current = current;
@@ -46,7 +46,11 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
   const ask = useCallback(
     async (after: string | null): Promise<Page> => {
       const [, askedSort, askedConditions] = JSON.parse(question) as [string, Sort | undefined, Condition[]];
-      const { query, variables } = pageOf(object, schema!, { sort: askedSort ?? undefined, conditions: askedConditions, after });
+      const { query, variables } = pageOf(object, schema!, {
+        sort: askedSort ?? undefined,
+        conditions: askedConditions,
+        after,
+      });
       const { data } = await client.query({ query, variables, fetchPolicy: "no-cache" });
       return readPage(object, data);
     },
@@ -54,30 +58,44 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
   );
 
   const reload = useCallback(async () => {
-    const mine = ++turn.current;
+    const mine = ++load.current;
     const wanted = state.current.question === question ? state.current.rows.length : 0;
-    setLoaded((old) => (old.question === question ? { ...old, state: old.rows.length ? old.state : "loading" } : { question, ...NOTHING }));
+    setLoaded((old) =>
+      old.question === question ? { ...old, state: old.rows.length ? old.state : "loading" } : { question, ...NOTHING },
+    );
     try {
       let page = await ask(null);
       let rows = page.rows;
-      // As many pages as were there, so that the scroll place keeps its record.
-      while (rows.length < wanted && page.hasNextPage && turn.current === mine) {
+      // As many pages as before, so that the same record stays at the scroll position.
+      while (rows.length < wanted && page.hasNextPage && load.current === mine) {
         page = await ask(page.endCursor);
         rows = [...rows, ...page.rows];
       }
-      if (turn.current === mine)
-        setLoaded({ question, rows, total: page.totalCount, cursor: page.endCursor, state: "ready", more: page.hasNextPage ? "idle" : "none" });
+      if (load.current === mine)
+        setLoaded({
+          question,
+          rows,
+          total: page.totalCount,
+          cursor: page.endCursor,
+          state: "ready",
+          more: page.hasNextPage ? "idle" : "none",
+        });
     } catch (error) {
-      if (turn.current === mine) setLoaded((old) => ({ ...(old.question === question ? old : { question, ...NOTHING }), state: "failed", error }));
+      if (load.current === mine)
+        setLoaded((old) => ({
+          ...(old.question === question ? old : { question, ...NOTHING }),
+          state: "failed",
+          error,
+        }));
     }
   }, [ask, question]);
 
   const loadMore = useCallback(async () => {
     const { more, cursor } = state.current;
     if (more !== "idle" && more !== "failed") return;
-    const mine = ++turn.current;
+    const mine = ++load.current;
     const still = (change: (old: Loaded) => Loaded) =>
-      setLoaded((old) => (turn.current === mine && old.question === question ? change(old) : old));
+      setLoaded((old) => (load.current === mine && old.question === question ? change(old) : old));
     state.current = { ...state.current, more: "loading" };
     still((old) => ({ ...old, more: "loading" }));
     try {
@@ -85,7 +103,13 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
       still((old) => {
         const known = new Set(old.rows.map((row) => row.id));
         const rows = [...old.rows, ...page.rows.filter((row) => !known.has(row.id))];
-        return { ...old, rows, total: page.totalCount, cursor: page.endCursor, more: page.hasNextPage ? "idle" : "none" };
+        return {
+          ...old,
+          rows,
+          total: page.totalCount,
+          cursor: page.endCursor,
+          more: page.hasNextPage ? "idle" : "none",
+        };
       });
     } catch (error) {
       still((old) => ({ ...old, more: "failed", error }));
@@ -94,7 +118,11 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
 
   const change = useCallback(
     (update: (rows: readonly Row[]) => readonly Row[], by: number) =>
-      setLoaded((old) => ({ ...old, rows: update(old.rows), total: old.total === undefined ? undefined : old.total + by })),
+      setLoaded((old) => ({
+        ...old,
+        rows: update(old.rows),
+        total: old.total === undefined ? undefined : old.total + by,
+      })),
     [],
   );
 
@@ -121,16 +149,33 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
     () =>
       edits.onSent(({ edit, row }) => {
         if (edit.object !== object.nameSingular) return;
-        if (edit.kind === "delete") change((rows) => rows.filter((one) => one.id !== edit.id), -1);
-        else if (edit.kind === "create" && row) change((rows) => [row, ...rows], 1);
-        else if (row) change((rows) => rows.map((one) => (one.id === row.id ? row : one)), 0);
+        switch (edit.kind) {
+          case "delete":
+            change((rows) => rows.filter((one) => one.id !== edit.id), -1);
+            break;
+          case "create":
+            if (row) change((rows) => [row, ...rows], 1);
+            break;
+          case "update":
+            if (row) change((rows) => rows.map((one) => (one.id === row.id ? row : one)), 0);
+            break;
+        }
       }),
     [edits, object, change],
   );
 
   const { rows, total, more, error } = current;
   return useMemo(
-    () => ({ rows, total, state: current.state, more, error, loadMore: () => void loadMore(), reload: () => void reload(), refreshOne }),
+    () => ({
+      rows,
+      total,
+      state: current.state,
+      more,
+      error,
+      loadMore: () => void loadMore(),
+      reload: () => void reload(),
+      refreshOne,
+    }),
     [rows, total, current.state, more, error, loadMore, reload, refreshOne],
   );
 }

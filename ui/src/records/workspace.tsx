@@ -1,6 +1,16 @@
-/** What the screens of one signed-in person share: the GraphQL client, the unconfirmed edits, the server's objects. */
+/** Shared by the screens of one signed-in person: the GraphQL client, the unconfirmed edits, the server's objects. */
 import { ApolloProvider, useQuery } from "@apollo/client/react";
-import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
+import {
+  createContext,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+  type ReactNode,
+} from "react";
 import type { ApolloClient } from "@apollo/client";
 import { METADATA } from "../data/client";
 import { Connection } from "../data/connection";
@@ -13,9 +23,9 @@ interface Workspace {
   edits: Edits;
   schema: Schema | undefined;
   schemaError: Error | undefined;
-  /** Asks again for everything that is on the screen, at once. */
+  /** Reloads everything that is on the screen, at once. */
   reloadAll: () => void;
-  /** What is not an Apollo query takes part in `reloadAll` by this. */
+  /** Adds a function to `reloadAll`, for what is not an Apollo query. Returns the function that removes it. */
   onReloadAll: (reload: () => void) => () => void;
 }
 
@@ -57,7 +67,7 @@ function Loaded({ connection, children }: { connection: Connection; children: Re
   }, []);
   const reloadAll = useCallback(() => {
     for (const reload of reloaders.current) reload();
-    // Each query shows its own failure where it stands.
+    // Each query shows its own failure in its place.
     client.refetchQueries({ include: "active" }).catch(() => undefined);
   }, [client]);
 
@@ -75,21 +85,32 @@ function Loaded({ connection, children }: { connection: Connection; children: Re
   return <Context value={value}>{children}</Context>;
 }
 
-/** The unconfirmed edits, read anew at each change. */
+/** The unconfirmed edits. A change renders the caller again. */
 export function useEditList(): readonly Edit[] {
   const { edits } = useWorkspace();
   return useSyncExternalStore(edits.subscribe, edits.all);
 }
 
-/** Calls back when the session works again after it did not. */
+/** Calls back when the session works again after it was unreachable, locked, or over. */
 export function useResume(callback: () => void): void {
   const { phase } = useSession().status;
   const broken = useRef(false);
   useEffect(() => {
-    if (phase === "unreachable" || phase === "ended" || phase === "locked" || phase === "signed_out") broken.current = true;
-    if (phase === "signed_in" && broken.current) {
-      broken.current = false;
-      callback();
+    switch (phase) {
+      case "unreachable":
+      case "ended":
+      case "locked":
+      case "signed_out":
+        broken.current = true;
+        break;
+      case "signed_in":
+        if (!broken.current) break;
+        broken.current = false;
+        callback();
+        break;
+      case "opening":
+      case "renewing":
+        break;
     }
   }, [phase, callback]);
 }

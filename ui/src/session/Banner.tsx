@@ -1,7 +1,8 @@
-/** A thin line over the page while something about the session needs patience or a hand. */
+/** A line above the page while the server is unreachable or the session is not saved. */
 import { Button } from "@mantine/core";
 import { useState } from "react";
-import { banner as words, exactTime, indicator, notSaved } from "../messages";
+import { exactTime } from "../format";
+import { banner as words, indicator, notSaved } from "../messages";
 import classes from "./session.module.css";
 import { useCountdown, useSession } from "./session";
 
@@ -30,7 +31,7 @@ export function Banner({ waiting, onTryNow }: { waiting: number; onTryNow: () =>
           {waiting > 0 && ` ${words.waiting(waiting)}`}
         </p>
         {seconds !== undefined && (
-          // Read out once with the banner, not at every second.
+          // Hidden from screen readers, which would read every second.
           <span aria-hidden title={exactTime(status.nextAttemptAt ?? 0)} data-testid="countdown">
             {indicator.tryingIn(seconds)}
           </span>

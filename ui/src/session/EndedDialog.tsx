@@ -1,15 +1,16 @@
 /**
- * Over the page when the session has ended. The page below stays as it is, with its scroll place and unsaved text; only
- * signing in as somebody else closes it, and that asks first.
+ * Covers the page when the session has ended. The page below stays as it is, with its scroll position and unsaved text.
+ * Only a sign-in to another account closes it, and that asks first.
  */
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { useState, type ReactNode } from "react";
 import type { SignInRequest, Status } from "../host";
-import { ended as words, exactTime, hostName } from "../messages";
+import { exactTime, hostName } from "../format";
+import { ended as words } from "../messages";
 import { useSession } from "./session";
 import { SignInForm } from "./SignInForm";
 
-/** Over the record form and every other dialog of ours (200), under its own list of servers (300). */
+/** Above the record form and the other dialogs (200), below its own list of servers (300). */
 const OVER_OTHER_DIALOGS = 250;
 
 export function EndedDialog() {
@@ -59,9 +60,16 @@ export function EndedDialog() {
             </Stack>
             {asked && (
               <Stack gap="md" data-testid="other-account">
-                <Text>{words.other(who(shown.person, shown.server), who(asked.request.email, asked.request.server))}</Text>
+                <Text>
+                  {words.other(who(shown.person, shown.server), who(asked.request.email, asked.request.server))}
+                </Text>
                 <Group justify="flex-end">
-                  <Button variant="default" onClick={() => answer(false)} data-autofocus data-testid="other-account-stay">
+                  <Button
+                    variant="default"
+                    onClick={() => answer(false)}
+                    data-autofocus
+                    data-testid="other-account-stay"
+                  >
                     {words.otherStay(shown.person ?? "")}
                   </Button>
                   <Button color="red.9" onClick={() => answer(true)} data-testid="other-account-go">
@@ -77,16 +85,16 @@ export function EndedDialog() {
   );
 }
 
-/** The dialog leaves with its last words in place, not empty. */
+/** Keeps the last ended status, so that the dialog is not empty while it fades out. */
 function Kept({ status, children }: { status: Status; children: (status: Status) => ReactNode }) {
   const [shown, setShown] = useState(status);
-  if (status.phase === "ended" && status.revision !== shown.revision) setShown(status);
+  if (status.phase === "ended" && status !== shown) setShown(status);
   return children(shown);
 }
 
 const who = (person: string | undefined, server: string | undefined) => `${person ?? ""} at ${hostName(server)}`;
 
-/** The same person at the same server: an address may be typed without its scheme or with a slash at its end. */
+/** Whether it is the same person at the same server. A typed address may have no scheme, or a slash at its end. */
 export function isSame(status: Status, request: SignInRequest): boolean {
   const plain = (address: string) => hostName(address.trim()).replace(/\/+$/, "").toLowerCase();
   const person = status.person === undefined || status.person.toLowerCase() === request.email.toLowerCase();

@@ -1,12 +1,13 @@
-/** The quiet sign at the bottom of the window: one dot or key, a few words, and the exact facts on hover. */
+/** The session's state at the bottom of the window: a dot or a key, a few words, and details on hover. */
 import { Group, Text, Tooltip, UnstyledButton } from "@mantine/core";
 import { IconKey } from "@tabler/icons-react";
 import type { Status } from "../host";
-import { banner, ended, exactTime, indicator as words, notSaved } from "../messages";
+import { exactTime } from "../format";
+import { banner, ended, indicator as words, notSaved } from "../messages";
 import classes from "./session.module.css";
 import { useCountdown, useHeld, useSession } from "./session";
 
-/** A renewal usually takes less; whoever sees nothing is not disturbed. */
+/** Most renewals take less, and are not shown. */
 const PULSE_AFTER_MS = 300;
 
 export function Indicator({ onOpen }: { onOpen?: () => void }) {
@@ -17,7 +18,13 @@ export function Indicator({ onOpen }: { onOpen?: () => void }) {
   const shown = text(status, pulsing, seconds, unsaved);
   const key = unsaved || status.phase === "locked";
   return (
-    <Tooltip label={facts(status)} multiline maw={320} position="top-start" events={{ hover: true, focus: true, touch: true }}>
+    <Tooltip
+      label={facts(status)}
+      multiline
+      maw={320}
+      position="top-start"
+      events={{ hover: true, focus: true, touch: true }}
+    >
       <UnstyledButton
         className={classes.indicator}
         onClick={onOpen}
@@ -30,7 +37,12 @@ export function Indicator({ onOpen }: { onOpen?: () => void }) {
           {key ? (
             <IconKey size={16} className={classes.key} data-colour={unsaved ? "warn" : "grey"} aria-hidden />
           ) : (
-            <span className={classes.dot} data-colour={colour(status)} data-pulsing={pulsing || undefined} aria-hidden />
+            <span
+              className={classes.dot}
+              data-colour={colour(status)}
+              data-pulsing={pulsing || undefined}
+              aria-hidden
+            />
           )}
           <Text size="sm" truncate role="status">
             {shown}
@@ -81,7 +93,13 @@ function facts(status: Status): string {
       return status.nextAttemptAt ? `${who}. ${banner.nextAttempt(status.nextAttemptAt)}` : who;
     case "ended":
       return status.ending ? `${ended.reason(status.ending)} ${exactTime(status.ending.at)}` : who;
-    default:
-      return status.storage.state === "not_saved" ? `${who}. ${notSaved[status.storage.reason ?? "keyring_failed"].text}` : who;
+    case "opening":
+    case "signed_out":
+    case "signed_in":
+    case "renewing":
+    case "locked":
+      return status.storage.state === "not_saved"
+        ? `${who}. ${notSaved[status.storage.reason ?? "keyring_failed"].text}`
+        : who;
   }
 }

@@ -2,12 +2,21 @@
 import { Badge, Button, Drawer, Group, ScrollArea, Skeleton, Stack, Table, Text } from "@mantine/core";
 import { useCallback, useEffect, useState } from "react";
 import type { JournalEntry } from "../host";
-import { errorText, exactTime, indicator, journal as words } from "../messages";
+import { errorText } from "../errorText";
+import { exactTime, timeWithSeconds } from "../format";
+import { indicator, journal as words } from "../messages";
 import { useSession } from "./session";
 
 export function JournalDrawer({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   return (
-    <Drawer opened={opened} onClose={onClose} position="right" size={480} title={words.title} closeButtonProps={{ "aria-label": words.close }}>
+    <Drawer
+      opened={opened}
+      onClose={onClose}
+      position="right"
+      size={480}
+      title={words.title}
+      closeButtonProps={{ "aria-label": words.close }}
+    >
       {opened && <Journal />}
     </Drawer>
   );
@@ -28,7 +37,7 @@ function Journal() {
       ),
     [host],
   );
-  // Each change of the session has left a line.
+  // Each change of the status has added an entry.
   useEffect(() => void read(), [read, status.revision]);
 
   return (
@@ -59,17 +68,23 @@ function Journal() {
   );
 }
 
-const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
-
 function Line({ entry }: { entry: JournalEntry }) {
   return (
-    <Group component="li" gap="sm" wrap="nowrap" align="flex-start" py={8} data-what={entry.what} style={{ borderTop: "1px solid var(--hold-line)" }}>
+    <Group
+      component="li"
+      gap="sm"
+      wrap="nowrap"
+      align="flex-start"
+      py={8}
+      data-what={entry.what}
+      style={{ borderTop: "1px solid var(--hold-line)" }}
+    >
       <Text size="sm" c="dimmed" title={exactTime(entry.at)} style={{ fontVariantNumeric: "tabular-nums" }}>
-        {clock.format(entry.at)}
+        {timeWithSeconds(entry.at)}
       </Text>
       <div>
         <Text size="sm" fw={600}>
-          {words.words[entry.what] ?? entry.what.replaceAll("_", " ")}
+          {words.words[entry.what]}
         </Text>
         <Group gap={4} mt={4}>
           {Object.entries(entry.facts).map(([name, value]) => (

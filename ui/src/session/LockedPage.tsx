@@ -1,8 +1,9 @@
-/** A session is stored, but the keyring does not show it. This is not the sign-in page: nobody was signed out. */
+/** A session is stored, but the keyring does not give it. This is not the sign-in page: nobody was signed out. */
 import { Button, Center, Group, Paper, Stack, Text, Title } from "@mantine/core";
 import { IconKey } from "@tabler/icons-react";
 import { useState } from "react";
-import { errorText, locked as words } from "../messages";
+import { errorText } from "../errorText";
+import { locked as words } from "../messages";
 import { useSession } from "./session";
 import { SignInPage } from "./SignInPage";
 

@@ -1,14 +1,14 @@
-/** Asked when the last window is closed while the session could not be saved: quitting would sign the person out. */
+/** Asks before the last window closes with an unsaved session: quitting would sign the person out. */
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { useEffect, useState } from "react";
 import { notSaved, quitting as words } from "../messages";
 import { useSession } from "./session";
 
-/** Over every other dialog, also over the one of a session that ended (250): the window is closing. */
+/** Above every other dialog, also that of an ended session (250): the window is closing. */
 const OVER_EVERYTHING = 280;
 
-/** How long a keyring may take to save, in milliseconds: the core waits this long for it. */
-const SAVING_TAKES = 3_000;
+/** How long a keyring may take to save, in milliseconds: the core's limit `vaultWriteMs`. */
+const SAVE_LIMIT_MS = 3_000;
 
 export function QuitDialog() {
   const { host, status } = useSession();
@@ -31,7 +31,7 @@ export function QuitDialog() {
     };
   }, [host]);
 
-  // Whenever the session gets saved, whoever asked for it: there is nothing to lose any more, and the person was leaving.
+  // As soon as the session is saved, nothing would be lost, and the person wants to quit.
   const isSaved = status.storage.state === "saved";
   useEffect(() => {
     if (opened && isSaved) void host.quit();
@@ -44,15 +44,24 @@ export function QuitDialog() {
   const save = async () => {
     setSaving(true);
     await host.retryNow().catch(() => undefined);
-    // That only began it. A save that works is seen in the status; one that fails again changes nothing there.
-    await new Promise((over) => setTimeout(over, SAVING_TAKES));
+    // This only starts the save. Its success changes the status; another failure does not.
+    await new Promise((over) => setTimeout(over, SAVE_LIMIT_MS));
     setSaving(false);
     setTried(true);
   };
   const reason = status.storage.state === "not_saved" ? notSaved[status.storage.reason ?? "keyring_failed"] : undefined;
 
   return (
-    <Modal opened={opened} onClose={stay} withCloseButton={false} title={words.title} centered zIndex={OVER_EVERYTHING} size={448} transitionProps={{ duration: 120 }}>
+    <Modal
+      opened={opened}
+      onClose={stay}
+      withCloseButton={false}
+      title={words.title}
+      centered
+      zIndex={OVER_EVERYTHING}
+      size={448}
+      transitionProps={{ duration: 120 }}
+    >
       <Stack gap="md" data-testid="quit-dialog">
         <div>
           <Text>

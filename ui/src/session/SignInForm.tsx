@@ -1,19 +1,20 @@
-/** Server, e-mail and password, on the sign-in page and in place over a page whose session ended. */
+/** Server, e-mail and password: on the sign-in page, and in the dialog of an ended session. */
 import { ActionIcon, Alert, Autocomplete, Button, Group, Loader, Stack, Text, TextInput } from "@mantine/core";
 import { IconCheck, IconEye, IconEyeOff } from "@tabler/icons-react";
 import { useEffect, useRef, useState, type FormEvent } from "react";
 import type { Code, DemoAccount, SignInRequest } from "../host";
-import { codeOf, errors, errorText, signIn as words } from "../messages";
+import { codeOf, errorText } from "../errorText";
+import { errors, signIn as words } from "../messages";
 import { rememberedServers, rememberServer } from "../remembered";
 import { useHost } from "./session";
 
-/** How long typing pauses before the address is looked at. */
+/** Pause in typing after which the address is checked, in milliseconds. */
 const CHECK_AFTER_MS = 500;
 
 type FieldName = "server" | "email" | "password";
 type Problems = Partial<Record<FieldName | "form", { text: string; code?: Code }>>;
 
-/** Next to which field a refusal belongs; the rest stands above the button. */
+/** The field that shows an error. Any other error is shown above the button. */
 const PLACE: Partial<Record<Code, FieldName>> = {
   invalid_address: "server",
   host_not_found: "server",
@@ -29,14 +30,22 @@ interface Props {
   server?: string;
   email?: string;
   submitText?: string;
-  /** Asked before anything is sent; `false` stops. */
+  /** Called before anything is sent; `false` stops the sign-in. */
   before?: (request: SignInRequest) => Promise<boolean>;
   demo?: DemoAccount;
   autoFocus?: boolean;
   submitTestId?: string;
 }
 
-export function SignInForm({ server: firstServer, email: firstEmail, submitText, before, demo, autoFocus = true, submitTestId }: Props) {
+export function SignInForm({
+  server: firstServer,
+  email: firstEmail,
+  submitText,
+  before,
+  demo,
+  autoFocus = true,
+  submitTestId,
+}: Props) {
   const host = useHost();
   const [server, setServer] = useState(firstServer ?? rememberedServers()[0] ?? "");
   const [email, setEmail] = useState(firstEmail ?? "");
@@ -49,14 +58,14 @@ export function SignInForm({ server: firstServer, email: firstEmail, submitText,
   const emailField = useRef<HTMLInputElement>(null);
   const passwordField = useRef<HTMLInputElement>(null);
 
-  // The form opens where there is something left to type.
+  // The first empty field gets the focus.
   const [empty] = useState<FieldName>(!server ? "server" : !email ? "email" : "password");
   useEffect(() => {
     const fields = { server: serverField, email: emailField, password: passwordField };
     if (autoFocus) fields[empty].current?.focus();
   }, [autoFocus, empty]);
 
-  // Once the fields can take it: the first wrong one, its text selected.
+  // An effect, because a disabled field takes no focus: the first wrong field, with its text selected.
   const [wrong, setWrong] = useState<Problems>({});
   useEffect(() => {
     const field = wrong.server ? serverField : wrong.email ? emailField : wrong.password ? passwordField : undefined;
@@ -71,7 +80,7 @@ export function SignInForm({ server: firstServer, email: firstEmail, submitText,
     setProblems({});
   };
 
-  // At the demo there is nothing to look up: the form comes filled in, unless something else was typed or remembered.
+  // With a demo server the form is filled in, unless something else was typed or remembered.
   const [offered, setOffered] = useState<DemoAccount>();
   if (demo && demo !== offered) {
     setOffered(demo);
@@ -117,7 +126,8 @@ export function SignInForm({ server: firstServer, email: firstEmail, submitText,
   };
 
   const known = rememberedServers();
-  const wrongAddress = check.state === "wrong" && !problems.server ? <ErrorText code={check.code} text={check.text} /> : undefined;
+  const wrongAddress =
+    check.state === "wrong" && !problems.server ? <ErrorText code={check.code} text={check.text} /> : undefined;
 
   return (
     <form onSubmit={(event) => void submit(event)} noValidate>
@@ -142,7 +152,14 @@ export function SignInForm({ server: firstServer, email: firstEmail, submitText,
             disabled={busy}
           />
           <Group justify="space-between" mt={4} mih={24} wrap="nowrap">
-            <Text size="sm" c="dimmed" component="div" role="status" data-testid="server-check" data-state={check.state}>
+            <Text
+              size="sm"
+              c="dimmed"
+              component="div"
+              role="status"
+              data-testid="server-check"
+              data-state={check.state}
+            >
               {check.state === "right" && (
                 <Group gap={4} wrap="nowrap" c="var(--hold-good)">
                   <IconCheck size={16} aria-hidden />
@@ -152,7 +169,13 @@ export function SignInForm({ server: firstServer, email: firstEmail, submitText,
               {check.state === "asking" && words.checking}
             </Text>
             {demo && (
-              <Button variant="subtle" size="compact-sm" onClick={() => fill(demo)} data-testid="sign-in-demo" disabled={busy}>
+              <Button
+                variant="subtle"
+                size="compact-sm"
+                onClick={() => fill(demo)}
+                data-testid="sign-in-demo"
+                disabled={busy}
+              >
                 {words.demo}
               </Button>
             )}
@@ -220,7 +243,7 @@ function ErrorText({ code, text }: { code?: Code; text: string }) {
 
 type Check = { state: "idle" | "asking" | "right" } | { state: "wrong"; code?: Code; text: string };
 
-/** Looks at the address once typing has paused; a later address makes an earlier answer worthless. */
+/** Checks the address after a pause in typing. The answer for an older address is dropped. */
 function useServerCheck(address: string): Check {
   const host = useHost();
   const [result, setResult] = useState<{ address: string; check: Check }>({ address: "", check: { state: "idle" } });
@@ -234,7 +257,8 @@ function useServerCheck(address: string): Check {
         () => !stale && setResult({ address, check: { state: "right" } }),
         (error: unknown) => {
           const code = codeOf(error);
-          if (!stale) setResult({ address, check: { state: "wrong", code, text: code ? errors[code] : errorText(error) } });
+          if (!stale)
+            setResult({ address, check: { state: "wrong", code, text: code ? errors[code] : errorText(error) } });
         },
       );
     }, CHECK_AFTER_MS);
@@ -245,4 +269,3 @@ function useServerCheck(address: string): Check {
   }, [address, host]);
   return result.address === address && address.trim() ? result.check : { state: "idle" };
 }
-

@@ -43,7 +43,7 @@ function useDemo(): DemoAccount | undefined {
     let gone = false;
     host.defaults().then(
       (found) => !gone && setDemo(found.demo),
-      // Without a demo server there is no preset, and nothing else is missing.
+      // Without a demo server, the form is not filled in.
       () => undefined,
     );
     return () => {

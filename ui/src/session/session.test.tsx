@@ -9,22 +9,24 @@ const indicator = () => screen.findByTestId("session-indicator");
 
 describe("the indicator", () => {
   it.each([
-    ["signed_in", {}, "Signed in"],
-    ["renewing", {}, "Signed in"],
-    ["unreachable", { unreachable: "server" }, "Can't reach the server"],
-    ["unreachable", { unreachable: "held_by_other_process" }, "Waiting for another window"],
-    ["ended", { ending: { reason: "rejected", at: 0 } }, "Session ended"],
-  ] as [Status["phase"], Partial<Status>, string][])("in the phase %s says %j %s", async (phase, more, text) => {
+    ["signed_in", "Signed in", {}],
+    ["renewing", "Signed in", {}],
+    ["unreachable", "Can't reach the server", { unreachable: "server" }],
+    ["unreachable", "Waiting for another window", { unreachable: "held_by_other_process" }],
+    ["ended", "Session ended", { ending: { reason: "rejected", at: 0 } }],
+  ] as [Status["phase"], string, Partial<Status>][])("in the phase %s reads %s", async (phase, text, more) => {
     start({ phase, ...more });
     const sign = await indicator();
     expect(sign).toHaveAttribute("data-phase", phase);
     expect(sign).toHaveTextContent(text);
   });
 
-  it("counts down to the next attempt, and says so in a banner that can try now", async () => {
+  it("counts down to the next attempt, which Try now skips", async () => {
     const { host, user } = start({ phase: "unreachable", unreachable: "server", nextAttemptAt: Date.now() + 12_000 });
     expect(await indicator()).toHaveTextContent(/Trying again in 1[12] s/);
-    expect(screen.getByTestId("session-banner")).toHaveTextContent("Can't reach demo.example.com. You are still signed in.");
+    expect(screen.getByTestId("session-banner")).toHaveTextContent(
+      "Can't reach demo.example.com. You are still signed in.",
+    );
     await user.click(screen.getByTestId("try-now"));
     await waitFor(() => expect(screen.queryByTestId("session-banner")).toBeNull());
     expect(host.retries).toBe(1);
@@ -57,7 +59,7 @@ describe("a renewal", () => {
 });
 
 describe("the screens", () => {
-  it("while the stored session is read, show an outline and no sign-in form", () => {
+  it("show an outline, and no sign-in form, while a session opens", () => {
     start({ phase: "opening" });
     expect(screen.queryByTestId("sign-in-server")).toBeNull();
     expect(screen.getByTestId("opening")).toBeInTheDocument();
@@ -81,17 +83,9 @@ describe("the screens", () => {
     act(() => host.set({ phase: "signed_out" }));
     expect(await screen.findByTestId("sign-in-server")).toBeInTheDocument();
   });
-
-  it("count each ending once", async () => {
-    const { host } = start();
-    await records();
-    act(() => host.set({ phase: "ended", ending: { reason: "rejected", at: Date.now() } }));
-    act(() => host.set({ storage: { state: "saved" } }));
-    expect(document.documentElement.dataset.logouts).toBe("1");
-  });
 });
 
-describe("quitting with a session that is not saved", () => {
+describe("quitting unsaved", () => {
   afterEach(() => void vi.useRealTimers());
   const notYet = { storage: { state: "not_saved", reason: "keyring_locked" } } as const;
   const closing = async () => {
@@ -102,7 +96,7 @@ describe("quitting with a session that is not saved", () => {
     return started;
   };
 
-  it("asks, says what is lost, and staying is the first answer", async () => {
+  it("asks, says what is lost, and focuses the answer that stays", async () => {
     const { host, user } = await closing();
     expect(screen.getByTestId("quit-dialog")).toHaveTextContent(`${notSaved.keyring_locked.text} ${quitting.lost}`);
     await waitFor(() => expect(screen.getByTestId("quit-stay")).toHaveFocus());
@@ -121,7 +115,7 @@ describe("quitting with a session that is not saved", () => {
     expect(host.answers).toEqual(["stay"]);
   });
 
-  it("quits by itself as soon as the session is saved after all", async () => {
+  it("quits by itself as soon as the session is saved", async () => {
     const { host, user } = await closing();
     await user.click(screen.getByTestId("quit-save"));
     await waitFor(() => expect(host.answers).toEqual(["quit"]));
@@ -141,7 +135,7 @@ describe("quitting with a session that is not saved", () => {
 
 describe("signing in", () => {
   const FIELDS = ["sign-in-server", "sign-in-email", "sign-in-password"];
-  /** The form comes filled in with the demo account. */
+  /** Waits until the form is filled in with the demo account. */
   const filledIn = async () => {
     await waitFor(() => expect(screen.getByTestId("sign-in-password")).toHaveValue(DEMO.password));
   };
@@ -164,18 +158,21 @@ describe("signing in", () => {
     ["certificate", "sign-in-server", "https://bad-certificate.example.com", DEMO.email, "x"],
     ["not_this_server", "sign-in-server", "https://other.example.com", DEMO.email, "x"],
     ["no_answer", "sign-in-server", "https://silent.example.com", DEMO.email, "x"],
-  ] as [Code, string, string, string, string][])("refused with %s says so next to the field %s and goes there", async (code, field, server, email, password) => {
-    const { user } = start(signedOut);
-    await fill(user, server, email, password);
-    expect(await screen.findByText(errors[code])).toHaveAttribute("data-code", code);
-    await waitFor(() => expect(screen.getByTestId(field)).toHaveFocus());
-    expect(screen.getByTestId(field)).toHaveAttribute("aria-invalid", "true");
-  });
+  ] as [Code, string, string, string, string][])(
+    "shows the error %s at %s, and focuses it",
+    async (code, field, server, email, password) => {
+      const { user } = start(signedOut);
+      await fill(user, server, email, password);
+      expect(await screen.findByText(errors[code])).toHaveAttribute("data-code", code);
+      await waitFor(() => expect(screen.getByTestId(field)).toHaveFocus());
+      expect(screen.getByTestId(field)).toHaveAttribute("aria-invalid", "true");
+    },
+  );
 
   it.each([
     ["second_factor_required", "careful@example.com"],
     ["sign_in_refused", "refused@example.com"],
-  ] as [Code, string][])("refused with %s says so above the button", async (code, email) => {
+  ] as [Code, string][])("shows the error %s above the button", async (code, email) => {
     const { user } = start(signedOut);
     await fill(user, DEMO.server, email, "x");
     expect(await screen.findByRole("alert")).toHaveTextContent(errors[code]);
@@ -190,7 +187,7 @@ describe("signing in", () => {
     expect(screen.getByTestId("sign-in-server")).toHaveFocus();
   });
 
-  it("comes with the demo account filled in, looks at the address, and remembers the server", async () => {
+  it("fills in the demo account, checks the address, remembers the server", async () => {
     const { host, user } = start(signedOut);
     await filledIn();
     expect(await screen.findByText("Twenty server, reachable")).toBeInTheDocument();
@@ -202,7 +199,7 @@ describe("signing in", () => {
     expect(calls(host, "FindManyPerson")).toBe(1);
   });
 
-  it("leaves what was remembered, and fills in the demo account when asked", async () => {
+  it("keeps the remembered server, and fills in the demo on demand", async () => {
     window.localStorage.setItem("holdfast.servers", JSON.stringify(["https://crm.example.com"]));
     const { user } = start(signedOut);
     await user.click(await screen.findByTestId("sign-in-email"));

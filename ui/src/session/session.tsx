@@ -1,4 +1,4 @@
-/** What every screen knows about the session, and the host to act on it. */
+/** The session's status and the host, for every screen. */
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import type { Host, Status } from "../host";
 
@@ -9,7 +9,7 @@ interface SessionContext {
 
 const Context = createContext<SessionContext | undefined>(undefined);
 
-/** Before the host has spoken. */
+/** Until the host's first status. */
 const OPENING: Status = { account: "default", revision: -1, phase: "opening", storage: { state: "saved" } };
 
 export function SessionProvider({ host, children }: { host: Host; children: ReactNode }) {
@@ -17,14 +17,13 @@ export function SessionProvider({ host, children }: { host: Host; children: Reac
   useEffect(() => {
     let stop: (() => void) | undefined;
     let gone = false;
-    const newest = (next: Status) => !gone && setStatus((old) => (next.revision >= old.revision ? next : old));
-    void host.onChange(newest).then((end) => (gone ? end() : (stop = end)));
+    const show = (next: Status) => !gone && setStatus(next);
+    void host.onChange(show).then((end) => (gone ? end() : (stop = end)));
     return () => {
       gone = true;
       stop?.();
     };
   }, [host]);
-  useLogoutCount(host);
   const value = useMemo(() => ({ host, status }), [host, status]);
   return <Context value={value}>{children}</Context>;
 }
@@ -37,7 +36,7 @@ export function useSession(): SessionContext {
 
 export const useHost = () => useSession().host;
 
-/** The present time, read again every second while `until` lies ahead. */
+/** Seconds until this time, in milliseconds since 1970; counted down once a second. */
 export function useCountdown(until: number | undefined): number | undefined {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
@@ -53,7 +52,7 @@ export function useCountdown(until: number | undefined): number | undefined {
   return until === undefined ? undefined : Math.max(0, Math.ceil((until - now) / 1000));
 }
 
-/** True once `on` has held for `delay` milliseconds; false at once when it ends. */
+/** Whether `on` has been true for `delay` milliseconds. */
 export function useHeld(on: boolean, delay: number): boolean {
   const [held, setHeld] = useState(false);
   useEffect(() => {
@@ -65,24 +64,4 @@ export function useHeld(on: boolean, delay: number): boolean {
     };
   }, [on, delay]);
   return on && held;
-}
-
-/** How many endings this window was told of, for a test to read: one for each session, not more. */
-function useLogoutCount(host: Host): void {
-  useEffect(() => {
-    let count = 0;
-    let stop: (() => void) | undefined;
-    let gone = false;
-    document.documentElement.dataset.logouts = "0";
-    const told = () => {
-      if (gone) return;
-      count += 1;
-      document.documentElement.dataset.logouts = String(count);
-    };
-    void host.onLogout(told).then((end) => (gone ? end() : (stop = end)));
-    return () => {
-      gone = true;
-      stop?.();
-    };
-  }, [host]);
 }

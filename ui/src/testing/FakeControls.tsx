@@ -1,4 +1,4 @@
-/** Buttons that put the fake session into each state, and make its calls fail. Alt+1 to Alt+9 do the same. */
+/** Buttons that set the fake session to each state (also Alt+1 to Alt+9), and a list of errors for its calls. */
 import { useEffect, useState } from "react";
 import type { Code, Status } from "../host";
 import type { FakeHost } from "./fakeHost";
@@ -19,7 +19,22 @@ export function FakeControls({ host, states }: { host: FakeHost; states: Record<
   }, [host, names, states]);
 
   return (
-    <div style={{ position: "fixed", right: 8, bottom: 44, zIndex: 1000, display: "flex", flexWrap: "wrap", gap: 4, maxWidth: 420, padding: 4, background: "Canvas", border: "1px solid", fontSize: 12 }}>
+    <div
+      style={{
+        position: "fixed",
+        right: 8,
+        bottom: 44,
+        zIndex: 1000,
+        display: "flex",
+        flexWrap: "wrap",
+        gap: 4,
+        maxWidth: 420,
+        padding: 4,
+        background: "Canvas",
+        border: "1px solid",
+        fontSize: 12,
+      }}
+    >
       <button onClick={() => setShown(!shown)}>fake</button>
       {shown &&
         names.map((name, index) => (
@@ -28,7 +43,10 @@ export function FakeControls({ host, states }: { host: FakeHost; states: Record<
           </button>
         ))}
       {shown && (
-        <select aria-label="calls fail with" onChange={(event) => host.failWith(event.target.value === "none" ? undefined : (event.target.value as Code))}>
+        <select
+          aria-label="calls fail with"
+          onChange={(event) => host.failWith(event.target.value === "none" ? undefined : (event.target.value as Code))}
+        >
           {FAILURES.map((code) => (
             <option key={code}>{code}</option>
           ))}

@@ -1,4 +1,4 @@
-/** A small invented workspace: what its server says about its objects, and their records. The same at every start. */
+/** A small invented workspace: its objects and their records. They are the same at every start. */
 import type { Field, FieldOption, ObjectInfo } from "../data/metadata";
 import type { Row } from "../data/fields";
 
@@ -11,14 +11,33 @@ const options = (labels: Record<string, string>): FieldOption[] =>
   Object.entries(labels).map(([value, label], position) => ({ value, label, position, color: "gray" }));
 
 function field(object: string, name: string, label: string, type: string, more: Partial<Field> = {}): Field {
-  return { id: `${object}-${name}`, name, label, type, isActive: true, isSystem: false, isNullable: true, options: null, relation: null, ...more };
+  return {
+    id: `${object}-${name}`,
+    name,
+    label,
+    type,
+    isActive: true,
+    isSystem: false,
+    isNullable: true,
+    options: null,
+    relation: null,
+    ...more,
+  };
 }
 
 const relation = (nameSingular: string, namePlural: string, type = "MANY_TO_ONE"): Partial<Field> => ({
   relation: { type, targetObjectMetadata: { id: nameSingular, nameSingular, namePlural } },
 });
 
-function object(nameSingular: string, namePlural: string, labelSingular: string, labelPlural: string, icon: string, own: Field[], isSystem = false): ObjectInfo {
+function object(
+  nameSingular: string,
+  namePlural: string,
+  labelSingular: string,
+  labelPlural: string,
+  icon: string,
+  own: Field[],
+  isSystem = false,
+): ObjectInfo {
   return {
     id: nameSingular,
     nameSingular,
@@ -49,7 +68,9 @@ export const OBJECT_LIST: ObjectInfo[] = [
     field("person", "jobTitle", "Job title", "TEXT"),
     field("person", "city", "City", "TEXT"),
     field("person", "linkedinLink", "LinkedIn", "LINKS"),
-    field("person", "performanceRating", "Rating", "SELECT", { options: options({ HIGH: "High", MIDDLE: "Middle", LOW: "Low" }) }),
+    field("person", "performanceRating", "Rating", "SELECT", {
+      options: options({ HIGH: "High", MIDDLE: "Middle", LOW: "Low" }),
+    }),
   ]),
   object("company", "companies", "Company", "Companies", "IconBuildingSkyscraper", [
     field("company", "name", "Name", "TEXT"),
@@ -58,19 +79,25 @@ export const OBJECT_LIST: ObjectInfo[] = [
     field("company", "annualRecurringRevenue", "Revenue", "CURRENCY"),
     field("company", "idealCustomerProfile", "Ideal customer", "BOOLEAN"),
     field("company", "address", "Address", "ADDRESS"),
-    field("company", "workPolicy", "Work policy", "MULTI_SELECT", { options: options({ ON_SITE: "On site", HYBRID: "Hybrid", REMOTE: "Remote" }) }),
+    field("company", "workPolicy", "Work policy", "MULTI_SELECT", {
+      options: options({ ON_SITE: "On site", HYBRID: "Hybrid", REMOTE: "Remote" }),
+    }),
     field("company", "people", "People", "RELATION", relation("person", "people", "ONE_TO_MANY")),
   ]),
   object("opportunity", "opportunities", "Opportunity", "Opportunities", "IconTargetArrow", [
     field("opportunity", "name", "Name", "TEXT"),
     field("opportunity", "amount", "Amount", "CURRENCY"),
-    field("opportunity", "stage", "Stage", "SELECT", { options: options({ NEW: "New", MEETING: "Meeting", PROPOSAL: "Proposal", CUSTOMER: "Customer" }) }),
+    field("opportunity", "stage", "Stage", "SELECT", {
+      options: options({ NEW: "New", MEETING: "Meeting", PROPOSAL: "Proposal", CUSTOMER: "Customer" }),
+    }),
     field("opportunity", "closeDate", "Close date", "DATE_TIME"),
     field("opportunity", "company", "Company", "RELATION", relation("company", "companies")),
   ]),
   object("task", "tasks", "Task", "Tasks", "IconCheckbox", [
     field("task", "title", "Title", "TEXT"),
-    field("task", "status", "Status", "SELECT", { options: options({ TODO: "To do", DOING: "In progress", DONE: "Done" }) }),
+    field("task", "status", "Status", "SELECT", {
+      options: options({ TODO: "To do", DOING: "In progress", DONE: "Done" }),
+    }),
     field("task", "dueAt", "Due", "DATE_TIME"),
   ]),
   object("view", "views", "View", "Views", "IconListNumbers", [field("view", "name", "Name", "TEXT")], true),
@@ -78,7 +105,7 @@ export const OBJECT_LIST: ObjectInfo[] = [
 
 export type Records = Record<string, Row[]>;
 
-/** Fresh records: a test changes its own. */
+/** New records for each caller, because tests change them. */
 export function seed(): Records {
   const companies = Array.from({ length: COMPANIES }, (_, n) => company(n));
   const people = Array.from({ length: PEOPLE }, (_, n) => person(n));
@@ -105,8 +132,53 @@ export function seed(): Records {
   };
 }
 
-const FIRST = ["Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Katherine", "Dennis", "Radia", "Niklaus", "Hedy", "Claude", "Joan", "Tony", "Mary", "Ken", "Annie", "John", "Sophie", "Leslie"];
-const LAST = ["Lovelace", "Hopper", "Turing", "Dijkstra", "Liskov", "Knuth", "Johnson", "Ritchie", "Perlman", "Wirth", "Lamarr", "Shannon", "Clarke", "Hoare", "Jackson", "Thompson", "Easley", "Backus", "Wilson", "Lamport", "Hamilton", "Conway", "Goldberg"];
+const FIRST = [
+  "Ada",
+  "Grace",
+  "Alan",
+  "Edsger",
+  "Barbara",
+  "Donald",
+  "Katherine",
+  "Dennis",
+  "Radia",
+  "Niklaus",
+  "Hedy",
+  "Claude",
+  "Joan",
+  "Tony",
+  "Mary",
+  "Ken",
+  "Annie",
+  "John",
+  "Sophie",
+  "Leslie",
+];
+const LAST = [
+  "Lovelace",
+  "Hopper",
+  "Turing",
+  "Dijkstra",
+  "Liskov",
+  "Knuth",
+  "Johnson",
+  "Ritchie",
+  "Perlman",
+  "Wirth",
+  "Lamarr",
+  "Shannon",
+  "Clarke",
+  "Hoare",
+  "Jackson",
+  "Thompson",
+  "Easley",
+  "Backus",
+  "Wilson",
+  "Lamport",
+  "Hamilton",
+  "Conway",
+  "Goldberg",
+];
 const JOBS = ["Engineer", "Buyer", "Director of sales", "Analyst", "Designer", "Head of operations", "Founder"];
 const CITIES = ["London", "Berlin", "Lyon", "Porto", "Gdańsk", "Turku", "Ghent", "Bologna"];
 const KINDS = ["Works", "Systems", "Logistics", "Labs", "Foods", "Partners", "Instruments"];
@@ -138,7 +210,12 @@ function company(n: number): Row {
     employees: 5 + ((n * 37) % 4000),
     annualRecurringRevenue: { amountMicros: ((n * 13) % 700) * 10_000_000_000, currencyCode: "EUR" },
     idealCustomerProfile: n % 3 === 0,
-    address: { addressStreet1: `${n + 1} Mill Lane`, addressPostcode: String(10_000 + n), addressCity: pick(CITIES, n), addressCountry: "" },
+    address: {
+      addressStreet1: `${n + 1} Mill Lane`,
+      addressPostcode: String(10_000 + n),
+      addressCity: pick(CITIES, n),
+      addressCountry: "",
+    },
     workPolicy: n % 2 ? ["HYBRID"] : ["ON_SITE", "REMOTE"],
   };
 }
@@ -146,6 +223,11 @@ function company(n: number): Row {
 const START = Date.UTC(2026, 10, 3, 9, 0);
 const HOUR_MS = 3_600_000;
 const at = (hours: number) => new Date(START - hours * HOUR_MS).toISOString();
-const times = (n: number, every: number) => ({ createdAt: at(n * every), updatedAt: at(n * every), deletedAt: null, position: n });
+const times = (n: number, every: number) => ({
+  createdAt: at(n * every),
+  updatedAt: at(n * every),
+  deletedAt: null,
+  position: n,
+});
 const pick = <T>(list: readonly T[], n: number): T => list[n % list.length]!;
 const uuid = (letter: string, n: number) => `${letter.repeat(8)}-0000-4000-8000-${String(n).padStart(12, "0")}`;

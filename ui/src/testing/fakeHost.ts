@@ -1,4 +1,4 @@
-/** A host without Tauri: a session that can be put into each state, over a server in memory. */
+/** A host without Tauri: a session that can be set to each state, with a server in memory. */
 import type { Code, DemoAccount, Host, JournalEntry, SessionErrorShape, SignInRequest, Status } from "../host";
 import { errors } from "../messages";
 import { FakeServer, type GraphQLBody } from "./fakeServer";
@@ -12,9 +12,13 @@ export class FakeError extends Error implements SessionErrorShape {
   }
 }
 
-export const DEMO: DemoAccount = { server: "https://demo.example.com", email: "tim@example.com", password: "open-sesame" };
+export const DEMO: DemoAccount = {
+  server: "https://demo.example.com",
+  email: "tim@example.com",
+  password: "open-sesame",
+};
 
-/** Addresses and accounts that go wrong, each in its own way. */
+/** Addresses and accounts that fail, each with another code. */
 export const WRONG: { [part: string]: Code } = {
   "not an address": "invalid_address",
   "nowhere.example.com": "host_not_found",
@@ -32,14 +36,21 @@ export class FakeHost implements Host {
   readonly server: FakeServer;
   /** How long each answer takes, in milliseconds. */
   delay = 0;
-  /** What the next calls reject with instead of reaching the server, and which of them. */
+  /** The error with which the next calls fail before they reach the server, and which calls. */
   failure: { code: Code; only?: "mutations" } | undefined;
   /** Called by "Try now". */
-  retry: () => void = () => this.set({ phase: "signed_in", nextAttemptAt: undefined, unreachable: undefined, locked: undefined, storage: { state: "saved" } });
+  retry: () => void = () =>
+    this.set({
+      phase: "signed_in",
+      nextAttemptAt: undefined,
+      unreachable: undefined,
+      locked: undefined,
+      storage: { state: "saved" },
+    });
   windows = 0;
   retries = 0;
   checked: string[] = [];
-  /** What the person answered when asked before quitting. */
+  /** The person's answers to the question before quitting. */
   answers: ("quit" | "stay")[] = [];
   title = "";
   status: Status = {
@@ -51,7 +62,6 @@ export class FakeHost implements Host {
     storage: { state: "saved" },
   };
   #listeners = new Set<(status: Status) => void>();
-  #logouts = new Set<(status: Status) => void>();
   #quitting = new Set<() => void>();
   #journal: JournalEntry[] = [];
 
@@ -61,7 +71,7 @@ export class FakeHost implements Host {
     this.#note("signed_in", { protocol: "twenty" });
   }
 
-  /** The next calls reject with this instead of reaching the server. */
+  /** Makes the next calls fail with this error before they reach the server. */
   failWith(code: Code | undefined): void {
     this.failure = code && { code };
   }
@@ -70,23 +80,17 @@ export class FakeHost implements Host {
   set(change: Partial<Status>): void {
     const was = this.status.phase;
     this.status = { ...this.status, ...change, revision: this.status.revision + 1 };
-    if (change.phase && change.phase !== was) this.#note(WHAT[change.phase] ?? change.phase, { revision: this.status.revision });
+    const what = change.phase && change.phase !== was ? WHAT[change.phase] : undefined;
+    if (what) this.#note(what, { revision: this.status.revision });
     for (const listener of this.#listeners) listener(this.status);
-    if (this.status.phase === "ended" && was !== "ended") for (const listener of this.#logouts) listener(this.status);
   }
 
   onChange = async (listener: (status: Status) => void) => {
-    // Its own function each time: the same listener may be there twice.
+    // A new function for each: the same listener may be added twice.
     const own = (status: Status) => listener(status);
     this.#listeners.add(own);
     listener(this.status);
     return () => void this.#listeners.delete(own);
-  };
-
-  onLogout = async (listener: (status: Status) => void) => {
-    const own = (status: Status) => listener(status);
-    this.#logouts.add(own);
-    return () => void this.#logouts.delete(own);
   };
 
   checkServer = async (address: string) => {
@@ -103,7 +107,14 @@ export class FakeHost implements Host {
     if (wrong) throw new FakeError(wrong);
     if (password === "wrong") throw new FakeError("wrong_password");
     this.failure = undefined;
-    this.set({ phase: "signed_in", server, person: email, ending: undefined, nextAttemptAt: undefined, locked: undefined });
+    this.set({
+      phase: "signed_in",
+      server,
+      person: email,
+      ending: undefined,
+      nextAttemptAt: undefined,
+      locked: undefined,
+    });
     return this.status;
   };
 
@@ -144,7 +155,7 @@ export class FakeHost implements Host {
     document.title = title;
   };
 
-  /** Asks the person whether to quit, as closing the last window does. */
+  /** Closes the last window, which asks the person whether to quit. */
   close(): void {
     for (const listener of this.#quitting) listener();
   }
@@ -169,12 +180,18 @@ export class FakeHost implements Host {
     return this.delay > 0 ? new Promise((resume) => setTimeout(resume, this.delay)) : Promise.resolve();
   }
 
-  #note(what: string, facts: JournalEntry["facts"]): void {
+  #note(what: JournalEntry["what"], facts: JournalEntry["facts"]): void {
     this.#journal.push({ at: Date.now(), what, facts });
   }
 }
 
-const WHAT: Partial<Record<Status["phase"], string>> = { renewing: "attempt_sent", signed_in: "renewed", unreachable: "waiters_told", ended: "ended" };
+const WHAT: Partial<Record<Status["phase"], JournalEntry["what"]>> = {
+  signed_out: "signed_out",
+  renewing: "attempt_sent",
+  signed_in: "renewed",
+  unreachable: "waiters_told",
+  ended: "ended",
+};
 
 function refuse(address: string): void {
   for (const [part, code] of Object.entries(WRONG)) if (address.includes(part)) throw new FakeError(code);

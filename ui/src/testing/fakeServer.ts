@@ -1,6 +1,6 @@
 /**
- * A server in memory with the shape of a Twenty server: a schema made from its metadata, checked by graphql-js, so that a
- * query that a real server would refuse is refused here too.
+ * A server in memory that behaves like a Twenty server. graphql-js checks each query against a schema that is made from
+ * the metadata, so that a query that a real server would refuse fails here too.
  */
 import { buildSchema, graphql, GraphQLError, type GraphQLSchema } from "graphql";
 import { typeName, type Field, type ObjectInfo } from "../data/metadata";
@@ -29,7 +29,7 @@ export class FakeServer {
     this.#metadata = buildSchema(METADATA_SCHEMA);
   }
 
-  /** Answers as an endpoint does: always a GraphQL body. */
+  /** The GraphQL body that an endpoint answers with. */
   async answer(endpoint: string, body: GraphQLBody): Promise<object> {
     this.log.push({ endpoint, operationName: body.operationName, variables: body.variables });
     const metadata = endpoint === "metadata";
@@ -70,14 +70,21 @@ export class FakeServer {
         this.#refuseDuplicate(object, data);
         const now = new Date().toISOString();
         this.#made += 1;
-        const row: Row = { ...data, id: `eeeeeeee-0000-4000-8000-${String(this.#made).padStart(12, "0")}`, createdAt: now, updatedAt: now, deletedAt: null };
+        const row: Row = {
+          ...data,
+          id: `eeeeeeee-0000-4000-8000-${String(this.#made).padStart(12, "0")}`,
+          createdAt: now,
+          updatedAt: now,
+          deletedAt: null,
+        };
         all().unshift(row);
         return this.#resolved(object, row);
       };
       root[`update${type}`] = ({ id, data }: { id: string; data: Record<string, unknown> }) => {
         const row = all().find((one) => one.id === id && !one.deletedAt);
         if (!row) throw notFound();
-        for (const [name, value] of Object.entries(data)) row[name] = isPlain(value) && isPlain(row[name]) ? { ...(row[name] as object), ...value } : value;
+        for (const [name, value] of Object.entries(data))
+          row[name] = isPlain(value) && isPlain(row[name]) ? { ...(row[name] as object), ...value } : value;
         row.updatedAt = new Date().toISOString();
         return this.#resolved(object, row);
       };
@@ -108,7 +115,9 @@ export class FakeServer {
   }
 
   #matching(object: ObjectInfo, filter: Filter | undefined): Row[] {
-    return (this.records[object.nameSingular] ?? []).filter((row) => !row.deletedAt && (!filter || matches(row, filter)));
+    return (this.records[object.nameSingular] ?? []).filter(
+      (row) => !row.deletedAt && (!filter || matches(row, filter)),
+    );
   }
 
   #resolved(object: ObjectInfo, row: Row): Row {
@@ -139,9 +148,11 @@ interface ListArguments {
 }
 
 const cursor = (row: Row) => btoa(row.id);
-const notFound = () => new GraphQLError("Record not found", { extensions: { code: "NOT_FOUND", subCode: "RECORD_NOT_FOUND" } });
+const notFound = () =>
+  new GraphQLError("Record not found", { extensions: { code: "NOT_FOUND", subCode: "RECORD_NOT_FOUND" } });
 const isReference = (field: Field) => field.type === "RELATION" && field.relation?.type === "MANY_TO_ONE";
-const isPlain = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
+const isPlain = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const isThere = (value: unknown) => value !== null && value !== undefined;
 
@@ -175,10 +186,13 @@ function pattern(like: string): RegExp {
 function ordered(rows: Row[], orderBy: Record<string, unknown>[]): Row[] {
   const steps = orderBy.flatMap((entry) =>
     Object.entries(entry).flatMap(([name, way]) =>
-      typeof way === "string" ? [{ path: [name], way }] : Object.entries(way as object).map(([inner, direction]) => ({ path: [name, inner], way: String(direction) })),
+      typeof way === "string"
+        ? [{ path: [name], way }]
+        : Object.entries(way as object).map(([inner, direction]) => ({ path: [name, inner], way: String(direction) })),
     ),
   );
-  const read = (row: Row, path: string[]) => path.reduce<unknown>((value, name) => (value as Record<string, unknown> | null | undefined)?.[name], row);
+  const read = (row: Row, path: string[]) =>
+    path.reduce<unknown>((value, name) => (value as Record<string, unknown> | null | undefined)?.[name], row);
   return [...rows].sort((a, b) => {
     for (const { path, way } of steps) {
       const [x, y] = [read(a, path), read(b, path)];
@@ -194,10 +208,16 @@ function ordered(rows: Row[], orderBy: Record<string, unknown>[]): Row[] {
 const COMPOSITES: Record<string, { type: string; parts: Record<string, string> }> = {
   FULL_NAME: { type: "FullName", parts: { firstName: "String", lastName: "String" } },
   EMAILS: { type: "Emails", parts: { primaryEmail: "String", additionalEmails: "JSON" } },
-  PHONES: { type: "Phones", parts: { primaryPhoneNumber: "String", primaryPhoneCountryCode: "String", primaryPhoneCallingCode: "String" } },
+  PHONES: {
+    type: "Phones",
+    parts: { primaryPhoneNumber: "String", primaryPhoneCountryCode: "String", primaryPhoneCallingCode: "String" },
+  },
   LINKS: { type: "Links", parts: { primaryLinkLabel: "String", primaryLinkUrl: "String", secondaryLinks: "JSON" } },
   CURRENCY: { type: "Currency", parts: { amountMicros: "BigFloat", currencyCode: "String" } },
-  ADDRESS: { type: "Address", parts: { addressStreet1: "String", addressCity: "String", addressPostcode: "String", addressCountry: "String" } },
+  ADDRESS: {
+    type: "Address",
+    parts: { addressStreet1: "String", addressCity: "String", addressPostcode: "String", addressCountry: "String" },
+  },
 };
 
 const SCALARS: Record<string, string> = {
@@ -220,7 +240,8 @@ const FILTERS: Record<string, string> = {
 };
 
 function recordsSchema(objects: ObjectInfo[]): string {
-  const enumName = (object: ObjectInfo, field: Field) => `${typeName(object)}${field.name[0]!.toUpperCase()}${field.name.slice(1)}Enum`;
+  const enumName = (object: ObjectInfo, field: Field) =>
+    `${typeName(object)}${field.name[0]!.toUpperCase()}${field.name.slice(1)}Enum`;
   const lines: string[] = [
     "scalar UUID scalar DateTime scalar Date scalar BigFloat scalar JSON scalar Position",
     "enum OrderByDirection { AscNullsFirst AscNullsLast DescNullsFirst DescNullsLast }",
@@ -229,10 +250,20 @@ function recordsSchema(objects: ObjectInfo[]): string {
     "input BooleanFilter { eq: Boolean is: FilterIs }",
     "input StringFilter { eq: String neq: String gte: String lte: String startsWith: String like: String ilike: String in: [String!] is: FilterIs }",
   ];
-  for (const [filter, scalar] of [["UUIDFilter", "UUID"], ["FloatFilter", "Float"], ["BigFloatFilter", "BigFloat"], ["DateFilter", "Date"]])
-    lines.push(`input ${filter} { eq: ${scalar} neq: ${scalar} gt: ${scalar} gte: ${scalar} lt: ${scalar} lte: ${scalar} in: [${scalar}!] is: FilterIs }`);
+  for (const [filter, scalar] of [
+    ["UUIDFilter", "UUID"],
+    ["FloatFilter", "Float"],
+    ["BigFloatFilter", "BigFloat"],
+    ["DateFilter", "Date"],
+  ])
+    lines.push(
+      `input ${filter} { eq: ${scalar} neq: ${scalar} gt: ${scalar} gte: ${scalar} lt: ${scalar} lte: ${scalar} in: [${scalar}!] is: FilterIs }`,
+    );
   for (const { type, parts } of Object.values(COMPOSITES)) {
-    const body = (to: (part: string) => string) => Object.entries(parts).map(([name, part]) => `${name}: ${to(part)}`).join(" ");
+    const body = (to: (part: string) => string) =>
+      Object.entries(parts)
+        .map(([name, part]) => `${name}: ${to(part)}`)
+        .join(" ");
     lines.push(`type ${type} { ${body((part) => part)} }`);
     for (const way of ["Create", "Update"]) lines.push(`input ${type}${way}Input { ${body((part) => part)} }`);
     lines.push(`input ${type}FilterInput { ${body((part) => FILTERS[part] ?? "StringFilter")} }`);
@@ -248,7 +279,8 @@ function recordsSchema(objects: ObjectInfo[]): string {
     const input: Record<"Create" | "Update", string[]> = { Create: [], Update: [] };
     for (const field of object.fieldsList) {
       const composite = COMPOSITES[field.type];
-      const both = (of: (way: string) => string, name = field.name) => (["Create", "Update"] as const).forEach((way) => input[way].push(`${name}: ${of(way)}`));
+      const both = (of: (way: string) => string, name = field.name) =>
+        (["Create", "Update"] as const).forEach((way) => input[way].push(`${name}: ${of(way)}`));
       if (composite) {
         out.push(`${field.name}: ${composite.type}`);
         filter.push(`${field.name}: ${composite.type}FilterInput`);

@@ -1,4 +1,4 @@
-/** What the tests share: the whole application over a fake host. */
+/** Shared by the tests: the whole application with a fake host. */
 import { render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { App } from "../App";
@@ -14,7 +14,7 @@ export function start(status: Partial<Status> = {}) {
 
 /** Waits until the table of the first object shows its first record. */
 export async function records(): Promise<HTMLElement> {
-  return screen.findByText("Ada Lovelace", {}, { timeout: 10_000 });
+  return screen.findByText("Ada Lovelace");
 }
 
 export function cell(row: number, field: string): HTMLElement {
@@ -23,7 +23,7 @@ export function cell(row: number, field: string): HTMLElement {
   return found;
 }
 
-/** Opens the editor of a cell and types into it without leaving it. */
+/** Opens the editor of a cell and types into it. The editor stays open. */
 export async function typeInto(user: ReturnType<typeof userEvent.setup>, row: number, field: string, text: string) {
   await user.dblClick(cell(row, field));
   const editor = await screen.findByTestId<HTMLInputElement>("cell-editor");
@@ -32,6 +32,7 @@ export async function typeInto(user: ReturnType<typeof userEvent.setup>, row: nu
   return editor;
 }
 
-export const calls = (host: FakeHost, operation: string) => host.server.log.filter((one) => one.operationName === operation).length;
+export const calls = (host: FakeHost, operation: string) =>
+  host.server.log.filter((one) => one.operationName === operation).length;
 
 export { screen, waitFor };

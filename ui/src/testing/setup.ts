@@ -1,8 +1,12 @@
 import "@testing-library/jest-dom/vitest";
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeEach } from "vitest";
 
-// What jsdom lacks and the component library asks for.
+/** How long a test waits for the screen, in milliseconds. A busy machine takes several times as long as an idle one. */
+const WAIT_LIMIT_MS = 15_000;
+configure({ asyncUtilTimeout: WAIT_LIMIT_MS });
+
+// The component library needs these, and jsdom does not have them.
 window.matchMedia ??= (query: string) =>
   ({
     matches: false,
@@ -21,10 +25,15 @@ window.ResizeObserver ??= class {
 };
 Element.prototype.scrollIntoView ??= () => undefined;
 
-// jsdom lays nothing out; the table only draws what fits, so it is given a window.
-for (const [name, size] of Object.entries({ clientWidth: 1600, offsetWidth: 1600, clientHeight: 800, offsetHeight: 800 }))
+// jsdom has no layout. The table draws only the rows that fit, so every element gets a size.
+for (const [name, size] of Object.entries({
+  clientWidth: 1600,
+  offsetWidth: 1600,
+  clientHeight: 800,
+  offsetHeight: 800,
+}))
   Object.defineProperty(HTMLElement.prototype, name, { configurable: true, get: () => size });
-// Elements count as visible where they have a place.
+// The component library takes an element without an offset parent for hidden.
 Object.defineProperty(HTMLElement.prototype, "offsetParent", {
   configurable: true,
   get(this: HTMLElement) {

@@ -1,4 +1,4 @@
-/** Mode `fake`: `?state=unreachable` starts in a state, `&panel=0` hides the switches, `&delay=800` slows the answers. */
+/** Mode `fake`: `?state=unreachable` starts in a state, `&panel=0` hides the buttons, `&delay=800` delays answers. */
 import type { ReactNode } from "react";
 import type { Host, Status } from "../host";
 import { FakeControls } from "./FakeControls";

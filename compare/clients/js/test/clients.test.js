@@ -168,7 +168,10 @@ for (const [name, truth] of Object.entries(CLIENTS)) {
         for (const side of ["bare", "client", "bareCpu", "clientCpu"]) plausible(measured[side], 2);
         // Each side has one block of 20 more than it has turns; identical queries at a time would have shared requests.
         // The client goes first in the second turn, right after its first one.
-        assert.deepEqual(server.blocks.map(({ calls }) => calls), [20, 20, 20, 40, 20]);
+        assert.deepEqual(
+          server.blocks.map(({ calls }) => calls),
+          [20, 20, 20, 40, 20],
+        );
 
         server.blocks = [];
         const { waited } = await driver.ask({ do: "waiters", calls: 50, turns: 2 }, "waited");
@@ -176,9 +179,15 @@ for (const [name, truth] of Object.entries(CLIENTS)) {
         plausible(waited.client, 2);
         assert.equal(waited.failed > 0, truth.rejectsLateRefusals ?? false);
         // A client that looks at no clock sends all calls in vain first, and so does its bare side.
-        assert.deepEqual(server.blocks.map(({ isBare }) => isBare), [false, true, false, true]);
+        assert.deepEqual(
+          server.blocks.map(({ isBare }) => isBare),
+          [false, true, false, true],
+        );
         const once = [32, 32 + 50, 50 + 50, 50];
-        assert.deepEqual(server.blocks.map(({ refused }) => refused), truth.clock ? [0, 0, 0, 0] : once);
+        assert.deepEqual(
+          server.blocks.map(({ refused }) => refused),
+          truth.clock ? [0, 0, 0, 0] : once,
+        );
         for (const index of [1, 3]) {
           assert.equal(server.blocks[index]?.calls, (once[index] ?? 0) * (truth.clock ? 1 : 2));
         }

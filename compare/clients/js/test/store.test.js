@@ -58,7 +58,10 @@ test("a change is told to the other windows, later and once; a write of the same
     const [writer, other] = [store.window(), store.window()];
     /** @type {[string, string, string | null][]} */
     const told = [];
-    for (const [name, window] of /** @type {const} */ ([["writer", writer], ["other", other]])) {
+    for (const [name, window] of /** @type {const} */ ([
+      ["writer", writer],
+      ["other", other],
+    ])) {
       window.addEventListener("storage", (event) => {
         if (event instanceof StorageChange) told.push([name, event.key, event.newValue]);
       });
@@ -70,7 +73,10 @@ test("a change is told to the other windows, later and once; a write of the same
     assert.deepEqual(told, []);
     // They were queued before this: whatever is told has been told then.
     await turn();
-    assert.deepEqual(told, [["other", "token", "1"], ["other", "token", null]]);
+    assert.deepEqual(told, [
+      ["other", "token", "1"],
+      ["other", "token", null],
+    ]);
   }));
 
 /** @param {import("node:test").TestContext} t @param {(path: string) => Promise<void>} scene */

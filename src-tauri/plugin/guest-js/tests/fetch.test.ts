@@ -44,7 +44,7 @@ async function refusalOf(answer: Promise<unknown>): Promise<SessionError> {
 }
 
 describe("what is sent", () => {
-  it("passes the body on as bytes and names the endpoint by the last segment", async () => {
+  it("is the body as bytes, and the last segment as the endpoint", async () => {
     await post("/api/metadata", '{"query":"{ objects }"}', { "Content-Type": "application/json", Accept: "*/*" });
     const sent = lastSent();
     expect(sent.endpoint).toBe("metadata");
@@ -54,7 +54,7 @@ describe("what is sent", () => {
   });
 
   it.each(["graphql", "/graphql", "/graphql/", "tauri://localhost/graphql", new URL("tauri://localhost/graphql?x=1")])(
-    "takes %s for the endpoint graphql",
+    "goes to the endpoint graphql for %s",
     async (url) => {
       await post(url);
       expect(lastSent().endpoint).toBe("graphql");
@@ -62,20 +62,20 @@ describe("what is sent", () => {
   );
 
   it.each(["https://evil.example/graphql", "//evil.example/graphql", "http://localhost/graphql", "data:,graphql"])(
-    "refuses the other origin %s",
+    "is nothing for the other origin %s",
     async (url) => {
       expect((await refusalOf(post(url))).code).toBe("invalid_request");
       expect(host.count("execute")).toBe(0);
     },
   );
 
-  it("refuses a path without a name and a method that is not GraphQL's", async () => {
+  it("is nothing for a path without a name or for another method", async () => {
     expect((await refusalOf(post("/"))).code).toBe("invalid_request");
     expect((await refusalOf(createSessionFetch()("/graphql", { method: "DELETE" }))).code).toBe("invalid_request");
     expect(host.count("execute")).toBe(0);
   });
 
-  it("turns a query sent as GET into a body, as urql sends it", async () => {
+  it("is a JSON body for a query by GET", async () => {
     const url = "/graphql?operationName=Me&query=query%20Me%20%7B%20me%20%7D&variables=%7B%22a%22%3A%5B1%5D%7D";
     await createSessionFetch()(url, { method: "GET", headers: { accept: "application/json" } });
     const sent = lastSent();
@@ -83,12 +83,12 @@ describe("what is sent", () => {
     expect(sent.headers).toEqual({ accept: "application/json", "content-type": "application/json" });
   });
 
-  it("refuses a GET whose variables are not JSON", async () => {
+  it("is nothing for a GET whose variables are not JSON", async () => {
     const refusal = await refusalOf(createSessionFetch()("/graphql?query=%7Bme%7D&variables=%7B"));
     expect(refusal.code).toBe("invalid_request");
   });
 
-  it("reads a Request object and leaves it usable", async () => {
+  it("is a copy of a Request, which stays readable", async () => {
     const url = "https://page.example/graphql";
     vi.stubGlobal("location", new URL("https://page.example/people"));
     const request = new Request(url, { method: "POST", body: '{"query":"{ a }"}', headers: { "x-trace": "7" } });
@@ -97,7 +97,7 @@ describe("what is sent", () => {
     expect(await request.text()).toBe('{"query":"{ a }"}');
   });
 
-  it("sends an upload with its boundary", async () => {
+  it("has the boundary of a form", async () => {
     const form = new FormData();
     form.set("operations", '{"query":"mutation { up }"}');
     form.set("0", new Blob(["file"]), "a.txt");
@@ -108,7 +108,7 @@ describe("what is sent", () => {
     expect(sent.body).toContain(`--${boundary ?? "?"}`);
   });
 
-  it("reads a form that the platform cannot read: WebKit's, with a file in it", async () => {
+  it("is a form that WebKit cannot read, with a file in it", async () => {
     const PlatformResponse = Response;
     vi.stubGlobal(
       "Response",
@@ -122,16 +122,18 @@ describe("what is sent", () => {
     const form = new FormData();
     form.set("0", new Blob(["file"]), "a.txt");
     await post("/graphql", form);
-    expect(lastSent().body).toContain('name="0"; filename="a.txt"\r\nContent-Type: application/octet-stream\r\n\r\nfile\r\n--');
+    expect(lastSent().body).toContain(
+      'name="0"; filename="a.txt"\r\nContent-Type: application/octet-stream\r\n\r\nfile\r\n--',
+    );
   });
 
-  it("keeps metadata in printable ASCII, whatever a header's or an account's characters", async () => {
+  it("has its metadata in printable ASCII, whatever the account's name", async () => {
     await createSessionFetch({ account: "büro\n✓" })("/graphql", { method: "POST", body: "{}" });
     expect(host.asked("execute")[0]?.headers["x-graphql-session"]).toMatch(/^[\x20-\x7e]+$/);
     expect(lastSent().account).toBe("büro\n✓");
   });
 
-  it("gives every call its own id, and account, endpoint and deadline where they are set", async () => {
+  it("has its own id, and the given account, endpoint and deadline", async () => {
     const sessionFetch = createSessionFetch({ account: "work", endpoint: "metadata", deadlineMs: 5_000 });
     await sessionFetch("/graphql", { method: "POST", body: "{}" });
     await sessionFetch("/graphql", { method: "POST", body: "{}" });
@@ -140,7 +142,7 @@ describe("what is sent", () => {
     expect(first?.requestId).not.toBe(second?.requestId);
   });
 
-  it("tells with the next call which replies arrived", async () => {
+  it("names the replies that arrived before", async () => {
     await post("/graphql");
     const first = lastSent().requestId;
     await post("/graphql");
@@ -151,8 +153,10 @@ describe("what is sent", () => {
 });
 
 describe("what comes back", () => {
-  it("is the server's reply: status, content type, and a body that can be read and cloned", async () => {
-    host.on("execute", () => framed({ status: 400, contentType: "application/graphql-response+json" }, '{"errors":[]}'));
+  it("is the server's status, content type and body, and can be cloned", async () => {
+    host.on("execute", () =>
+      framed({ status: 400, contentType: "application/graphql-response+json" }, '{"errors":[]}'),
+    );
     const response = await post("/graphql");
     expect(response.status).toBe(400);
     expect(response.ok).toBe(false);
@@ -161,7 +165,7 @@ describe("what comes back", () => {
     expect(await response.json()).toEqual({ errors: [] });
   });
 
-  it("is read from bytes at an offset and from an array of numbers, as Tauri's message channel returns them", async () => {
+  it("is read from bytes at an offset, and from an array of numbers", async () => {
     const whole = new Uint8Array(framed({ status: 200 }, "xy"));
     host.on("execute", () => [...whole]);
     expect(await (await post("/graphql")).text()).toBe("xy");
@@ -171,7 +175,7 @@ describe("what comes back", () => {
     expect(await (await post("/graphql")).text()).toBe("xy");
   });
 
-  it("may have no body and no content type", async () => {
+  it("can have no body and no content type", async () => {
     host.on("execute", () => framed({ status: 204, contentType: null }));
     const response = await post("/graphql");
     expect(response.status).toBe(204);
@@ -189,7 +193,7 @@ describe("what comes back", () => {
     expect((await refusalOf(post("/graphql"))).code).toBe("internal");
   });
 
-  it("is a SessionError where the session could not do it", async () => {
+  it("is a SessionError if the command rejects", async () => {
     host.on("execute", () => {
       // eslint-disable-next-line @typescript-eslint/only-throw-error -- a command's rejection is a plain object
       throw { code: "unreachable", message: "Try later.", retryAfterMs: 1200 };
@@ -199,8 +203,8 @@ describe("what comes back", () => {
   });
 });
 
-describe("taking a call back", () => {
-  it("rejects with an AbortError at once and cancels by the call's id", async () => {
+describe("an aborted call", () => {
+  it("rejects with an AbortError at once, and is cancelled by its id", async () => {
     host.on("execute", () => new Promise(() => undefined));
     const abort = new AbortController();
     const answer = createSessionFetch()("/graphql", { method: "POST", body: "{}", signal: abort.signal });
@@ -211,7 +215,7 @@ describe("taking a call back", () => {
     expect(host.asked("cancel").map(({ args }) => args)).toEqual([{ requestId: lastSent().requestId }]);
   });
 
-  it("sends nothing when it was aborted before", async () => {
+  it("is not sent if it was aborted before", async () => {
     const signal = AbortSignal.abort();
     await expect(createSessionFetch()("/graphql", { method: "POST", body: "{}", signal })).rejects.toMatchObject({
       name: "AbortError",
@@ -219,7 +223,7 @@ describe("taking a call back", () => {
     expect(host.invokes).toEqual([]);
   });
 
-  it("obeys the signal of a Request", async () => {
+  it("may have been aborted by the signal of a Request", async () => {
     vi.stubGlobal("location", new URL("https://page.example/"));
     host.on("execute", () => new Promise(() => undefined));
     const abort = new AbortController();
@@ -231,7 +235,7 @@ describe("taking a call back", () => {
     expect(host.count("cancel")).toBe(1);
   });
 
-  it("does nothing after the reply has come", async () => {
+  it("is not cancelled after its reply has arrived", async () => {
     const abort = new AbortController();
     await createSessionFetch()("/graphql", { method: "POST", body: "{}", signal: abort.signal });
     abort.abort();

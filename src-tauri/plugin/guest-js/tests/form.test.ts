@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { encodeForm } from "../form.js";
 
-/** Fields and files with everything in their names that has to be escaped. */
+/** Fields and files whose names need every kind of escape. */
 function trickyForm(): FormData {
   const form = new FormData();
   form.append("operations", '{"query":"mutation { up }"}');
@@ -28,7 +28,7 @@ describe("a form", () => {
   });
 });
 
-/** The bytes as text, with the same boundary whoever chose it. */
+/** The bytes as text, with one fixed boundary. */
 async function readable(response: Response): Promise<string> {
   const boundary = (response.headers.get("content-type") ?? "").split("boundary=")[1] ?? "?";
   const text = Buffer.from(await response.arrayBuffer()).toString("latin1");

@@ -3,7 +3,7 @@ import { vi } from "vitest";
 
 import type { Status } from "../types.js";
 
-/** One invoke as the host got it. */
+/** One invoke of the page. */
 export interface Invoke {
   command: string;
   args: InvokeArgs | undefined;
@@ -13,7 +13,7 @@ export interface Invoke {
 type Answer = (invoke: Invoke) => unknown;
 type Listener = (event: { payload: unknown }) => void;
 
-/** A fake of Tauri's side: answers invokes, delivers events, and remembers what was asked. */
+/** A fake of Tauri: answers invokes, delivers events, and records every invoke. */
 export class Host {
   readonly invokes: Invoke[] = [];
   readonly #answers = new Map<string, Answer>();
@@ -43,7 +43,7 @@ export class Host {
     });
   }
 
-  /** Says how one of the plugin's commands answers; a thrown value is its rejection. */
+  /** Sets the answer of one of the plugin's commands. A thrown value is its rejection. */
   on(command: string, answer: Answer): this {
     this.#answers.set(`plugin:graphql-session|${command}`, answer);
     return this;
@@ -62,7 +62,7 @@ export class Host {
     (this.#callbacks.get(id) as ((raw: unknown) => void) | undefined)?.({ index, message });
   }
 
-  /** The window was hidden and is shown now. */
+  /** Shows the window after it was hidden. */
   show(): void {
     for (const listener of this.#documentListeners) listener();
   }
@@ -90,7 +90,7 @@ export class Host {
       return undefined;
     }
     const answer = this.#answers.get(command);
-    if (!answer) throw new Error(`nobody answers ${command}`);
+    if (!answer) throw new Error(`no answer is set for ${command}`);
     await Promise.resolve();
     return answer(invoke);
   }

@@ -11,12 +11,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 const NAME = "tauri-plugin-graphql-session-api";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Building and packing takes three seconds; a busy machine needs several times that. */
+/** Building and packing takes three seconds, and several times that on a busy machine. */
 const PACKING_LIMIT_MS = 60_000;
 
 /** An application that has installed the package as npm would publish it. */
 let application: string;
-/** What lies in the package. */
+/** The files of the package. */
 let packed: string[];
 
 beforeAll(() => {
@@ -42,7 +42,7 @@ interface Archive {
 }
 
 describe("the package", () => {
-  it("holds each source with what was built of it, its page, and nothing else", () => {
+  it("holds its sources, what is built from them, and its README", () => {
     const sources = readdirSync(join(ROOT, "guest-js")).filter((file) => file.endsWith(".ts"));
     const built = sources.flatMap((file) => [".js", ".d.ts"].map((end) => `dist-js/${file.replace(/\.ts$/, end)}`));
     const expected = [...built, ...sources.map((file) => `guest-js/${file}`), "README.md", "package.json"];
@@ -52,10 +52,14 @@ describe("the package", () => {
   it("imports @tauri-apps/api and its own files, as ES modules", () => {
     const imported = packed
       .filter((path) => path.endsWith(".js"))
-      .flatMap((path) => ts.preProcessFile(readFileSync(join(application, "node_modules", NAME, path), "utf8")).importedFiles)
+      .flatMap(
+        (path) => ts.preProcessFile(readFileSync(join(application, "node_modules", NAME, path), "utf8")).importedFiles,
+      )
       .map(({ fileName }) => fileName);
     expect(imported).toContain("@tauri-apps/api/core");
-    expect(imported.filter((name) => !/^\.\/[a-z]+\.js$/.test(name) && !name.startsWith("@tauri-apps/api/"))).toEqual([]);
+    expect(imported.filter((name) => !/^\.\/[a-z]+\.js$/.test(name) && !name.startsWith("@tauri-apps/api/"))).toEqual(
+      [],
+    );
   });
 
   it("needs nothing else installed", () => {
@@ -76,8 +80,10 @@ describe("the package", () => {
   it.each([
     ["bundler", ts.ModuleKind.ESNext, ts.ModuleResolutionKind.Bundler],
     ["nodenext", ts.ModuleKind.NodeNext, ts.ModuleResolutionKind.NodeNext],
-  ])("brings types that resolve under moduleResolution %s", (_, module, moduleResolution) => {
-    const use = `
+  ])(
+    "brings types that resolve under moduleResolution %s",
+    (_, module, moduleResolution) => {
+      const use = `
       import { createSessionFetch, onChange, SessionError, status } from "${NAME}";
       import type { Phase, Status } from "${NAME}";
       export const phase: Phase = (await status()).phase;
@@ -87,16 +93,24 @@ describe("the package", () => {
       // @ts-expect-error -- no such phase: the types are there and not all \`any\`
       export const wrong: Phase = "refreshing";
     `;
-    const strict = { strict: true, skipDefaultLibCheck: true, noEmit: true, types: [] };
-    const lib = ["lib.es2022.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"];
-    const file = join(application, "use.ts");
-    writeFileSync(file, use);
-    const program = ts.createProgram([file], { ...strict, lib, module, moduleResolution, target: ts.ScriptTarget.ES2022 });
-    expect(ts.getPreEmitDiagnostics(program).map(textOf)).toEqual([]);
-  }, PACKING_LIMIT_MS);
+      const strict = { strict: true, skipDefaultLibCheck: true, noEmit: true, types: [] };
+      const lib = ["lib.es2022.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"];
+      const file = join(application, "use.ts");
+      writeFileSync(file, use);
+      const program = ts.createProgram([file], {
+        ...strict,
+        lib,
+        module,
+        moduleResolution,
+        target: ts.ScriptTarget.ES2022,
+      });
+      expect(ts.getPreEmitDiagnostics(program).map(textOf)).toEqual([]);
+    },
+    PACKING_LIMIT_MS,
+  );
 });
 
-describe("the documentation of what is exported", () => {
+describe("the documentation", () => {
   const program = ts.createProgram([join(ROOT, "guest-js/index.ts")], {
     module: ts.ModuleKind.ESNext,
     moduleResolution: ts.ModuleResolutionKind.Bundler,
@@ -108,13 +122,13 @@ describe("the documentation of what is exported", () => {
   const entry = index && checker.getSymbolAtLocation(index);
   const exported = entry ? checker.getExportsOfModule(entry).map(behindAlias) : [];
 
-  it.each(exported.map((symbol) => [symbol.name, symbol] as const))("%s says what it is", (_, symbol) => {
+  it.each(exported.map((symbol) => [symbol.name, symbol] as const))("of %s is there", (_, symbol) => {
     expect(symbol.getDocumentationComment(checker)).not.toEqual([]);
   });
 
   const functions = exported.filter((symbol) => symbol.flags & ts.SymbolFlags.Function);
   it.each(functions.map((symbol) => [symbol.name, symbol] as const))(
-    "%s has its parameters, what it returns and throws, and an example",
+    "of %s has parameters, returns, throws, example",
     (_, symbol) => {
       const tags = symbol.getJsDocTags(checker);
       const documented = tags.filter(({ name }) => name === "param").map(({ text }) => text?.[0]?.text);
@@ -123,8 +137,17 @@ describe("the documentation of what is exported", () => {
     },
   );
 
-  it("covers the functions that the page is promised", () => {
-    const promised = ["createSessionFetch", "journal", "onChange", "retryNow", "signIn", "signOut", "status", "subscribe"];
+  it("covers every function of the guide", () => {
+    const promised = [
+      "createSessionFetch",
+      "journal",
+      "onChange",
+      "retryNow",
+      "signIn",
+      "signOut",
+      "status",
+      "subscribe",
+    ];
     expect(functions.map(({ name }) => name)).toEqual(expect.arrayContaining(promised));
   });
 
@@ -140,7 +163,7 @@ describe("the documentation of what is exported", () => {
   }
 });
 
-/** What is left of the package in a page that uses one of its functions. */
+/** The bundle of a page that uses one function of the package. */
 async function bundle(used: string): Promise<string> {
   const input = join(application, `uses-${used}.js`);
   writeFileSync(input, `import { ${used} } from "${NAME}"; globalThis.used = ${used};`);

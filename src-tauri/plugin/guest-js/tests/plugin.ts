@@ -29,21 +29,22 @@ type Serving = (call: Call) => Answer | Promise<Answer>;
 /** The fields that the plugin reads; others it refuses. */
 const METADATA = new Set(["requestId", "endpoint", "account", "deadlineMs", "headers", "received"]);
 
-/** The request headers that the session lets through. */
-const HEADERS = /^(content-type|accept|accept-language|apollo-require-preflight|(x-(?!forwarded)|graphql-|apollographql-).*)$/;
+/** The request headers that the session allows. */
+const HEADERS =
+  /^(content-type|accept|accept-language|apollo-require-preflight|(x-(?!forwarded)|graphql-|apollographql-).*)$/;
 
-/** Longest request id that the plugin takes. */
+/** Longest request id that the plugin accepts. */
 const REQUEST_ID_MAX = 128;
 
 /**
- * The plugin's `execute` and `cancel` behind a fake of Tauri: raw bytes both ways, one run per request id, and closed
- * codes. Whatever it does not let through, the plugin would refuse as well.
+ * The `execute` and `cancel` of the plugin behind a fake of Tauri: raw bytes in both directions, one run for each id,
+ * and error codes of the closed list. It refuses what the plugin refuses.
  */
 export class Plugin {
   readonly host = new Host();
   /** The calls that ran, in their order. */
   readonly calls: Call[] = [];
-  /** Ids of the calls that were taken back. */
+  /** Ids of the calls that were cancelled. */
   readonly cancelled: string[] = [];
   readonly #running = new Map<string, { outcome: Promise<ArrayBuffer>; cancel: () => void }>();
   readonly #delivered = new Set<string>();
@@ -78,7 +79,7 @@ export class Plugin {
     let cancel: () => void = () => undefined;
     const cancelled = new Promise<never>((_, reject) => {
       cancel = () => {
-        reject(refusal("cancelled", "The call was taken back."));
+        reject(refusal("cancelled", "The call was cancelled."));
       };
     });
     cancelled.catch(() => undefined);
@@ -88,12 +89,16 @@ export class Plugin {
   }
 }
 
-/** What a command rejects with: a plain object. It is an `Error` here only so that it may be thrown. */
+/** The rejection of a command: a plain object. Its type is `Error` so that it may be thrown. */
 export function refusal(code: Code, message: string, retryAfterMs?: number): Error {
-  return Object.assign(Object.create(null) as Error, { code, message, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  return Object.assign(Object.create(null) as Error, {
+    code,
+    message,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  });
 }
 
-/** The answer of a server that holds it back until `open` is called. */
+/** An answer that the server withholds until `open` is called. */
 export function gate(answer: Answer): { answer: Promise<Answer>; open: () => void } {
   let open: () => void = () => undefined;
   const held = new Promise<Answer>((resolve) => {
@@ -114,7 +119,8 @@ function readCall({ args, headers }: Invoke): Call & { received?: string[] } {
   const metadata = JSON.parse(headers["x-graphql-session"] ?? "{}") as Omit<Call, "body" | "operation">;
   const unknown = Object.keys(metadata).find((name) => !METADATA.has(name));
   if (unknown !== undefined) throw refusal("invalid_request", `The field ${unknown} is unknown.`);
-  if (!metadata.requestId || metadata.requestId.length > REQUEST_ID_MAX) throw refusal("invalid_request", "The request id is wrong.");
+  if (!metadata.requestId || metadata.requestId.length > REQUEST_ID_MAX)
+    throw refusal("invalid_request", "The request id is wrong.");
   const forbidden = Object.keys(metadata.headers).find((name) => !HEADERS.test(name));
   if (forbidden !== undefined) throw refusal("invalid_request", `The header ${forbidden} is not allowed here.`);
   if (!(args instanceof Uint8Array)) throw refusal("invalid_request", "The body must be bytes.");

@@ -21,7 +21,7 @@ let sink: Required<SubscriptionSink>;
 
 beforeEach(() => {
   host = new Host();
-  for (const command of ["subscribe", "received_events", "cancel"]) host.on(command, () => null);
+  for (const command of ["subscribe", "ack_events", "cancel"]) host.on(command, () => null);
   heard = [];
   const hear =
     (what: string) =>
@@ -33,11 +33,11 @@ beforeEach(() => {
     complete: hear("complete"),
     open: hear("open"),
     lost: hear("lost"),
-    gap: hear("gap"),
+    reconnected: hear("reconnected"),
   };
 });
 
-/** Lets everything that is due happen. */
+/** Runs every microtask that is due. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }
@@ -60,7 +60,7 @@ function start(options?: SubscribeOptions): { stop: () => void; tell: (...messag
 const next = (payload: string): unknown => ({ kind: "next", payload });
 
 describe("what is sent", () => {
-  it("is the request as JSON, to the endpoint graphql, under an id of its own", () => {
+  it("is JSON for the endpoint graphql, with an id of its own", () => {
     start();
     start();
     expect(JSON.parse(sent().body)).toEqual(request);
@@ -75,37 +75,37 @@ describe("what is sent", () => {
   });
 });
 
-describe("what is heard", () => {
-  it("is what happens, in order, with results parsed and gaps told", () => {
+describe("what the sink gets", () => {
+  it("is each message in order, with results parsed", () => {
     const { tell } = start();
-    tell({ kind: "open" }, next('{"data":{"s":1}}'), { kind: "lost", retryAfterMs: 700 }, { kind: "reopened" });
+    tell({ kind: "open" }, next('{"data":{"s":1}}'), { kind: "lost", retryAfterMs: 700 }, { kind: "reconnected" });
     tell({ kind: "complete" });
-    expect(heard).toEqual([["open"], ["next", { data: { s: 1 } }], ["lost", 700], ["gap"], ["complete"]]);
+    expect(heard).toEqual([["open"], ["next", { data: { s: 1 } }], ["lost", 700], ["reconnected"], ["complete"]]);
   });
 
-  it("is the text itself where results are to stay raw", () => {
+  it("is text where raw is set", () => {
     const { tell } = start({ raw: true });
     tell(next('{"data":{"s":12345678901234567890123}}'));
     expect(heard).toEqual([["next", '{"data":{"s":12345678901234567890123}}']]);
   });
 
-  it("needs no more of a sink than an observer has", () => {
+  it("does not need the optional functions of a sink", () => {
     const observer = { next: vi.fn(), error: vi.fn(), complete: vi.fn() };
     sink = observer as unknown as Required<SubscriptionSink>;
     const { tell } = start();
-    tell({ kind: "open" }, { kind: "lost", retryAfterMs: 1 }, { kind: "reopened" }, next("1"), { kind: "complete" });
+    tell({ kind: "open" }, { kind: "lost", retryAfterMs: 1 }, { kind: "reconnected" }, next("1"), { kind: "complete" });
     expect(observer.next.mock.calls).toEqual([[1]]);
     expect(observer.complete).toHaveBeenCalledOnce();
   });
 
-  it("is a SessionError where it fails, and nothing afterwards", () => {
+  it("is a SessionError for a failure, and nothing afterwards", () => {
     const { tell } = start();
     tell({ kind: "failed", error: { code: "signed_out", message: "You are signed out." } }, next("1"));
     expect(heard).toEqual([["error", expect.any(SessionError)]]);
     expect(heard[0]?.[1]).toMatchObject({ code: "signed_out" });
   });
 
-  it("is the refusal where the command is refused", async () => {
+  it("is a SessionError if the command rejects", async () => {
     host.on("subscribe", () => {
       // eslint-disable-next-line @typescript-eslint/only-throw-error -- a command's rejection is a plain object
       throw { code: "invalid_request", message: "Only a subscription can be subscribed to." };
@@ -119,7 +119,7 @@ describe("what is heard", () => {
 });
 
 describe("stopping", () => {
-  it("takes it back once it has started, and the sink hears nothing more", async () => {
+  it("cancels it after it has started, and the sink is not called again", async () => {
     let hasStarted: (value: unknown) => void = () => undefined;
     host.on("subscribe", () => new Promise((resolve) => (hasStarted = resolve)));
     const { stop, tell } = start();
@@ -134,7 +134,7 @@ describe("stopping", () => {
     expect(heard).toEqual([]);
   });
 
-  it("takes nothing back that is over", async () => {
+  it("cancels nothing that is over", async () => {
     const { stop, tell } = start();
     tell({ kind: "complete" });
     stop();
@@ -154,25 +154,25 @@ describe("stopping", () => {
   });
 });
 
-describe("receipts", () => {
-  const counts = (): unknown[] => host.asked("received_events").map(({ args }) => (args as { count: number }).count);
+describe("acknowledgements", () => {
+  const counts = (): unknown[] => host.asked("ack_events").map(({ args }) => (args as { count: number }).count);
 
-  it("tell after every sixteen messages how many there were in all", () => {
+  it("follow every sixteen messages with the count of all messages", () => {
     const { tell } = start();
     tell({ kind: "open" });
     for (let number = 1; number < 40; number++) tell(next("1"));
     expect(counts()).toEqual([16, 32]);
-    expect(host.asked("received_events")[0]?.args).toMatchObject({ subscriptionId: sent().subscriptionId });
+    expect(host.asked("ack_events")[0]?.args).toMatchObject({ subscriptionId: sent().subscriptionId });
   });
 
-  it("tell sooner where the results are long", () => {
+  it("follow sooner where the results are long", () => {
     const { tell } = start({ raw: true });
     const long = "x".repeat(150 * 1024);
     tell(next(long), next(long), next(long), next(long));
     expect(counts()).toEqual([2, 4]);
   });
 
-  it("are given for a result that the sink could not take, too", async () => {
+  it("cover a result that the sink could not take", async () => {
     const thrown = vi.fn();
     vi.stubGlobal("queueMicrotask", (report: () => void) => {
       thrown.mockImplementation(report);

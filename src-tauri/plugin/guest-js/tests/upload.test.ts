@@ -16,7 +16,7 @@ interface Label {
 }
 
 let host: Host;
-/** The body of each upload, as far as the application has it. */
+/** The part of each upload's body that the application has. */
 let bodies: Map<string, Buffer>;
 
 beforeEach(() => {
@@ -45,7 +45,7 @@ function labelOf(invoke: Invoke): Label {
   return headerOf(invoke) as Label;
 }
 
-/** The one call that went out. */
+/** The one call that was sent. */
 function executed(): Execute & { body: Uint8Array } {
   expect(host.count("execute")).toBe(1);
   const [invoke] = host.asked("execute");
@@ -82,8 +82,15 @@ async function codeOf(answer: Promise<unknown>): Promise<string> {
   return (problem as SessionError).code;
 }
 
+it("a body of exactly one slice goes with its call", async () => {
+  await post(bytes(SLICE));
+  expect(host.count("upload")).toBe(0);
+  expect(executed().body.length).toBe(SLICE);
+  expect(executed()).not.toHaveProperty("uploadId");
+});
+
 describe("a body of more than one slice", () => {
-  it("is handed over in slices with their hashes, and its call goes out without it", async () => {
+  it("is sent in hashed slices, and its call has no body", async () => {
     const body = bytes(2 * SLICE + 3);
     expect((await post(body)).status).toBe(200);
     const labels = host.asked("upload").map(labelOf);
@@ -99,7 +106,7 @@ describe("a body of more than one slice", () => {
     expect(host.invokes.at(-1)?.command).toBe("plugin:graphql-session|execute");
   });
 
-  it("may be a form with a file, which arrives with its boundary", async () => {
+  it("can be a form with a file", async () => {
     const form = new FormData();
     form.set("operations", '{"query":"mutation { up }"}');
     form.set("map", '{"0":["variables.file"]}');
@@ -112,14 +119,7 @@ describe("a body of more than one slice", () => {
     expect(arrived?.includes(Buffer.from(bytes(SLICE + 1)))).toBe(true);
   });
 
-  it("of one slice exactly goes with its call", async () => {
-    await post(bytes(SLICE));
-    expect(host.count("upload")).toBe(0);
-    expect(executed().body.length).toBe(SLICE);
-    expect(executed()).not.toHaveProperty("uploadId");
-  });
-
-  it("has a slice sent again that did not arrive as it was", async () => {
+  it("resends a slice that did not arrive unchanged", async () => {
     const body = bytes(2 * SLICE);
     let cut = 2;
     host.on("upload", (invoke) => {
@@ -132,8 +132,8 @@ describe("a body of more than one slice", () => {
   });
 });
 
-describe("an upload fails, its call is not sent, and the application need not keep it", () => {
-  it("where a slice never arrives as it was", async () => {
+describe("an upload fails, its call is not sent", () => {
+  it("if a slice never arrives unchanged", async () => {
     host.on("upload", () => {
       throw broken();
     });
@@ -143,7 +143,7 @@ describe("an upload fails, its call is not sent, and the application need not ke
     expect(host.count("cancel")).toBe(1);
   });
 
-  it("where the application refuses it, at its first slice", async () => {
+  it("if the application refuses a slice", async () => {
     host.on("upload", () => {
       // eslint-disable-next-line @typescript-eslint/only-throw-error -- a command's rejection is a plain object
       throw { code: "too_large", message: "Choose smaller files." };
@@ -153,7 +153,7 @@ describe("an upload fails, its call is not sent, and the application need not ke
     expect(host.count("execute")).toBe(0);
   });
 
-  it("in a page that cannot take hashes", async () => {
+  it("if the page cannot compute hashes", async () => {
     vi.stubGlobal("crypto", { getRandomValues: (into: Uint8Array) => into.fill(7) });
     expect(await codeOf(post(bytes(2 * SLICE)))).toBe("config");
     expect(host.count("upload")).toBe(0);
@@ -161,7 +161,7 @@ describe("an upload fails, its call is not sent, and the application need not ke
     expect((await post("{}")).status).toBe(200);
   });
 
-  it("where its signal aborts between two slices", async () => {
+  it("if its signal aborts between slices", async () => {
     const abort = new AbortController();
     let arrive = (): void => undefined;
     host.on("upload", (invoke) => {
@@ -172,7 +172,7 @@ describe("an upload fails, its call is not sent, and the application need not ke
     await vi.waitUntil(() => bodies.size === 1);
     abort.abort();
     await expect(answer).rejects.toMatchObject({ name: "AbortError" });
-    // Behind the slice that is under way, which would begin it anew otherwise.
+    // After the present slice, which would start the upload again.
     expect(host.count("cancel")).toBe(0);
     arrive();
     await vi.waitUntil(() => host.count("cancel") === 1);

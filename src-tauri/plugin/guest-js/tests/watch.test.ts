@@ -28,7 +28,7 @@ function hint(revision: number, account = "default"): unknown {
   return { account, revision, phase: "signed_in" };
 }
 
-/** Lets everything that is due happen. */
+/** Runs every microtask that is due. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }
@@ -36,12 +36,15 @@ async function settle(): Promise<void> {
 describe("onChange", () => {
   it("listens before it asks, for this window alone", async () => {
     await onChange(listener);
-    expect(host.invokes.map(({ command }) => command)).toEqual(["plugin:event|listen", "plugin:graphql-session|status"]);
+    expect(host.invokes.map(({ command }) => command)).toEqual([
+      "plugin:event|listen",
+      "plugin:graphql-session|status",
+    ]);
     expect(host.targets).toEqual([{ kind: "WebviewWindow", label: "main-2" }]);
     expect(revisions()).toEqual([3]);
   });
 
-  it("asks at each hint, since a hint is not the truth", async () => {
+  it("asks at each event, and does not believe the event itself", async () => {
     await onChange(listener);
     now = statusOf({ revision: 5, phase: "renewing" });
     host.emit(CHANGED, { account: "default", revision: 4, phase: "ended" });
@@ -49,7 +52,7 @@ describe("onChange", () => {
     expect(heard.at(-1)).toMatchObject({ revision: 5, phase: "renewing" });
   });
 
-  it("drops what is older than what it has", async () => {
+  it("drops a status that is older than the one it has", async () => {
     await onChange(listener);
     now = statusOf({ revision: 2 });
     host.emit(CHANGED, hint(7));
@@ -60,7 +63,7 @@ describe("onChange", () => {
     expect(host.count("status")).toBe(2);
   });
 
-  it("hears what changes while it asks for the first time", async () => {
+  it("notices a change during its first question", async () => {
     host.on("status", async () => {
       const answer = now;
       if (now.revision === 3) {
@@ -74,7 +77,7 @@ describe("onChange", () => {
     expect(revisions()).toEqual([3, 4]);
   });
 
-  it("asks once more for a crowd of hints, not once for each", async () => {
+  it("asks once for many events at once", async () => {
     await onChange(listener);
     now = statusOf({ revision: 50 });
     for (let revision = 4; revision <= 50; revision++) host.emit(CHANGED, hint(revision));
@@ -83,7 +86,7 @@ describe("onChange", () => {
     expect(host.count("status")).toBeLessThanOrEqual(3);
   });
 
-  it("ignores the hints of other accounts", async () => {
+  it("ignores the events of other accounts", async () => {
     await onChange(listener);
     host.emit(CHANGED, hint(9, "archive"));
     await settle();
@@ -112,7 +115,7 @@ describe("onChange", () => {
     expect(revisions()).toEqual([3, 4]);
   });
 
-  it("is silent after it was stopped, also about an answer under way", async () => {
+  it("calls nobody after it was stopped, even for an answer that was due", async () => {
     const stop = await onChange(listener);
     now = statusOf({ revision: 4 });
     host.emit(CHANGED, hint(4));
@@ -139,7 +142,7 @@ describe("onChange", () => {
 describe("onLogout", () => {
   const ended = statusOf({ revision: 6, phase: "ended", ending: { reason: "rejected", at: 1_700_000_000_000 } });
 
-  it("tells once per ending", async () => {
+  it("calls its listener once per ending", async () => {
     await onLogout(listener);
     expect(heard).toEqual([]);
     now = ended;
@@ -156,13 +159,13 @@ describe("onLogout", () => {
     expect(revisions()).toEqual([6, 9]);
   });
 
-  it("tells a window that opened after the ending", async () => {
+  it("calls its listener in a window that opened after the ending", async () => {
     now = ended;
     await onLogout(listener);
     expect(revisions()).toEqual([6]);
   });
 
-  it("says nothing when the person has signed in again by the time it asks", async () => {
+  it("calls nobody if the person has signed in again meanwhile", async () => {
     await onLogout(listener);
     now = statusOf({ revision: 8 });
     host.emit(LOGOUT, hint(6));
@@ -170,7 +173,7 @@ describe("onLogout", () => {
     expect(heard).toEqual([]);
   });
 
-  it("says nothing about the person's own sign-out", async () => {
+  it("calls nobody for the person's own sign-out", async () => {
     await onLogout(listener);
     now = { ...ended, ending: { reason: "signed_out", at: 1 } };
     host.emit(LOGOUT, hint(6));

@@ -13,7 +13,7 @@ function clientOf(options: Partial<HttpLink.Options> = {}): ApolloClient {
   return new ApolloClient({
     link: new HttpLink({ uri: "/graphql", fetch: createSessionFetch(), ...options }),
     cache: new InMemoryCache(),
-    // They look for a browser, which is not here.
+    // The devtools need a browser.
     devtools: { enabled: false },
   });
 }
@@ -25,7 +25,7 @@ async function rejectionOf(answer: Promise<unknown>): Promise<unknown> {
   );
 }
 
-it("queries, with the operation as Apollo writes it", async () => {
+it("a query is sent as Apollo Client writes it", async () => {
   const plugin = new Plugin(() => ADA);
   const { data } = await clientOf().query({ query: people, variables: { first: 1 } });
   expect(data?.people[0]?.name).toBe("Ada");
@@ -34,20 +34,20 @@ it("queries, with the operation as Apollo writes it", async () => {
   expect(plugin.lastCall.operation.query).toContain("__typename");
 });
 
-it("queries by GET, where the link is told to", async () => {
+it("a query by GET is sent as a POST", async () => {
   const plugin = new Plugin(() => ADA);
   const { data } = await clientOf({ useGETForQueries: true }).query({ query: people, variables: { first: 1 } });
   expect(data?.people[0]?.name).toBe("Ada");
   expect(plugin.lastCall.operation).toMatchObject({ operationName: "People", variables: { first: 1 } });
 });
 
-it("goes to the other endpoint that a query names in its context", async () => {
+it("a query goes to the endpoint that its context names", async () => {
   const plugin = new Plugin(() => ADA);
   await clientOf().query({ query: people, context: { uri: "/metadata" } });
   expect(plugin.lastCall.endpoint).toBe("metadata");
 });
 
-it("mutates, and its cache follows", async () => {
+it("a mutation updates the cache", async () => {
   new Plugin(({ operation }) => (operation.operationName === "Rename" ? RENAMED : ADA));
   const client = clientOf();
   await client.query({ query: people });
@@ -55,7 +55,7 @@ it("mutates, and its cache follows", async () => {
   expect(client.readQuery({ query: people })?.people[0]?.name).toBe("Ada L.");
 });
 
-it("sends two identical mutations as two calls", async () => {
+it("two identical mutations are two calls", async () => {
   const plugin = new Plugin(() => RENAMED);
   const client = clientOf();
   const rename = { mutation: gql(RENAME), variables: { id: "1", name: "Ada L." } };
@@ -63,7 +63,7 @@ it("sends two identical mutations as two calls", async () => {
   expect(new Set(plugin.calls.map(({ requestId }) => requestId)).size).toBe(2);
 });
 
-it("shows GraphQL errors as those of any server", async () => {
+it("GraphQL errors arrive as from any server", async () => {
   new Plugin(() => REFUSED);
   const problem = await rejectionOf(clientOf().query({ query: people }));
   expect(CombinedGraphQLErrors.is(problem) && problem.errors[0]).toMatchObject({
@@ -72,20 +72,20 @@ it("shows GraphQL errors as those of any server", async () => {
   });
 });
 
-it("shows partial data beside its errors", async () => {
+it("partial data arrives beside its errors", async () => {
   new Plugin(() => PARTIAL);
   const { data, error } = await clientOf().query({ query: people, errorPolicy: "all" });
   expect(data?.people).toEqual([{ __typename: "Person", id: "1", name: null }]);
   expect(CombinedGraphQLErrors.is(error) && error.errors[0]?.path).toEqual(["people", 0, "name"]);
 });
 
-it("shows a status that is not 2xx as ServerError, with the body", async () => {
+it("a status other than 2xx is a ServerError with the body", async () => {
   new Plugin(() => ({ status: 503, contentType: "text/html", body: "<h1>Away</h1>" }));
   const problem = await rejectionOf(clientOf().query({ query: people }));
   expect(ServerError.is(problem) && [problem.statusCode, problem.bodyText]).toEqual([503, "<h1>Away</h1>"]);
 });
 
-it("gets the body to the byte", async () => {
+it("the body arrives byte for byte", async () => {
   new Plugin(() => BIG);
   let text = "";
   const sessionFetch = createSessionFetch();
@@ -100,7 +100,7 @@ it("gets the body to the byte", async () => {
   expect(text).toBe(BIG);
 });
 
-it("rejects with the SessionError itself, with its code", async () => {
+it("a failed call rejects with the SessionError itself", async () => {
   const refusals = [refusal("unreachable", "Try later.", 1_200), refusal("signed_out", "Sign in again.")];
   new Plugin(() => {
     throw refusals.shift() ?? new Error("two calls");
@@ -113,7 +113,7 @@ it("rejects with the SessionError itself, with its code", async () => {
   expect(signedOut).toMatchObject({ code: "signed_out", message: "Sign in again." });
 });
 
-it("takes the call back when its signal aborts", async () => {
+it("an aborted signal cancels the call", async () => {
   const { answer } = gate(ADA);
   const plugin = new Plugin(() => answer);
   const abort = new AbortController();
@@ -124,7 +124,7 @@ it("takes the call back when its signal aborts", async () => {
   expect(plugin.cancelled).toEqual([plugin.lastCall.requestId]);
 });
 
-it("takes the call back when the last observer of a query leaves", async () => {
+it("the call is cancelled when the last observer of a query leaves", async () => {
   const { answer } = gate(ADA);
   const plugin = new Plugin(() => answer);
   const watching = clientOf().watchQuery({ query: people }).subscribe({});

@@ -8,7 +8,7 @@ import type { People } from "./people.js";
 
 type Options = NonNullable<ConstructorParameters<typeof GraphQLClient>[1]>;
 
-/** It wants a whole address: that of the page, which names no server. */
+/** graphql-request needs an absolute address: the page's own, which names no server. */
 function clientOf(options: Options = {}): GraphQLClient {
   return new GraphQLClient(new URL("/graphql", location.href).href, { fetch: createSessionFetch(), ...options });
 }
@@ -20,7 +20,7 @@ async function rejectionOf(answer: Promise<unknown>): Promise<unknown> {
   );
 }
 
-it("queries at the page's own address", async () => {
+it("a query is sent to the page's own address", async () => {
   const plugin = new Plugin(() => ADA);
   const { people } = await clientOf().request<People>(PEOPLE, { first: 1 });
   expect(people[0]?.name).toBe("Ada");
@@ -28,28 +28,28 @@ it("queries at the page's own address", async () => {
   expect(plugin.lastCall.operation).toMatchObject({ operationName: "People", variables: { first: 1 } });
 });
 
-it("queries by GET, where it is told to", async () => {
+it("a query by GET is sent as a POST", async () => {
   const plugin = new Plugin(() => ADA);
   const { people } = await clientOf({ method: "GET" }).request<People>(PEOPLE, { first: 1 });
   expect(people[0]?.name).toBe("Ada");
   expect(plugin.lastCall.operation).toMatchObject({ operationName: "People", variables: { first: 1 } });
 });
 
-it("refuses the address of a server", async () => {
+it("the address of a server is refused", async () => {
   const plugin = new Plugin(() => ADA);
   const client = new GraphQLClient("https://crm.example.com/graphql", { fetch: createSessionFetch() });
   expect(await rejectionOf(client.request(PEOPLE))).toMatchObject({ code: "invalid_request" });
   expect(plugin.calls).toEqual([]);
 });
 
-it("mutates", async () => {
+it("a mutation is sent with its variables", async () => {
   const plugin = new Plugin(() => RENAMED);
   const variables = { id: "1", name: "Ada L." };
   expect(await clientOf().request(RENAME, variables)).toMatchObject({ rename: { name: "Ada L." } });
   expect(plugin.lastCall.operation).toMatchObject({ operationName: "Rename", variables });
 });
 
-it("sends a batch as one call and takes it apart again", async () => {
+it("a batch is one call, and its answers are told apart", async () => {
   const plugin = new Plugin(() => `[${ADA},${RENAMED}]`);
   const answers = await clientOf().batchRequests([
     { document: PEOPLE, variables: { first: 1 } },
@@ -60,7 +60,7 @@ it("sends a batch as one call and takes it apart again", async () => {
   expect(plugin.lastCall.operation).toMatchObject([{ variables: { first: 1 } }, { variables: { name: "Ada L." } }]);
 });
 
-it("shows GraphQL errors as those of any server", async () => {
+it("GraphQL errors arrive as from any server", async () => {
   new Plugin(() => REFUSED);
   const problem = await rejectionOf(clientOf().request(PEOPLE));
   expect(problem).toBeInstanceOf(ClientError);
@@ -70,20 +70,20 @@ it("shows GraphQL errors as those of any server", async () => {
   });
 });
 
-it("shows partial data beside its errors", async () => {
+it("partial data arrives beside its errors", async () => {
   new Plugin(() => PARTIAL);
   const { data, errors } = await clientOf({ errorPolicy: "all" }).rawRequest<People>(PEOPLE);
   expect(data.people).toEqual([{ __typename: "Person", id: "1", name: null }]);
   expect(errors?.[0]?.path).toEqual(["people", 0, "name"]);
 });
 
-it("shows a status that is not 2xx", async () => {
+it("a status other than 2xx arrives", async () => {
   new Plugin(() => ({ status: 503, contentType: "text/html", body: "<h1>Away</h1>" }));
   const problem = await rejectionOf(clientOf().request(PEOPLE));
   expect((problem as ClientError).response.status).toBe(503);
 });
 
-it("gets the body to the byte, so that a parser of one's own can read big integers", async () => {
+it("the body arrives byte for byte, so a custom parser can read big integers", async () => {
   new Plugin(() => BIG);
   let text = "";
   const jsonSerializer = {
@@ -98,7 +98,7 @@ it("gets the body to the byte, so that a parser of one's own can read big intege
   expect(people[0]?.id).toBe("9007199254740993");
 });
 
-it("rejects with the SessionError itself, with its code", async () => {
+it("a failed call rejects with the SessionError itself", async () => {
   const refusals = [refusal("unreachable", "Try later.", 1_200), refusal("signed_out", "Sign in again.")];
   new Plugin(() => {
     throw refusals.shift() ?? new Error("two calls");
@@ -111,7 +111,7 @@ it("rejects with the SessionError itself, with its code", async () => {
   expect(signedOut).toMatchObject({ code: "signed_out", message: "Sign in again." });
 });
 
-it("takes the call back when its signal aborts", async () => {
+it("an aborted signal cancels the call", async () => {
   const { answer } = gate(ADA);
   const plugin = new Plugin(() => answer);
   const abort = new AbortController();

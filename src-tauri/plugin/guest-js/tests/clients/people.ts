@@ -1,4 +1,4 @@
-/** What the clients' tests ask for, and what a server answers to it. */
+/** The operations of the clients' tests, and a server's answers to them. */
 
 export interface People {
   people: { id: string; name: string | null }[];
@@ -30,8 +30,9 @@ export const PARTIAL =
   '{"data":{"people":[{"__typename":"Person","id":"1","name":null}]},' +
   '"errors":[{"message":"Not yours to read","path":["people",0,"name"],"extensions":{"code":"FORBIDDEN"}}]}';
 
-/** Refused as a whole. */
+/** The whole operation is refused. */
 export const REFUSED = '{"errors":[{"message":"No such field","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}';
 
 /** 2^53 + 1, which no double holds, and keys in an order of the server's own. */
-export const BIG = '{"extensions":{"z":1,"a":2},"data":{"people":[{"id":9007199254740993,"name":"Big","__typename":"Person"}]}}';
+export const BIG =
+  '{"extensions":{"z":1,"a":2},"data":{"people":[{"id":9007199254740993,"name":"Big","__typename":"Person"}]}}';

@@ -23,19 +23,23 @@ const FORBIDDEN = '{"errors":[{"message":"Not yours to hear","extensions":{"code
 const SIGNED_OUT = { kind: "failed", error: { code: "signed_out", message: "Sign in again." } };
 
 let plugin: Plugin;
-let onGap: () => void;
+let onReconnected: () => void;
 
 beforeEach(() => {
   plugin = new Plugin(() => ADA);
-  plugin.host.on("subscribe", () => null).on("received_events", () => null);
-  onGap = vi.fn();
+  plugin.host.on("subscribe", () => null).on("ack_events", () => null);
+  onReconnected = vi.fn();
 });
 
-/** What the plugin was asked to subscribe to, once it was, and a way to send the messages of that subscription. */
+/** Waits for the subscription's start, and gives its request and a function that sends its messages. */
 async function subscribed(): Promise<{ id: string; request: unknown; tell: (...messages: unknown[]) => void }> {
   await vi.waitUntil(() => plugin.host.count("subscribe") === 1);
   const { args } = plugin.host.asked("subscribe")[0] ?? {};
-  const { subscriptionId, body, messages } = args as unknown as { subscriptionId: string; body: string; messages: object };
+  const { subscriptionId, body, messages } = args as unknown as {
+    subscriptionId: string;
+    body: string;
+    messages: object;
+  };
   const channel = JSON.stringify(messages).replaceAll('"', "");
   let index = 0;
   return {
@@ -58,9 +62,9 @@ describe("Apollo Client", () => {
 
   function listen(): { heard: Heard[]; isComplete: () => boolean; leave: () => void; client: ApolloClient } {
     const client = new ApolloClient({
-      link: sessionLink(onGap),
+      link: sessionLink(onReconnected),
       cache: new InMemoryCache(),
-      // They look for a browser, which is not here.
+      // The devtools need a browser.
       devtools: { enabled: false },
     });
     const heard: Heard[] = [];
@@ -69,32 +73,42 @@ describe("Apollo Client", () => {
       next: (result) => heard.push(result),
       complete: () => (isComplete = true),
     });
-    return { heard, isComplete: () => isComplete, leave: () => { listening.unsubscribe(); }, client };
+    return {
+      heard,
+      isComplete: () => isComplete,
+      leave: () => {
+        listening.unsubscribe();
+      },
+      client,
+    };
   }
 
-  it("hears each result of a subscription, and its end", async () => {
+  it("receives each result of a subscription, and its end", async () => {
     const { heard, isComplete } = listen();
     const { request, tell } = await subscribed();
     expect(request).toMatchObject({ operationName: "Renames", variables: { of: "1" } });
     expect((request as { query: string }).query).toContain("subscription Renames($of: ID!)");
     tell({ kind: "open" }, next(ADA_L), next(ADA_K));
-    expect(heard.map(({ data }) => data)).toMatchObject([{ renamed: { name: "Ada L." } }, { renamed: { name: "Ada K." } }]);
+    expect(heard.map(({ data }) => data)).toMatchObject([
+      { renamed: { name: "Ada L." } },
+      { renamed: { name: "Ada K." } },
+    ]);
     expect(isComplete()).toBe(false);
     tell({ kind: "complete" });
     await vi.waitUntil(isComplete);
   });
 
-  it("goes on after a gap, and is told of it", async () => {
+  it("continues after a lost connection, and reports it as reconnected", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell({ kind: "open" }, { kind: "lost", retryAfterMs: 100 });
-    expect(onGap).not.toHaveBeenCalled();
-    tell({ kind: "reopened" }, next(ADA_L));
-    expect(onGap).toHaveBeenCalledOnce();
+    expect(onReconnected).not.toHaveBeenCalled();
+    tell({ kind: "reconnected" }, next(ADA_L));
+    expect(onReconnected).toHaveBeenCalledOnce();
     expect(heard).toHaveLength(1);
   });
 
-  it("shows GraphQL errors as those of any server, and the session's own as themselves", async () => {
+  it("passes on GraphQL errors as usual, and the session's error itself", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell(next(FORBIDDEN), SIGNED_OUT);
@@ -104,7 +118,7 @@ describe("Apollo Client", () => {
     expect(heard[1]?.error).toMatchObject({ code: "signed_out" });
   });
 
-  it("ends the subscription when nobody listens any more", async () => {
+  it("ends the subscription when its last subscriber leaves", async () => {
     const { leave } = listen();
     const { id } = await subscribed();
     leave();
@@ -127,44 +141,52 @@ describe("urql", () => {
   }
 
   function listen(): { heard: Heard[]; leave: () => void } {
-    const client = new Client({ url: "/graphql", exchanges: [sessionStreams(onGap), fetchExchange] });
+    const client = new Client({ url: "/graphql", exchanges: [sessionStreams(onReconnected), fetchExchange] });
     const heard: Heard[] = [];
     const listening = client.subscription(RENAMES, { of: "1" }).subscribe((result) => heard.push(result as Heard));
-    return { heard, leave: () => { listening.unsubscribe(); } };
+    return {
+      heard,
+      leave: () => {
+        listening.unsubscribe();
+      },
+    };
   }
 
-  it("hears each result of a subscription, and its end takes nothing back", async () => {
+  it("receives each result; the end of the stream cancels nothing", async () => {
     const { heard } = listen();
     const { request, tell } = await subscribed();
     expect(request).toMatchObject({ operationName: "Renames", variables: { of: "1" } });
     expect((request as { query: string }).query).toContain("subscription Renames($of: ID!)");
     tell({ kind: "open" }, next(ADA_L), next(ADA_K));
-    expect(heard.map(({ data }) => data)).toMatchObject([{ renamed: { name: "Ada L." } }, { renamed: { name: "Ada K." } }]);
+    expect(heard.map(({ data }) => data)).toMatchObject([
+      { renamed: { name: "Ada L." } },
+      { renamed: { name: "Ada K." } },
+    ]);
     tell({ kind: "complete" }, next(ADA_L));
-    // urql says the end by repeating the last result.
+    // urql reports the end by the last result, once more, with `hasNext` false.
     expect(heard.map(({ hasNext }) => hasNext)).toEqual([true, true, false]);
     expect(heard.at(-1)?.data).toMatchObject({ renamed: { name: "Ada K." } });
     expect(cancelled()).toEqual([]);
   });
 
-  it("goes on after a gap, and is told of it", async () => {
+  it("continues after a lost connection, and reports it as reconnected", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell({ kind: "open" }, { kind: "lost", retryAfterMs: 100 });
-    expect(onGap).not.toHaveBeenCalled();
-    tell({ kind: "reopened" }, next(ADA_L));
-    expect(onGap).toHaveBeenCalledOnce();
+    expect(onReconnected).not.toHaveBeenCalled();
+    tell({ kind: "reconnected" }, next(ADA_L));
+    expect(onReconnected).toHaveBeenCalledOnce();
     expect(heard).toHaveLength(1);
   });
 
-  it("shows GraphQL errors as those of any server", async () => {
+  it("passes on GraphQL errors as usual", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell(next(FORBIDDEN));
     expect(heard[0]?.error?.graphQLErrors[0]?.message).toBe("Not yours to hear");
   });
 
-  it("carries the session's own error as its networkError", async () => {
+  it("has the session's error as its networkError", async () => {
     const { heard } = listen();
     const { tell } = await subscribed();
     tell(SIGNED_OUT);
@@ -172,7 +194,7 @@ describe("urql", () => {
     expect(heard[0]?.error?.networkError).toMatchObject({ code: "signed_out" });
   });
 
-  it("ends the subscription when nobody listens any more", async () => {
+  it("ends the subscription when its last subscriber leaves", async () => {
     const { leave } = listen();
     const { id } = await subscribed();
     leave();

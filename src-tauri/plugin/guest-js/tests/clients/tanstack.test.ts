@@ -6,17 +6,17 @@ import { gate, Plugin, refusal } from "../plugin.js";
 import { ADA, BIG, PARTIAL, PEOPLE, REFUSED, RENAME, RENAMED } from "./people.js";
 import type { People } from "./people.js";
 
-/** Repeats what failed for want of a server, and nothing else. */
+/** Retries what failed because the server was unreachable, and nothing else. */
 const retry = (failures: number, problem: Error): boolean =>
   problem instanceof SessionError && problem.code === "unreachable" && failures < 3;
 
-/** As late as the session asks for. */
+/** The pause that the session asks for, in milliseconds. */
 const retryDelay = (_: number, problem: Error): number =>
   (problem instanceof SessionError ? problem.retryAfterMs : undefined) ?? 1_000;
 
 const sessionFetch = createSessionFetch();
 
-/** TanStack Query brings no GraphQL of its own: this is what its users write. */
+/** TanStack Query has no GraphQL of its own: its users write this. */
 async function request<Data>(query: string, variables: object, signal?: AbortSignal): Promise<Data> {
   const response = await sessionFetch("/graphql", {
     method: "POST",
@@ -37,7 +37,7 @@ const people = {
 let client: QueryClient;
 
 beforeEach(() => {
-  // "always": WebKitGTK says that it is offline when it is not, and queries would wait for ever.
+  // "always": WebKitGTK reports that it is offline when it is not, and queries would wait forever.
   const defaults = { networkMode: "always", retry, retryDelay } as const;
   client = new QueryClient({ defaultOptions: { queries: defaults, mutations: { networkMode: "always" } } });
 });
@@ -47,14 +47,14 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it("queries", async () => {
+it("a query is sent with its variables", async () => {
   const plugin = new Plugin(() => ADA);
   expect((await client.query(people)).people[0]?.name).toBe("Ada");
   expect(plugin.lastCall.operation.variables).toEqual({ first: 1 });
   expect(plugin.lastCall.headers).toEqual({ "content-type": "application/json" });
 });
 
-it("mutates", async () => {
+it("a mutation is sent with its variables", async () => {
   const plugin = new Plugin(() => RENAMED);
   const rename = new MutationObserver(client, { mutationFn: (name: string) => request(RENAME, { id: "1", name }) });
   expect(await rename.mutate("Ada L.")).toMatchObject({ rename: { name: "Ada L." } });
@@ -64,19 +64,19 @@ it("mutates", async () => {
 it.each([
   ["as a whole", REFUSED, "No such field"],
   ["with partial data", PARTIAL, "Not yours to read"],
-])("shows what was refused %s as its queryFn reads it, once", async (_, body, message) => {
+])("a refusal %s is the error of its queryFn, and is not retried", async (_, body, message) => {
   const plugin = new Plugin(() => body);
   await expect(client.query(people)).rejects.toThrow(message);
   expect(plugin.calls).toHaveLength(1);
 });
 
-it("gets the body to the byte", async () => {
+it("the body arrives byte for byte", async () => {
   new Plugin(() => BIG);
   const queryFn = async (): Promise<string> => (await sessionFetch("/graphql", { method: "POST", body: "{}" })).text();
   expect(await client.query({ queryKey, queryFn })).toBe(BIG);
 });
 
-it("repeats a query that was unreachable, when the session says", async () => {
+it("an unreachable query is retried after the session's retryAfterMs", async () => {
   vi.useFakeTimers();
   let away = true;
   const plugin = new Plugin(() => {
@@ -93,7 +93,7 @@ it("repeats a query that was unreachable, when the session says", async () => {
   expect(plugin.calls[0]?.requestId).not.toBe(plugin.calls[1]?.requestId);
 });
 
-it("does not repeat a query of a session that is over, and shows the SessionError itself", async () => {
+it("a query without a session rejects with the SessionError, without a retry", async () => {
   vi.useFakeTimers();
   const plugin = new Plugin(() => {
     throw refusal("signed_out", "Sign in again.");
@@ -105,7 +105,7 @@ it("does not repeat a query of a session that is over, and shows the SessionErro
   expect(plugin.calls).toHaveLength(1);
 });
 
-it("tells its observers the SessionError with its code", async () => {
+it("observers get the SessionError with its code", async () => {
   vi.useFakeTimers();
   new Plugin(() => {
     throw refusal("unreachable", "Try later.", 1_200);
@@ -117,7 +117,7 @@ it("tells its observers the SessionError with its code", async () => {
   leave();
 });
 
-it("takes the call back when the query is cancelled", async () => {
+it("a cancelled query cancels the call", async () => {
   const { answer } = gate(ADA);
   const plugin = new Plugin(() => answer);
   const asked = client.query(people).catch(() => "cancelled");
@@ -127,7 +127,7 @@ it("takes the call back when the query is cancelled", async () => {
   expect(plugin.cancelled).toEqual([plugin.lastCall.requestId]);
 });
 
-it("takes the call back when the last observer leaves", async () => {
+it("the call is cancelled when the last observer leaves", async () => {
   const { answer } = gate(ADA);
   const plugin = new Plugin(() => answer);
   const leave = new QueryObserver(client, people).subscribe(() => undefined);

@@ -20,7 +20,7 @@ function ask(client: Client, variables = {}): Promise<OperationResult<People>> {
   return client.query<People>(PEOPLE, variables).toPromise();
 }
 
-it("sends a short query by GET, which goes to the server as a POST", async () => {
+it("a short query by GET is sent as a POST", async () => {
   const plugin = new Plugin(() => ADA);
   const asked = vi.fn(createSessionFetch());
   const { data } = await ask(clientOf({ fetch: asked }), { first: 1 });
@@ -32,7 +32,7 @@ it("sends a short query by GET, which goes to the server as a POST", async () =>
   expect(plugin.lastCall.operation.query).toContain("query People($first: Int)");
 });
 
-it("sends a query that no address holds by POST", async () => {
+it("a query too long for an address is sent as a POST", async () => {
   const plugin = new Plugin(() => ADA);
   const asked = vi.fn(createSessionFetch());
   const padding = "x".repeat(2_048);
@@ -41,13 +41,13 @@ it("sends a query that no address holds by POST", async () => {
   expect(plugin.lastCall.operation.variables).toEqual({ padding });
 });
 
-it("sends a query by GET with characters outside ASCII whole", async () => {
+it("a query by GET keeps characters outside ASCII", async () => {
   const plugin = new Plugin(() => ADA);
   await ask(clientOf(), { name: "Zoë & Ünal + 100 %" });
   expect(plugin.lastCall.operation.variables).toEqual({ name: "Zoë & Ünal + 100 %" });
 });
 
-it("mutates, and asks again for what it changed", async () => {
+it("a mutation refetches what it changed", async () => {
   const plugin = new Plugin(({ operation }) => (operation.operationName === "Rename" ? RENAMED : ADA));
   const client = clientOf();
   await ask(client);
@@ -57,7 +57,7 @@ it("mutates, and asks again for what it changed", async () => {
   expect(plugin.calls.map(({ operation }) => operation.operationName)).toEqual(["People", "Rename", "People"]);
 });
 
-it("sends two identical mutations as two calls", async () => {
+it("two identical mutations are two calls", async () => {
   const plugin = new Plugin(() => RENAMED);
   const client = clientOf();
   const rename = (): Promise<OperationResult> => client.mutation(RENAME, { id: "1", name: "Ada L." }).toPromise();
@@ -65,7 +65,7 @@ it("sends two identical mutations as two calls", async () => {
   expect(new Set(plugin.calls.map(({ requestId }) => requestId)).size).toBe(2);
 });
 
-it("shows GraphQL errors as those of any server", async () => {
+it("GraphQL errors arrive as from any server", async () => {
   new Plugin(() => REFUSED);
   const { error } = await ask(clientOf());
   expect(error?.networkError).toBeUndefined();
@@ -75,21 +75,21 @@ it("shows GraphQL errors as those of any server", async () => {
   });
 });
 
-it("shows partial data beside its errors", async () => {
+it("partial data arrives beside its errors", async () => {
   new Plugin(() => PARTIAL);
   const { data, error } = await ask(clientOf());
   expect(data?.people).toEqual([{ __typename: "Person", id: "1", name: null }]);
   expect(error?.graphQLErrors[0]?.path).toEqual(["people", 0, "name"]);
 });
 
-it("shows a status that is not 2xx with its response", async () => {
+it("a status other than 2xx arrives with its response", async () => {
   new Plugin(() => ({ status: 503, contentType: "text/html", body: "<h1>Away</h1>" }));
   const { error } = await ask(clientOf());
   expect((error?.response as Response).status).toBe(503);
   expect(error?.networkError?.message).toBe("<h1>Away</h1>");
 });
 
-it("gets the body to the byte", async () => {
+it("the body arrives byte for byte", async () => {
   new Plugin(() => BIG);
   let text = "";
   const sessionFetch = createSessionFetch();
@@ -105,7 +105,7 @@ it("gets the body to the byte", async () => {
   expect(text).toBe(BIG);
 });
 
-it("carries the SessionError as the networkError of its own, with its code", async () => {
+it("a failed call has the SessionError as its networkError", async () => {
   const refusals = [refusal("unreachable", "Try later.", 1_200), refusal("signed_out", "Sign in again.")];
   new Plugin(() => {
     throw refusals.shift() ?? new Error("two calls");
@@ -119,10 +119,12 @@ it("carries the SessionError as the networkError of its own, with its code", asy
   expect(signedOut).toMatchObject({ code: "signed_out", message: "Sign in again." });
 });
 
-it("takes the call back when the last subscriber of a query leaves", async () => {
+it("the call is cancelled when the last subscriber of a query leaves", async () => {
   const { answer } = gate(ADA);
   const plugin = new Plugin(() => answer);
-  const watching = clientOf().query(PEOPLE, {}).subscribe(() => undefined);
+  const watching = clientOf()
+    .query(PEOPLE, {})
+    .subscribe(() => undefined);
   await vi.waitUntil(() => plugin.calls.length === 1);
   watching.unsubscribe();
   await vi.waitUntil(() => plugin.cancelled.length === 1);

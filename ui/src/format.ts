@@ -1,0 +1,21 @@
+/** How numbers, times and addresses are written on the screen. */
+
+const wholeNumber = new Intl.NumberFormat("en");
+const minutes = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const seconds = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+const dateAndSeconds = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+
+/** `1234` becomes `1,234`. */
+export const count = (value: number) => wholeNumber.format(value);
+
+/** `09:41`, from milliseconds since 1970. */
+export const timeOfDay = (at: number) => minutes.format(at);
+
+/** `09:41:07`, from milliseconds since 1970. */
+export const timeWithSeconds = (at: number) => seconds.format(at);
+
+/** `3 Nov 2026, 09:41:07`, from milliseconds since 1970. */
+export const exactTime = (at: number) => dateAndSeconds.format(at);
+
+/** `https://crm.example.com` becomes `crm.example.com`. */
+export const hostName = (origin: string | undefined) => (origin ?? "").replace(/^https?:\/\//, "");
