@@ -20,7 +20,7 @@ shown_lines=60
 
 export CARGO_TERM_COLOR=never NO_COLOR=1 NO_UPDATE_NOTIFIER=1
 
-stages=(prepare format doc-links eslint types screens guest-js screens-build
+stages=(prepare format doc-links circles eslint types screens guest-js screens-build
     cargo-deny clippy rustdoc core-and-server instructions compare plugin app examples desktop)
 
 stage_prepare() { scripts/prepare.sh test; }
@@ -29,6 +29,8 @@ stage_format() {
     cargo fmt --manifest-path $compared/rust/Cargo.toml -- --check --color never
 }
 stage_doc-links() { node scripts/doc-links.mjs; }
+# Crates whose files import each other in one direction only.
+stage_circles() { node scripts/module-circles.mjs plugin; }
 
 stage_eslint() { for folder in ui src-tauri/plugin $compared/js; do in_folder $folder npm run -s lint; done; }
 stage_types() { for folder in ui src-tauri/plugin $compared/js; do in_folder $folder npm run -s typecheck; done; }
