@@ -13,7 +13,7 @@ use crate::clock::{Clock, iso};
 use crate::error::Error;
 use crate::refusal::Refusal;
 use crate::store::Store;
-use crate::switches::SwitchState;
+use crate::switch_state::SwitchState;
 use crate::tokens::{Claims, Kind, Signer};
 
 /// Seconds that a login token is good for, Twenty's default.

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::bodies::{access_refusal, cannot_query, client_config, error, in_words, stamp};
+use super::issued_pair::IssuedPair;
 use super::ledger::{AttemptOutcome, Fact, Ledger, PairNumber, Rejection, Revocation, Spent};
-use super::question::{Asked, Question};
+use super::question::{Asked, Question, text};
 use super::token_endpoint::{self, Face};
 use graphql_session::OperationKind;
 
@@ -539,30 +540,6 @@ impl Records {
     }
 }
 
-/// Tokens as the server issued them. Clear text, for assertions and for signing in with tokens from elsewhere.
-#[derive(Clone)]
-pub struct IssuedPair {
-    /// The access token.
-    pub access: String,
-    /// As stated in `expiresAt`.
-    pub access_until: Timestamp,
-    /// The refresh token.
-    pub refresh: String,
-    /// As stated in `expiresAt`.
-    pub refresh_until: Timestamp,
-}
-
-impl std::fmt::Debug for IssuedPair {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IssuedPair").finish_non_exhaustive()
-    }
-}
-
 fn saturated(limit: Duration) -> i128 {
     i128::try_from(limit.as_millis()).unwrap_or(i128::MAX)
-}
-
-pub(super) fn text<'a>(variables: &'a Value, key: &str) -> &'a str {
-    let value = variables.get(key).and_then(Value::as_str);
-    value.unwrap_or_default()
 }
