@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use self::shared::{Inside, Listening, Script, Shared};
 use self::twenty::Records;
 use super::clock::{Activity, ManualClock};
+use super::rotation::{Grace, Rotation};
 use graphql_session::{Clock, PasswordLogin};
 
 mod bodies;
@@ -150,9 +151,17 @@ impl FaultServer {
         self.inside().records.refresh_lifetime = lifetime;
     }
 
-    /// How long a used refresh token is taken again; `None`: not at all. Default: 60 s.
+    /// How long a used refresh token is taken again, from its first use; `None`: not at all. Default: 60 s.
     pub fn grace(&self, grace: Option<Duration>) {
-        self.inside().records.grace = grace;
+        let in_ms = |grace: Duration| i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+        let grace = grace.map(|grace| Grace::FromFirstUse(in_ms(grace)));
+        self.inside().records.rotation.grace = grace.unwrap_or(Grace::None);
+    }
+
+    /// Rotates refresh tokens by these rules, as other servers do. A family is all that was issued to one account.
+    /// Default: 60 s of grace from the first use, and a reuse after it revokes the family.
+    pub fn rotates_as(&self, rotation: Rotation) {
+        self.inside().records.rotation = rotation;
     }
 
     /// Refuses every access token issued so far. Clients do not know it before they call.
