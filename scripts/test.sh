@@ -18,12 +18,14 @@ shown_lines=60
 
 export CARGO_TERM_COLOR=never NO_COLOR=1 NO_UPDATE_NOTIFIER=1
 
-stages=(prepare format doc-links eslint ts-circles types screens guest-js screens-build
+stages=(prepare format doc-links circles eslint ts-circles types screens guest-js screens-build
     cargo-deny clippy rustdoc core-and-server instructions plugin app examples desktop)
 
 stage_prepare() { scripts/prepare.sh test; }
 stage_format() { scripts/format.sh --check; }
 stage_doc-links() { node scripts/doc-links.mjs; }
+# Crates whose files import each other in one direction only.
+stage_circles() { node scripts/module-circles.mjs plugin testing demo-server; }
 
 stage_eslint() { for folder in ui src-tauri/plugin; do in_folder $folder npm run -s lint; done; }
 # Files that import each other: dependency-cruiser, over the screens and the page's side of the plugin.

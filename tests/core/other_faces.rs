@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use graphql_session::SystemClock;
+use graphql_session_testing::rotation::{Grace, OnReuse, Rotation};
 use graphql_session_testing::{EMAIL, Explanation, FaultServer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -100,6 +101,37 @@ async fn a_renewal_beside_an_expired_access_token_is_refused_unless_the_server_d
     assert!(renew().await.1["errors"].is_array());
     server.checks_renewals_bearer(false);
     assert!(renew().await.1["data"]["renewToken"].is_object());
+}
+
+#[tokio::test]
+async fn a_used_token_and_its_successor_are_taken_as_the_rotation_says() {
+    let hour = 3_600_000;
+    for (grace, on_reuse, used, successor) in [
+        (Grace::None, OnReuse::KeepFamily, 400, 200),
+        (Grace::None, OnReuse::RevokeFamily, 400, 400),
+        (Grace::None, OnReuse::SpendFamily, 400, 400),
+        (Grace::FromFirstUse(hour), OnReuse::RevokeFamily, 200, 200),
+        (Grace::FromLatestUse(hour), OnReuse::SpendFamily, 200, 200),
+        (Grace::Forever, OnReuse::RevokeFamily, 200, 200),
+    ] {
+        let server = server().await;
+        let rotation = Rotation { grace, on_reuse };
+        server.rotates_as(rotation);
+        let first = json!(server.issue(EMAIL).refresh);
+        let (_, renewed) = renew(&server, &first).await;
+
+        let taken = [
+            renew(&server, &first).await.0,
+            renew(&server, &renewed["refresh_token"]).await.0,
+        ];
+
+        assert_eq!(taken, [used, successor], "{rotation:?}");
+    }
+}
+
+async fn renew(server: &FaultServer, refresh: &Value) -> (u16, Value) {
+    let body = json!({ "grant_type": "refresh_token", "refresh_token": refresh });
+    post(server, "/oauth/token", None, body.to_string()).await
 }
 
 async fn server() -> FaultServer {

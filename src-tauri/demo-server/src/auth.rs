@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use graphql_session_testing::rotation::{Exchange, FamilyChange, Grace, OnReuse, Rotation, Token};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -13,7 +14,7 @@ use crate::clock::{Clock, iso};
 use crate::error::Error;
 use crate::refusal::Refusal;
 use crate::store::Store;
-use crate::switches::SwitchState;
+use crate::switch_state::SwitchState;
 use crate::tokens::{Claims, Kind, Signer};
 
 /// Seconds that a login token is good for, Twenty's default.
@@ -171,19 +172,24 @@ impl Auth {
             .jti
             .clone()
             .ok_or_else(|| Refusal::unusable("This refresh token is malformed"))?;
-        let (now, grace) = (self.now(), signed(self.state.borrow().grace_ms));
-        let verdict = self
+        // As at Twenty 1.6, where a reuse after the grace time ends every session of that person.
+        let rotation = Rotation {
+            grace: Grace::FromLatestUse(signed(self.state.borrow().grace_ms)),
+            on_reuse: OnReuse::SpendFamily,
+        };
+        let now = self.now();
+        let used = self
             .store
-            .run(move |connection| use_refresh_token(connection, &jti, now, grace))
+            .run(move |connection| use_refresh_token(connection, &jti, now, rotation))
             .await?;
-        *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.link);
-        if verdict.reused {
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(used.link);
+        if used.is_rejected {
             return Err(Refusal::suspicious());
         }
         let account =
             accounts::by_user_id(&claims.sub).ok_or_else(|| Refusal::unusable("User not found"))?;
         let target = claims.targeted_token_type.unwrap_or(Kind::Access);
-        let pair = self.issue(account, target, Some(verdict.link)).await?;
+        let pair = self.issue(account, target, Some(used.link)).await?;
         Ok(json!({ "tokens": pair }))
     }
 
@@ -340,19 +346,19 @@ fn authenticate(email: &str, password: &str) -> Result<&'static Account, Refusal
     }
 }
 
-/// What became of a presented refresh token.
+/// What became of a refresh token that came in.
 struct Use {
     link: Link,
-    reused: bool,
+    is_rejected: bool,
 }
 
-/// Marks the token used, and so begins its grace time anew; a reuse after the grace time, or of a revoked token, marks
-/// every token of that user instead. As at Twenty 1.6 those all stay good for one more grace time from that moment.
+/// Exchanges the token with this `jti`, and writes down what that does to it, or to its family. A family is all tokens of
+/// one person.
 fn use_refresh_token(
     connection: &mut Connection,
     jti: &str,
     now: i64,
-    grace: i64,
+    rotation: Rotation,
 ) -> Result<Use, Refusal> {
     let transaction = connection.transaction()?;
     let row = transaction
@@ -361,28 +367,52 @@ fn use_refresh_token(
             [jti],
             |row| {
                 let link = Link { chain: row.get(1)?, generation: row.get(2)? };
-                Ok((row.get::<_, String>(0)?, link, row.get::<_, Option<i64>>(3)?, row.get::<_, Option<i64>>(4)?))
+                let (used_at, revoked_at) = (row.get::<_, Option<i64>>(3)?, row.get::<_, Option<i64>>(4)?);
+                let token = used_at.map_or(Token::Fresh, Token::Used);
+                Ok((row.get::<_, String>(0)?, link, token, revoked_at.is_some()))
             },
         )
         .optional()?;
-    let Some((user_id, link, used_at, revoked_at)) = row else {
+    let Some((user_id, link, token, is_revoked)) = row else {
         return Err(Refusal::unusable("This refresh token doesn't exist"));
     };
-    let reused =
-        revoked_at.is_some() || used_at.is_some_and(|used_at| used_at <= now.saturating_sub(grace));
-    if reused {
-        transaction.execute(
-            "UPDATE refresh_token SET used_at = ?2 WHERE user_id = ?1",
-            params![user_id, now],
-        )?;
-    } else {
-        transaction.execute(
+    let exchange = rotation.exchange(token, is_revoked, now);
+    match exchange {
+        Exchange::Granted(token) => transaction.execute(
             "UPDATE refresh_token SET used_at = ?2 WHERE jti = ?1",
-            params![jti, now],
-        )?;
-    }
+            params![jti, used_at(token)],
+        )?,
+        Exchange::Rejected {
+            family: FamilyChange::Becomes(token),
+            ..
+        } => transaction.execute(
+            "UPDATE refresh_token SET used_at = ?2 WHERE user_id = ?1",
+            params![user_id, used_at(token)],
+        )?,
+        Exchange::Rejected {
+            family: FamilyChange::Revoked,
+            ..
+        } => transaction.execute(
+            "UPDATE refresh_token SET revoked_at = ?2 WHERE revoked_at IS NULL AND user_id = ?1",
+            params![user_id, now],
+        )?,
+        Exchange::Rejected {
+            family: FamilyChange::Unchanged,
+            ..
+        } => 0,
+    };
     transaction.commit()?;
-    Ok(Use { link, reused })
+    Ok(Use {
+        link,
+        is_rejected: matches!(exchange, Exchange::Rejected { .. }),
+    })
+}
+
+fn used_at(token: Token) -> Option<i64> {
+    match token {
+        Token::Used(since) => Some(since),
+        Token::Fresh | Token::Unknown => None,
+    }
 }
 
 /// Makes the tables of this module, and reads the secret and the cutoff.

@@ -16,7 +16,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
 
-use crate::switches::{Calls, SwitchState};
+use crate::switch_state::{Calls, SwitchState};
 use crate::wire::{Wire, close_connection, json as json_answer, page, plain_error};
 
 /// Header that every request here must carry, with the value `1`.

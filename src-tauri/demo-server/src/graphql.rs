@@ -2,51 +2,22 @@
 //! call without a workspace does not even see that records exist.
 
 mod account;
+mod call;
 mod files;
 mod metadata;
 mod parts;
 mod subscriptions;
 mod workspace;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_graphql::dynamic::{Object, ResolverContext, Schema, SchemaBuilder, SchemaError};
+use async_graphql::dynamic::{Object, Schema, SchemaBuilder, SchemaError};
 
-use crate::auth::{Auth, Caller, LinkSeen};
+use crate::auth::Auth;
 use crate::events::Events;
-use crate::refusal::Refusal;
 use crate::store::Store;
 
-/// Where a call was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    Graphql,
-    Metadata,
-}
-
-impl Endpoint {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Graphql => "graphql",
-            Self::Metadata => "metadata",
-        }
-    }
-}
-
-/// What resolvers find in each request.
-pub(crate) struct Call {
-    pub(crate) caller: Option<Caller>,
-    pub(crate) link_seen: LinkSeen,
-}
-
-impl Call {
-    pub(crate) fn new(caller: Option<Caller>) -> Self {
-        Self {
-            caller,
-            link_seen: Arc::new(Mutex::new(None)),
-        }
-    }
-}
+pub(crate) use call::{Call, Endpoint};
 
 /// What decides about the schema of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,13 +91,4 @@ fn schema(
         (query, mutation, builder) = workspace::register(query, mutation, builder);
     }
     builder.register(query).register(mutation).finish()
-}
-
-/// The caller, who must have a bearer.
-fn caller(context: &ResolverContext<'_>) -> Result<Caller, Refusal> {
-    context
-        .data::<Call>()
-        .ok()
-        .and_then(|call| call.caller)
-        .ok_or_else(Refusal::forbidden_resource)
 }

@@ -20,8 +20,9 @@
 //! # }
 //! ```
 //!
-//! Reading order: [`DemoServer`] (life of the listener), `wire` (one request from bytes to bytes), `auth` (tokens and
-//! rotation), `objects` (what a workspace consists of), `records` (one engine for all objects), `switches` and `counts`.
+//! Reading order: [`DemoServer`] (life of the listener), `routes` and `wire` (one request from bytes to bytes), `auth`
+//! (tokens and rotation), `objects` (what a workspace consists of), `records` (one engine for all objects), `switches`
+//! and `counts`.
 
 mod accounts;
 mod auth;
@@ -34,9 +35,12 @@ mod graphql;
 mod objects;
 mod records;
 mod refusal;
+mod routes;
 mod seed;
 mod server;
+mod stopping;
 mod store;
+mod switch_state;
 mod switches;
 mod tokens;
 mod wire;
@@ -46,4 +50,5 @@ pub use clock::{Clock, system_clock};
 pub use counts::{Counter, Counts, OperationCount, Outcome, Renewal};
 pub use error::Error;
 pub use server::{DemoServer, Options};
-pub use switches::{Calls, RenewalRefusal, Slow, SwitchState, Switches};
+pub use switch_state::{Calls, RenewalRefusal, Slow, SwitchState};
+pub use switches::Switches;

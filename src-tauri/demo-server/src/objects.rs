@@ -2,7 +2,9 @@
 
 mod demo;
 
-use std::sync::{LazyLock, OnceLock};
+use std::sync::OnceLock;
+
+pub(crate) use demo::{OBJECTS, object};
 
 /// An object, as Twenty calls a kind of record.
 #[derive(Debug)]
@@ -202,7 +204,7 @@ impl Kind {
     pub(crate) fn choices(self) -> &'static [Choice] {
         match self {
             Self::Select(choices) | Self::MultiSelect(choices) => choices,
-            Self::Rating => demo::RATINGS,
+            Self::Rating => RATINGS,
             _ => &[],
         }
     }
@@ -282,16 +284,34 @@ impl Object {
     }
 }
 
-/// The objects of the demo workspace, in the order in which the metadata lists them.
-pub(crate) static OBJECTS: LazyLock<Vec<Object>> = LazyLock::new(demo::objects);
-
-/// The object with this singular name. Only definitions ask, so it exists.
-pub(crate) fn object(singular: &str) -> &'static Object {
-    OBJECTS
-        .iter()
-        .find(|object| object.singular == singular)
-        .unwrap_or(&OBJECTS[0])
-}
-
 /// Where a record came from.
 pub(crate) const SOURCES: [&str; 6] = ["MANUAL", "API", "IMPORT", "EMAIL", "CALENDAR", "WEBHOOK"];
+
+/// The choices of a rating.
+static RATINGS: &[Choice] = &[
+    Choice {
+        value: "RATING_1",
+        label: "1",
+        color: "gray",
+    },
+    Choice {
+        value: "RATING_2",
+        label: "2",
+        color: "gray",
+    },
+    Choice {
+        value: "RATING_3",
+        label: "3",
+        color: "gray",
+    },
+    Choice {
+        value: "RATING_4",
+        label: "4",
+        color: "gray",
+    },
+    Choice {
+        value: "RATING_5",
+        label: "5",
+        color: "gray",
+    },
+];

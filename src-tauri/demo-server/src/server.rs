@@ -19,10 +19,13 @@ use crate::clock::{Clock, system_clock};
 use crate::counts::Counting;
 use crate::error::Error;
 use crate::graphql::Schemas;
+use crate::routes::router;
 use crate::seed::seed;
+use crate::stopping::true_in;
 use crate::store::Store;
-use crate::switches::{SwitchState, Switches};
-use crate::wire::{CloseConnection, Wire, router};
+use crate::switch_state::SwitchState;
+use crate::switches::Switches;
+use crate::wire::{CloseConnection, Wire};
 
 /// Idle connections are closed after this, as at Twenty.
 const IDLE_CLOSE: Duration = Duration::from_secs(5);
@@ -228,11 +231,6 @@ async fn serve(
         () = true_in(&mut stopping) => connection.as_mut().graceful_shutdown(),
     }
     _ = connection.await;
-}
-
-/// Waits until the flag is true, or nobody can turn it any more.
-pub(crate) async fn true_in(flag: &mut watch::Receiver<bool>) {
-    _ = flag.wait_for(|flag| *flag).await;
 }
 
 /// A switch wants this connection closed.

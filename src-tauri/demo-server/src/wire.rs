@@ -11,27 +11,21 @@ use std::time::Duration;
 
 use async_graphql::{Request, UploadValue};
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, OriginalUri, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
-use axum::routing::{any, get};
-use axum::{Router, middleware};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::auth::{Auth, Caller, Link};
-use crate::control;
 use crate::counts::{Outcome, Renewal};
 use crate::graphql::{Call, Endpoint, Schemas, View};
 use crate::refusal::Refusal;
-use crate::server::true_in;
-use crate::switches::{Calls, RenewalRefusal, SwitchState, Switches};
+use crate::stopping::true_in;
+use crate::switch_state::{Calls, RenewalRefusal, SwitchState};
+use crate::switches::Switches;
 
 pub(crate) use answer::{CloseConnection, close_connection, json, page, plain_error};
 use document::Document;
-
-/// Longest request that is read, in bytes: more than what a session sends at most by default.
-const LONGEST_REQUEST: usize = 32 << 20;
 
 /// What every request needs.
 pub(crate) struct Wire {
@@ -45,48 +39,8 @@ pub(crate) struct Wire {
     pub(crate) comment_after: Duration,
 }
 
-/// All routes.
-pub(crate) fn router(wire: Arc<Wire>, with_control: bool) -> Router {
-    let mut router = Router::new()
-        .route("/graphql", any(graphql))
-        .route("/metadata", any(metadata))
-        .route("/healthz", get(healthz))
-        .route("/client-config", get(client_config))
-        .fallback(not_found)
-        .layer(DefaultBodyLimit::max(LONGEST_REQUEST))
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(&wire),
-            control::faults,
-        ));
-    if with_control {
-        // Outside the faults: the switches can always be turned back.
-        router = router.merge(control::router(&wire));
-    }
-    router.with_state(wire)
-}
-
-async fn graphql(
-    wire: State<Arc<Wire>>,
-    method: Method,
-    headers: HeaderMap,
-    query: RawQuery,
-    body: Bytes,
-) -> Response {
-    detached(wire.0, Endpoint::Graphql, method, headers, query.0, body).await
-}
-
-async fn metadata(
-    wire: State<Arc<Wire>>,
-    method: Method,
-    headers: HeaderMap,
-    query: RawQuery,
-    body: Bytes,
-) -> Response {
-    detached(wire.0, Endpoint::Metadata, method, headers, query.0, body).await
-}
-
 /// Answers in a task of its own: a client that hangs up does not stop what it began, as at a real server.
-async fn detached(
+pub(crate) async fn detached(
     wire: Arc<Wire>,
     endpoint: Endpoint,
     method: Method,
@@ -292,7 +246,12 @@ impl Wire {
         let schema = self.schemas.of(view);
         if subscribes {
             let results = schema.execute_stream(request);
-            return Ok(stream::response(self, results));
+            return Ok(stream::response(
+                results,
+                &self.switches.counting,
+                self.stopping.clone(),
+                self.comment_after,
+            ));
         }
         let response = schema.execute(request).await;
         *link = *seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -405,37 +364,4 @@ impl Wire {
             message,
         });
     }
-}
-
-async fn healthz() -> Response {
-    answer::json(
-        StatusCode::OK,
-        &json!({ "status": "ok", "info": {}, "error": {}, "details": {} }),
-    )
-}
-
-/// What a client must know before anybody has signed in.
-async fn client_config(State(wire): State<Arc<Wire>>) -> Response {
-    let config = json!({
-        "appVersion": "1.6.0",
-        "authProviders": { "google": false, "magicLink": false, "password": true, "microsoft": false, "sso": [] },
-        "signInPrefilled": true,
-        "isMultiWorkspaceEnabled": false,
-        "isEmailVerificationRequired": false,
-        "defaultSubdomain": null,
-        "frontDomain": format!("127.0.0.1:{}", wire.port),
-        "analyticsEnabled": false,
-        "support": { "supportDriver": "NONE" },
-        "captcha": { "provider": null, "siteKey": null },
-        "api": { "mutationMaximumAffectedRecords": 100 },
-    });
-    answer::json(StatusCode::OK, &config)
-}
-
-async fn not_found(method: Method, OriginalUri(uri): OriginalUri) -> Response {
-    answer::plain_error(
-        StatusCode::NOT_FOUND,
-        &format!("Cannot {method} {}", uri.path()),
-        "Not Found",
-    )
 }

@@ -23,17 +23,31 @@
 //!
 //! Real are: sockets on 127.0.0.1, the state files, the file lock, the vault's thread. Not real are time and
 //! randomness; see [`ManualClock`] for what that makes deterministic.
+//!
+//! # Features
+//!
+//! `kit`, on by default, is all of that. Without it there is only [`rotation`], which needs no other crate: how a server
+//! rotates refresh tokens, for programs that must not carry a test kit.
 
+#[cfg(feature = "kit")]
 mod clock;
+#[cfg(feature = "kit")]
 mod host;
+pub mod rotation;
+#[cfg(feature = "kit")]
 mod server;
+#[cfg(feature = "kit")]
 mod vault;
 
+#[cfg(feature = "kit")]
 pub use clock::{Activity, InFlight, ManualClock};
+#[cfg(feature = "kit")]
 pub use host::{TestHost, call, mutation, query, subscription, upload};
+#[cfg(feature = "kit")]
 pub use server::{
     AccessField, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, Counts, EMAIL, Entry,
     Explanation, Fact, Fault, FaultServer, Feed, Gate, IssuedPair, Ledger, PASSWORD, Pair,
     PairNumber, Rejection, Revocation, Seen, SessionNumber, Spent, Words,
 };
+#[cfg(feature = "kit")]
 pub use vault::{ScriptedVault, VaultCall};

@@ -1,39 +1,42 @@
 //! A server that speaks Twenty and goes wrong on demand.
 
-use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
-use self::http::{BodyEnds, Outgoing};
+use self::shared::{Inside, Listening, Script, Shared};
 use self::twenty::Records;
 use super::clock::{Activity, ManualClock};
-use graphql_session::{Clock, PasswordLogin, Tokens};
+use super::rotation::{Grace, Rotation};
+use graphql_session::{Clock, PasswordLogin};
 
 mod bodies;
 mod counts;
 mod fault;
+mod feed;
 mod http;
+mod issued_pair;
 mod ledger;
 mod question;
 mod serve;
+mod shared;
 mod stream;
 mod token_endpoint;
 mod twenty;
 
 pub use counts::{Counts, Seen};
 pub use fault::{Fault, Gate};
+pub use feed::Feed;
+pub use issued_pair::IssuedPair;
 pub use ledger::{
     AnswerFate, Attempt, AttemptOutcome, Entry, Explanation, Fact, Ledger, Pair, PairNumber,
     Rejection, Revocation, SessionNumber, Spent, Words,
 };
-pub use stream::Feed;
-pub use twenty::{AccessField, AuthenticationOn, IssuedPair};
+pub use twenty::{AccessField, AuthenticationOn};
 
 /// The person that every server knows.
 pub const EMAIL: &str = "ada@example.com";
@@ -54,64 +57,6 @@ const MISSING: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct FaultServer {
     shared: Arc<Shared>,
-}
-
-struct Shared {
-    clock: Arc<dyn Clock>,
-    activity: Activity,
-    address: SocketAddr,
-    inside: Mutex<Inside>,
-    counts: watch::Sender<Counts>,
-}
-
-struct Inside {
-    records: Records,
-    renewals: Script,
-    calls: Script,
-    sign_ins: Script,
-    subscriptions: Script,
-    /// Every stream that was opened.
-    feeds: Vec<Feed>,
-    seen: Vec<Seen>,
-    keeps_requests: bool,
-    renewals_now: u64,
-    calls_now: u64,
-    clock_is_off_by: SignedDuration,
-    sends_date: bool,
-    /// HTTP status around the refusal of a call.
-    refuses_calls_with: u16,
-    listening: Listening,
-    /// Changes when idle connections are to be closed.
-    farewell: watch::Sender<u64>,
-}
-
-enum Listening {
-    Yes(JoinHandle<()>),
-    /// The port is kept, so that nobody else gets it, and connections are refused.
-    No(TcpSocket),
-    Between,
-}
-
-#[derive(Default)]
-struct Script {
-    next: VecDeque<Fault>,
-    always: Option<Fault>,
-}
-
-impl Script {
-    fn draw(&mut self) -> Option<Fault> {
-        self.next.pop_front().or_else(|| self.always.clone())
-    }
-}
-
-/// What kind of request a fault is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Renewal,
-    Call,
-    SignIn,
-    Stream,
-    Other,
 }
 
 impl FaultServer {
@@ -206,9 +151,17 @@ impl FaultServer {
         self.inside().records.refresh_lifetime = lifetime;
     }
 
-    /// How long a used refresh token is taken again; `None`: not at all. Default: 60 s.
+    /// How long a used refresh token is taken again, from its first use; `None`: not at all. Default: 60 s.
     pub fn grace(&self, grace: Option<Duration>) {
-        self.inside().records.grace = grace;
+        let in_ms = |grace: Duration| i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+        let grace = grace.map(|grace| Grace::FromFirstUse(in_ms(grace)));
+        self.inside().records.rotation.grace = grace.unwrap_or(Grace::None);
+    }
+
+    /// Rotates refresh tokens by these rules, as other servers do. A family is all that was issued to one account.
+    /// Default: 60 s of grace from the first use, and a reuse after it revokes the family.
+    pub fn rotates_as(&self, rotation: Rotation) {
+        self.inside().records.rotation = rotation;
     }
 
     /// Refuses every access token issued so far. Clients do not know it before they call.
@@ -379,7 +332,7 @@ impl FaultServer {
                 let listener = socket
                     .listen(1024)
                     .expect("a reserved port can be listened on");
-                let accepting = tokio::spawn(serve::accept(self.clone(), listener));
+                let accepting = tokio::spawn(serve::accept(self.shared.clone(), listener));
                 inside.listening = Listening::Yes(accepting);
             }
             listening => inside.listening = listening,
@@ -473,27 +426,11 @@ impl FaultServer {
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.shared
-            .inside
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.inside()
     }
 
     fn now(&self) -> Timestamp {
-        self.shared.clock.wall() + self.inside().clock_is_off_by
-    }
-
-    fn count(&self, change: impl FnOnce(&mut Counts)) {
-        self.shared.counts.send_modify(change);
-    }
-
-    /// The head of an answer, with the server's date.
-    fn head(&self, answer: &Outgoing, ends: BodyEnds) -> Vec<u8> {
-        let sends_date = self.inside().sends_date;
-        let since_1970 = u64::try_from(self.now().as_second()).unwrap_or(0);
-        let date = SystemTime::UNIX_EPOCH + Duration::from_secs(since_1970);
-        let date = httpdate::fmt_http_date(date);
-        answer.head(ends, sends_date.then_some(date.as_str()))
+        self.shared.now()
     }
 }
 
@@ -502,18 +439,6 @@ impl std::fmt::Debug for FaultServer {
         f.debug_struct("FaultServer")
             .field("address", &self.shared.address)
             .finish_non_exhaustive()
-    }
-}
-
-impl IssuedPair {
-    /// As [`Session::sign_in_with_tokens`](graphql_session::Session::sign_in_with_tokens) takes them.
-    pub fn to_tokens(&self) -> Tokens {
-        Tokens {
-            access: self.access.as_str().into(),
-            access_expires_at: Some(self.access_until),
-            refresh: Some(self.refresh.as_str().into()),
-            refresh_expires_at: Some(self.refresh_until),
-        }
     }
 }
 

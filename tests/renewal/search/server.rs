@@ -2,23 +2,22 @@
 //! after it takes the whole session down.
 
 use graphql_session_renewal::CredentialsInfo;
+use graphql_session_testing::rotation::{
+    Exchange, FamilyChange, Grace, OnReuse, Rotation, Standing, Token,
+};
 
 use crate::world::info;
 
 /// How long a used refresh token is taken again, in ms.
 pub(crate) const GRACE: u64 = 60_000;
 
+const ROTATION: Rotation = Rotation {
+    grace: Grace::FromFirstUse(GRACE as i64),
+    on_reuse: OnReuse::RevokeFamily,
+};
+
 /// More credentials than any run can be issued: one each, and one for each fault that repeats an exchange.
 const MOST_CREDENTIALS: usize = 6;
-
-/// One refresh token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Token {
-    NotIssued,
-    Fresh,
-    /// First used then, in ms.
-    Used(u64),
-}
 
 /// What the server answers to an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +38,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new() -> Self {
-        let mut tokens = [Token::NotIssued; MOST_CREDENTIALS];
+        let mut tokens = [Token::Unknown; MOST_CREDENTIALS];
         tokens[0] = Token::Fresh;
         Self {
             tokens,
@@ -55,16 +54,14 @@ impl Server {
 
     /// Whether an exchange of these would bring new ones.
     pub(crate) fn takes(&self, credentials: CredentialsInfo, now: u64) -> bool {
-        !self.is_revoked && !self.is_spent(credentials, now)
+        let exchange = ROTATION.exchange(self.token(credentials), self.is_revoked, now as i64);
+        matches!(exchange, Exchange::Granted(_))
     }
 
     /// Whether these were used, and their grace time is over.
     pub(crate) fn is_spent(&self, credentials: CredentialsInfo, now: u64) -> bool {
-        match self.token(credentials) {
-            Token::NotIssued => true,
-            Token::Fresh => false,
-            Token::Used(at) => now > at + GRACE,
-        }
+        let standing = ROTATION.standing(self.token(credentials), false, now as i64);
+        matches!(standing, Standing::Spent | Standing::Unknown)
     }
 
     pub(crate) fn has_used(&self, credentials: CredentialsInfo) -> bool {
@@ -73,29 +70,31 @@ impl Server {
 
     /// How many credentials it has issued.
     pub(crate) fn issued(&self) -> usize {
-        let issued = self
-            .tokens
-            .iter()
-            .filter(|token| **token != Token::NotIssued);
+        let issued = self.tokens.iter().filter(|token| **token != Token::Unknown);
         issued.count()
     }
 
     pub(crate) fn exchange(&mut self, from: CredentialsInfo, now: u64) -> Answer {
-        if !self.takes(from, now) {
-            self.is_revoked = true;
-            return Answer::Rejected;
+        match ROTATION.exchange(self.token(from), self.is_revoked, now as i64) {
+            Exchange::Granted(used) => {
+                self.tokens[number(from) - 1] = used;
+                self.issue(from.generation + 1)
+            }
+            Exchange::Rejected { family, .. } => {
+                self.is_revoked |= family == FamilyChange::Revoked;
+                Answer::Rejected
+            }
         }
-        let number = number(from);
-        if self.tokens[number - 1] == Token::Fresh {
-            self.tokens[number - 1] = Token::Used(now);
-        }
+    }
+
+    fn issue(&mut self, generation: u64) -> Answer {
         let free = self
             .tokens
             .iter()
-            .position(|token| *token == Token::NotIssued);
+            .position(|token| *token == Token::Unknown);
         let next = free.expect("more credentials than a run can be issued");
         self.tokens[next] = Token::Fresh;
-        Answer::Renewed(info(next as u128 + 1, from.generation + 1))
+        Answer::Renewed(info(next as u128 + 1, generation))
     }
 
     fn token(&self, credentials: CredentialsInfo) -> Token {

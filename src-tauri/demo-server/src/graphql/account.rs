@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_graphql::dynamic::{Field, FieldFuture, Object, ResolverContext, SchemaBuilder};
 use serde_json::{Value, json};
 
+use super::call::{Call, caller};
 use super::parts::{argument, keyed, plain, shown, text, type_ref, with_arguments};
-use super::{Call, caller};
 use crate::accounts::{Account, WORKSPACE_ID, WORKSPACE_NAME};
 use crate::auth::Auth;
 use crate::refusal::Refusal;

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::caller;
+use super::call::caller;
 use super::parts::{plain, shown, text, type_ref, with_arguments, words};
 use crate::refusal::Refusal;
 

@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::call::{Endpoint, caller};
 use super::parts::{argument, input, plain, shown, type_ref, with_arguments, words};
-use super::{Endpoint, caller};
 use crate::objects::{self, Kind, OBJECTS};
 use crate::refusal::Refusal;
 use crate::seed::fixed_id;

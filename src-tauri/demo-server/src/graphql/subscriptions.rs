@@ -7,7 +7,7 @@ use async_graphql::dynamic::{
 use futures_util::{Stream, stream};
 use serde_json::{Value, json};
 
-use super::caller;
+use super::call::caller;
 use super::parts::{argument, input, plain, type_ref, words};
 use crate::clock::iso;
 use crate::events::{Action, Event, Events};

@@ -10,7 +10,7 @@ use async_graphql::dynamic::{SchemaBuilder, TypeRef};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::caller;
+use super::call::caller;
 use super::parts::{argument, input, keyed, plain, shown, text, type_ref, with_arguments, words};
 use crate::auth::Auth;
 use crate::events::{Action, Event, Events};

@@ -1,12 +1,19 @@
 //! The objects of the demo workspace: what Twenty sets up in a new one, without its rarer fields.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use super::{Choice, Field, Kind, Object};
 
-/// In the order in which the metadata lists them.
-pub(super) fn objects() -> Vec<Object> {
-    vec![person(), company(), opportunity(), workspace_member()]
+/// The objects of the demo workspace, in the order in which the metadata lists them.
+pub(crate) static OBJECTS: LazyLock<Vec<Object>> =
+    LazyLock::new(|| vec![person(), company(), opportunity(), workspace_member()]);
+
+/// The object with this singular name. Only definitions ask, so it exists.
+pub(crate) fn object(singular: &str) -> &'static Object {
+    OBJECTS
+        .iter()
+        .find(|object| object.singular == singular)
+        .unwrap_or(&OBJECTS[0])
 }
 
 static STAGES: &[Choice] = &[
@@ -52,34 +59,6 @@ static WORK_PREFERENCES: &[Choice] = &[
         value: "REMOTE_WORK",
         label: "Remote work",
         color: "sky",
-    },
-];
-
-pub(super) static RATINGS: &[Choice] = &[
-    Choice {
-        value: "RATING_1",
-        label: "1",
-        color: "gray",
-    },
-    Choice {
-        value: "RATING_2",
-        label: "2",
-        color: "gray",
-    },
-    Choice {
-        value: "RATING_3",
-        label: "3",
-        color: "gray",
-    },
-    Choice {
-        value: "RATING_4",
-        label: "4",
-        color: "gray",
-    },
-    Choice {
-        value: "RATING_5",
-        label: "5",
-        color: "gray",
     },
 ];
 

@@ -3,7 +3,7 @@
 use rusqlite::types::Value as Sql;
 use serde_json::{Map, Value};
 
-use super::stored;
+use super::rows::stored;
 use crate::objects::{Base, Column, Object};
 use crate::refusal::Refusal;
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value, json};
 
 use super::filter::{self, Condition};
-use super::{attach, select, stored};
+use super::rows::{attach, select, stored};
 use crate::objects::{Base, Column, Object};
 use crate::refusal::Refusal;
 

@@ -4,16 +4,18 @@
 use std::convert::Infallible;
 use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
+use tokio::sync::watch;
 
-use super::{Wire, answer};
+use super::answer;
 use crate::counts::Counting;
-use crate::server::true_in;
+use crate::stopping::true_in;
 
 /// Whether the client takes a stream of events. Without a word about it, it takes anything.
 pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
@@ -24,17 +26,19 @@ pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
     accept.is_ok_and(|accept| accept.contains("text/event-stream") || accept.contains("*/*"))
 }
 
-/// Answers with `results`, one event for each, until they end, the client leaves or the server stops.
+/// Answers with `results`, one event for each, until they end, the client leaves or the server stops. After
+/// `comment_after` of silence it sends a comment.
 pub(super) fn response(
-    wire: &Wire,
     results: BoxStream<'static, async_graphql::Response>,
+    counting: &Arc<Counting>,
+    mut stopping: watch::Receiver<bool>,
+    comment_after: Duration,
 ) -> Response {
-    let mut stopping = wire.stopping.clone();
     let mut results = results.fuse();
     // Runs up to where it waits for events, so that none is missed from the answer's first byte on. A query that does not
     // validate has its only result by then.
     let first = results.next().now_or_never();
-    let open = first.is_none().then(|| Open::new(&wire.switches.counting));
+    let open = first.is_none().then(|| Open::new(counting));
     let frames = stream::once(ready(Event::DEFAULT_KEEP_ALIVE))
         .chain(
             stream::iter(first.flatten())
@@ -49,7 +53,7 @@ pub(super) fn response(
             Ok::<_, Infallible>(frame)
         });
     Sse::new(frames)
-        .keep_alive(KeepAlive::new().interval(wire.comment_after))
+        .keep_alive(KeepAlive::new().interval(comment_after))
         .into_response()
 }
 

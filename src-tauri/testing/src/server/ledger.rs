@@ -107,7 +107,7 @@ pub enum AttemptOutcome {
 /// Why the server rejects a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// It was exchanged before, and the grace time is over. All tokens of the account are revoked with it.
+    /// It was exchanged before, and the grace time is over. By default all tokens of the account are revoked with it.
     Spent,
     /// It is revoked.
     Revoked(Revocation),

@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::http::{Incoming, find};
 use super::token_endpoint::{self, Face};
-use super::twenty;
 use graphql_session::OperationKind;
 
 /// What a request asks for.
@@ -67,7 +66,7 @@ impl Question {
             Asked::SignOut => "refreshToken",
             _ => "appToken",
         };
-        twenty::text(&self.variables, key)
+        text(&self.variables, key)
     }
 }
 
@@ -122,6 +121,12 @@ impl Asked {
         };
         (asked, query.to_owned(), variables)
     }
+}
+
+/// A variable that is a text; empty where there is none.
+pub(super) fn text<'a>(variables: &'a Value, key: &str) -> &'a str {
+    let value = variables.get(key).and_then(Value::as_str);
+    value.unwrap_or_default()
 }
 
 /// The first part of a form: an upload's operations.

@@ -1,20 +1,24 @@
 //! One request after another, each with its fault.
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::bodies;
+use super::counts::Seen;
 use super::fault::Fault;
 use super::http::{BodyEnds, Connection, Incoming, LAST_CHUNK, Outgoing, chunks};
 use super::ledger::{AnswerFate, Words};
 use super::question::{Asked, Question};
+use super::shared::{Kind, Shared};
+use super::stream;
 use super::twenty::{Peculiarity, Taken};
-use super::{FaultServer, Kind, Seen, stream};
 use crate::clock::InFlight;
 use graphql_session::OperationKind;
 
 /// Accepts connections until it is aborted.
-pub(super) async fn accept(server: FaultServer, listener: TcpListener) {
+pub(super) async fn accept(server: Arc<Shared>, listener: TcpListener) {
     // Dropped with this task, and with it every connection.
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
@@ -24,18 +28,18 @@ pub(super) async fn accept(server: FaultServer, listener: TcpListener) {
     }
 }
 
-async fn serve(server: FaultServer, mut connection: Connection) {
+async fn serve(server: Arc<Shared>, mut connection: Connection) {
     let mut farewell = server.inside().farewell.subscribe();
     loop {
         tokio::select! {
             has_next = connection.has_next() => if !has_next { return },
             _ = farewell.changed() => return,
         }
-        server.shared.activity.note();
+        server.activity.note();
         let Ok(request) = connection.read().await else {
             return;
         };
-        let in_flight = server.shared.activity.begin();
+        let in_flight = server.activity.begin();
         match answer(&server, request, connection, in_flight).await {
             Some(kept) => connection = kept,
             None => return,
@@ -45,7 +49,7 @@ async fn serve(server: FaultServer, mut connection: Connection) {
 
 /// A renewal that is under way; counted off, however it ends.
 struct OneRenewal {
-    server: FaultServer,
+    server: Arc<Shared>,
     /// Where the ledger has it.
     attempt: usize,
 }
@@ -60,7 +64,7 @@ impl Drop for OneRenewal {
 }
 
 /// A call that is under way; counted off, however it ends.
-struct OneCall(FaultServer);
+struct OneCall(Arc<Shared>);
 
 impl Drop for OneCall {
     fn drop(&mut self) {
@@ -70,7 +74,7 @@ impl Drop for OneCall {
 
 /// One request, from its fault to the last byte. Gives the connection back where it can be used again.
 async fn answer(
-    server: &FaultServer,
+    server: &Arc<Shared>,
     request: Incoming,
     connection: Connection,
     in_flight: InFlight,
@@ -102,7 +106,7 @@ async fn answer(
 
 /// Counts the request, and draws its fault. With it, where the ledger has the renewal.
 fn arrive(
-    server: &FaultServer,
+    server: &Shared,
     request: &Incoming,
     question: &Question,
     kind: Kind,
@@ -159,7 +163,7 @@ fn arrive(
 }
 
 struct Asking<'a> {
-    server: &'a FaultServer,
+    server: &'a Arc<Shared>,
     question: Question,
     kind: Kind,
     /// For a renewal.
@@ -238,7 +242,7 @@ async fn respond(
                 () = gate.passed() => {}
                 () = connection.until_closed() => return None,
             }
-            let in_flight = server.shared.activity.begin();
+            let in_flight = server.activity.begin();
             let then = then.map(|fault| *fault);
             return Box::pin(respond(asking, then, connection, in_flight)).await;
         }
@@ -358,7 +362,7 @@ async fn respond_in_place(
     None
 }
 
-async fn send(server: &FaultServer, connection: &mut Connection, answer: &Outgoing) -> Option<()> {
+async fn send(server: &Shared, connection: &mut Connection, answer: &Outgoing) -> Option<()> {
     let mut bytes = server.head(answer, BodyEnds::AfterLength);
     bytes.extend_from_slice(&answer.body);
     connection.write(&bytes).await.ok()

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use super::issued_pair::IssuedPair;
 use super::ledger::Rejection;
-use super::twenty::IssuedPair;
 
 /// Where OAuth 2 clients renew.
 const OAUTH2: &str = "/oauth/token";

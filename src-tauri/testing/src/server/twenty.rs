@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::bodies::{access_refusal, cannot_query, client_config, error, in_words, stamp};
+use super::issued_pair::IssuedPair;
 use super::ledger::{AttemptOutcome, Fact, Ledger, PairNumber, Rejection, Revocation, Spent};
-use super::question::{Asked, Question};
+use super::question::{Asked, Question, text};
 use super::token_endpoint::{self, Face};
+use crate::rotation::{Exchange, FamilyChange, Grace, OnReuse, Rotation, Standing, Token};
 use graphql_session::OperationKind;
+
+/// How long a used refresh token is taken again by default, in ms, as at Twenty.
+const GRACE_MS: i64 = 60_000;
 
 /// Where the authentication operations are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,8 +71,7 @@ pub(super) enum Peculiarity {
 pub(super) struct Records {
     pub(super) access_lifetime: Duration,
     pub(super) refresh_lifetime: Duration,
-    /// How long a used refresh token is taken again; `None`: not at all.
-    pub(super) grace: Option<Duration>,
+    pub(super) rotation: Rotation,
     pub(super) authentication_on: AuthenticationOn,
     pub(super) access_field: AccessField,
     /// Whether it knows `signOut`.
@@ -105,7 +109,7 @@ struct RefreshToken {
     email: String,
     pair: PairNumber,
     until: i64,
-    used_at: Option<Timestamp>,
+    token: Token,
     revoked: Option<Revocation>,
 }
 
@@ -114,7 +118,10 @@ impl Records {
         Self {
             access_lifetime: Duration::from_secs(1_800),
             refresh_lifetime: Duration::from_secs(60 * 86_400),
-            grace: Some(Duration::from_secs(60)),
+            rotation: Rotation {
+                grace: Grace::FromFirstUse(GRACE_MS),
+                on_reuse: OnReuse::RevokeFamily,
+            },
             authentication_on: AuthenticationOn::default(),
             access_field: AccessField::default(),
             knows_sign_out: true,
@@ -362,29 +369,23 @@ impl Records {
         peculiarity: Peculiarity,
         attempt: Option<usize>,
     ) -> Result<(IssuedPair, AttemptOutcome), Rejection> {
-        let grace = self.grace;
+        let (rotation, now_ms) = (self.rotation, now.as_millisecond());
         let known = self.refresh.get_mut(token).ok_or(Rejection::Unknown)?;
-        let spent = known.used_at.map(|at| {
-            let ago = now.duration_since(at);
-            let inside_grace = grace.is_some_and(|grace| ago.as_millis() <= saturated(grace));
-            Spent { ago, inside_grace }
-        });
         if let Some(attempt) = attempt.and_then(|at| self.ledger.attempt_mut(at)) {
-            attempt.spent = spent;
+            attempt.spent = spent(rotation, known.token, now_ms);
         }
         if known.until <= now.as_second() {
             return Err(Rejection::Expired);
         }
-        let is_spent = spent.is_some_and(|spent| !spent.inside_grace);
-        let rejection = known.revoked.map(Rejection::Revoked);
-        if let Some(rejection) = rejection.or(is_spent.then_some(Rejection::Spent)) {
-            let (email, pair) = (known.email.clone(), known.pair);
-            let of_account = self.refresh.values_mut();
-            for token in of_account.filter(|token| token.email == email) {
-                token.revoked.get_or_insert(Revocation::Reused(pair));
+        let used = match rotation.exchange(known.token, known.revoked.is_some(), now_ms) {
+            Exchange::Granted(used) => used,
+            Exchange::Rejected { family, .. } => {
+                let rejection = known.revoked.map_or(Rejection::Spent, Rejection::Revoked);
+                let (email, pair) = (known.email.clone(), known.pair);
+                self.change_family(&email, family, Revocation::Reused(pair));
+                return Err(rejection);
             }
-            return Err(rejection);
-        }
+        };
         let mut email = known.email.clone();
         let account = self.people.get(&email);
         if !account.is_some_and(|account| account.is_member) {
@@ -392,7 +393,7 @@ impl Records {
         }
         let keeps = peculiarity == Peculiarity::WithoutRefreshToken;
         if !keeps {
-            known.used_at.get_or_insert(now);
+            known.token = used;
         }
         let from = known.pair;
         if peculiarity == Peculiarity::OtherPersonsTokens {
@@ -408,6 +409,20 @@ impl Records {
             AttemptOutcome::Exchanged(number)
         };
         Ok((pair, outcome))
+    }
+
+    /// A family is all that was issued to one account.
+    fn change_family(&mut self, email: &str, change: FamilyChange, cause: Revocation) {
+        let family = self.refresh.values_mut();
+        for token in family.filter(|token| token.email == email) {
+            match change {
+                FamilyChange::Unchanged => {}
+                FamilyChange::Revoked => {
+                    token.revoked.get_or_insert(cause);
+                }
+                FamilyChange::Becomes(spent) => token.token = spent,
+            }
+        }
     }
 
     /// With the refresh token itself, or in Supabase's manner by the access token alone.
@@ -475,7 +490,7 @@ impl Records {
                 email,
                 pair: number,
                 until: refresh_until.as_second(),
-                used_at: None,
+                token: Token::Fresh,
                 revoked: None,
             },
         );
@@ -539,30 +554,13 @@ impl Records {
     }
 }
 
-/// Tokens as the server issued them. Clear text, for assertions and for signing in with tokens from elsewhere.
-#[derive(Clone)]
-pub struct IssuedPair {
-    /// The access token.
-    pub access: String,
-    /// As stated in `expiresAt`.
-    pub access_until: Timestamp,
-    /// The refresh token.
-    pub refresh: String,
-    /// As stated in `expiresAt`.
-    pub refresh_until: Timestamp,
-}
-
-impl std::fmt::Debug for IssuedPair {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IssuedPair").finish_non_exhaustive()
-    }
-}
-
-fn saturated(limit: Duration) -> i128 {
-    i128::try_from(limit.as_millis()).unwrap_or(i128::MAX)
-}
-
-pub(super) fn text<'a>(variables: &'a Value, key: &str) -> &'a str {
-    let value = variables.get(key).and_then(Value::as_str);
-    value.unwrap_or_default()
+/// What the ledger notes of a token that was exchanged before.
+fn spent(rotation: Rotation, token: Token, now: i64) -> Option<Spent> {
+    let Token::Used(since) = token else {
+        return None;
+    };
+    Some(Spent {
+        ago: SignedDuration::from_millis(now.saturating_sub(since)),
+        inside_grace: rotation.standing(token, false, now) == Standing::InGrace,
+    })
 }

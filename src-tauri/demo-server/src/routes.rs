@@ -1,0 +1,91 @@
+//! Which path leads where. The switches that concern every request stand before all of them.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, OriginalUri, RawQuery, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use axum::routing::{any, get};
+use axum::{Router, middleware};
+use serde_json::json;
+
+use crate::control;
+use crate::graphql::Endpoint;
+use crate::wire::{Wire, detached, json as json_answer, plain_error};
+
+/// Longest request that is read, in bytes: more than what a session sends at most by default.
+const LONGEST_REQUEST: usize = 32 << 20;
+
+/// All routes.
+pub(crate) fn router(wire: Arc<Wire>, with_control: bool) -> Router {
+    let mut router = Router::new()
+        .route("/graphql", any(graphql))
+        .route("/metadata", any(metadata))
+        .route("/healthz", get(healthz))
+        .route("/client-config", get(client_config))
+        .fallback(not_found)
+        .layer(DefaultBodyLimit::max(LONGEST_REQUEST))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&wire),
+            control::faults,
+        ));
+    if with_control {
+        // Outside the faults: the switches can always be turned back.
+        router = router.merge(control::router(&wire));
+    }
+    router.with_state(wire)
+}
+
+async fn graphql(
+    wire: State<Arc<Wire>>,
+    method: Method,
+    headers: HeaderMap,
+    query: RawQuery,
+    body: Bytes,
+) -> Response {
+    detached(wire.0, Endpoint::Graphql, method, headers, query.0, body).await
+}
+
+async fn metadata(
+    wire: State<Arc<Wire>>,
+    method: Method,
+    headers: HeaderMap,
+    query: RawQuery,
+    body: Bytes,
+) -> Response {
+    detached(wire.0, Endpoint::Metadata, method, headers, query.0, body).await
+}
+
+async fn healthz() -> Response {
+    json_answer(
+        StatusCode::OK,
+        &json!({ "status": "ok", "info": {}, "error": {}, "details": {} }),
+    )
+}
+
+/// What a client must know before anybody has signed in.
+async fn client_config(State(wire): State<Arc<Wire>>) -> Response {
+    let config = json!({
+        "appVersion": "1.6.0",
+        "authProviders": { "google": false, "magicLink": false, "password": true, "microsoft": false, "sso": [] },
+        "signInPrefilled": true,
+        "isMultiWorkspaceEnabled": false,
+        "isEmailVerificationRequired": false,
+        "defaultSubdomain": null,
+        "frontDomain": format!("127.0.0.1:{}", wire.port),
+        "analyticsEnabled": false,
+        "support": { "supportDriver": "NONE" },
+        "captcha": { "provider": null, "siteKey": null },
+        "api": { "mutationMaximumAffectedRecords": 100 },
+    });
+    json_answer(StatusCode::OK, &config)
+}
+
+async fn not_found(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+    plain_error(
+        StatusCode::NOT_FOUND,
+        &format!("Cannot {method} {}", uri.path()),
+        "Not Found",
+    )
+}
