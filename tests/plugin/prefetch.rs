@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tauri::test::mock_builder;
 use tauri_plugin_graphql_session::Builder;
 use tauri_plugin_graphql_session::graphql_session::testing::{
-    EMAIL, Fault, FaultServer, Gate, ManualClock, PASSWORD,
+    EMAIL, Fault, FaultServer, Gate, ManualClock, NextSleep, PASSWORD,
 };
 use tauri_plugin_graphql_session::graphql_session::{Call, Config, Session};
 
@@ -23,7 +23,7 @@ const KEPT_FOR: Duration = Duration::from_secs(10);
 /// What one call may take in all.
 const CALL_LIMIT: Duration = Duration::from_secs(75);
 
-/// What a page gives its call, in ms. Nothing else sleeps for so long.
+/// What a page gives its call, in ms.
 const DEADLINE_MS: u64 = 4_321;
 const DEADLINE: Duration = Duration::from_millis(DEADLINE_MS);
 
@@ -32,6 +32,8 @@ struct Start {
     desk: Desk,
     server: FaultServer,
     clock: ManualClock,
+    /// As long as the prefetch may be kept.
+    kept: NextSleep,
 }
 
 impl Start {
@@ -47,6 +49,7 @@ impl Start {
         let clock = ManualClock::new();
         let server = wait(FaultServer::start_on(&clock));
         server.answer("people", reply(1));
+        let kept = clock.next_sleep(KEPT_FOR);
         let desk = Desk::open_with(EVERYTHING, |_, configure| {
             let configure = |account: &str| Config {
                 clock: Arc::new(clock.clone()),
@@ -62,6 +65,7 @@ impl Start {
             desk,
             server,
             clock,
+            kept,
         }
     }
 
@@ -86,18 +90,27 @@ impl Start {
 
     /// A page asks for the prefetched query and waits for it; its answer.
     fn ask_and_wait(&self, page: &Page, id: &str) -> JoinHandle<Answer> {
-        let asked = self.ask(page, id, DEADLINE_MS);
-        wait(self.clock.wait_until_sleeping_for(DEADLINE));
-        asked
+        self.ask_and_wait_at_most(page, id, DEADLINE_MS, DEADLINE)
     }
 
-    fn ask(&self, page: &Page, id: &str, deadline_ms: u64) -> JoinHandle<Answer> {
+    /// The same with a deadline of the page's, and what it waits for at most. By then it has found the prefetch without
+    /// an outcome.
+    fn ask_and_wait_at_most(
+        &self,
+        page: &Page,
+        id: &str,
+        deadline_ms: u64,
+        longest: Duration,
+    ) -> JoinHandle<Answer> {
+        let waiting = self.clock.next_sleep(longest);
         let metadata = json!({ "requestId": id, "endpoint": "graphql", "deadlineMs": deadline_ms });
         let page = page.clone();
-        std::thread::spawn(move || {
+        let asked = std::thread::spawn(move || {
             let reply = page.execute_as(metadata, PEOPLE)?;
             Ok(reply.body)
-        })
+        });
+        wait(waiting.begun());
+        asked
     }
 
     fn sign_in_to_other(&self, page: &Page) {
@@ -280,8 +293,7 @@ fn a_page_waits_for_the_prefetch_no_longer_than_a_call_may_take_and_shares_its_t
     let page = start.desk.window("main");
     let sent_before = Duration::from_secs(1);
     start.clock.advance(sent_before);
-    let asked = start.ask(&page, &new_id(), 100_000);
-    wait(start.clock.wait_until_sleeping_for(CALL_LIMIT));
+    let asked = start.ask_and_wait_at_most(&page, &new_id(), 100_000, CALL_LIMIT);
     start.clock.advance(CALL_LIMIT - sent_before);
 
     assert_eq!(code(settled(asked)), "timed_out");
@@ -297,10 +309,11 @@ fn a_page_that_makes_its_own_call_after_the_prefetch_has_the_rest_of_its_time() 
     let asked = start.ask_and_wait(&page, &new_id());
     let waited = Duration::from_secs(3);
     start.clock.advance(waited);
-    gate.open();
     let rest = DEADLINE - waited;
+    let own_call = start.clock.next_sleep(rest);
+    gate.open();
     wait(start.server.wait_for(|counts| counts.calls == 2));
-    assert!(start.clock.sleepers().contains(&rest));
+    wait(own_call.begun());
     start.clock.advance(rest);
 
     assert_eq!(code(settled(asked)), "timed_out");
@@ -382,7 +395,7 @@ fn a_reply_without_data_or_with_errors_is_asked_for_again() {
 fn a_reply_is_kept_for_ten_seconds_and_no_longer() {
     for (after, shown) in [(KEPT_FOR - Duration::from_millis(1), 1), (KEPT_FOR, 2)] {
         let start = Start::answered();
-        wait(start.clock.wait_until_sleeping_for(KEPT_FOR));
+        wait(start.kept.begun());
         start.clock.advance(after);
 
         assert_eq!(people(&start.desk.window("main")), shown, "{after:?}");
@@ -392,7 +405,7 @@ fn a_reply_is_kept_for_ten_seconds_and_no_longer() {
 #[test]
 fn a_prefetch_that_no_page_asks_for_is_taken_back_after_ten_seconds() {
     let start = Start::held(&Gate::new(), Fault::Stall);
-    wait(start.clock.wait_until_sleeping_for(KEPT_FOR));
+    wait(start.kept.begun());
     start.clock.advance(KEPT_FOR);
 
     start.assert_nothing_on_the_wire();

@@ -29,7 +29,7 @@ mod machine;
 mod server;
 mod vault;
 
-pub use clock::{Activity, ManualClock, UnderWay};
+pub use clock::{Activity, ManualClock, NextSleep, UnderWay};
 pub use machine::{Machine, call, mutation, query, subscription, upload};
 pub use server::{
     AccessField, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, Counts, EMAIL, Entry,
