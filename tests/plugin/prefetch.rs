@@ -32,7 +32,7 @@ struct Start {
     desk: Desk,
     server: FaultServer,
     clock: ManualClock,
-    /// As long as the prefetch may be kept.
+    /// Over once the prefetch is not kept any more.
     kept: NextSleep,
 }
 
@@ -356,12 +356,7 @@ fn a_prefetch_that_fails_while_a_page_waits_is_one_failure_for_both() {
 fn a_prefetch_that_failed_before_a_page_asks_is_made_again() {
     let start = Start::with([Fault::Reset, Fault::Reset]);
     let page = start.desk.window("main");
-    eventually("the server counts as away", || {
-        page.status()["phase"] == "unreachable"
-    });
-    // What says so comes right before the failure itself.
-    start.clock.wait_for_calm_rounds(30);
-    wait(start.clock.quiet());
+    wait(start.kept.over());
 
     assert_eq!((people(&page), start.asked()), (1, 3));
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use graphql_session::verdict::{Data, Envelope};
 use graphql_session::{Call, Clock, Code, Error, Id, OperationKind, Reply, Session};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 /// A page that has not asked by then asks anew, and the reply is dropped. Many times what a window takes to load its
@@ -36,8 +37,8 @@ impl Prefetch {
         }))
     }
 
-    /// Sends the call where a session was stored, and keeps what comes of it until somebody asks, the session is over, or
-    /// it has become old. Needs a tokio runtime.
+    /// Sends the call where a session was stored, and keeps its reply until a page asks, the session is over, or it has
+    /// become old. A failure is not kept: what failed may be mended when a page asks. Needs a tokio runtime.
     pub(crate) fn send(&self, session: &Session, mut call: Call) {
         let mut changes = session.changes();
         let Some(id) = session.id() else {
@@ -45,6 +46,7 @@ impl Prefetch {
         };
         // How long to wait for it is for the page's call to say.
         call.deadline = None;
+        let (kept, no_longer_kept) = oneshot::channel();
         let mut sent = Sent {
             session: id,
             at: self.now(),
@@ -52,18 +54,28 @@ impl Prefetch {
             headers: normalised(&call.headers),
             body: call.body.clone(),
             outcome: JoinSet::new(),
+            _kept: kept,
         };
-        let session = session.clone();
-        let sending = async move { session.execute(call).await };
-        sent.outcome.spawn(sending);
-        *self.place() = Some(sent);
+        let (session, prefetch) = (session.clone(), self.clone());
+        // The place is filled before the task can look into it.
+        let mut place = self.place();
+        sent.outcome.spawn(async move {
+            let outcome = session.execute(call).await;
+            if outcome.is_err() {
+                prefetch.empty();
+            }
+            outcome
+        });
+        *place = Some(sent);
+        drop(place);
         let prefetch = self.clone();
         tokio::spawn(async move {
             tokio::select! {
                 _ = changes.wait_for(|status| !status.has_session()) => {}
                 () = prefetch.0.clock.sleep(KEPT_FOR) => {}
+                _ = no_longer_kept => {}
             }
-            *prefetch.place() = None;
+            prefetch.empty();
         });
     }
 
@@ -104,6 +116,11 @@ impl Prefetch {
         (age < KEPT_FOR).then_some(sent)
     }
 
+    fn empty(&self) {
+        let sent = self.place().take();
+        drop(sent);
+    }
+
     fn now(&self) -> Moment {
         Moment {
             awake: self.0.clock.awake(),
@@ -127,6 +144,8 @@ struct Sent {
     body: Bytes,
     /// One task, which ends with its set.
     outcome: JoinSet<Result<Reply, Error>>,
+    /// Closes when this is dropped, and then nothing has to be taken out of the place later.
+    _kept: oneshot::Sender<()>,
 }
 
 impl Sent {
@@ -139,22 +158,15 @@ impl Sent {
 
     /// What the page's call comes to by this one; `None` where it is to be made itself, for it may do better.
     async fn outcome_for_page(mut self, session: &Session) -> Option<Result<Reply, Error>> {
-        let known = self.outcome.try_join_next();
-        let is_waited_for = known.is_none();
-        let outcome = match known {
-            Some(outcome) => outcome,
-            None => self.outcome.join_next().await?,
-        };
+        let outcome = self.outcome.join_next().await?;
         if session.id() != Some(self.session) {
             return None;
         }
         match outcome.ok()? {
             Ok(reply) => is_served(&reply).then_some(Ok(reply)),
-            // The page's call, sent when it asked, would have met the same: one failure for both. What failed before it
-            // asked may be mended by now.
-            Err(error)
-                if is_waited_for && matches!(error.code(), Code::Unreachable | Code::TimedOut) =>
-            {
+            // It failed while the page waited. The page's call, sent when it asked, would have met the same: one failure
+            // for both.
+            Err(error) if matches!(error.code(), Code::Unreachable | Code::TimedOut) => {
                 Some(Err(error))
             }
             Err(_) => None,
