@@ -131,10 +131,8 @@ impl Start {
         by_name.get(&name).copied().unwrap_or(0)
     }
 
-    fn assert_nothing_on_the_wire(&self) {
-        eventually("no call is on the wire", || {
-            self.server.calls_under_way() == 0
-        });
+    fn wait_for_calls_to_end(&self) {
+        wait(self.server.wait_for_calls_to_end());
     }
 }
 
@@ -272,7 +270,7 @@ fn a_sign_out_takes_the_prefetch_back() {
     let page = start.desk.window("main");
     page.invoke("sign_out", json!({})).expect("signed out");
 
-    start.assert_nothing_on_the_wire();
+    start.wait_for_calls_to_end();
 }
 
 #[test]
@@ -283,7 +281,7 @@ fn a_page_waits_for_the_prefetch_no_longer_than_its_own_deadline() {
     start.clock.advance(DEADLINE);
 
     assert_eq!(code(settled(asked)), "timed_out");
-    start.assert_nothing_on_the_wire();
+    start.wait_for_calls_to_end();
     assert_eq!(start.asked(), 1);
 }
 
@@ -333,7 +331,7 @@ fn a_page_that_takes_its_call_back_or_goes_away_takes_the_prefetch_back() {
         leave(&start.desk, page);
 
         assert_eq!(code(settled(asked)), "cancelled");
-        start.assert_nothing_on_the_wire();
+        start.wait_for_calls_to_end();
         assert_eq!(start.asked(), 1);
     }
 }
@@ -403,7 +401,7 @@ fn a_prefetch_that_no_page_asks_for_is_taken_back_after_ten_seconds() {
     wait(start.kept.begun());
     start.clock.advance(KEPT_FOR);
 
-    start.assert_nothing_on_the_wire();
+    start.wait_for_calls_to_end();
 }
 
 #[test]

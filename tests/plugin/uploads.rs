@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use tauri_plugin_graphql_session::graphql_session::Call;
 use tauri_plugin_graphql_session::graphql_session::testing::{Fault, FaultServer, Gate, upload};
 
-use crate::desk::{Desk, Page, Reply, eventually, new_id, scriptable_server, wait};
+use crate::desk::{Desk, Page, Reply, new_id, scriptable_server, wait};
 
 const FIELD: &str = "uploadFile";
 
@@ -295,8 +295,6 @@ fn an_invoke_that_is_repeated_while_its_upload_is_on_the_way_joins_it() {
     let first = first.join().expect("no panic").expect("served");
     let second = second.join().expect("no panic").expect("the same result");
     assert_eq!(first, second);
-    eventually("the call is over", || {
-        uploading.server.calls_under_way() == 0
-    });
+    wait(uploading.server.wait_for_calls_to_end());
     uploading.assert_arrived(1);
 }
