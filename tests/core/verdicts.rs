@@ -15,7 +15,7 @@ use graphql_session::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::fixture::{code, expired, patient_machine, reach, serve, start_one};
+use crate::fixture::{code, expired, patient_machine, reach, serve, start_one, until_noted};
 
 const VERDICT: &str = include_str!("../../src-tauri/core/src/verdict.rs");
 const DOCUMENT: &str = include_str!("../../docs/faults.md");
@@ -425,10 +425,10 @@ async fn assert_not_sent(row: Row, machine: &Machine, address: &str) {
     tokens.access_expires_at = Some("2026-01-05T08:00:00Z".parse().expect("a timestamp"));
     let signing_in = session.sign_in_with_tokens(address, None, tokens);
     signing_in.await.expect("tokens are taken unseen");
-    // Names and certificates are looked up in real time.
-    machine.clock.wait_for_calm_rounds(100);
-    let call = session.execute(query("people"));
-    assert_eq!(code(machine.clock.run_until(call).await), Code::Unreachable);
+    let call = start_one(&session, query("people"));
+    until_noted(&session, "answered").await;
+    let outcome = machine.clock.run_until(call).await.expect("no panic");
+    assert_eq!(code(outcome), Code::Unreachable);
     row.check_attempt(&session, row.what);
     assert_eq!(session.status().phase, Phase::Unreachable);
     assert_eq!(machine.server.counts().renewals, 0);
