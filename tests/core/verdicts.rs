@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    call_succeeds, code, patient_host, session_with_expired_token, spawn_call, wait_for_phase,
+    call_succeeds, code, patient_host, session_with_expired_token, spawn_call, until_noted,
+    wait_for_phase,
 };
 
 const VERDICT: &str = include_str!("../../src-tauri/core/src/verdict.rs");
@@ -420,10 +421,10 @@ async fn assert_not_sent(row: Row, host: &TestHost, address: &str) {
     tokens.access_expires_at = Some("2026-01-05T08:00:00Z".parse().expect("a timestamp"));
     let signing_in = session.sign_in_with_tokens(address, None, tokens);
     signing_in.await.expect("tokens are taken unseen");
-    // Names and certificates are looked up in real time.
-    host.clock.wait_for_calm_rounds(100);
-    let call = session.execute(query("people"));
-    assert_eq!(code(host.clock.run_until(call).await), Code::Unreachable);
+    let call = spawn_call(&session, query("people"));
+    until_noted(&session, "answered").await;
+    let outcome = host.clock.run_until(call).await.expect("no panic");
+    assert_eq!(code(outcome), Code::Unreachable);
     row.check_attempt(&session, row.what);
     assert_eq!(session.status().phase, Phase::Unreachable);
     assert_eq!(host.server.counts().renewals, 0);

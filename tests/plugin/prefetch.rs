@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use graphql_session_testing::{EMAIL, Fault, FaultServer, Gate, ManualClock, PASSWORD};
+use graphql_session_testing::{
+    EMAIL, Fault, FaultServer, Gate, ManualClock, NextSleep, PASSWORD,
+};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tauri::test::mock_builder;
@@ -21,7 +23,7 @@ const KEPT_FOR: Duration = Duration::from_secs(10);
 /// What one call may take in all.
 const CALL_LIMIT: Duration = Duration::from_secs(75);
 
-/// What a page gives its call, in ms. Nothing else sleeps for so long.
+/// What a page gives its call, in ms.
 const DEADLINE_MS: u64 = 4_321;
 const DEADLINE: Duration = Duration::from_millis(DEADLINE_MS);
 
@@ -30,6 +32,8 @@ struct Start {
     app: TestApp,
     server: FaultServer,
     clock: ManualClock,
+    /// Over once the prefetch is not kept any more.
+    kept: NextSleep,
 }
 
 impl Start {
@@ -45,6 +49,7 @@ impl Start {
         let clock = ManualClock::new();
         let server = wait(FaultServer::start_on(&clock));
         server.answer("people", reply(1));
+        let kept = clock.next_sleep(KEPT_FOR);
         let app = TestApp::open_with(EVERYTHING, |_, configure| {
             let configure = |account: &str| Config {
                 clock: Arc::new(clock.clone()),
@@ -56,7 +61,12 @@ impl Start {
                 .session(configure("other"))
                 .prefetch(prefetched)
         });
-        Self { app, server, clock }
+        Self {
+            app,
+            server,
+            clock,
+            kept,
+        }
     }
 
     /// The prefetch has been answered with 1, and whatever is sent from now on is answered with 2.
@@ -80,18 +90,27 @@ impl Start {
 
     /// A page asks for the prefetched query and waits for it; its answer.
     fn ask_and_wait(&self, page: &Page, id: &str) -> JoinHandle<Answer> {
-        let asked = self.ask(page, id, DEADLINE_MS);
-        wait(self.clock.wait_until_sleeping_for(DEADLINE));
-        asked
+        self.ask_and_wait_at_most(page, id, DEADLINE_MS, DEADLINE)
     }
 
-    fn ask(&self, page: &Page, id: &str, deadline_ms: u64) -> JoinHandle<Answer> {
+    /// The same with a deadline of the page's, and what it waits for at most. By then it has found the prefetch without
+    /// an outcome.
+    fn ask_and_wait_at_most(
+        &self,
+        page: &Page,
+        id: &str,
+        deadline_ms: u64,
+        longest: Duration,
+    ) -> JoinHandle<Answer> {
+        let waiting = self.clock.next_sleep(longest);
         let metadata = json!({ "requestId": id, "endpoint": "graphql", "deadlineMs": deadline_ms });
         let page = page.clone();
-        std::thread::spawn(move || {
+        let asked = std::thread::spawn(move || {
             let reply = page.execute_as(metadata, PEOPLE)?;
             Ok(reply.body)
-        })
+        });
+        wait(waiting.begun());
+        asked
     }
 
     fn sign_in_to_other(&self, page: &Page) {
@@ -112,10 +131,8 @@ impl Start {
         by_name.get(&name).copied().unwrap_or(0)
     }
 
-    fn assert_nothing_on_the_wire(&self) {
-        eventually("no call is on the wire", || {
-            self.server.calls_under_way() == 0
-        });
+    fn wait_for_calls_to_end(&self) {
+        wait(self.server.wait_for_calls_to_end());
     }
 }
 
@@ -253,7 +270,7 @@ fn a_sign_out_takes_the_prefetch_back() {
     let page = start.app.window("main");
     page.invoke("sign_out", json!({})).expect("signed out");
 
-    start.assert_nothing_on_the_wire();
+    start.wait_for_calls_to_end();
 }
 
 #[test]
@@ -264,7 +281,7 @@ fn a_page_waits_for_the_prefetch_no_longer_than_its_own_deadline() {
     start.clock.advance(DEADLINE);
 
     assert_eq!(code(settled(asked)), "timed_out");
-    start.assert_nothing_on_the_wire();
+    start.wait_for_calls_to_end();
     assert_eq!(start.asked(), 1);
 }
 
@@ -274,8 +291,7 @@ fn a_page_waits_for_the_prefetch_no_longer_than_a_call_may_take_and_shares_its_t
     let page = start.app.window("main");
     let sent_before = Duration::from_secs(1);
     start.clock.advance(sent_before);
-    let asked = start.ask(&page, &new_id(), 100_000);
-    wait(start.clock.wait_until_sleeping_for(CALL_LIMIT));
+    let asked = start.ask_and_wait_at_most(&page, &new_id(), 100_000, CALL_LIMIT);
     start.clock.advance(CALL_LIMIT - sent_before);
 
     assert_eq!(code(settled(asked)), "timed_out");
@@ -291,10 +307,11 @@ fn a_page_that_makes_its_own_call_after_the_prefetch_has_the_rest_of_its_time() 
     let asked = start.ask_and_wait(&page, &new_id());
     let waited = Duration::from_secs(3);
     start.clock.advance(waited);
-    gate.open();
     let rest = DEADLINE - waited;
+    let own_call = start.clock.next_sleep(rest);
+    gate.open();
     wait(start.server.wait_for(|counts| counts.calls == 2));
-    assert!(start.clock.sleepers().contains(&rest));
+    wait(own_call.begun());
     start.clock.advance(rest);
 
     assert_eq!(code(settled(asked)), "timed_out");
@@ -314,7 +331,7 @@ fn a_page_that_takes_its_call_back_or_goes_away_takes_the_prefetch_back() {
         leave(&start.app, page);
 
         assert_eq!(code(settled(asked)), "cancelled");
-        start.assert_nothing_on_the_wire();
+        start.wait_for_calls_to_end();
         assert_eq!(start.asked(), 1);
     }
 }
@@ -337,12 +354,7 @@ fn a_prefetch_that_fails_while_a_page_waits_is_one_failure_for_both() {
 fn a_prefetch_that_failed_before_a_page_asks_is_made_again() {
     let start = Start::with([Fault::Reset, Fault::Reset]);
     let page = start.app.window("main");
-    eventually("the server counts as away", || {
-        page.status()["phase"] == "unreachable"
-    });
-    // What says so comes right before the failure itself.
-    start.clock.wait_for_calm_rounds(30);
-    wait(start.clock.quiet());
+    wait(start.kept.over());
 
     assert_eq!((people(&page), start.asked()), (1, 3));
 }
@@ -376,7 +388,7 @@ fn a_reply_without_data_or_with_errors_is_asked_for_again() {
 fn a_reply_is_kept_for_ten_seconds_and_no_longer() {
     for (after, shown) in [(KEPT_FOR - Duration::from_millis(1), 1), (KEPT_FOR, 2)] {
         let start = Start::answered();
-        wait(start.clock.wait_until_sleeping_for(KEPT_FOR));
+        wait(start.kept.begun());
         start.clock.advance(after);
 
         assert_eq!(people(&start.app.window("main")), shown, "{after:?}");
@@ -386,10 +398,10 @@ fn a_reply_is_kept_for_ten_seconds_and_no_longer() {
 #[test]
 fn a_prefetch_that_no_page_asks_for_is_taken_back_after_ten_seconds() {
     let start = Start::held(&Gate::new(), Fault::Stall);
-    wait(start.clock.wait_until_sleeping_for(KEPT_FOR));
+    wait(start.kept.begun());
     start.clock.advance(KEPT_FOR);
 
-    start.assert_nothing_on_the_wire();
+    start.wait_for_calls_to_end();
 }
 
 #[test]

@@ -1,17 +1,13 @@
 //! One renewal, whatever the windows do.
 
-use std::time::Duration;
-
-use demo_server::{Calls, Counter};
+use demo_server::Counter;
 use serde_json::json;
+use graphql_session_testing::{Fault, Gate};
 
-use crate::test_app::{TestApp, eventually};
+use crate::test_app::{TestApp, eventually, scriptable_server, wait};
 
 const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 const OBJECTS: &str = "query Objects { objects(paging: { first: 1 }) { edges { node { id } } } }";
-
-/// How late an answer is that comes after the sign-out: longer than a sign-out takes on a busy machine.
-const LATE: Duration = Duration::from_secs(3);
 
 #[test]
 fn calls_of_8_windows_on_2_endpoints_with_expired_credentials_share_one_renewal() {
@@ -115,12 +111,15 @@ fn the_first_waiters_window_closes_during_the_renewal_and_the_others_succeed() {
 #[test]
 fn signing_out_during_a_renewal_wins_and_the_late_credentials_are_dropped() {
     let app = TestApp::open();
-    let page = app.signed_in_window("main");
+    let server = scriptable_server();
+    let page = app.window("main");
     let other = app.window("main-2");
-    app.switches.slow(Calls::Renewals, LATE);
-    app.expire_access_tokens();
+    page.sign_in_at(&server);
+    let gate = Gate::new();
+    server.on_renewal(Fault::hold_answer(&gate));
+    server.expire_access_tokens();
     let call = page.execute_in_background("graphql", PEOPLE);
-    app.wait_for(Counter::RenewalsSent, 1);
+    wait(server.wait_for(|counts| counts.exchanged == 1));
 
     let status = other
         .invoke("sign_out", json!({}))
@@ -129,11 +128,9 @@ fn signing_out_during_a_renewal_wins_and_the_late_credentials_are_dropped() {
     let told = call.join().expect("no panic");
     assert_eq!(told.expect_err("nobody is signed in")["code"], "signed_out");
 
-    app.wait_for(Counter::RenewalsAccepted, 1);
-    eventually("the late answer was looked at", || {
-        let journal = app.session().journal();
-        journal.iter().any(|entry| entry.what == "answered")
-    });
+    gate.open();
+    // The session's own credentials are revoked at the server, and then those that came late.
+    wait(server.wait_for(|counts| counts.sign_outs == 2));
     eventually("nothing is stored", || app.stored().is_none());
     assert_eq!(page.status()["phase"], "signed_out");
     assert_eq!(
@@ -145,11 +142,7 @@ fn signing_out_during_a_renewal_wins_and_the_late_credentials_are_dropped() {
         0,
         "the person's own sign-out is no logout"
     );
-    assert_eq!(
-        app.switches.counts().operation("People"),
-        1,
-        "nothing is replayed"
-    );
+    assert_eq!(server.counts().calls, 1, "nothing is replayed");
 }
 
 #[test]

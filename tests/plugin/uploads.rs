@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tauri_plugin_graphql_session::graphql_session::Call;
 
-use crate::test_app::{Page, Reply, TestApp, eventually, new_id, scriptable_server, wait};
+use crate::test_app::{Page, Reply, TestApp, new_id, scriptable_server, wait};
 
 const FIELD: &str = "uploadFile";
 
@@ -298,8 +298,6 @@ fn an_invoke_that_is_repeated_while_its_upload_is_on_the_way_joins_it() {
     let first = first.join().expect("no panic").expect("served");
     let second = second.join().expect("no panic").expect("the same result");
     assert_eq!(first, second);
-    eventually("the call is over", || {
-        uploading.server.calls_under_way() == 0
-    });
+    wait(uploading.server.wait_for_calls_to_end());
     uploading.assert_arrived(1);
 }

@@ -11,7 +11,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
+use self::next_sleep::Watch;
 use graphql_session::{Clock, Sleep};
+
+mod next_sleep;
+
+pub use self::next_sleep::NextSleep;
 
 /// Where the wall clock of a new [`ManualClock`] stands: an ordinary Monday morning, the same in every run.
 const START: &str = "2026-01-05T09:00:00Z";
@@ -47,7 +52,7 @@ pub struct ManualClock {
 
 struct Shared {
     time: Mutex<Time>,
-    /// Told at each new sleeper.
+    /// Notified whenever a sleep begins or is over.
     slept: Notify,
     activity: Activity,
     rounds: std::sync::mpsc::Sender<tokio::sync::oneshot::Sender<()>>,
@@ -58,6 +63,8 @@ struct Time {
     /// Wall time at awake zero; moved by jumps.
     wall_start: Timestamp,
     sleepers: Vec<Sleeper>,
+    watches: Vec<Watch>,
+    /// Of sleepers and watches alike, so that ids tell which of them came first.
     next_id: u64,
     scripted: VecDeque<u64>,
     seed: u64,
@@ -66,8 +73,12 @@ struct Time {
 
 struct Sleeper {
     id: u64,
+    /// How long it asked to sleep.
+    pause: Duration,
     due: Duration,
     waker: Option<Waker>,
+    /// Whether its owner has polled it and waits.
+    has_begun: bool,
 }
 
 impl ManualClock {
@@ -91,6 +102,7 @@ impl ManualClock {
                     awake: Duration::ZERO,
                     wall_start: start,
                     sleepers: Vec::new(),
+                    watches: Vec::new(),
                     next_id: 0,
                     scripted: VecDeque::new(),
                     seed: 1,
@@ -138,40 +150,6 @@ impl ManualClock {
     /// Starts the sequence of random numbers anew from `seed`.
     pub fn seed(&self, seed: u64) {
         self.time().seed = seed;
-    }
-
-    /// How long each sleeper still has to sleep, soonest first.
-    pub fn sleepers(&self) -> Vec<Duration> {
-        let time = self.time();
-        let mut left: Vec<_> = time
-            .sleepers
-            .iter()
-            .map(|sleeper| sleeper.due.saturating_sub(time.awake))
-            .collect();
-        left.sort();
-        left
-    }
-
-    /// Returns once somebody has exactly `pause` left to sleep.
-    ///
-    /// # Panics
-    /// When that does not happen within 20 s of real time.
-    pub async fn wait_until_sleeping_for(&self, pause: Duration) {
-        let waiting = async {
-            loop {
-                let slept = self.shared.slept.notified();
-                if self.sleepers().contains(&pause) {
-                    return;
-                }
-                slept.await;
-            }
-        };
-        if tokio::time::timeout(STUCK, waiting).await.is_err() {
-            panic!(
-                "nobody sleeps for {pause:?}; sleepers: {:?}",
-                self.sleepers()
-            );
-        }
     }
 
     /// Polls `future`, and whenever everything is quiet moves the clock to the next sleeper, until it completes.
@@ -275,6 +253,18 @@ impl ManualClock {
         self.shared.activity.clone()
     }
 
+    /// How long each sleeper still has to sleep, soonest first.
+    fn sleepers(&self) -> Vec<Duration> {
+        let time = self.time();
+        let mut left: Vec<_> = time
+            .sleepers
+            .iter()
+            .map(|sleeper| sleeper.due.saturating_sub(time.awake))
+            .collect();
+        left.sort();
+        left
+    }
+
     fn awake_now(&self) -> Duration {
         self.time().awake
     }
@@ -322,12 +312,13 @@ impl Clock for ManualClock {
             let due = time.awake.saturating_add(pause);
             time.sleepers.push(Sleeper {
                 id,
+                pause,
                 due,
                 waker: None,
+                has_begun: false,
             });
             id
         };
-        self.shared.slept.notify_waiters();
         Sleep::new(ManualSleep {
             clock: self.clone(),
             id,
@@ -358,6 +349,7 @@ impl Future for ManualSleep {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let mut time = self.clock.time();
+        let time = &mut *time;
         let now = time.awake;
         let Some(sleeper) = time
             .sleepers
@@ -370,17 +362,33 @@ impl Future for ManualSleep {
             return Poll::Ready(());
         }
         sleeper.waker = Some(context.waker().clone());
+        if !std::mem::replace(&mut sleeper.has_begun, true) {
+            for watch in &mut time.watches {
+                watch.notice_begin(sleeper);
+            }
+            self.clock.shared.slept.notify_waiters();
+        }
         Poll::Pending
     }
 }
 
 impl Drop for ManualSleep {
     fn drop(&mut self) {
-        let id = self.id;
-        self.clock
-            .time()
+        let mut time = self.clock.time();
+        let Some(at) = time
             .sleepers
-            .retain(|sleeper| sleeper.id != id);
+            .iter()
+            .position(|sleeper| sleeper.id == self.id)
+        else {
+            return;
+        };
+        let sleeper = time.sleepers.remove(at);
+        if sleeper.has_begun {
+            for watch in &mut time.watches {
+                watch.notice_end(&sleeper);
+            }
+            self.clock.shared.slept.notify_waiters();
+        }
     }
 }
 

@@ -40,7 +40,7 @@ mod server;
 mod vault;
 
 #[cfg(feature = "kit")]
-pub use clock::{Activity, InFlight, ManualClock};
+pub use clock::{Activity, InFlight, ManualClock, NextSleep};
 #[cfg(feature = "kit")]
 pub use host::{TestHost, call, mutation, query, subscription, upload};
 #[cfg(feature = "kit")]

@@ -368,6 +368,14 @@ impl FaultServer {
         }
     }
 
+    /// Returns once no call is under way: each was answered, or its client has closed the connection.
+    ///
+    /// # Panics
+    /// When that does not happen within 20 s of real time.
+    pub async fn wait_for_calls_to_end(&self) {
+        self.wait_for(|_| self.calls_under_way() == 0).await;
+    }
+
     /// What it knows about every session so far: the proof of why one ended.
     pub fn ledger(&self) -> Ledger {
         self.inside().records.ledger.clone()

