@@ -1,6 +1,6 @@
 //! One record per renewal, from its trigger to its outcome. That `tracing` says the same is in `events.rs`.
 
-use graphql_session::{Code, DEFAULT_ACCOUNT, Phase, Session, VaultError};
+use graphql_session::{Cause, Code, DEFAULT_ACCOUNT, Phase, Session, VaultError};
 use graphql_session_testing::{Fault, Gate, TestHost, VaultCall, query};
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ async fn a_plain_renewal_is_one_record_from_its_trigger_to_its_save() {
         records(&session),
         [json!({
             "why": "refused", "from": 1, "to": 2, "waiters": 3,
-            "attempts": [{ "verdict": "renewed" }], "attemptCount": 1,
+            "attempts": [{ "verdict": "renewed", "cause": "new_tokens" }], "attemptCount": 1,
             "lockWaitMs": 0, "saved": true, "outcome": "renewed",
         })]
     );
@@ -82,9 +82,12 @@ async fn three_attempts_of_different_verdicts_are_one_record() {
         [json!({
             "why": "refused", "from": 1, "to": 2, "waiters": 1,
             "attempts": [
-                { "verdict": "inconclusive", "token": "not_used", "retryAfterMs": 2_000 },
-                { "verdict": "inconclusive", "token": "maybe_used" },
-                { "verdict": "renewed" },
+                {
+                    "verdict": "inconclusive", "cause": "http_503", "httpStatus": 503,
+                    "token": "not_used", "retryAfterMs": 2_000,
+                },
+                { "verdict": "inconclusive", "cause": "connection_lost", "token": "maybe_used" },
+                { "verdict": "renewed", "cause": "new_tokens" },
             ],
             "attemptCount": 3, "lockWaitMs": 0, "saved": true, "outcome": "renewed",
         })]
@@ -129,7 +132,7 @@ async fn a_renewal_whose_save_failed_says_why_and_that_it_renewed() {
     let records = records(&session);
     assert_eq!(records.len(), 1);
     assert_eq!(records[0]["outcome"], "renewed");
-    assert_eq!(records[0]["saved"], VaultError::Locked.to_string());
+    assert_eq!(records[0]["saved"], "keyring_locked");
 
     host.vault.work_again();
     host.clock.pass(MINUTE).await;
@@ -175,8 +178,11 @@ async fn a_rejected_renewal_is_a_record_with_the_reason_of_the_ending() {
         records(&session),
         [json!({
             "why": "refused", "from": 1, "waiters": 1,
-            "attempts": [{ "verdict": "rejected" }], "attemptCount": 1,
-            "lockWaitMs": 0, "outcome": "ended", "reason": "rejected",
+            "attempts": [{
+                "verdict": "rejected", "cause": "graphql_FORBIDDEN", "httpStatus": 200,
+            }],
+            "attemptCount": 1, "lockWaitMs": 0, "outcome": "ended", "reason": "rejected",
+            "cause": "graphql_FORBIDDEN",
         })]
     );
 }
@@ -194,7 +200,10 @@ async fn an_ambiguous_rejection_that_is_confirmed_shows_both_answers() {
     let records = records(&session);
     assert_eq!(records[0]["outcome"], "unreachable");
     let ended = records.last().expect("a record");
-    let answer = json!({ "verdict": "rejected", "ambiguous": true });
+    let answer = json!({
+        "verdict": "rejected", "cause": "graphql_INTERNAL_SERVER_ERROR", "httpStatus": 200,
+        "ambiguous": true,
+    });
     assert_eq!(records[0]["attempts"], json!([answer]));
     assert_eq!(ended["attempts"], json!([answer]));
     assert_eq!(ended["outcome"], "ended");
@@ -218,7 +227,7 @@ async fn a_sign_out_during_a_renewal_closes_its_record_with_the_verdict_that_cam
         records(&session),
         [json!({
             "why": "refused", "from": 1, "waiters": 1,
-            "attempts": [{ "verdict": "renewed" }], "attemptCount": 1,
+            "attempts": [{ "verdict": "renewed", "cause": "new_tokens" }], "attemptCount": 1,
             "lockWaitMs": 0, "outcome": "signed_out",
         })]
     );
@@ -250,6 +259,37 @@ async fn a_round_that_gives_up_for_now_is_a_record_and_the_return_of_the_server_
         attempts(&records[0]) + attempts(&records[1]),
         host.server.counts().renewals
     );
+}
+
+#[tokio::test]
+async fn the_cause_of_an_outage_stands_in_error_status_and_journal() {
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_every_renewal(Fault::status(503));
+
+    let call = session.execute(query("people"));
+    let error = host.clock.run_until(call).await.expect_err("it is away");
+
+    assert_eq!(error.cause(), Some(Cause::Http(503)));
+    assert_eq!(session.status().cause, Some(Cause::Http(503)));
+    assert_eq!(records(&session)[0]["cause"], "http_503");
+    host.server.behave();
+    wait_for_phase(&host, &session, Phase::SignedIn).await;
+    assert_eq!(session.status().cause, None);
+}
+
+#[tokio::test]
+async fn an_ending_says_with_which_words_the_server_rejected() {
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.revoke_sessions();
+    let refused = session.execute(query("people")).await;
+    assert_eq!(code(refused), Code::SignedOut);
+
+    let ending = session.status().ending.expect("an ending");
+    let cause = ending.cause.expect("this process heard it");
+    assert_eq!(cause.to_string(), "graphql_FORBIDDEN");
+    assert_eq!(cause.http_status(), Some(200));
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ fn table() -> Vec<&'static str> {
 /// One row of the table.
 struct Row {
     what: &'static str,
+    cause: &'static str,
     verdict: &'static str,
     token: &'static str,
     next: &'static str,
@@ -43,11 +44,12 @@ fn rows() -> Vec<Row> {
     let rows = table().into_iter().skip(2);
     rows.map(|line| {
         let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [what, verdict, token, next] = cells[..] else {
-            panic!("not a row of four cells: {line}");
+        let [what, cause, verdict, token, next] = cells[..] else {
+            panic!("not a row of five cells: {line}");
         };
         Row {
             what,
+            cause,
             verdict,
             token,
             next,
@@ -119,10 +121,33 @@ impl Row {
         assert_eq!(attempts, if self.next == "none" { 1 } else { 2 }, "{case}");
     }
 
+    /// The journal's word is one of the row's, and the status beside it is the answer's.
+    fn check_cause(&self, answered: &Value, case: &str) {
+        let cause = answered["cause"]
+            .as_str()
+            .expect("every attempt has a cause");
+        let by_status = answered["httpStatus"]
+            .as_u64()
+            .map(|status| format!("http_{status}"));
+        let is_status = by_status.as_deref() == Some(cause);
+        let named = self.cause.split('`').any(|word| word == cause);
+        let names_all_statuses = self.cause == "`http_` and the status";
+        assert!(
+            named || (names_all_statuses && is_status),
+            "{case}: {cause} is not one of {}",
+            self.cause
+        );
+        assert!(
+            is_status || !cause.starts_with("http_"),
+            "{case}: {answered}"
+        );
+    }
+
     /// What the journal says about the first attempt, and about the pause after it.
     fn check_attempt(&self, session: &Session, case: &str) {
         let (answered_at, first) = answers(session).remove(0);
         assert_eq!(first["verdict"], self.verdict, "{case}");
+        self.check_cause(&first, case);
         if self.verdict == "inconclusive" {
             assert_eq!(first["token"], self.token.replace(' ', "_"), "{case}");
         }

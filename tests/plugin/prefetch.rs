@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use graphql_session_testing::{
-    EMAIL, Fault, FaultServer, Gate, ManualClock, NextSleep, PASSWORD,
-};
+use graphql_session_testing::{EMAIL, Fault, FaultServer, Gate, ManualClock, NextSleep, PASSWORD};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tauri::test::mock_builder;

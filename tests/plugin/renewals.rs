@@ -1,8 +1,8 @@
 //! One renewal, whatever the windows do.
 
 use demo_server::Counter;
-use serde_json::json;
 use graphql_session_testing::{Fault, Gate};
+use serde_json::json;
 
 use crate::test_app::{TestApp, eventually, scriptable_server, wait};
 

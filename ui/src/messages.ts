@@ -282,6 +282,7 @@ export const journal = {
     signed_in: "Signed in",
     signed_out: "Signed out",
     lock_waited: "Waited for another process",
+    lock_not_taken: "Could not take the lock",
     attempt_sent: "Renewal sent",
     answered: "Renewal answered",
     renewed: "Renewed",

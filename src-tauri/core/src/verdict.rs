@@ -8,17 +8,17 @@
 //! |---|---|---|---|---|
 //! | new tokens, with any HTTP status | `new_tokens` | renewed | replaced | none |
 //! | new tokens without a refresh token | `new_access_token` | renewed | kept | none |
-//! | a final error: at Twenty `UNAUTHENTICATED`, `FORBIDDEN`, `BAD_USER_INPUT` | `graphql_UNAUTHENTICATED`, ... | rejected | dead, once confirmed | none |
+//! | a final error: at Twenty `UNAUTHENTICATED`, `FORBIDDEN`, `BAD_USER_INPUT` | `graphql_UNAUTHENTICATED`, `graphql_FORBIDDEN`, `graphql_BAD_USER_INPUT` | rejected | dead, once confirmed | none |
 //! | a final error that this server also gives by mistake: at Twenty "User Workspace not found" | `graphql_INTERNAL_SERVER_ERROR` | rejected | in doubt | 30 s later, once |
 //! | a throttle: at Twenty `BAD_USER_INPUT` with "Limit reached" | `throttled` | inconclusive | not used | with backoff |
 //! | a complaint about the request: at Twenty `BAD_USER_INPUT` with "Variable" | `bad_request` | inconclusive | not used | with backoff |
 //! | a schema error in every dialect; the next dialect is asked at once, within the attempt | `other_dialect` | inconclusive | not used | with backoff |
 //! | any other GraphQL error: an internal error, an unknown code, none | `graphql_INTERNAL_SERVER_ERROR`, `graphql_other_code`, `graphql_no_code` | inconclusive | not used | with backoff |
 //! | tokens of another account, which are dropped | `other_account` | inconclusive | maybe used | at once |
-//! | HTTP 408, 425, 429, 503 in other words | `http_503`, ... | inconclusive | not used | with backoff |
-//! | HTTP 500, 502, 504 and other 5xx in other words | `http_502`, ... | inconclusive | maybe used | at once |
-//! | a redirect, which is not followed | `http_302`, ... | inconclusive | not used | with backoff |
-//! | HTTP 400, 401, 403, 404 and other 4xx in other words | `http_404`, ... | inconclusive | not used | with backoff |
+//! | HTTP 408, 425, 429, 503 in other words | `http_408`, `http_425`, `http_429`, `http_503` | inconclusive | not used | with backoff |
+//! | HTTP 500, 502, 504 and other 5xx in other words | `http_` and the status | inconclusive | maybe used | at once |
+//! | a redirect, which is not followed | `http_` and the status | inconclusive | not used | with backoff |
+//! | HTTP 400, 401, 403, 404 and other 4xx in other words | `http_` and the status | inconclusive | not used | with backoff |
 //! | HTTP 511, and an HTML page with HTTP 2xx: a captive portal, a login proxy | `http_511`, `html_page` | inconclusive | not used | with backoff |
 //! | HTTP 2xx with an empty body | `empty_answer` | inconclusive | maybe used | at once |
 //! | HTTP 2xx with a body that is not JSON, or not an object | `not_json` | inconclusive | maybe used | at once |
@@ -26,10 +26,10 @@
 //! | no such name | `dns` | inconclusive | not sent | with backoff |
 //! | no connection | `connect` | inconclusive | not sent | with backoff |
 //! | no trusted TLS | `tls` | inconclusive | not sent | with backoff |
-//! | an origin or a request that cannot be used here | `not_sent` | inconclusive | not sent | with backoff |
 //! | the connection reset or closed before the first byte of an answer | `connection_lost` | inconclusive | maybe used | at once |
 //! | no answer within the limit of an attempt | `timeout` | inconclusive | maybe used | at once |
-//! | an answer that breaks off or stalls: its length not reached, its last chunk missing, a reset | `truncated` | inconclusive | maybe used | at once |
+//! | an answer that breaks off: its length not reached, its last chunk missing, a reset | `truncated` | inconclusive | maybe used | at once |
+//! | an answer that stalls | `truncated` | inconclusive | maybe used | at once |
 //! | an answer of more than 1 MiB, announced or not | `too_long` | inconclusive | maybe used | at once |
 //! | anything at all, where the protocol's own code panics over it | `protocol_panicked` | inconclusive | maybe used | at once |
 //!

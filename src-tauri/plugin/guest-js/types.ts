@@ -16,6 +16,8 @@ export interface Status {
   nextAttemptAt?: number;
   /** What the session waits for in the phase `unreachable`: the server, or another process that holds the lock. */
   unreachable?: "server" | "held_by_other_process";
+  /** Why the last attempt failed. Present in the phase `unreachable`. */
+  cause?: Cause;
   /** Why the stored session cannot be read. Present in the phase `locked`. */
   locked?: "keyring_locked" | "keyring_missing" | "keyring_locked_or_cleared" | "keyring_failed";
 }
@@ -43,7 +45,16 @@ export interface Ending {
   reason: "rejected" | "lost_answer" | "unreachable_too_long" | "signed_out";
   /** Milliseconds since 1970. */
   at: number;
+  /** What the server said, where this process heard it. */
+  cause?: Cause;
 }
+
+/**
+ * Why an attempt, a call or a session came out as it did: one word of a closed list that only grows, such as `dns`,
+ * `timeout`, `http_503` or `graphql_UNAUTHENTICATED`. It never holds text of a server or a person. The list is in
+ * `docs/signed-out.md`.
+ */
+export type Cause = string;
 
 /** Every error code. The list is closed, so that a screen can have a text for each. */
 export type Code =
@@ -114,6 +125,7 @@ export type JournalWord =
   | "ended"
   | "removed"
   | "revoked"
+  | "lock_not_taken"
   | "renewal";
 
 /** The facts of a `renewal` entry: one renewal from its trigger to its outcome. */
@@ -133,16 +145,22 @@ export interface RenewalFacts {
   /** How long this process waited for the account's lock, in milliseconds. */
   lockWaitMs: number;
   /** `true`, or why the new credentials are in memory only. Present after `renewed`. */
-  saved?: true | string;
+  saved?: true | Cause;
   /** How it ended. After `unreachable`, attempts go on in the background and make the next entry. */
   outcome: "renewed" | "adopted" | "ended" | "signed_out" | "locked" | "unreachable";
   /** Why the session `ended`, or what is `unreachable`. */
   reason?: Ending["reason"] | NonNullable<Status["unreachable"]>;
+  /** What made it `ended` or `unreachable`. */
+  cause?: Cause;
 }
 
 /** One attempt to exchange the refresh token. */
 export interface RenewalAttempt {
   verdict: "renewed" | "rejected" | "inconclusive";
+  /** Why it came out so. */
+  cause: Cause;
+  /** The HTTP status of the answer, where there was one. */
+  httpStatus?: number;
   /** What an inconclusive attempt did to the refresh token. */
   token?: "not_sent" | "not_used" | "maybe_used";
   /** Servers also send this rejection by mistake, so that it does not end the session by itself. */

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use graphql_session::{Data, Envelope};
 use graphql_session::{Call, Clock, Code, Error, Id, OperationKind, Reply, Session};
+use graphql_session::{Data, Envelope};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 

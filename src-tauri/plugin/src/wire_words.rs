@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use graphql_session::journal::{Note, Outcome};
 use graphql_session::verdict::TokenFate;
-use graphql_session::{EndingReason, LockedReason, NotSaved, Phase, Storage, Unreachable};
+use graphql_session::{EndingReason, LockedReason, Phase, Storage, Unreachable, VaultError};
 use graphql_session_renewal::{Exchange, RenewalReason, VaultError};
 use serde::de::value::Error as ListingError;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
@@ -95,7 +95,7 @@ fn plugin_codes() -> Words {
 fn storage_states() -> Words {
     let states = every!(Storage {
         Saved,
-        NotSaved(NotSaved::TooLong),
+        NotSaved(VaultError::TooLong),
     });
     let states = states
         .iter()

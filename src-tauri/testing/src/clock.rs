@@ -8,11 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use graphql_session::{Clock, Sleep};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
-
-use self::next_sleep::Watch;
-use graphql_session::{Clock, Sleep};
 
 mod next_sleep;
 
@@ -79,6 +77,28 @@ struct Sleeper {
     waker: Option<Waker>,
     /// Whether its owner has polled it and waits.
     has_begun: bool,
+}
+
+/// What a [`NextSleep`] has seen.
+struct Watch {
+    id: u64,
+    pause: Duration,
+    begun: usize,
+    over: usize,
+}
+
+impl Watch {
+    fn notice_begin(&mut self, sleeper: &Sleeper) {
+        self.begun += usize::from(self.is_for(sleeper));
+    }
+
+    fn notice_end(&mut self, sleeper: &Sleeper) {
+        self.over += usize::from(self.is_for(sleeper));
+    }
+
+    fn is_for(&self, sleeper: &Sleeper) -> bool {
+        sleeper.pause == self.pause && sleeper.id > self.id
+    }
 }
 
 impl ManualClock {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ManualClock, STUCK, Sleeper};
+use super::{ManualClock, STUCK, Watch};
 
 impl ManualClock {
     /// Watches for the next sleep of exactly `pause`. Call this before the action that leads to the sleep, and wait for
@@ -92,28 +92,6 @@ impl Drop for NextSleep {
     }
 }
 
-/// What a [`NextSleep`] has seen.
-pub(super) struct Watch {
-    id: u64,
-    pause: Duration,
-    begun: usize,
-    over: usize,
-}
-
-impl Watch {
-    pub(super) fn notice_begin(&mut self, sleeper: &Sleeper) {
-        self.begun += usize::from(self.is_for(sleeper));
-    }
-
-    pub(super) fn notice_end(&mut self, sleeper: &Sleeper) {
-        self.over += usize::from(self.is_for(sleeper));
-    }
-
-    fn is_for(&self, sleeper: &Sleeper) -> bool {
-        sleeper.pause == self.pause && sleeper.id > self.id
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::{Future, poll_fn};
@@ -121,7 +99,7 @@ mod tests {
     use std::task::Poll;
 
     use super::*;
-    use crate::clock::Clock;
+    use graphql_session::Clock;
 
     #[tokio::test]
     async fn the_next_sleep_is_no_earlier_one_no_other_one_and_begins_when_it_is_polled() {

@@ -239,7 +239,7 @@ async fn respond(
         Some(Fault::OtherPersonsTokens) => asking.act(Peculiarity::OtherPersonsTokens),
         Some(Fault::HoldAnswer(gate)) => {
             let answer = asking.act(Peculiarity::None);
-            under_way = until_open(server, &gate, &mut connection, under_way).await?;
+            in_flight = until_open(server, &gate, &mut connection, in_flight).await?;
             answer
         }
         Some(Fault::Hold(gate, then)) => {
@@ -268,14 +268,14 @@ async fn respond(
 /// Waits for the test to open the gate; `None` where the client goes away first. That is no activity: the clock may move
 /// meanwhile.
 async fn until_open(
-    server: &FaultServer,
+    server: &Shared,
     gate: &Gate,
     connection: &mut Connection,
-    under_way: UnderWay,
-) -> Option<UnderWay> {
-    drop(under_way);
+    in_flight: InFlight,
+) -> Option<InFlight> {
+    drop(in_flight);
     tokio::select! {
-        () = gate.passed() => Some(server.shared.activity.begin()),
+        () = gate.passed() => Some(server.activity.begin()),
         () = connection.until_closed() => None,
     }
 }
