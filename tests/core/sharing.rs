@@ -144,8 +144,8 @@ async fn a_rejection_is_not_believed_while_the_vault_is_silent_and_the_state_fil
     let state = host.folder().join(format!("{DEFAULT_ACCOUNT}.state.json"));
     let text = std::fs::read_to_string(&state).expect("a state file");
     let mut newer: Value = serde_json::from_str(&text).expect("JSON");
-    newer["info"]["generation"] = json!(2);
-    newer["info"]["credentials"] = json!("000000000000000000000000000000ff");
+    newer["stamp"]["generation"] = json!(2);
+    newer["stamp"]["credentials"] = json!("000000000000000000000000000000ff");
     std::fs::write(&state, newer.to_string()).expect("own folder");
     host.vault.fail(VaultCall::Read, VaultError::Slow);
     gate.open();

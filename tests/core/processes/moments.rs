@@ -237,7 +237,7 @@ impl Moment {
         let generation = if found == Stored::New { 2 } else { 1 };
         assert_eq!(stored["generation"], generation, "{}", self.name);
         let file = host.state_file();
-        assert_eq!(file["info"]["session"], before["session"], "{}", self.name);
+        assert_eq!(file["stamp"]["session"], before["session"], "{}", self.name);
     }
 }
 
