@@ -73,7 +73,7 @@ impl Host {
     pub(crate) fn process(&self) -> Process {
         let mut command = Command::new(std::env::current_exe().expect("this test has a file"));
         command
-            .args(["--exact", NAME, "--nocapture"])
+            .args(["--ignored", "--exact", NAME, "--nocapture"])
             .env(FOLDER, self.folder.path())
             .env(SETTINGS, self.settings.to_string());
         if self.has_keyring {
