@@ -108,6 +108,10 @@ async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
             let signed_in = session.sign_in(address, person).await;
             signed_in.map_or_else(|error| code(&error), |_| "ok".into())
         }
+        ("check", address) => {
+            let checked = session.check_server(address).await;
+            checked.map_or_else(|error| code(&error), |_| "ok".into())
+        }
         ("call", _) => {
             let reply = session.execute(query("currentUser")).await;
             reply.map_or_else(|error| code(&error), |reply| reply.status.to_string())

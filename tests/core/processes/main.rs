@@ -14,6 +14,7 @@ mod frozen;
 mod host;
 mod kill;
 mod moments;
+mod proxy;
 mod quitting;
 mod saving;
 mod sign_out;
