@@ -10,6 +10,8 @@ mod child;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod frozen;
+#[cfg(target_os = "linux")]
+mod full_disk;
 #[allow(dead_code)] // each test binary uses its part
 mod host;
 mod kill;
