@@ -258,6 +258,25 @@ async fn a_refused_call_of_the_other_process_after_a_sign_out_is_not_replayed() 
     assert_eq!(counts.renewals, 0);
 }
 
+/// The access token would still be good: the ended list alone says that the session is over.
+#[tokio::test]
+async fn a_query_that_was_lost_while_another_process_signed_out_is_not_sent_again() {
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    let gate = Gate::new();
+    host.server.on_call(Fault::hold_then(&gate, Fault::Close));
+    let lost = spawn_call(&second, query("companies"));
+    host.server
+        .wait_for(|counts| counts.by_name.contains_key("graphql companies"))
+        .await;
+    first.sign_out().await;
+
+    gate.open();
+
+    assert_eq!(code(join_all(vec![lost]).await.remove(0)), Code::SignedOut);
+    assert_eq!(host.server.counts().by_name["graphql companies"], 1);
+}
+
 #[tokio::test]
 async fn a_new_sign_in_in_one_process_is_taken_over_by_the_other() {
     let host = TestHost::start().await;
