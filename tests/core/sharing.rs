@@ -9,8 +9,8 @@ use graphql_session_testing::{EMAIL, Fault, Gate, TestHost, VaultCall, query};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    MINUTE, SECOND, call_succeeds, code, join_all, journal_count, signed_in_session, spawn_call,
-    wait_for_phase,
+    MINUTE, SECOND, call_succeeds, code, join_all, journal_count, session_with_expired_token,
+    signed_in_session, spawn_call, wait_for_phase,
 };
 
 /// Two processes with one session, each of which has served a call.
@@ -275,6 +275,57 @@ async fn a_query_that_was_lost_while_another_process_signed_out_is_not_sent_agai
 
     assert_eq!(code(join_all(vec![lost]).await.remove(0)), Code::SignedOut);
     assert_eq!(host.server.counts().by_name["graphql companies"], 1);
+}
+
+/// The first look at the ended list: before the save.
+#[tokio::test]
+async fn a_renewal_that_is_answered_after_another_process_signed_out_is_not_written() {
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    host.server.expire_access_tokens();
+    let gate = Gate::new();
+    host.server.on_renewal(Fault::hold(&gate));
+    let call = spawn_call(&first, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    let writes = host.vault.count(VaultCall::Write);
+    second.sign_out().await;
+
+    gate.open();
+
+    assert_eq!(code(join_all(vec![call]).await.remove(0)), Code::SignedOut);
+    assert_eq!(
+        host.vault.count(VaultCall::Write),
+        writes,
+        "credentials of a dead session were in the vault for a moment"
+    );
+    assert_eq!(journal_count(&first, "renewed"), 0);
+    // The held credentials by the one, the late ones by the other.
+    host.server.wait_for(|counts| counts.sign_outs == 2).await;
+}
+
+/// The second look at the ended list: after the save. The other process dies right after its sign-out, and removes
+/// nothing.
+#[tokio::test]
+async fn a_save_during_which_another_process_signed_out_is_undone_at_once() {
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    let gate = Gate::new();
+    host.server.on_renewal(Fault::hold(&gate));
+    let call = spawn_call(&session, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    host.vault.hold(VaultCall::Write);
+    gate.open();
+    host.vault.wait_until_held(1).await;
+    let id = session.id().expect("signed in");
+    let list = host.folder().join(format!("{DEFAULT_ACCOUNT}.ended"));
+    std::fs::write(list, format!("{id} signed_out\n")).expect("own folder");
+
+    host.vault.release(VaultCall::Write);
+
+    assert_eq!(code(join_all(vec![call]).await.remove(0)), Code::SignedOut);
+    assert_eq!(session.status().phase, Phase::SignedOut);
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None);
+    assert_eq!(journal_count(&session, "renewed"), 0);
 }
 
 #[tokio::test]
