@@ -429,6 +429,51 @@ async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent
     assert_eq!(first.status().endings + second.status().endings, 0);
 }
 
+/// The lock is kept through the pause after a failed renewal as well, however long that is.
+#[tokio::test]
+async fn one_that_cannot_save_keeps_the_lock_while_its_next_renewal_fails() {
+    let host = TestHost::start().await;
+    host.server.grace(None);
+    let (first, second) = two(&host).await;
+    let stored = host.vault.stored(DEFAULT_ACCOUNT).expect("saved");
+    let spent: Value = serde_json::from_str(&stored).expect("a record");
+    let spent = spent["refresh"].as_str().expect("a token").to_owned();
+    host.server.expire_access_tokens();
+    let gate = Gate::new();
+    host.server.on_renewal(Fault::hold(&gate));
+    let call = spawn_call(&first, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    host.vault.fail(VaultCall::Write, VaultError::Failed);
+    gate.open();
+    assert!(join_all(vec![call]).await.remove(0).is_ok());
+    host.server.expire_access_tokens();
+    host.server.on_every_renewal(Fault::status(503));
+    // Taking a lock that was just released takes 20 ms of real time.
+    host.clock.wait_for_calm_rounds(100);
+
+    for session in [&first, &second] {
+        let outcome = host.clock.run_until(session.execute(query("people"))).await;
+        assert_eq!(code(outcome), Code::Unreachable);
+    }
+
+    assert_eq!(
+        second.status().unreachable,
+        Some(Unreachable::HeldByOtherProcess)
+    );
+    let sent = host.server.seen_asking_for("renewToken");
+    let with_spent = sent
+        .iter()
+        .filter(|seen| String::from_utf8_lossy(&seen.body).contains(&spent));
+    assert_eq!(with_spent.count(), 1, "the spent token was sent again");
+    host.vault.work_again();
+    host.server.behave();
+    for session in [&first, &second] {
+        wait_for_phase(&host, session, Phase::SignedIn).await;
+        host.clock.run_until(call_succeeds(session)).await;
+    }
+    assert_eq!(first.status().endings + second.status().endings, 0);
+}
+
 /// The other has renewed and saved. With the keyring locked, this one knows it from the state file alone.
 #[tokio::test]
 async fn while_the_keyring_hides_newer_credentials_the_spent_token_is_not_sent() {
