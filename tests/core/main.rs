@@ -3,6 +3,7 @@
 
 mod config;
 mod endings;
+mod files;
 mod fixture;
 mod journal;
 mod ledger;

@@ -99,15 +99,32 @@ fn path_of(file: &str) -> PathBuf {
     }
 }
 
-/// A function with an attribute that makes it a test, or a test of the pages by its sentence.
+/// A function with an attribute that makes it a test, and none that makes the runner leave it out; or a test of the
+/// pages by its sentence.
 fn has_test(source: &str, name: &str) -> bool {
-    let mut after_attribute = false;
+    let mut is_run = false;
     source.lines().any(|line| {
         let line = line.trim();
-        let is_named = line.contains(&format!("fn {name}(")) && after_attribute
+        let is_named = line.contains(&format!("fn {name}(")) && is_run
             || line.starts_with(&format!("it({name:?}"));
-        after_attribute = line.starts_with("#[") && line.contains("test")
-            || after_attribute && line.starts_with("#[");
+        let makes_a_test = line.starts_with("#[") && line.contains("test");
+        let goes_on = is_run && line.starts_with("#[");
+        is_run = (makes_a_test || goes_on) && !line.starts_with("#[ignore");
         is_named
     })
+}
+
+#[test]
+fn a_test_that_is_ignored_or_only_named_guards_nothing() {
+    let run = "#[tokio::test]\n#[cfg(unix)]\nasync fn a_case() {\n";
+    assert!(has_test(run, "a_case"));
+    assert!(has_test("it(\"does it\", () => {", "does it"));
+    for not_run in [
+        "fn a_case() {\n",
+        "// a_case()\n",
+        "#[test]\n#[ignore = \"a test of another machine\"]\nfn a_case() {\n",
+        "#[test]\nfn another_case() {\n}\nfn a_case() {\n",
+    ] {
+        assert!(!has_test(not_run, "a_case"), "{not_run}");
+    }
 }

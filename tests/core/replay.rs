@@ -1,6 +1,6 @@
 //! What is sent again, and what never is (I9).
 
-use graphql_session::{Code, Phase};
+use graphql_session::{Code, DEFAULT_ACCOUNT, PasswordLogin, Phase};
 use graphql_session_testing::{Fault, Gate, TestHost, mutation, query};
 
 use crate::fixture::{
@@ -107,6 +107,40 @@ async fn a_query_whose_connection_broke_before_a_byte_is_sent_once_more_and_afte
     let outcome = session.execute(query("companies")).await;
     assert_eq!(code(outcome), Code::Unreachable);
     assert_eq!(host.server.counts().by_name["graphql companies"], 1);
+}
+
+/// Whether or not the ended list could be written: it is not the only thing that tells two sessions apart.
+#[tokio::test]
+async fn a_query_that_was_lost_while_somebody_else_signed_in_is_not_sent_for_them() {
+    for is_listed in [true, false] {
+        let host = TestHost::start().await;
+        let ada = signed_in_session(&host).await;
+        if !is_listed {
+            let list = host.folder().join(format!("{DEFAULT_ACCOUNT}.ended"));
+            std::fs::create_dir(list).expect("own folder");
+        }
+        let gate = Gate::new();
+        host.server.on_call(Fault::hold_then(&gate, Fault::Close));
+        let lost = spawn_call(&ada, query("people"));
+        host.server.wait_for(|counts| counts.calls == 2).await;
+        ada.sign_out().await;
+        let eve = ada;
+        host.server
+            .add_person("eve@example.com", "another password");
+        let person = PasswordLogin {
+            email: "eve@example.com".into(),
+            password: "another password".into(),
+        };
+        let address = host.server.address();
+        eve.sign_in(&address, person).await.expect("signed in");
+        call_succeeds(&eve).await;
+
+        gate.open();
+
+        assert_eq!(code(join_all(vec![lost]).await.remove(0)), Code::SignedOut);
+        let sent = host.server.seen_asking_for("people");
+        assert_eq!(sent.len(), 1, "sent with eve's token, listed: {is_listed}");
+    }
 }
 
 #[tokio::test]

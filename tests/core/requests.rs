@@ -4,7 +4,8 @@ use graphql_session::{Call, Code, DEFAULT_ACCOUNT, Phase, Session};
 use graphql_session_testing::{Fault, TestHost, call, mutation, query};
 
 use crate::fixture::{
-    MINUTE, code, join_all, session_with_expired_token, signed_in_session, spawn_calls,
+    MINUTE, call_succeeds, code, join_all, session_with_expired_token, signed_in_session,
+    spawn_calls,
 };
 
 #[tokio::test]
@@ -138,6 +139,26 @@ async fn a_redirect_is_not_followed_and_carries_no_authorization_elsewhere() {
     assert_eq!(elsewhere.server.counts().connections, 0);
     let status = session.status();
     assert_eq!((status.phase, status.endings), (Phase::SignedIn, 0));
+}
+
+/// A server may close a connection while a renewal is sent over it, and nobody could say then whether the refresh token
+/// was used.
+#[tokio::test]
+async fn every_renewal_opens_a_connection_of_its_own() {
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    call_succeeds(&session).await;
+    host.server.expire_access_tokens();
+    let before = host.server.counts();
+
+    call_succeeds(&session).await;
+
+    let after = host.server.counts();
+    assert_eq!((before.renewals, after.renewals), (1, 2));
+    assert!(
+        after.connections > before.connections,
+        "the second renewal came over the connection of the first"
+    );
 }
 
 #[tokio::test]

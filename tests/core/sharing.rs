@@ -9,8 +9,8 @@ use graphql_session_testing::{EMAIL, Fault, Gate, TestHost, VaultCall, query};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    MINUTE, SECOND, call_succeeds, code, join_all, journal_count, signed_in_session, spawn_call,
-    spawn_calls, wait_for_phase,
+    MINUTE, SECOND, call_succeeds, code, join_all, journal_count, session_with_expired_token,
+    signed_in_session, spawn_call, spawn_calls, wait_for_phase,
 };
 
 /// Two processes with one session, each of which has served a call.
@@ -285,6 +285,76 @@ async fn a_refused_call_of_the_other_process_after_a_sign_out_is_not_replayed() 
     assert_eq!(counts.renewals, 0);
 }
 
+/// The access token would still be good: the ended list alone says that the session is over.
+#[tokio::test]
+async fn a_query_that_was_lost_while_another_process_signed_out_is_not_sent_again() {
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    let gate = Gate::new();
+    host.server.on_call(Fault::hold_then(&gate, Fault::Close));
+    let lost = spawn_call(&second, query("companies"));
+    host.server
+        .wait_for(|counts| counts.by_name.contains_key("graphql companies"))
+        .await;
+    first.sign_out().await;
+
+    gate.open();
+
+    assert_eq!(code(join_all(vec![lost]).await.remove(0)), Code::SignedOut);
+    assert_eq!(host.server.counts().by_name["graphql companies"], 1);
+}
+
+/// The first look at the ended list: before the save.
+#[tokio::test]
+async fn a_renewal_that_is_answered_after_another_process_signed_out_is_not_written() {
+    let host = TestHost::start().await;
+    let (first, second) = two(&host).await;
+    host.server.expire_access_tokens();
+    let gate = Gate::new();
+    host.server.on_renewal(Fault::hold(&gate));
+    let call = spawn_call(&first, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    let writes = host.vault.count(VaultCall::Write);
+    second.sign_out().await;
+
+    gate.open();
+
+    assert_eq!(code(join_all(vec![call]).await.remove(0)), Code::SignedOut);
+    assert_eq!(
+        host.vault.count(VaultCall::Write),
+        writes,
+        "credentials of a dead session were in the vault for a moment"
+    );
+    assert_eq!(journal_count(&first, "renewed"), 0);
+    // The held credentials by the one, the late ones by the other.
+    host.server.wait_for(|counts| counts.sign_outs == 2).await;
+}
+
+/// The second look at the ended list: after the save. The other process dies right after its sign-out, and removes
+/// nothing.
+#[tokio::test]
+async fn a_save_during_which_another_process_signed_out_is_undone_at_once() {
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    let gate = Gate::new();
+    host.server.on_renewal(Fault::hold(&gate));
+    let call = spawn_call(&session, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    host.vault.hold(VaultCall::Write);
+    gate.open();
+    host.vault.wait_until_held(1).await;
+    let id = session.id().expect("signed in");
+    let list = host.folder().join(format!("{DEFAULT_ACCOUNT}.ended"));
+    std::fs::write(list, format!("{id} signed_out\n")).expect("own folder");
+
+    host.vault.release(VaultCall::Write);
+
+    assert_eq!(code(join_all(vec![call]).await.remove(0)), Code::SignedOut);
+    assert_eq!(session.status().phase, Phase::SignedOut);
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None);
+    assert_eq!(journal_count(&session, "renewed"), 0);
+}
+
 #[tokio::test]
 async fn a_new_sign_in_in_one_process_is_taken_over_by_the_other() {
     let host = TestHost::start().await;
@@ -383,6 +453,51 @@ async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent
     wait_for_phase(&host, &second, Phase::SignedIn).await;
     host.clock.run_until(call_succeeds(&second)).await;
     assert_eq!(host.server.counts().renewals, 1);
+    assert_eq!(first.status().endings + second.status().endings, 0);
+}
+
+/// The lock is kept through the pause after a failed renewal as well, however long that is.
+#[tokio::test]
+async fn one_that_cannot_save_keeps_the_lock_while_its_next_renewal_fails() {
+    let host = TestHost::start().await;
+    host.server.grace(None);
+    let (first, second) = two(&host).await;
+    let stored = host.vault.stored(DEFAULT_ACCOUNT).expect("saved");
+    let spent: Value = serde_json::from_str(&stored).expect("a record");
+    let spent = spent["refresh"].as_str().expect("a token").to_owned();
+    host.server.expire_access_tokens();
+    let gate = Gate::new();
+    host.server.on_renewal(Fault::hold(&gate));
+    let call = spawn_call(&first, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    host.vault.fail(VaultCall::Write, VaultError::Failed);
+    gate.open();
+    assert!(join_all(vec![call]).await.remove(0).is_ok());
+    host.server.expire_access_tokens();
+    host.server.on_every_renewal(Fault::status(503));
+    // Taking a lock that was just released takes 20 ms of real time.
+    host.clock.wait_for_calm_rounds(100);
+
+    for session in [&first, &second] {
+        let outcome = host.clock.run_until(session.execute(query("people"))).await;
+        assert_eq!(code(outcome), Code::Unreachable);
+    }
+
+    assert_eq!(
+        second.status().unreachable,
+        Some(Unreachable::HeldByOtherProcess)
+    );
+    let sent = host.server.seen_asking_for("renewToken");
+    let with_spent = sent
+        .iter()
+        .filter(|seen| String::from_utf8_lossy(&seen.body).contains(&spent));
+    assert_eq!(with_spent.count(), 1, "the spent token was sent again");
+    host.vault.work_again();
+    host.server.behave();
+    for session in [&first, &second] {
+        wait_for_phase(&host, session, Phase::SignedIn).await;
+        host.clock.run_until(call_succeeds(session)).await;
+    }
     assert_eq!(first.status().endings + second.status().endings, 0);
 }
 

@@ -1,98 +1,11 @@
 //! What the search (`search/main.rs`) has found, each as the shortest story that shows it.
 
 use graphql_session_renewal::{
-    Action, Awake, Cause, CredentialsId, CredentialsInfo, EndingReason, Event, Exchange, FileState,
-    FileView, Now, Outcome, RenewalReason, Rules, ServerTime, SessionId, Standing, State, Step,
-    VaultError, VaultView, View, Wall, step,
+    Action, Cause, CredentialsId, EndingReason, Event, Exchange, Outcome, SessionId, Standing, Step,
+    VaultError, VaultView, View,
 };
 
-const RULES: Rules = Rules {
-    renewal_timeout: 25_000,
-    grace: 60_000,
-    max_backoff: 30_000,
-    end_after: None,
-};
-
-const NOW: Now = Now {
-    awake: Awake::from_ms(0),
-    wall: Wall::from_ms(1_000_000),
-    server: ServerTime::from_ms(1_000_000),
-    random: 700,
-    in_use: true,
-};
-
-/// Credentials of the one session.
-fn info(generation: u64) -> CredentialsInfo {
-    CredentialsInfo {
-        session: SessionId::of(1),
-        begun_at: Wall::default(),
-        generation,
-        credentials: CredentialsId::of(generation.into()),
-        access_until: None,
-        issued_at: ServerTime::default(),
-    }
-}
-
-fn files(generation: u64, saved: bool) -> FileView {
-    FileView {
-        ended: None,
-        state: Some(FileState {
-            info: info(generation),
-            ended: None,
-            saved,
-            not_before: None,
-            last_failure: None,
-        }),
-    }
-}
-
-fn entry(generation: u64) -> VaultView {
-    VaultView::Entry {
-        info: info(generation),
-        renewing_at: None,
-    }
-}
-
-/// A process with one session, and what it did last.
-struct Process {
-    state: State,
-    actions: Vec<Action>,
-}
-
-impl Process {
-    /// Has opened the first generation, was refused, and reads files and vault again under the lock.
-    fn rereading() -> Self {
-        let mut process = Self {
-            state: State::default(),
-            actions: Vec::new(),
-        };
-        process.hears(Event::Opened(View {
-            files: files(1, true),
-            vault: entry(1),
-        }));
-        process.hears(Event::Needed {
-            waiter: 1,
-            seen: info(1),
-            reason: RenewalReason::Refused,
-        });
-        process.hears(Event::LockTaken);
-        assert_eq!(process.actions, [Action::Reread]);
-        process
-    }
-
-    fn hears(&mut self, event: Event) {
-        let state = std::mem::take(&mut self.state);
-        (self.state, self.actions) = step(state, event, NOW, &RULES);
-    }
-
-    fn does(&self, is_meant: impl Fn(&Action) -> bool) -> bool {
-        self.actions.iter().any(is_meant)
-    }
-
-    fn told_unreachable(&self) -> bool {
-        self.does(|action| matches!(action, Action::Settle(_, Outcome::Unreachable { .. })))
-    }
-}
+use crate::process::{Process, entry, files, info};
 
 #[test]
 fn a_sign_out_while_the_vault_is_read_is_not_undone_by_what_was_read() {

@@ -3,3 +3,6 @@
 mod counterexamples;
 mod decisions;
 mod early_renewal;
+mod lost_answer;
+mod process;
+mod unsaved;

@@ -15,7 +15,7 @@ use crate::daemon::BUS_WITHOUT_SERVICES;
 pub(crate) use crate::daemon::KeyringDaemon;
 use crate::host;
 
-/// Where a scenario finds its home; absent in an ordinary test run.
+/// Where a role finds its home; set by [`Bus::run`] alone.
 pub(crate) const HOME: &str = "SESSION_TEST_HOME";
 
 /// How long one scenario may take, in real time.
@@ -45,7 +45,7 @@ impl Bus {
         let child = command
             .arg("--")
             .arg(std::env::current_exe().expect("this test has a file"))
-            .args(["--exact", role, "--nocapture"])
+            .args(["--ignored", "--exact", role, "--nocapture"])
             .env(HOME, home.path())
             .env("HOME", home.path())
             .env("XDG_DATA_HOME", home.path().join("data"))
@@ -136,7 +136,19 @@ impl UnansweredPrompt {
     }
 }
 
-/// The scenario's folder, if this process was started for one.
-pub(crate) fn home() -> Option<PathBuf> {
-    std::env::var_os(HOME).map(PathBuf::from)
+/// The role's folder.
+///
+/// # Panics
+/// Outside of a private bus, where a role would use the person's own keyring.
+pub(crate) fn home() -> PathBuf {
+    let home = std::env::var_os(HOME).expect("a role is played by the test beside it, not by hand");
+    home.into()
+}
+
+/// For a role that needs no folder.
+///
+/// # Panics
+/// As [`home`] does.
+pub(crate) fn assert_is_private() {
+    home();
 }

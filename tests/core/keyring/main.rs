@@ -1,5 +1,5 @@
 //! The real keyring service: gnome-keyring on a private D-Bus session bus with a home of its own. This test binary
-//! starts itself again inside that bus, with a scenario as its role; what a scenario starts, it ends.
+//! starts itself again inside that bus to play a role: one of the ignored tests `role_*`. What a role starts, it ends.
 //!
 //! Needs `dbus-run-session`, `gnome-keyring-daemon` and `gdbus` (packages dbus, gnome-keyring, libglib2.0-bin).
 

@@ -8,7 +8,7 @@ use graphql_session::{Closed, Config, Keyring, Phase, Session, Storage, Vault, V
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::desktop::{Bus, KeyringDaemon, UnansweredPrompt, home};
+use crate::desktop::{Bus, KeyringDaemon, UnansweredPrompt, assert_is_private, home};
 use crate::fixture::call_succeeds;
 use crate::host::{ANSWER, Host, Process, noted_by_all};
 use crate::moments::{MOMENTS, halt_at};
@@ -30,8 +30,9 @@ fn a_service_that_is_restarted_between_two_calls_is_reconnected_and_nothing_is_l
 }
 
 #[tokio::test]
+#[ignore = "a role: a test beside it starts this binary again to play it"]
 async fn role_restarted_service() {
-    let Some(home) = home() else { return };
+    let home = home();
     let service = KeyringDaemon::start();
     let server = server().await;
     let session = open(&home).await;
@@ -57,8 +58,9 @@ fn a_service_that_is_killed_during_a_session_is_said_and_made_up_for_by_itself_w
 }
 
 #[tokio::test]
+#[ignore = "a role: a test beside it starts this binary again to play it"]
 async fn role_killed_service() {
-    let Some(home) = home() else { return };
+    let home = home();
     let service = KeyringDaemon::start();
     let server = server().await;
     server.grace(None);
@@ -95,8 +97,9 @@ fn a_service_that_freezes_delays_neither_status_nor_calls_and_its_late_writes_ov
 }
 
 #[tokio::test]
+#[ignore = "a role: a test beside it starts this binary again to play it"]
 async fn role_frozen_service() {
-    let Some(home) = home() else { return };
+    let home = home();
     let service = KeyringDaemon::start();
     let server = server().await;
     server.grace(None);
@@ -134,8 +137,9 @@ fn a_sign_out_while_the_service_is_frozen_lasts_and_its_entry_is_removed_when_it
 }
 
 #[tokio::test]
+#[ignore = "a role: a test beside it starts this binary again to play it"]
 async fn role_sign_out_frozen() {
-    let Some(_) = home() else { return };
+    assert_is_private();
     let service = KeyringDaemon::start();
     let host = host_with_short_limits().await;
     let mut process = renewed_while_frozen(&service, &host).await;
@@ -156,8 +160,9 @@ fn while_the_service_is_frozen_a_process_starts_answers_warns_and_exits_in_time(
 }
 
 #[tokio::test]
+#[ignore = "a role: a test beside it starts this binary again to play it"]
 async fn role_exit() {
-    let Some(_) = home() else { return };
+    assert_is_private();
     let service = KeyringDaemon::start();
     let host = host_with_short_limits().await;
     let mut process = host.processes(1).await.remove(0);
@@ -200,8 +205,9 @@ fn while_the_service_is_frozen_a_process_that_missed_a_renewal_does_not_send_the
 }
 
 #[tokio::test]
+#[ignore = "a role: a test beside it starts this binary again to play it"]
 async fn role_missed_renewal() {
-    let Some(_) = home() else { return };
+    assert_is_private();
     let service = KeyringDaemon::start();
     let host = host_with_short_limits().await;
     host.server.grace(None);
@@ -229,8 +235,9 @@ fn a_locked_keyring_whose_service_dies_during_a_save_frees_the_lock_and_has_the_
 }
 
 #[tokio::test]
+#[ignore = "a role: a test beside it starts this binary again to play it"]
 async fn role_dies_while_locked() {
-    let Some(_) = home() else { return };
+    assert_is_private();
     let service = KeyringDaemon::start();
     let host = host_with_short_limits().await;
     let mut processes = host.processes(2).await;
@@ -264,8 +271,9 @@ fn services_that_die_over_their_prompts_leave_the_entry_as_it_was_and_no_thread_
 }
 
 #[tokio::test]
+#[ignore = "a role: a test beside it starts this binary again to play it"]
 async fn role_dies_again_and_again() {
-    let Some(_) = home() else { return };
+    assert_is_private();
     let mut service = KeyringDaemon::start();
     let mut prompt = UnansweredPrompt::expected().await;
     let keyring = Arc::new(Keyring::new("holdfast-test"));
@@ -320,8 +328,9 @@ fn killed_while_the_service_holds_its_save_the_application_recovers_at_the_next_
 }
 
 #[tokio::test]
+#[ignore = "a role: a test beside it starts this binary again to play it"]
 async fn role_killed_in_a_save() {
-    let Some(_) = home() else { return };
+    assert_is_private();
     let service = KeyringDaemon::start();
     let host = host_with_short_limits().await;
     let mut process = renewed_while_frozen(&service, &host).await;
@@ -348,8 +357,9 @@ fn killed_at_every_moment_of_a_renewal_the_real_keyring_holds_old_or_new_and_the
 }
 
 #[tokio::test]
+#[ignore = "a role: a test beside it starts this binary again to play it"]
 async fn role_killed_at_every_moment() {
-    let Some(_) = home() else { return };
+    assert_is_private();
     let _service = KeyringDaemon::start();
     for moment in MOMENTS {
         let host = Host::with_keyring(json!({})).await;
@@ -365,8 +375,9 @@ fn killed_at_every_moment_at_a_server_without_grace_it_recovers_from_the_real_ke
 }
 
 #[tokio::test]
+#[ignore = "a role: a test beside it starts this binary again to play it"]
 async fn role_killed_without_grace() {
-    let Some(_) = home() else { return };
+    assert_is_private();
     let _service = KeyringDaemon::start();
     for moment in MOMENTS {
         let host = Host::with_keyring(json!({})).await;

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::fixture;
 
-/// Where a process finds its folder; absent in an ordinary test run.
+/// Where a process finds its folder.
 pub(crate) const FOLDER: &str = "SESSION_TEST_FOLDER";
 
 /// Its settings, as JSON.
@@ -36,15 +36,14 @@ pub(crate) const APPLICATION: &str = "testing";
 /// What every line of a process begins with: the test harness writes lines of its own.
 pub(crate) const MARK: &str = "process: ";
 
-/// The test that is the process.
+/// The role that is the process.
 pub(crate) const NAME: &str = "child::a_process_of_the_application";
 
-/// Does nothing in an ordinary run.
 #[tokio::test]
+#[ignore = "a role: the tests of several processes start this binary again to play it"]
 async fn a_process_of_the_application() {
-    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
-        return;
-    };
+    let folder = std::env::var_os(FOLDER).map(PathBuf::from);
+    let folder = folder.expect("a role is played by a test, not by hand");
     let settings = std::env::var(SETTINGS).expect("set with the folder");
     let settings = serde_json::from_str(&settings).expect("JSON");
     let mut config = Config::from_json(APPLICATION, &folder, &settings).expect("good settings");
@@ -106,6 +105,10 @@ async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
             };
             let signed_in = session.sign_in(address, person).await;
             signed_in.map_or_else(|error| code(&error), |_| "ok".into())
+        }
+        ("check", address) => {
+            let checked = session.check_server(address).await;
+            checked.map_or_else(|error| code(&error), |_| "ok".into())
         }
         ("call", _) => {
             let reply = session.execute(query("currentUser")).await;

@@ -71,15 +71,38 @@ impl Host {
 
     /// Starts a process.
     pub(crate) fn process(&self) -> Process {
-        let mut command = Command::new(std::env::current_exe().expect("this test has a file"));
-        command
-            .args(["--exact", NAME, "--nocapture"])
+        Process::start(self.command(Self::own_program()))
+    }
+
+    /// Starts a process with these variables in its environment.
+    pub(crate) fn process_with(&self, variables: &[(&str, &str)]) -> Process {
+        let mut command = self.command(Self::own_program());
+        command.envs(variables.iter().copied());
+        Process::start(command)
+    }
+
+    /// Starts a process that is not killed when it runs into its limit for the size of a file.
+    pub(crate) fn process_that_sees_a_full_disk(&self) -> Process {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#]);
+        shell.arg(Self::own_program().get_program());
+        Process::start(self.command(shell))
+    }
+
+    fn own_program() -> Command {
+        Command::new(std::env::current_exe().expect("this test has a file"))
+    }
+
+    /// The program in the role of a process on this host.
+    fn command(&self, mut program: Command) -> Command {
+        program
+            .args(["--ignored", "--exact", NAME, "--nocapture"])
             .env(FOLDER, self.folder.path())
             .env(SETTINGS, self.settings.to_string());
         if self.has_keyring {
-            command.env(KEYRING, "yes");
+            program.env(KEYRING, "yes");
         }
-        Process::start(command)
+        program
     }
 
     /// So many processes with one session, each of which has served a call.
@@ -249,7 +272,7 @@ impl Process {
         signal(self.pid(), "-CONT");
     }
 
-    /// The system kills it when it next writes more than this into a file.
+    /// Its next write into a file stops after 64 bytes: the system kills it there, or tells it that there is no room.
     pub(crate) fn limit_files(&self) {
         let limited = Command::new("prlimit")
             .args(["--pid", &self.pid().to_string()])

@@ -10,10 +10,13 @@ mod child;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod frozen;
+#[cfg(target_os = "linux")]
+mod full_disk;
 #[allow(dead_code)] // each test binary uses its part
 mod host;
 mod kill;
 mod moments;
+mod proxy;
 mod quitting;
 mod saving;
 mod sign_out;

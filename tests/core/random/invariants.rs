@@ -308,24 +308,24 @@ impl World {
         let Ok(file) = serde_json::from_slice::<Value>(&file) else {
             return;
         };
-        let session = file["stamp"]["session"].as_str().unwrap_or_default();
-        let generation = file["stamp"]["generation"].as_u64();
+        let session = file["stamp"]["session"].as_str().expect("an id");
+        let generation = file["stamp"]["generation"].as_u64().expect("a number");
         let is_saved = file["standing"] == "signed_in" && !file["saved_at"].is_null();
         if !is_saved || account.is_touched || account.has_ended(session) {
             return;
         }
-        let begun_at = file["stamp"]["begun_at"].as_i64().unwrap_or_default();
+        let begun_at = file["stamp"]["begun_at"].as_i64().expect("a time");
         let Some(stored) = self.keyring.stored(&account.name) else {
             panic!("the state file says saved, and the keyring is empty (I3)");
         };
         let holds = if stored.session == session {
-            Some(stored.generation) >= generation
+            stored.generation >= generation
         } else {
             stored.begun_at > begun_at
         };
         assert!(
             holds,
-            "the state file says that generation {generation:?} is saved, the keyring holds {} (I3)",
+            "the state file says that generation {generation} is saved, the keyring holds {} (I3)",
             stored.generation
         );
     }

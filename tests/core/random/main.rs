@@ -38,6 +38,20 @@ const SEED: u64 = 77;
 /// Steps of one case: enough for a few lives of a session, few enough to be read after shrinking.
 const STEPS_PER_CASE: u32 = 50;
 
+/// What a run of [`STEPS`] meets some eighty times at least. One that met none of it would keep every invariant, and prove
+/// nothing.
+const MET: [&str; 9] = [
+    "adoptions",
+    "calls",
+    "deaths",
+    "endings",
+    "failed",
+    "renewals",
+    "served",
+    "sign-ins",
+    "sign-outs",
+];
+
 /// What all cases together have seen.
 static TALLY: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 
@@ -83,9 +97,14 @@ fn any_order_of_calls_faults_sign_ins_sleeps_and_deaths_keeps_the_invariants() {
         TestHost::test_sequential(config.clone(), model, steps, seen);
         Ok(())
     });
-    println!("{:?}", TALLY.lock().expect("no panic while counting"));
+    let tally = TALLY.lock().expect("no panic while counting").clone();
+    println!("{tally:?}");
     match played {
-        Ok(()) => {}
+        Ok(()) => {
+            let missed = |what: &&str| tally.get(what).is_none_or(|times| *times == 0);
+            let missed: Vec<_> = MET.into_iter().filter(missed).collect();
+            assert!(steps < STEPS || missed.is_empty(), "never met: {missed:?}");
+        }
         Err(TestError::Fail(why, (model, steps, _))) => {
             let steps: Vec<_> = steps.iter().map(|step| format!("    {step:?},")).collect();
             panic!(

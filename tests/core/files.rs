@@ -1,0 +1,50 @@
+//! The state file is replaced as a whole: nobody reads half of it, and nothing is left beside it.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use graphql_session::{DEFAULT_ACCOUNT, Phase, Storage};
+use graphql_session_testing::TestHost;
+
+use crate::fixture::{call_succeeds, leftovers, session_with_expired_token};
+
+fn state_file(host: &TestHost) -> PathBuf {
+    host.folder().join(format!("{DEFAULT_ACCOUNT}.state.json"))
+}
+
+#[tokio::test]
+async fn a_reader_of_the_state_file_keeps_the_whole_old_one_while_it_is_replaced() {
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    let old = fs::read_to_string(state_file(&host)).expect("signed in");
+    let mut opened = File::open(state_file(&host)).expect("signed in");
+
+    call_succeeds(&session).await;
+
+    let mut read = String::new();
+    opened.read_to_string(&mut read).expect("a file");
+    assert_eq!(read, old, "it was written in place");
+    let new = fs::read_to_string(state_file(&host)).expect("renewed");
+    assert_ne!(new, old);
+}
+
+/// A folder in its place stands for whatever keeps a file from being replaced.
+#[tokio::test]
+async fn a_state_file_that_cannot_be_replaced_leaves_nothing_beside_it() {
+    let host = TestHost::start().await;
+    let session = host.session(DEFAULT_ACCOUNT).await;
+    fs::create_dir(state_file(&host)).expect("own folder");
+
+    host.sign_in(&session).await;
+    host.server.expire_access_tokens();
+    call_succeeds(&session).await;
+
+    let status = session.status();
+    assert_eq!(
+        (status.phase, status.storage),
+        (Phase::SignedIn, Storage::Saved)
+    );
+    assert!(state_file(&host).is_dir(), "nothing was replaced");
+    assert_eq!(leftovers(host.folder()), [""; 0]);
+}
