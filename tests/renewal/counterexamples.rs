@@ -1,8 +1,8 @@
 //! What the search (`search/main.rs`) has found, each as the shortest story that shows it.
 
 use graphql_session_renewal::{
-    Action, Cause, CredentialsId, EndingReason, Event, Exchange, Outcome, SessionId, Standing, Step,
-    VaultError, VaultView, View,
+    Action, Cause, CredentialsId, EndingReason, Event, Exchange, Outcome, SessionId, Standing,
+    Step, VaultError, VaultView, View,
 };
 
 use crate::process::{Process, entry, files, info};

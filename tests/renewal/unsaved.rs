@@ -2,8 +2,8 @@
 //! another process that took the lock would send it.
 
 use graphql_session_renewal::{
-    Action, Cause, Event, Exchange, RenewalReason, SaveFailure, SessionId, Step, TokenFate, VaultError,
-    VaultView, View,
+    Action, Cause, Event, Exchange, RenewalReason, SaveFailure, SessionId, Step, TokenFate,
+    VaultError, VaultView, View,
 };
 
 use crate::process::{Process, RULES, entry, files, info};
@@ -21,7 +21,10 @@ fn stored() -> View {
 /// Has renewed, and could not save.
 fn unsaved() -> Process {
     let mut process = Process::exchanging();
-    process.hears(Event::Exchanged(Exchange::Renewed(info(2), Cause::NewTokens)));
+    process.hears(Event::Exchanged(Exchange::Renewed(
+        info(2),
+        Cause::NewTokens,
+    )));
     process.hears(SAVE_FAILED);
     assert!(matches!(process.state.step, Step::KeepingLock { .. }));
     assert_keeps_the_lock(&process);
