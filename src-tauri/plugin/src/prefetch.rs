@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use graphql_session::{Call, Clock, Code, Error, Id, OperationKind, Reply, Session};
+use graphql_session::{Call, Clock, Code, Error, OperationKind, Reply, Session, SessionId};
 use graphql_session::{Data, Envelope};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -165,7 +165,7 @@ impl Place {
 /// The prefetched call. Dropping it cancels the call, wherever it is.
 struct Sent {
     /// Whose data the reply holds. No other session gets it, not even the next one of the same person.
-    session: Id,
+    session: SessionId,
     at: Moment,
     endpoint: Cow<'static, str>,
     headers: BTreeMap<String, String>,
@@ -245,7 +245,7 @@ mod tests {
 
     fn sent() -> Sent {
         Sent {
-            session: Id::of(1),
+            session: SessionId::of(1),
             at: Moment {
                 awake: Duration::ZERO,
                 wall_ms: 0,

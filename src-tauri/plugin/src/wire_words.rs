@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use graphql_session::journal::{Note, Outcome};
-use graphql_session::verdict::TokenFate;
-use graphql_session::{EndingReason, LockedReason, Phase, Storage, Unreachable, VaultError};
-use graphql_session_renewal::{Exchange, RenewalReason, VaultError};
+use graphql_session::journal::Outcome;
+use graphql_session::{
+    Cause, EndingReason, LockedReason, Phase, RenewalReason, Storage, TokenFate, Unreachable,
+    VaultError,
+};
+use graphql_session_renewal::{Exchange, Note};
 use serde::de::value::Error as ListingError;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde_json::{Value, json};
@@ -34,7 +36,7 @@ macro_rules! every {
 fn rust_typescript_and_the_screens_know_the_same_words() {
     let codes = &words_of::<graphql_session::Code>() | &plugin_codes();
     let phases = words_of::<Phase>();
-    let not_saved = words_of::<NotSaved>();
+    let not_saved = words_of::<VaultError>();
     let locked = words_of::<LockedReason>();
     let endings = words_of::<EndingReason>();
     let mut differences = Vec::new();
@@ -134,13 +136,16 @@ fn journal_words() -> Words {
         SignedIn,
         SignedOut,
         AttemptSent {
-            why: RenewalReason::Expired,
+            reason: RenewalReason::Expired,
             attempt: 1,
             generation: 1,
             waiters: 0,
         },
         Answered {
-            exchange: Exchange::Rejected { ambiguous: false },
+            exchange: Exchange::Rejected {
+                ambiguous: false,
+                cause: Cause::Timeout,
+            },
             took: 0,
         },
         Renewed {
@@ -152,12 +157,16 @@ fn journal_words() -> Words {
         SaveFailed(VaultError::Failed),
         EntryLost,
         Removed(true),
-        WaitersTold { waiters: 0 },
-        Ended(EndingReason::Rejected),
+        WaitersTold {
+            waiters: 0,
+            cause: None,
+        },
+        Ended(EndingReason::Rejected, Cause::Timeout),
         Revoked(true),
         LockWaited { ms: 0 },
+        LockNotTaken(Cause::LockHeld),
     });
-    let notes = notes.iter().map(Note::what).chain(["renewal"]);
+    let notes = notes.iter().map(Note::word).chain(["renewal"]);
     notes.map(str::to_owned).collect()
 }
 

@@ -251,7 +251,7 @@ async fn role_dies_while_locked() {
     prompt.opened().await;
     drop(service);
     assert_eq!(processes[0].answer(call).await, "200");
-    processes[0].ask("until KeyringMissing").await;
+    processes[0].ask("until Missing").await;
 
     let _service = KeyringDaemon::start();
     processes[0].ask("until Saved").await;
@@ -334,7 +334,7 @@ async fn role_killed_in_a_save() {
     let service = KeyringDaemon::start();
     let host = host_with_short_limits().await;
     let mut process = renewed_while_frozen(&service, &host).await;
-    assert_eq!(process.ask("storage").await, "KeyringSlow");
+    assert_eq!(process.ask("storage").await, "Slow");
     process.kill();
     service.thaw();
 

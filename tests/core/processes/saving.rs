@@ -25,7 +25,7 @@ async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent
     let _ = processes[0].tell("vault fails");
     let _ = processes[0].tell("go_on");
     assert_eq!(processes[0].answer(call).await, "200", "goes on in memory");
-    assert_eq!(processes[0].ask("storage").await, "KeyringFailed");
+    assert_eq!(processes[0].ask("storage").await, "Failed");
 
     assert_eq!(processes[1].ask("call").await, "Unreachable");
     assert_eq!(processes[1].ask("call").await, "Unreachable");
@@ -55,7 +55,7 @@ async fn a_vault_that_stands_still_delays_neither_status_nor_calls_nor_the_exit(
         assert_eq!(process.answer(call).await, "200", "{step}");
         assert_eq!(process.ask("call").await, "200", "{step}");
         assert_eq!(process.ask("phase").await, "SignedIn", "{step}");
-        assert_eq!(process.ask("storage").await, "KeyringSlow", "{step}");
+        assert_eq!(process.ask("storage").await, "Slow", "{step}");
 
         assert_eq!(process.ask("quit").await, "NotSaved(Slow)", "{step}");
         assert!(process.ends().await.success(), "{step}");

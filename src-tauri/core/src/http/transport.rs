@@ -1,6 +1,7 @@
 //! One request at a time: pooled connections for calls, a fresh connection for every exchange of tokens.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
+use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -255,19 +256,24 @@ fn transport_error(error: &reqwest::Error) -> TransportError {
     if !error.is_connect() {
         return TransportError::ConnectionLost;
     }
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        let inner = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        if current.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return TransportError::Tls;
-        }
+    let causes = || successors(error.source(), |error| next_cause(*error));
+    if causes().any(|cause| cause.is::<rustls::Error>()) {
+        TransportError::Tls
+    } else if causes().any(|cause| cause.to_string().starts_with("dns error")) {
         // hyper-util's resolver error is a private type; its text is all there is.
-        if current.to_string().starts_with("dns error") {
-            return TransportError::Dns;
-        }
-        cause = current.source();
+        TransportError::Dns
+    } else {
+        TransportError::Connect
     }
-    TransportError::Connect
+}
+
+/// What an error was made of. An I/O error hides the error that it wraps: its `source` is already the one below that.
+fn next_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    let wrapped = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    match wrapped {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
 }
