@@ -1,7 +1,7 @@
 //! One record per renewal, from its trigger to its outcome. That `tracing` says the same is in `events.rs`.
 
 use graphql_session::{Cause, Code, DEFAULT_ACCOUNT, Phase, Session, VaultError};
-use graphql_session_testing::{Fault, Gate, TestHost, VaultCall, query};
+use graphql_session_testing::{EMAIL, Fault, Gate, PASSWORD, TestHost, VaultCall, query};
 use serde_json::{Value, json};
 
 use crate::fixture::{
@@ -276,6 +276,32 @@ async fn the_cause_of_an_outage_stands_in_error_status_and_journal() {
     host.server.behave();
     wait_for_phase(&host, &session, Phase::SignedIn).await;
     assert_eq!(session.status().cause, None);
+}
+
+#[tokio::test]
+async fn diagnostics_tell_what_happened_and_neither_who_nor_where_nor_a_token() {
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_every_renewal(Fault::status(503));
+    let call = session.execute(query("people"));
+    assert_eq!(code(host.clock.run_until(call).await), Code::Unreachable);
+
+    let text = session.diagnostics();
+
+    for line in [
+        "phase: \"unreachable\"",
+        "cause: http_503",
+        "protocol: twenty",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line}: {text}");
+    }
+    assert!(text.contains(" attempt_sent: {"), "the journal: {text}");
+    let address = host.server.address();
+    let port = address.rsplit(':').next().expect("a port");
+    // A JSON Web Token begins like this; `secrecy.rs` looks for each token of a full run.
+    for secret in [EMAIL, PASSWORD, "eyJ", &format!(":{port}")] {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
 }
 
 #[tokio::test]

@@ -62,8 +62,9 @@ impl Shown {
         let journal = serde_json::to_string(&session.journal()).expect("a journal is JSON");
         let _ = writeln!(
             self.0,
-            "{session:?} {status} {journal} {:?}",
-            session.journal()
+            "{session:?} {status} {journal} {:?} {}",
+            session.journal(),
+            session.diagnostics(),
         );
     }
 

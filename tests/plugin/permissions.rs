@@ -20,7 +20,7 @@ macro_rules! by_permission {
 }
 
 /// Each permission with the commands that it grants.
-const COMMANDS: [(&str, &[&str]); 3] = command_list!(by_permission);
+const COMMANDS: [(&str, &[&str]); 4] = command_list!(by_permission);
 
 /// How the tables of the commands begin, in the plugin's two documents.
 const TABLE_HEAD: &str = "| command | permission |";
@@ -57,9 +57,9 @@ fn each_permission_grants_exactly_its_commands() {
 }
 
 #[test]
-fn the_default_set_has_neither_sign_in_nor_journal() {
+fn the_default_set_has_no_sign_in_no_journal_and_no_diagnostics() {
     let default = allowed("default");
-    for command in ["check_server", "sign_in", "journal"] {
+    for command in ["check_server", "sign_in", "journal", "diagnostics"] {
         assert!(!default.contains(&command), "{command}");
     }
 }

@@ -35,6 +35,7 @@ pub(crate) const EVERYTHING: &[&str] = &[
     "graphql-session:default",
     "graphql-session:sign-in",
     "graphql-session:allow-journal",
+    "graphql-session:allow-diagnostics",
 ];
 
 /// One application and its demo server.

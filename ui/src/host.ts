@@ -40,6 +40,8 @@ export interface Host {
   /** Skips the pause before the next attempt, and reads a keyring again that was locked. */
   retryNow(): Promise<Status>;
   journal(): Promise<JournalEntry[]>;
+  /** One text for a bug report, without secrets, e-mail addresses and names of servers. */
+  diagnostics(): Promise<string>;
   /** Has the signature of `fetch`. The last part of the URL's path names the endpoint. */
   fetch: typeof fetch;
   openWindow(): Promise<void>;
@@ -61,6 +63,7 @@ export function createTauriHost(): Host {
     signOut: () => session.signOut(),
     retryNow: () => session.retryNow(),
     journal: () => session.journal(),
+    diagnostics: () => session.diagnostics(),
     fetch: session.createSessionFetch(),
     openWindow: () => invoke<void>("open_window"),
     setTitle: (title) => getCurrentWindow().setTitle(title),

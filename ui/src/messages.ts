@@ -271,6 +271,9 @@ export const edits = {
 export const journal = {
   title: "Session",
   refresh: "Refresh",
+  copy: "Copy diagnostics",
+  copied: "Copied. It has no password, no e-mail address and no server name.",
+  notCopied: "The text could not be copied. Select it in the journal instead.",
   empty: "Nothing has happened yet.",
   failed: "The journal could not be read.",
   close: "Close",

@@ -130,6 +130,7 @@ mod call;
 mod clock;
 mod config;
 mod credentials;
+mod diagnostics;
 mod driver;
 mod error;
 mod files;

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use crate::call::{AllowedHeaders, Call, Reply};
 use crate::config::Config;
 use crate::credentials::{Credentials, expiry, new_credentials_id, new_session_id};
+use crate::diagnostics;
 use crate::driver::Message;
 use crate::error::{Code, Error};
 use crate::http::{AuthClient, Endpoint, Origin, TransportError, header_date, read_body};
@@ -86,6 +87,13 @@ impl Session {
     /// What happened, oldest first, without secrets.
     pub fn journal(&self) -> Vec<journal::Entry> {
         self.shared().journal.entries()
+    }
+
+    /// One text for a bug report: versions, settings, the status with its cause, and the newest journal entries. It holds no
+    /// token, no e-mail address, and no name of a server.
+    pub fn diagnostics(&self) -> String {
+        let config = &self.shared().config;
+        diagnostics::report(config, &self.status(), self.generation(), &self.journal())
     }
 
     /// Asks whether a server of the configured kind answers at `address`.

@@ -122,3 +122,20 @@ export function retryNow(account?: string): Promise<Status> {
 export function journal(account?: string): Promise<JournalEntry[]> {
   return call("journal", { account });
 }
+
+/**
+ * Makes one text for a bug report: versions, settings, the status with its cause, and the newest journal entries. It
+ * holds no token, no e-mail address and no name of a server. Needs the permission
+ * `graphql-session:allow-diagnostics`.
+ *
+ * @param account - the account to report about. Default: the window's own
+ * @returns the text, one fact a line
+ * @throws SessionError `invalid_request` where the application has no such account
+ * @example
+ * ```ts
+ * copyButton.onclick = async () => navigator.clipboard.writeText(await diagnostics());
+ * ```
+ */
+export function diagnostics(account?: string): Promise<string> {
+  return call("diagnostics", { account });
+}

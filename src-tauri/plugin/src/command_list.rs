@@ -10,6 +10,7 @@ macro_rules! command_list {
             }
             "sign-in" { check_server, sign_in }
             "allow-journal" { journal }
+            "allow-diagnostics" { diagnostics }
         }
     };
 }

@@ -193,6 +193,16 @@ pub(crate) async fn journal<R: Runtime>(
     Ok(session(&window, &accounts, account.as_deref())?.journal())
 }
 
+/// `diagnostics`: returns one text for a bug report, without secrets, people and names of servers.
+#[tauri::command]
+pub(crate) async fn diagnostics<R: Runtime>(
+    window: Window<R>,
+    accounts: State<'_, Accounts>,
+    account: Option<String>,
+) -> Result<String, CommandError> {
+    Ok(session(&window, &accounts, account.as_deref())?.diagnostics())
+}
+
 /// A password from a page. It can be read, but neither shown nor sent back.
 pub(crate) struct Password(SecretString);
 

@@ -28,6 +28,7 @@
 //! | `sign_out`, `retry_now` | default | return the status afterwards |
 //! | `check_server`, `sign_in` | `sign-in` | the only commands that take an address |
 //! | `journal` | `allow-journal` | returns what happened, without secrets |
+//! | `diagnostics` | `allow-diagnostics` | returns one text for a bug report, without secrets |
 //!
 //! Each command uses the account that it names, or its window's own. They reject with
 //! `{ code, message, retryAfterMs? }`.

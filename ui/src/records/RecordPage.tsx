@@ -13,7 +13,7 @@ import { ariaKey, keys, keyText } from "../keys";
 import { records as words } from "../messages";
 import { useSession } from "../session/session";
 import { ActionMenu, type RecordActions } from "./ActionMenu";
-import { copyCell, copyRows } from "./clipboard";
+import { copyCell, copyRows } from "./copying";
 import { DeleteDialog } from "./DeleteDialog";
 import { FilterButton, FilterChips } from "./FilterBar";
 import { NoRecords } from "./NoRecords";

@@ -2,6 +2,7 @@
 import { Badge, Button, Drawer, Group, ScrollArea, Skeleton, Stack, Table, Text } from "@mantine/core";
 import { useCallback, useEffect, useState } from "react";
 import type { JournalEntry } from "../host";
+import { copyText } from "../clipboard";
 import { errorText } from "../errorText";
 import { exactTime, timeWithSeconds } from "../format";
 import { indicator, journal as words } from "../messages";
@@ -26,6 +27,7 @@ function Journal() {
   const { host, status } = useSession();
   const [entries, setEntries] = useState<JournalEntry[]>();
   const [problem, setProblem] = useState<string>();
+  const [copied, setCopied] = useState<boolean>();
   const read = useCallback(
     () =>
       host.journal().then(
@@ -37,6 +39,11 @@ function Journal() {
       ),
     [host],
   );
+  const copy = () =>
+    host.diagnostics().then(
+      async (text) => setCopied(await copyText(text)),
+      (error: unknown) => setProblem(errorText(error)),
+    );
   // Each change of the status has added an entry.
   useEffect(() => void read(), [read, status.revision]);
 
@@ -49,7 +56,15 @@ function Journal() {
           <Fact name={words.server} value={status.server} />
         </Table.Tbody>
       </Table>
-      <Group justify="flex-end">
+      <Group justify="flex-end" gap="xs">
+        {copied !== undefined && (
+          <Text size="xs" c="dimmed" role="status" flex={1}>
+            {copied ? words.copied : words.notCopied}
+          </Text>
+        )}
+        <Button size="compact-sm" variant="default" onClick={() => void copy()}>
+          {words.copy}
+        </Button>
         <Button size="compact-sm" variant="default" onClick={() => void read()}>
           {words.refresh}
         </Button>

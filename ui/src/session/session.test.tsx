@@ -1,7 +1,7 @@
 import { act } from "@testing-library/react";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Code, Status } from "../host";
-import { errors, notSaved, quitting } from "../messages";
+import { errors, journal, notSaved, quitting } from "../messages";
 import { DEMO } from "../testing/fakeHost";
 import { calls, records, screen, start, waitFor } from "../testing/render";
 
@@ -38,6 +38,17 @@ describe("the indicator", () => {
     expect(screen.getByTestId("session-banner")).toHaveTextContent(notSaved.keyring_locked.text);
     await user.click(screen.getByText("How to fix"));
     expect(screen.getByTestId("session-banner")).toHaveTextContent(notSaved.keyring_locked.fix);
+  });
+});
+
+describe("the journal", () => {
+  it("copies one text for a bug report, and says that it did", async () => {
+    const { user } = start({ phase: "unreachable", unreachable: "server" });
+    await user.click(await screen.findByTestId("account-menu"));
+    await user.click(await screen.findByTestId("menu-session"));
+    await user.click(await screen.findByText(journal.copy));
+    expect(await screen.findByText(journal.copied)).toBeInTheDocument();
+    expect(await navigator.clipboard.readText()).toBe("phase: unreachable");
   });
 });
 

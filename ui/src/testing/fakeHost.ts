@@ -133,6 +133,8 @@ export class FakeHost implements Host {
 
   journal = async () => this.#journal;
 
+  diagnostics = async () => `phase: ${this.status.phase}`;
+
   fetch: typeof fetch = async (input, init) => {
     const endpoint = String(input instanceof Request ? input.url : input)
       .split("/")

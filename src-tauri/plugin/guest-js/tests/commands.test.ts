@@ -1,6 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 
-import { checkServer, journal, retryNow, SessionError, signIn, signOut, status } from "../index.js";
+import { checkServer, diagnostics, journal, retryNow, SessionError, signIn, signOut, status } from "../index.js";
 import { Host, statusOf } from "./host.js";
 
 let host: Host;
@@ -10,6 +10,7 @@ beforeEach(() => {
   for (const command of ["status", "sign_in", "sign_out", "retry_now"]) host.on(command, () => statusOf({}));
   host.on("check_server", () => ({ origin: "https://crm.example.com", protocol: "twenty" }));
   host.on("journal", () => []);
+  host.on("diagnostics", () => "phase: signed_in");
 });
 
 it("each function runs its command with its arguments", async () => {
@@ -19,6 +20,7 @@ it("each function runs its command with its arguments", async () => {
   await retryNow();
   await signOut("work");
   await journal();
+  await diagnostics("work");
   expect(host.invokes.map(({ command, args }) => [command.replace("plugin:graphql-session|", ""), args])).toEqual([
     ["status", { account: "work" }],
     ["check_server", { address: "crm.example.com", account: undefined }],
@@ -26,6 +28,7 @@ it("each function runs its command with its arguments", async () => {
     ["retry_now", { account: undefined }],
     ["sign_out", { account: "work" }],
     ["journal", { account: undefined }],
+    ["diagnostics", { account: "work" }],
   ]);
 });
 

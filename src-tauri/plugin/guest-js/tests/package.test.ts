@@ -140,6 +140,7 @@ describe("the documentation", () => {
   it("covers every function of the guide", () => {
     const promised = [
       "createSessionFetch",
+      "diagnostics",
       "journal",
       "onChange",
       "retryNow",

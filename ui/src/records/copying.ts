@@ -1,4 +1,5 @@
 /** Records as text on the clipboard: rows as lines with tabs, as spreadsheets read them, or one cell. */
+import { copyText } from "../clipboard";
 import { fieldText, type Row } from "../data/fields";
 import type { Field, Schema } from "../data/metadata";
 
@@ -11,28 +12,4 @@ export function copyRows(rows: readonly Row[], fields: readonly Field[], schema:
 /** Copies one field of one record. Resolves to whether the clipboard has it. */
 export function copyCell(row: Row, field: Field, schema: Schema): Promise<boolean> {
   return copyText(fieldText(row, field, schema));
-}
-
-/** WebKit may refuse the clipboard's own interface to a page; a selected text can be copied without it. */
-async function copyText(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return copySelectedText(text);
-  }
-}
-
-function copySelectedText(text: string): boolean {
-  const focused = document.activeElement;
-  const area = document.createElement("textarea");
-  area.value = text;
-  area.style.position = "fixed";
-  area.style.opacity = "0";
-  document.body.append(area);
-  area.select();
-  const copied = document.execCommand("copy");
-  area.remove();
-  if (focused instanceof HTMLElement) focused.focus();
-  return copied;
 }
