@@ -1,4 +1,4 @@
-//! The text of `docs/comparison.md`, and the short table that the README shows.
+//! The text of `docs/comparison.md`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,23 +9,12 @@ use crate::speed::{CALLERS, Compared, Middle, TURN_LIMIT, WAITERS, Waiters, bare
 use crate::tally::Tally;
 use crate::{Speeds, Tallies, Versions, machine, plot, tallies_of, targets};
 
-/// Between these lines of the README is the short table.
-const BEGIN: &str = "<!-- The next table is written by `make compare`. -->\n";
-const END: &str = "<!-- End of what `make compare` writes. -->\n";
-
-/// Writes the document, its plots and the README's table.
+/// Writes the document and its plots.
 pub(crate) fn write(tallies: &Tallies, speeds: &Speeds, versions: &Versions) {
     let docs = root().join("docs");
     let text = document(tallies, speeds, versions);
     save(&docs.join("comparison.md"), &text);
     plot::draw(&docs, tallies, speeds).expect("plots that can be drawn");
-
-    let path = root().join("README.md");
-    let readme = std::fs::read_to_string(&path).expect("the README");
-    let (before, rest) = readme.split_once(BEGIN).expect("the table's first mark");
-    let (_, after) = rest.split_once(END).expect("the table's last mark");
-    let short = short_table(tallies, speeds);
-    save(&path, &format!("{before}{BEGIN}\n{short}\n{END}{after}"));
 }
 
 fn save(path: &std::path::Path, text: &str) {
