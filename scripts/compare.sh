@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Ours beside the clients that people use. Checks the comparison's own programs first, because `make test` does not. Then
-# builds everything in release, plays the cases, measures, and writes docs/comparison.md with its plots and the README's
-# short table. Half an hour, and an hour with all that it compiles the first time. The figures are those of a quiet machine
-# only.
+# builds everything in release, plays the cases, measures, and writes docs/comparison.md with its plots. Half an
+# hour, and an hour with all that it compiles the first time. The figures are those of a quiet machine only.
 #
 #   scripts/compare.sh          all of that
 #   scripts/compare.sh check    only the checks, and our own client in every case; writes no document
@@ -75,7 +74,7 @@ compare_all() {
     scripts/bench-client.sh
     step "report"
     cargo run --release --quiet "${runner[@]}" -- report
-    echo "Written: docs/comparison.md, its plots, and the table in README.md"
+    echo "Written: docs/comparison.md and its plots"
 }
 
 step() { printf '== %s\n' "$1"; }

@@ -23,9 +23,9 @@ the two limits below is missed.
 1,000,000 clients of one server, of which 20 % are in use: their people make a burst of calls every 20 s on average, at
 random. Access tokens last {lifetime} min and their ages are those of a steady state. After {before} min the server is
 away for {outage} min: connections are refused. Then it is back for {after} min, which covers the echo one token's life
-later. Every client is the real `State` and is moved by the real `renewal::step`, {bytes} bytes each. Lock, vault and
-files answer at once, the network in 50 ms. The clients that are not in use renew nothing; their ticks, which only look
-again a minute later, are left out. {returning} of them are opened again in the ten minutes after the outage.
+later. Every client is a real `State` of {bytes} bytes, and the real `step` decides for it. Lock, vault and files
+answer at once, the network in 50 ms. Clients that are not in use renew nothing, so the simulation leaves their timers out.
+{returning} of them are opened again in the ten minutes after the outage.
 
 | limit | measured |
 |---|---|
@@ -77,8 +77,8 @@ All numbers are the busiest second. \"Works\" counts the renewals of clients who
 - **Ours.** While the access token works, nothing needs a renewal at once. An early one that failed is tried again in the
   last quarter of what is left of the token's life, and none is tried while the server is known to be away. A client that
   noticed the outage draws such a point anew when it reaches the server; neither a served call nor a probe brings it
-  forward. As a share of what is left, it is as spread as the tokens' ends are. Only people whose token has expired are
-  in a hurry: exponential backoff with full jitter, at most {DEFAULT_PAUSE} s.
+  forward. Because it is a share of what is left, these points are as spread as the tokens' ends are. Only people
+  whose token has expired are in a hurry: exponential backoff with full jitter, at most {DEFAULT_PAUSE} s.
 - **No jitter.** The same with every draw in the middle of its range. People who act at random spread a fleet by
   themselves, so that the recovery looks alike; but those who were in a hurry then are in step one token's life later.
   A fleet that signed in together within 10 s, as after a logout of everybody, stays in step: its next renewals come at
@@ -121,8 +121,8 @@ The same ten minutes, with our policy.
         "
 - HTTP 502, 503 and 504 from something in front of the server count as no answer, and do the same as refused connections.
 - Where answers are lost, the server may have replaced the refresh token, and takes the old one only within its grace
-  time. Those few clients follow the schedule inside it, whatever that does to the rate. In this run, what took the
-  requests never passed them on.
+  time. Those few clients follow the schedule inside it, whatever that does to the rate. In this run, the requests were
+  accepted and never passed on.
 - Where calls are served and only renewals fail, no client can know that there is an outage: each finds out by its own
   attempts, and none draws its early renewal anew when it ends.",
     );
@@ -141,8 +141,8 @@ fn waits(text: &mut String, runs: &Runs) {
         "## The peak against the wait
 
 The one setting that trades them is `limits.maxBackoffMs`, the longest pause of those who need a renewal; pauses between probes
-follow it. It moves nobody whose token works. The peaks are those of the three minutes after the outage. The wait counts
-from the recovery, or from the person's first action after it, to the served call.
+follow it. It changes nothing for clients whose token works. The peaks are those of the three minutes after the outage. The
+wait counts from the recovery, or from the person's first action after it, to the served call.
 
 | longest pause | after, works | after, all | wait p50 | p99 | longest |
 |---|---|---|---|---|---|

@@ -5,7 +5,7 @@
 //! compare cases [CLIENT...]    plays every case to every client; writes target/compare/cases.json, and fails where
 //!                              our own client has a problem
 //! compare speed [CLIENT...]    measures every client; writes target/compare/speed.json
-//! compare report               writes docs/comparison.md, its plots and the README's short table from those
+//! compare report               writes docs/comparison.md and its plots from those
 //! ```
 //!
 //! `clients.rs` says who, `cases.rs` what happens, `tally.rs` what counts as a problem, `speed.rs` what is measured.

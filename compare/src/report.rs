@@ -1,4 +1,4 @@
-//! The text of `docs/comparison.md`, and the short table that the README shows.
+//! The text of `docs/comparison.md`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,23 +9,12 @@ use crate::speed::{CALLERS, Compared, Middle, TURN_LIMIT, WAITERS, Waiters, bare
 use crate::tally::Tally;
 use crate::{Speeds, Tallies, Versions, machine, plot, tallies_of, targets};
 
-/// Between these lines of the README is the short table.
-const BEGIN: &str = "<!-- The next table is written by `make compare`. -->\n";
-const END: &str = "<!-- End of what `make compare` writes. -->\n";
-
-/// Writes the document, its plots and the README's table.
+/// Writes the document and its plots.
 pub(crate) fn write(tallies: &Tallies, speeds: &Speeds, versions: &Versions) {
     let docs = root().join("docs");
     let text = document(tallies, speeds, versions);
     save(&docs.join("comparison.md"), &text);
     plot::draw(&docs, tallies, speeds).expect("plots that can be drawn");
-
-    let path = root().join("README.md");
-    let readme = std::fs::read_to_string(&path).expect("the README");
-    let (before, rest) = readme.split_once(BEGIN).expect("the table's first mark");
-    let (_, after) = rest.split_once(END).expect("the table's last mark");
-    let short = short_table(tallies, speeds);
-    save(&path, &format!("{before}{BEGIN}\n{short}\n{END}{after}"));
 }
 
 fn save(path: &std::path::Path, text: &str) {
@@ -49,30 +38,30 @@ fn document(tallies: &Tallies, speeds: &Speeds, versions: &Versions) -> String {
 Written by `make compare`, which plays the same cases to every client and measures each, in one run, on one machine. On
 {date}: {machine}.
 
-Every client is set up as its own documentation shows, Apollo Client as in Twenty's front end; what the documentation leaves
-to the application we had to write. [clients/js](../compare/clients/js/README.md) and
-[clients/rust](../compare/clients/rust/README.md) have the setup of each, the page that was followed, and all that
-we decided. The server is the scriptable one of our own tests, and counts what it sees; each client talks to it in the form
-that it knows (Twenty's GraphQL, OAuth 2, Supabase Auth), with the same tokens behind. Ours keeps its credentials in a real
-keyring, the others in a file. Windows of a client in JavaScript have a client each over one store; those of a client in
-Rust, ours among them, share the one of their process.
+Every client is set up as its own documentation shows, Apollo Client as in Twenty's front end. We wrote what the
+documentation leaves to the application: [clients/js](../compare/clients/js/README.md) and
+[clients/rust](../compare/clients/rust/README.md) have the setup of each client, the page that it follows, and all that we
+decided. The server is the scriptable one of our own tests, and counts what it sees. Each client talks to it in the form that
+it knows (Twenty's GraphQL, OAuth 2, Supabase Auth); the tokens are the same. Ours keeps its credentials in a real keyring, the
+others in a file. In JavaScript each window has a client of its own, over one store. In Rust, ours included, the windows of a
+process share one client.
 
 {short}
-In bold what costs people their session, their work or their patience. A case is passed without: a person signed out
+Bold is what costs people their session, their work or their patience. A client passes a case without: a person signed out
 although the session was good; a mutation that ran more often than it was called; a call that had not settled after
 {hung} s; a call that failed although the session was good and the server there; more renewals than were needed. Where
-a case says that calls may fail, a failure is none, as long as it is told. Each case was played once: where it matters
-which of two answers comes first, another play may count some more failures or some less.
+a case says that calls may fail, a call that fails with an error counts as no problem. Each case was played once: where it
+matters which of two answers comes first, another run may count a few more or fewer failures.
 
-We chose the cases, from what has broken real clients, and ours was made to survive them. Clients that look at the clock
-alone do not claim to notice a server that refuses a token early (late refusal, renewal refused, refused mutation). A second
-renewal in two windows costs nobody anything where a used refresh token is taken again, as Twenty does for 60 s; the strict
-cases show what it costs elsewhere. google-cloud-auth is made for a server that does not rotate refresh tokens, and drops a
-new one; smithy's cache leaves the exchange, the store and the sign-out to the application, so those are ours, after the
-model of its SDK. oidc-client-ts has no single flight: that the calls of a window share one renewal, and its failure, is ours,
-too. Twenty itself would refuse every renewal of urql, which sends its expired access token along; the server
-of these cases does not look at it. Wrong logouts are windows that were told that the person is signed out, processes left
-without credentials, and sessions that the server has revoked, although the session was good.
+We chose the cases from what has broken real clients, and ours was made to survive them. Clients that only look at the clock
+do not claim to notice a server that refuses a token early (late refusal, renewal refused, refused mutation). Where a server
+accepts a used refresh token again, as Twenty does for 60 s, a second renewal in another window does no harm; the strict cases
+show what it costs elsewhere. google-cloud-auth is made for a server that does not rotate refresh tokens, and drops a new one.
+smithy's cache leaves the exchange, the store and the sign-out to the application, so those are ours, after the model of its
+SDK. oidc-client-ts has no single flight: the code that lets the calls of a window share one renewal and its failure is ours,
+too. Twenty itself would refuse every renewal of urql, which sends its expired access token along; the server of these cases
+does not look at it. A wrong logout is a window that says that the person is signed out, a process left without credentials,
+or a session that the server has revoked, although the session was good.
 
 ![Every case and every client](comparison-cases.svg)
 
@@ -253,10 +242,10 @@ client takes of the process, not how much longer a caller waits:
     let [few, many] = WAITERS;
     let _ = write!(
         text,
-        "\nCalls at once with an expired token: until all are through, beside one renewal and as many bare requests. Clients that learn
-of it by refusals alone have each call refused first, and so has their bare side. And the time from a refusal to the
-replay, as the server sees it, beside a renewal and a request without any client; ours has by then taken a lock, marked and
-saved its tokens in the keyring, and written its state file:
+        "\nCalls at once with an expired token: the time until all have their replies, beside one renewal and as many bare requests.
+Some clients learn of an expiry by refusals only; the server refuses each of their calls first, and those of their bare side,
+too. The last column is the time from a refusal to the replay, as the server sees it, beside a renewal and a request without
+any client. By then ours has taken a lock, marked and saved its tokens in the keyring, and written its state file:
 
 | | {few} calls | {many} calls | refusal to replay |
 |---|---|---|---|

@@ -1,6 +1,8 @@
 //! The manual in `lib.rs` names the test that guards each invariant, `docs/faults.md` the one for each fault, and
-//! `compare/README.md` the one for each case of the comparison. Each must exist.
+//! `compare/README.md` the one for each case of the comparison. Each must exist. And `docs/signed-out.md` explains every word
+//! of the journal and every cause.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,10 @@ const MANUAL: &str = include_str!("../../src-tauri/core/src/lib.rs");
 const FAULTS: &str = include_str!("../../docs/faults.md");
 const COMPARISON: &str = include_str!("../../compare/README.md");
 const COMPARED_CASES: &str = include_str!("../../compare/src/cases.rs");
+const SIGNED_OUT: &str = include_str!("../../docs/signed-out.md");
+const CAUSE: &str = include_str!("../../src-tauri/renewal/src/cause.rs");
+const REASONS: &str = include_str!("../../src-tauri/renewal/src/reasons.rs");
+const NOTE: &str = include_str!("../../src-tauri/renewal/src/note.rs");
 
 /// I1 to I12.
 const INVARIANTS: usize = 12;
@@ -50,6 +56,22 @@ fn every_fault_names_tests_that_exist() {
 }
 
 #[test]
+fn every_cause_is_explained_and_no_other_word() {
+    let known = &words_of(CAUSE) | &words_of(REASONS);
+    assert_eq!(explained("| cause | what it means | what to do |"), known);
+}
+
+#[test]
+fn every_word_of_the_journal_is_explained_and_no_other() {
+    let mut known = words_of(NOTE);
+    known.insert("renewal".to_owned());
+    assert_eq!(
+        explained("| word | on the screen | what happened | facts |"),
+        known
+    );
+}
+
+#[test]
 fn every_compared_case_names_tests_that_exist() {
     let mut lines = COMPARISON.lines();
     assert!(lines.any(|line| line == COMPARED_HEAD), "no table of cases");
@@ -72,6 +94,26 @@ fn compared_cases() -> Vec<&'static str> {
         .windows(2)
         .filter(|pair| pair[0] == "..usual(" || pair[0] == "..tried_twice(")
         .map(|pair| pair[1].trim_matches(['"', ',']))
+        .collect()
+}
+
+/// The first cells of a table of `docs/signed-out.md`, without their backticks.
+fn explained(head: &str) -> BTreeSet<String> {
+    let mut lines = SIGNED_OUT.lines();
+    assert!(lines.any(|line| line == head), "no table {head}");
+    let rows = lines.skip(1).take_while(|row| row.starts_with('|'));
+    rows.map(|row| row.split('`').nth(1).expect("a word").to_owned())
+        .collect()
+}
+
+/// The words that a source file gives to its values: `Self::Dns => "dns"`, and `"http_{status}"` in a `write!`.
+fn words_of(source: &str) -> BTreeSet<String> {
+    let (source, _) = source.split_once("#[cfg(test)]").unwrap_or((source, ""));
+    source
+        .lines()
+        .filter_map(|line| line.split_once("=> "))
+        .filter_map(|(_, value)| value.split('"').nth(1))
+        .map(str::to_owned)
         .collect()
 }
 

@@ -57,6 +57,41 @@ pub enum Code {
 /// What every fallible function of this crate returns. Cheap to clone: all waiters of one renewal share one.
 ///
 /// Holds no secret by construction: messages are built from fixed sentences, codes, keys, hosts and numbers.
+///
+/// Act on the code, repeat after the hint, and put the cause into the log:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use graphql_session::{Cause, Code, Error};
+///
+/// enum Next {
+///     SignIn,
+///     UnlockKeyring,
+///     RepeatAfter(Duration),
+///     LookFirst,
+///     Show(String),
+/// }
+///
+/// fn next(error: &Error) -> Next {
+///     match error.code() {
+///         Code::SignedOut => Next::SignIn,
+///         Code::Locked => Next::UnlockKeyring,
+///         // Still signed in: the same call may succeed later.
+///         Code::Unreachable => Next::RepeatAfter(error.retry_after_hint().unwrap_or(Duration::from_secs(1))),
+///         // A mutation whose answer was lost. It may have run, so nothing repeats it by itself.
+///         Code::MaybeExecuted => Next::LookFirst,
+///         // The list may grow.
+///         _ => Next::Show(error.to_string()),
+///     }
+/// }
+///
+/// let error = Error::new(Code::Unreachable, "The server does not answer.")
+///     .retry_after(Duration::from_secs(2))
+///     .caused_by(Cause::Http(503));
+/// assert!(matches!(next(&error), Next::RepeatAfter(pause) if pause == Duration::from_secs(2)));
+/// assert_eq!(error.cause().expect("known").to_string(), "http_503");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     code: Code,

@@ -1,8 +1,8 @@
 //! Keeps a person signed in to a GraphQL API whose access tokens are short-lived.
 //!
 //! A [`Session`] holds one account at one server. It keeps the tokens in the OS keyring, sends calls with the current
-//! access token, renews it once for everybody who waits, and ends only when the server has confirmed that the session
-//! is over. No function of this crate returns a token.
+//! access token, and renews it once for all calls that wait. It ends when the person signs out, or when the server has
+//! confirmed that it is over. No function of this crate returns a token.
 //!
 //! ```no_run
 //! use graphql_session::{Call, Config, PasswordLogin, Session};
@@ -23,10 +23,12 @@
 //!
 //! - *Credentials*: an access token, a refresh token and their expiries, as one value. They carry a *session id* (128
 //!   random bits, made at sign-in), a *generation* (+1 per renewal), and a *credentials id* (random, one per exchange).
-//! - *Renewal*: exchanging the refresh token for new credentials. Its *verdict*: renewed, rejected, or inconclusive;
-//!   the table is in [`verdict`].
+//! - *Renewal*: exchanging the refresh token for new credentials. An *exchange* is one attempt, over HTTP. Its *verdict*:
+//!   renewed, rejected, or inconclusive; the table is in [`verdict`]. Its [`Cause`]: why it came out so, as one word.
+//! - *Mark*: a note in the stored credentials, written before an exchange. A process that finds it after a crash knows
+//!   that an answer may be lost.
 //! - *Waiter*: a call that waits for a renewal. *Replay*: sending a refused call once more with newer credentials.
-//! - *Adoption*: another process renewed first, and its stored credentials are taken over.
+//! - *Adoption*: another process renewed first, and this one takes over the stored credentials.
 //! - *Vault*: where credentials rest. *Ending*: why a session is over ([`EndingReason`]).
 //!
 //! # The states of a session
@@ -43,20 +45,32 @@
 //!     └─▶ locked ── unlocked, or signed in anew ────────┘
 //! ```
 //!
-//! *Unreachable* is also what a call without an answer makes of a session whose access token still works. Nothing needs
-//! a renewal then, so the server is only asked whether it is back ([`Protocol::check`]), with growing pauses, until it
-//! answers or another call is served.
+//! A call without an answer makes a session *unreachable*, too, while its access token still works. Nothing needs a
+//! renewal then. The session only asks the server whether it is back ([`Protocol::check`]), with growing pauses, until it
+//! answers or serves another call.
 //!
 //! # How it is built
 //!
-//! Every decision is made by one pure function, [`step`](graphql_session_renewal::step): it takes the state and what happened, and returns
-//! the next state and what to do. It does no I/O, and sees no token. One task per session performs the actions and
-//! reports back; callers leave it a message and wait for their outcome. Hence nobody can cancel a renewal, and no two
-//! decisions race.
+//! One pure function makes every decision: [`step`](graphql_session_renewal::step), in the crate `graphql-session-renewal`.
+//! It takes the state and what happened, and returns the next state and what to do. It does no I/O and sees no token; its
+//! own first page tells one renewal in reading order. This crate does the rest, from outside in:
 //!
-//! One thread owns every call to the vault, because a keyring can block for minutes. One OS file lock per account makes
-//! it one renewal per machine; beside it lie a state file (no secrets) and an append-only list of ended sessions, by
-//! which processes learn of each other within half a second.
+//! | file | does |
+//! |---|---|
+//! | `session.rs`, `subscription.rs` | what an application calls: sign in, run a call, subscribe, sign out |
+//! | `sending.rs` | sends a call or opens a stream, waits for the renewal when it is refused, and sends it once more |
+//! | `driver.rs`, `driver/perform.rs` | the one task that owns the state, and the actions: lock, vault, files, exchange |
+//! | `shared.rs` | what calls and that task share: the current credentials, the status, the journal |
+//! | `call.rs`, `config.rs`, `files.rs`, `credentials.rs` | a call, the settings, the files of an account, the stored form |
+//! | `verdict.rs`, `journal.rs` | what an answer proves; what happened |
+//! | `protocol.rs`, `http.rs`, `vault.rs` | how a kind of server speaks; requests and answers; the keyring and its thread |
+//! | `status.rs`, `error.rs`, `clock.rs`, `operation.rs` | what everything above uses |
+//!
+//! Callers leave the task a message and wait for their outcome. So no caller can cancel a renewal, and no two decisions
+//! race. One thread makes every call to the vault, because a keyring can block for minutes.
+//!
+//! One OS file lock per account makes it one renewal per machine. Beside the lock lie a state file (without secrets) and an
+//! append-only list of ended sessions. Every process looks at them twice a second, and so learns what the others did.
 //!
 //! # What holds, and the test that guards it
 //!
@@ -77,12 +91,16 @@
 //! | I11 | No token or password appears in a log, error, journal, status, Debug output or file. | `core/secrecy::a_full_run_shows_no_token_and_no_password_in_logs_errors_journal_status_debug_and_files` |
 //! | I12 | A window that opens late, reloads, or misses an event converges on the same status, by asking. | `plugin/endings::a_window_that_opens_after_the_ending_learns_it_by_asking` |
 //!
-//! Which calls are replayed: a query may be. A mutation may be when it was refused as a whole (no `data`, or `data:
-//! null`, or a plain HTTP 401). With partial data it is handed over as it is. After a lost reply a mutation never is,
-//! and a query once, only if no byte of a reply had arrived: most often the server had closed an idle connection. Such a
-//! query may still be refused and replayed. What cannot be told counts as a mutation ([`OperationKind`]). An upload in the
-//! GraphQL multipart request form is a call like any other: what it does is read from its `operations`, and a replay sends
-//! all of it again, from the one buffer that the call came with.
+//! Which calls are replayed:
+//!
+//! - A query or a mutation that the server refused as a whole (no `data`, or `data: null`, or a plain HTTP 401).
+//! - Not one that brought part of its data: the caller gets that reply as it is.
+//! - After a lost reply: never a mutation; a query once, if no byte of a reply had arrived. Most often the server had closed
+//!   an idle connection. Such a query may still be refused and replayed.
+//!
+//! An operation of an unknown kind counts as a mutation ([`OperationKind`]). An upload in the GraphQL multipart request form
+//! is a call like any other: its `operations` say what it does, and a replay sends all of it again, from the one buffer that
+//! the call came with.
 //!
 //! Request headers that a call may carry: `content-type`, `accept`, `accept-language`, `apollo-require-preflight`,
 //! and those that begin with `x-` (not `x-forwarded`), `graphql-` or `apollographql-`.
@@ -90,36 +108,60 @@
 //! # Streams
 //!
 //! [`Session::subscribe`] runs a subscription over graphql-sse, each on a connection of its own, and reads from it only
-//! when it is asked for the next [`StreamEvent`]. It connects as a call is sent: with the current credentials, and
-//! through the one renewal where they have expired or are refused. A stream that is open is never touched by a renewal.
-//! A connection that breaks, ends without a word, or is silent for [`Limits::stream_silence`] is made again after a pause
-//! with full jitter; then `Reconnected` says that events may be missing, which no server repeats. The session's end is the
-//! stream's, at once. A stream is not a call: no deadline, no replay, no place among those on the wire.
+//! when it is asked for the next [`StreamEvent`]. It connects as a call is sent: with the current credentials, and through
+//! the one renewal where they have expired or the server refuses them. A renewal never touches an open stream.
+//!
+//! A connection can break, end without `complete`, or be silent for [`Limits::stream_silence`]. The stream then connects
+//! again after a pause with full jitter, and says `Reconnected`: events may be missing, because no server repeats them. When
+//! the session ends, its streams end at once. A stream is not a call: it has no deadline, is not replayed, and does not count
+//! among the calls on the wire.
+//!
+//! # Why did that happen
+//!
+//! Every attempt has a [`Cause`], and so has every ending that this process has seen: one word of a closed list, such as
+//! `dns`, `http_503` or `graphql_UNAUTHENTICATED`. It never holds text of a server or a person, so a bug report may quote it.
+//! It stands in:
+//!
+//! | where | what about |
+//! |---|---|
+//! | [`Error::cause`] | a call that got no answer, or whose renewal failed |
+//! | [`Status::cause`] | the last attempt that failed, while the phase is `unreachable` |
+//! | [`Ending::cause`] | why the session ended |
+//! | [`Session::journal`] | each entry: its facts `cause` and `httpStatus`. The entry `renewal` sums up one renewal |
+//! | the log | the same entries, as `tracing` events of level `INFO` with the target `graphql_session` |
+//!
+//! The message of a log line is the entry's word, such as `answered`. Its fields are `account` and `facts` (the entry's, as
+//! JSON), and where they apply `generation`, `cause` and `ms`. `RUST_LOG=graphql_session=debug` shows them, with the
+//! keyring's own troubles. `docs/signed-out.md` has every word, what it means, and what to do.
 //!
 //! # What is proven, and how
 //!
-//! `tests/renewal/search` runs [`step`](graphql_session_renewal::step) itself, not a description of it, under a model checker: two processes,
-//! three callers, and at most one each of a sign-out, a crash with its restart, a lost answer (the server rotated, or
-//! not), a keyring call that fails, and a keyring write that lands after its limit, at every boundary between two
-//! actions that another process, a caller or a crash can notice. I1 to I9 are checked in every state; where nothing
-//! moves on by itself, every call has settled, the lock is free, and both processes hold what is stored.
-//! Each `make test` searches all five faults together, in all orders: 22 million states and 55 million transitions. It
-//! searches each fault once more with a caller that leaves and a wait that outlasts a timer.
+//! `tests/renewal/search` runs [`step`](graphql_session_renewal::step) itself, not a description of it, under a model
+//! checker. In it, two processes and three callers meet at most one each of: a sign-out, a crash with its restart, a lost
+//! answer (the server rotated the token, or did not), a keyring call that fails, and a keyring write that ends after its
+//! limit. Each can come at every boundary between two actions that another process, a caller or a crash can notice. I1 to
+//! I9 are checked in every state. Where nothing moves on by itself, every call has settled, the lock is free, and both
+//! processes hold what is stored.
 //!
-//! Not covered: the shell that performs the actions, which the model repeats cut into its parts (files are read and
-//! replaced whole, the keyring carries out requests in their order); a second sign-in; renewals ahead of expiry;
-//! ambiguous rejections, Retry-After and `end_after`; sleep, clocks that disagree, and times other than "now", "at the
-//! next timer" and "past the grace time"; endless loops that come back to the same state. What it has found is told in
+//! Each `make test` searches all five faults together, in all orders: 19.7 million states and 50.9 million transitions. It
+//! searches each fault once more with a caller that leaves and a wait that outlasts a timer. What it has found is told in
 //! `tests/renewal/counterexamples.rs`.
 //!
-//! `tests/core/random` plays the whole core, shell and all, and checks I1 to I10 after every step: real sessions in up to
-//! three processes, two accounts, real sockets, files and locks, on virtual time. What happens: calls and their callers
-//! leaving, expiries, every fault of server and keyring, answers held and let go in another order, revocations, sign-ins
-//! and sign-outs, sleeps, clocks that are set, entries edited by hand, processes that quit, die and start. It shows that
-//! there is no counterexample among the orders that were tried, and proves nothing about the others. At the end of each
-//! case everything is healed, and the session that survived must work again with one call. `make test` plays 5,000 steps
-//! from a fixed seed, `make random` 100,000 from another one each time; cases that once failed are tests of their own in
-//! `random/regressions.rs`.
+//! Not covered:
+//!
+//! - The driver that performs the actions. The model repeats it, cut into its parts: files are read and replaced whole, and
+//!   the keyring carries out requests in their order.
+//! - A second sign-in, renewals ahead of expiry, ambiguous rejections, Retry-After and `end_after`.
+//! - Sleep, clocks that disagree, and times other than "now", "at the next timer" and "past the grace time".
+//! - Endless loops that come back to the same state.
+//!
+//! `tests/core/random` plays the whole core, the driver included, and checks I1 to I10 after every step. It has real sessions
+//! in up to three processes, two accounts, real sockets, files and locks, on virtual time. Steps are: calls, and callers that
+//! leave; expiries; every fault of server and keyring; answers that are held back and arrive in another order; revocations,
+//! sign-ins and sign-outs; sleeps, and clocks that are set; entries edited by hand; processes that quit, die and start. At
+//! the end of each case everything is healed, and the session that survived must work again with one call. The test proves
+//! nothing about orders that it has not tried. `make test` plays 5,000 steps from a fixed seed, `make random` 100,000 from
+//! another one each time. Cases that once failed are tests of their own in `tests/core/random/regressions.rs`.
 //!
 //! # Limits
 //!

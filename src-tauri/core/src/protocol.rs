@@ -18,7 +18,130 @@ mod twenty;
 
 pub use twenty::Twenty;
 
-/// One kind of server. Adopters can bring their own.
+/// One kind of server. An application can bring its own, as [`Config::protocol`](crate::Config::protocol).
+///
+/// A server that takes and returns plain JSON, and says `invalid_refresh_token` when a session is over:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use graphql_session::{
+///     Answer, AuthClient, BoxFuture, Cause, Code, Dialect, Endpoint, Envelope, Error, Facts, Issued, PasswordLogin,
+///     Protocol, Reading, Request, Tokens,
+/// };
+/// use secrecy::{ExposeSecret, SecretString};
+/// use serde_json::{Value, json};
+///
+/// static FACTS: Facts = Facts {
+///     name: "acme",
+///     endpoints: &[Endpoint { name: "graphql", path: "/graphql" }],
+///     grace: None,
+///     expiry_margin: Duration::from_secs(1),
+///     idle_connection: Duration::from_secs(4),
+/// };
+///
+/// struct Acme;
+///
+/// impl Protocol for Acme {
+///     fn facts(&self) -> &Facts {
+///         &FACTS
+///     }
+///
+///     fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
+///         Box::pin(async move {
+///             let host = client.origin().host();
+///             let answer = client.get("/health").await.map_err(|error| error.sign_in_error(host))?;
+///             match answer.status {
+///                 200 => Ok(()),
+///                 500.. => Err(Error::new(Code::NoAnswer, "The server has a problem. Try again later.")),
+///                 _ => Err(Error::new(Code::NotThisServer, "This is not an Acme server. Check the address.")),
+///             }
+///         })
+///     }
+///
+///     fn sign_in<'a>(
+///         &'a self,
+///         client: &'a AuthClient,
+///         login: &'a PasswordLogin,
+///     ) -> BoxFuture<'a, Result<Issued, Error>> {
+///         Box::pin(async move {
+///             let host = client.origin().host();
+///             let body = json!({ "email": login.email, "password": login.password.expose_secret() });
+///             let answer = client
+///                 .post(&request("/auth/login", body))
+///                 .await
+///                 .map_err(|error| error.sign_in_error(host))?;
+///             match tokens(&answer) {
+///                 Some(tokens) => Ok(Issued { tokens, dialect: Dialect::default() }),
+///                 None if answer.status == 401 => Err(Error::new(Code::WrongPassword, "This password is wrong.")),
+///                 None => Err(Error::new(Code::SignInRefused, "The server refused the sign-in.")),
+///             }
+///         })
+///     }
+///
+///     // All Acme servers speak the same.
+///     fn dialects(&self, _last: Option<Dialect>) -> Vec<Dialect> {
+///         vec![Dialect::default()]
+///     }
+///
+///     fn renewal(&self, refresh: &SecretString, _dialect: Dialect) -> Request {
+///         request("/auth/refresh", json!({ "refresh": refresh.expose_secret() }))
+///     }
+///
+///     fn read_renewal(&self, answer: &Answer, _dialect: Dialect) -> Reading {
+///         if let Some(tokens) = tokens(answer) {
+///             return Reading::Renewed(tokens);
+///         }
+///         // Only the server's own words end a session. A proxy can answer 401, too.
+///         match error(answer).as_deref() {
+///             Some("invalid_refresh_token") => Reading::Rejected {
+///                 ambiguous: false,
+///                 cause: Cause::Http(answer.status),
+///             },
+///             Some("slow_down") => Reading::Inconclusive { cause: Cause::Throttled(answer.status) },
+///             _ => Reading::NotProtocol,
+///         }
+///     }
+///
+///     fn refuses(&self, _status: u16, envelope: &Envelope) -> bool {
+///         envelope.code() == Some("UNAUTHENTICATED")
+///     }
+///
+///     fn subject(&self, _tokens: &Tokens) -> Option<String> {
+///         None
+///     }
+///
+///     fn revocation(&self, refresh: &SecretString, _dialect: Dialect) -> Option<Request> {
+///         Some(request("/auth/logout", json!({ "refresh": refresh.expose_secret() })))
+///     }
+/// }
+///
+/// fn request(path: &'static str, body: Value) -> Request {
+///     Request { path, body: body.to_string().into() }
+/// }
+///
+/// fn tokens(answer: &Answer) -> Option<Tokens> {
+///     let body: Value = serde_json::from_slice(&answer.body).ok()?;
+///     let text = |key: &str| body[key].as_str().map(SecretString::from);
+///     Some(Tokens {
+///         access: text("access")?,
+///         access_expires_at: None,
+///         refresh: text("refresh"),
+///         refresh_expires_at: None,
+///     })
+/// }
+///
+/// fn error(answer: &Answer) -> Option<String> {
+///     let body: Value = serde_json::from_slice(&answer.body).ok()?;
+///     body["error"].as_str().map(str::to_owned)
+/// }
+///
+/// let answer = |status, body: &'static str| Answer { status, retry_after: None, body: body.into() };
+/// let read = |answer| Acme.read_renewal(&answer, Dialect::default());
+/// assert!(matches!(read(answer(200, r#"{"access":"a","refresh":"r"}"#)), Reading::Renewed(_)));
+/// assert!(matches!(read(answer(401, r#"{"error":"invalid_refresh_token"}"#)), Reading::Rejected { .. }));
+/// assert!(matches!(read(answer(401, "<html>Log in to the proxy</html>")), Reading::NotProtocol));
+/// ```
 pub trait Protocol: Send + Sync + 'static {
     /// What is the same for every server of this kind.
     fn facts(&self) -> &Facts;

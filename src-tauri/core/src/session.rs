@@ -177,6 +177,26 @@ impl Session {
 
     /// Subscribes to events of the server. Nothing is sent before the first [`Subscription::next`].
     ///
+    /// ```no_run
+    /// use graphql_session::{Call, Error, Session, StreamEvent};
+    ///
+    /// # async fn example(session: Session) -> Result<(), Error> {
+    /// let call = Call::new("graphql", r#"{"query":"subscription { personChanged { id } }"}"#);
+    /// let mut events = session.subscribe(call)?;
+    /// while let Some(event) = events.next().await {
+    ///     match event {
+    ///         StreamEvent::Open => println!("the server accepted it"),
+    ///         StreamEvent::Next(payload) => println!("a result of {} bytes", payload.len()),
+    ///         StreamEvent::Lost { retry_after } => println!("connection lost; next try in {retry_after:?}"),
+    ///         StreamEvent::Reconnected => println!("events may be missing: fetch again"),
+    ///         StreamEvent::Complete => println!("the server ended it"),
+    ///         StreamEvent::Failed(error) => return Err(error),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Code::InvalidRequest`] for an unknown endpoint, a header that is not allowed, or an operation that is not a
     /// subscription. Everything later comes as an event.

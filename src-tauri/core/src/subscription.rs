@@ -72,7 +72,7 @@ impl fmt::Debug for StreamEvent {
     }
 }
 
-/// One subscription; made by [`Session::subscribe`]. Dropping it closes its connection.
+/// One subscription; made by [`Session::subscribe`](crate::Session::subscribe). Dropping it closes its connection.
 ///
 /// It reads only when it is asked for the next event, so a slow reader holds the server back, and nothing piles up here.
 /// It does not count among the calls that may be on the wire at a time, and [`Call::deadline`] does not apply to it.

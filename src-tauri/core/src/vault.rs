@@ -15,9 +15,51 @@ use graphql_session_renewal::VaultError;
 pub use keyring::Keyring;
 pub(crate) use thread::VaultThread;
 
-/// A place for one secret text per account. Adopters can bring their own.
+/// A place for one secret text per account. An application can bring its own, as [`Config::vault`](crate::Config::vault).
 ///
-/// Called from one dedicated thread per session; calls may block.
+/// Called from one dedicated thread per session; calls may block. A vault that keeps its entries in memory:
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::{Arc, Mutex};
+///
+/// use graphql_session::{Config, Vault, VaultError};
+/// use secrecy::{ExposeSecret, SecretString};
+///
+/// #[derive(Default)]
+/// struct InMemory(Mutex<HashMap<String, SecretString>>);
+///
+/// impl Vault for InMemory {
+///     fn read(&self, account: &str) -> Result<Option<SecretString>, VaultError> {
+///         // A failure is an error, never `None`: that would be "nobody is signed in".
+///         let entries = self.0.lock().map_err(|_| VaultError::Failed)?;
+///         Ok(entries.get(account).cloned())
+///     }
+///
+///     fn write(&self, account: &str, text: &SecretString) -> Result<(), VaultError> {
+///         let mut entries = self.0.lock().map_err(|_| VaultError::Failed)?;
+///         entries.insert(account.to_owned(), text.clone());
+///         Ok(())
+///     }
+///
+///     fn remove(&self, account: &str) -> Result<(), VaultError> {
+///         let mut entries = self.0.lock().map_err(|_| VaultError::Failed)?;
+///         entries.remove(account);
+///         Ok(())
+///     }
+/// }
+///
+/// let vault = InMemory::default();
+/// assert!(vault.read("default")?.is_none());
+/// vault.write("default", &SecretString::from("credentials"))?;
+/// assert_eq!(vault.read("default")?.expect("written").expose_secret(), "credentials");
+/// vault.remove("default")?;
+/// vault.remove("default")?; // no entry is success
+///
+/// let mut config = Config::new("my-app", std::env::temp_dir());
+/// config.vault = Arc::new(vault);
+/// # Ok::<(), VaultError>(())
+/// ```
 pub trait Vault: Send + Sync + 'static {
     /// The stored text, or `None` where nothing is stored. An error is never "no entry".
     ///

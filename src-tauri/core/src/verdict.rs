@@ -1,6 +1,6 @@
 //! What an answer proves: about a renewal attempt (renewed, rejected, inconclusive), and about a call (served, refused).
 //!
-//! The protocol reads an answer first ([`Protocol::read_renewal`](crate::Protocol::read_renewal)), whatever its HTTP
+//! The protocol reads an answer first ([`Protocol::read_renewal`]), whatever its HTTP
 //! status. Where it is not in the protocol's words, its status and the kind of its body decide; without an answer, what
 //! broke. The cause is the word in journal, status, errors and logs.
 //!
