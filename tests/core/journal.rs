@@ -95,7 +95,7 @@ async fn three_attempts_of_different_verdicts_are_one_record() {
 }
 
 #[tokio::test]
-async fn the_time_of_an_attempt_and_the_wait_for_the_lock_are_told_in_milliseconds() {
+async fn the_time_of_an_attempt_and_the_wait_for_the_lock_are_noted_in_milliseconds() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     let other = host.session(DEFAULT_ACCOUNT).await;
@@ -210,7 +210,7 @@ async fn an_ambiguous_rejection_that_is_confirmed_shows_both_answers() {
 }
 
 #[tokio::test]
-async fn a_sign_out_during_a_renewal_closes_its_record_with_the_verdict_that_came_late() {
+async fn a_sign_out_during_a_renewal_closes_its_record_with_the_late_verdict() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     let gate = Gate::new();
@@ -234,7 +234,7 @@ async fn a_sign_out_during_a_renewal_closes_its_record_with_the_verdict_that_cam
 }
 
 #[tokio::test]
-async fn a_round_that_gives_up_for_now_is_a_record_and_the_return_of_the_server_another() {
+async fn a_renewal_that_gives_up_is_one_record_and_the_servers_return_is_another() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_every_renewal(Fault::status(503));
@@ -279,7 +279,7 @@ async fn the_cause_of_an_outage_stands_in_error_status_and_journal() {
 }
 
 #[tokio::test]
-async fn an_ending_says_with_which_words_the_server_rejected() {
+async fn an_ending_names_the_servers_rejection_as_its_cause() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.revoke_sessions();
@@ -293,7 +293,7 @@ async fn an_ending_says_with_which_words_the_server_rejected() {
 }
 
 #[tokio::test]
-async fn an_outage_of_hours_keeps_the_last_twenty_attempts_of_a_round_and_counts_all() {
+async fn an_outage_of_hours_keeps_the_last_twenty_attempts_of_a_renewal_and_counts_all() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_every_renewal(Fault::status(503));

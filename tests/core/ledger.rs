@@ -43,7 +43,7 @@ fn plain(pair: usize, outcome: AttemptOutcome) -> Attempt {
 }
 
 #[tokio::test]
-async fn the_ledger_counts_exchanges_by_number_and_tells_a_cut_before_acting_from_one_after() {
+async fn the_ledger_numbers_exchanges_and_tells_lost_requests_from_lost_answers() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_renewal(Fault::Reset);
@@ -83,7 +83,7 @@ async fn the_ledger_counts_exchanges_by_number_and_tells_a_cut_before_acting_fro
 }
 
 #[tokio::test]
-async fn a_lost_answer_past_its_grace_time_explains_the_rejection_if_nothing_newer_was_shown() {
+async fn a_lost_answer_past_its_grace_time_explains_the_rejection_of_its_token() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_renewal(Fault::rotate_then_drop());
@@ -104,7 +104,7 @@ async fn a_lost_answer_past_its_grace_time_explains_the_rejection_if_nothing_new
 }
 
 #[tokio::test]
-async fn a_session_that_another_ones_spent_token_took_along_has_lost_no_answer_itself() {
+async fn a_session_revoked_for_another_sessions_spent_token_has_lost_no_answer_itself() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     let elsewhere = host.another();
@@ -126,7 +126,7 @@ async fn a_session_that_another_ones_spent_token_took_along_has_lost_no_answer_i
 }
 
 #[tokio::test]
-async fn a_spent_token_presented_although_the_new_one_was_used_is_explained_by_nothing() {
+async fn the_rejection_of_a_spent_token_whose_successor_was_used_has_no_explanation() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     let backup = host.vault.stored(DEFAULT_ACCOUNT);
@@ -150,7 +150,7 @@ async fn a_spent_token_presented_although_the_new_one_was_used_is_explained_by_n
 }
 
 #[tokio::test]
-async fn an_injected_revocation_and_a_sign_out_explain_themselves_and_only_their_own_session() {
+async fn an_injected_revocation_explains_only_its_session_and_a_sign_out_is_no_rejection() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.revoke_sessions_of(EMAIL);

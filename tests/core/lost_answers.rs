@@ -9,7 +9,7 @@ use crate::fixture::{
 };
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_at_once_and_the_session_recovers_in_the_grace_time() {
+async fn after_a_lost_answer_the_same_token_is_sent_at_once_again_and_renews_the_session() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_renewal(Fault::rotate_then_drop());
@@ -88,7 +88,7 @@ async fn after_the_grace_time_exactly_one_more_attempt_is_rejected_and_ends_the_
 
 /// What a later attempt says of itself does not bring the lost answer back.
 #[tokio::test]
-async fn a_lost_answer_is_remembered_over_a_restart_whatever_later_attempts_came_to() {
+async fn a_lost_answer_is_remembered_across_later_failed_attempts_and_a_restart() {
     let host = TestHost::start().await;
     host.server.grace(None);
     let session = session_with_expired_token(&host).await;
@@ -140,7 +140,7 @@ async fn the_grace_time_counts_from_the_first_lost_answer_also_after_restarts() 
 }
 
 #[tokio::test]
-async fn a_lost_answer_that_the_keyring_could_not_note_is_known_from_the_state_file() {
+async fn a_lost_answer_that_the_keyring_could_not_save_is_known_from_the_state_file() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.grace(None);
@@ -166,8 +166,7 @@ async fn a_lost_answer_that_the_keyring_could_not_note_is_known_from_the_state_f
 }
 
 #[tokio::test]
-async fn a_late_answer_is_used_although_every_waiter_was_told_and_no_second_attempt_runs_beside_it()
-{
+async fn a_late_answer_is_used_although_every_waiter_has_failed_and_no_other_attempt_runs() {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.attempt_timeout = 20 * SECOND;

@@ -125,7 +125,7 @@ async fn two_windows_at_a_server_without_grace_present_the_refresh_token_once() 
 /// 2. B is refused, renews, and is replayed.
 /// 3. A's refusal arrives: it is about credentials that nobody uses any more.
 #[tokio::test]
-async fn a_refusal_of_the_old_generation_after_the_renewal_is_replayed_without_another_renewal() {
+async fn a_late_refusal_of_the_old_generation_is_replayed_without_another_renewal() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let gate = Gate::new();

@@ -143,7 +143,7 @@ async fn a_server_without_tls_behind_https_leaves_the_session() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_makes_the_session_unreachable_and_its_return_renews_by_itself() {
+async fn a_stopped_server_makes_the_session_unreachable_and_its_return_renews_it() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.clock.advance(31 * MINUTE);
@@ -178,7 +178,7 @@ async fn a_server_that_is_away_makes_the_session_unreachable_and_its_return_rene
 }
 
 #[tokio::test]
-async fn while_the_server_is_away_each_new_call_fails_at_once_and_starts_no_attempt_of_its_own() {
+async fn while_the_server_is_away_new_calls_fail_at_once_and_start_no_attempt() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.clock.advance(31 * MINUTE);
@@ -216,7 +216,7 @@ async fn try_now_skips_the_backoff() {
 }
 
 #[tokio::test]
-async fn retry_after_in_seconds_and_as_a_date_is_a_floor_and_callers_are_told() {
+async fn a_retry_after_in_seconds_or_as_a_date_delays_the_attempt_and_callers_learn_it() {
     // The clock of a new machine stands at 09:00:00; signing in takes no time.
     for value in ["120", "Mon, 05 Jan 2026 09:02:00 GMT"] {
         let host = TestHost::start().await;
@@ -260,7 +260,7 @@ async fn five_calls_wait_out_a_retry_after_of_three_seconds_and_are_served() {
 }
 
 #[tokio::test]
-async fn a_server_that_moved_its_authentication_is_asked_at_the_other_place_within_one_attempt() {
+async fn a_server_that_moved_its_authentication_is_found_within_one_attempt() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server
@@ -338,8 +338,7 @@ async fn calls_keep_using_a_working_access_token_while_the_early_renewal_fails()
 /// Of 30 min, the first early renewal comes after 20 to 22.5 min, and leaves 7.5 to 10 min. The last quarter of those
 /// begins after 27.5 min at the earliest.
 #[tokio::test]
-async fn after_a_failed_early_renewal_neither_served_calls_nor_try_now_bring_the_next_one_forward()
-{
+async fn after_a_failed_early_renewal_neither_calls_nor_try_now_hasten_the_next_one() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.server.on_every_renewal(Fault::status(503));
@@ -358,8 +357,7 @@ async fn after_a_failed_early_renewal_neither_served_calls_nor_try_now_bring_the
 }
 
 #[tokio::test]
-async fn while_the_server_is_known_to_be_away_no_early_renewal_is_tried_and_its_return_does_not_hasten_it()
- {
+async fn no_early_renewal_is_tried_while_the_server_is_away_or_hastened_by_its_return() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.clock.pass_in_strides(19 * MINUTE, 20 * SECOND).await;
@@ -387,7 +385,7 @@ async fn while_the_server_is_known_to_be_away_no_early_renewal_is_tried_and_its_
 }
 
 #[tokio::test]
-async fn a_token_that_expired_while_the_server_was_away_is_renewed_by_the_first_call_after_it() {
+async fn a_token_that_expired_during_an_outage_is_renewed_by_the_first_call_after_it() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.server.stop().await;
@@ -406,7 +404,7 @@ async fn a_token_that_expired_while_the_server_was_away_is_renewed_by_the_first_
 }
 
 #[tokio::test]
-async fn a_refused_call_does_not_sit_out_the_pause_of_an_early_renewal_of_any_process() {
+async fn a_refused_call_does_not_wait_for_the_pause_of_any_processs_early_renewal() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let other = host.session(DEFAULT_ACCOUNT).await;
@@ -449,7 +447,7 @@ async fn calls_every_20_s(host: &TestHost, session: &Session, time: Duration) {
 }
 
 #[tokio::test]
-async fn an_outage_after_expiry_gives_every_waiter_one_error_with_a_time_and_deletes_nothing() {
+async fn an_outage_after_expiry_is_one_failure_with_a_time_and_deletes_nothing() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_every_renewal(Fault::status(502));
@@ -469,8 +467,7 @@ async fn an_outage_after_expiry_gives_every_waiter_one_error_with_a_time_and_del
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_while_the_token_works_is_said_probed_for_and_found_again_without_a_renewal()
- {
+async fn an_outage_while_the_token_works_is_shown_and_probed_and_ends_without_a_renewal() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.server.stop().await;

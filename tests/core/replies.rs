@@ -7,7 +7,7 @@ use crate::fixture::signed_in_session;
 const REFUSAL: &str = r#"{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}"#;
 
 #[tokio::test]
-async fn a_reply_is_handed_on_to_the_byte_whatever_it_is() {
+async fn every_reply_is_handed_over_byte_for_byte() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     for body in [
@@ -34,7 +34,7 @@ async fn a_reply_is_handed_on_to_the_byte_whatever_it_is() {
 
 /// Where something ran, nothing is replayed, wherever in the reply that stands, and whatever stands beside it.
 #[tokio::test]
-async fn a_reply_with_a_data_object_is_handed_over_whatever_else_is_in_it() {
+async fn a_reply_with_a_data_object_is_handed_over_also_with_a_refusal_in_it() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let replies = [
@@ -85,7 +85,7 @@ async fn a_refusal_without_a_data_object_is_replayed_wherever_it_stands_in_the_r
 
 /// A plain HTTP 401 is a refusal, unless it brings data: then something ran.
 #[tokio::test]
-async fn a_401_is_a_refusal_unless_it_brings_data() {
+async fn a_401_is_a_refusal_unless_its_body_has_data() {
     for (body, renewals) in [
         ("", 1),
         ("Unauthorized", 1),

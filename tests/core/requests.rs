@@ -70,7 +70,7 @@ async fn unknown_endpoints_and_addresses_are_refused_without_a_request() {
 }
 
 #[tokio::test]
-async fn headers_that_could_carry_credentials_or_lie_about_the_way_are_refused() {
+async fn headers_that_could_carry_credentials_or_forge_the_route_are_refused() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let before = host.server.counts();
@@ -206,7 +206,7 @@ async fn the_reply_limit_of_a_chunked_answer_is_enforced_while_reading() {
 }
 
 #[tokio::test]
-async fn at_most_so_many_calls_as_configured_are_on_the_wire_and_the_rest_queue() {
+async fn at_most_the_configured_number_of_calls_is_on_the_wire_and_the_rest_queue() {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 3;
@@ -227,7 +227,7 @@ async fn at_most_so_many_calls_as_configured_are_on_the_wire_and_the_rest_queue(
 }
 
 #[tokio::test]
-async fn waiters_do_not_take_the_places_of_calls_on_the_wire() {
+async fn waiters_do_not_count_as_calls_on_the_wire() {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 1;

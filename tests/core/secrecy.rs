@@ -191,7 +191,7 @@ async fn stream(host: &TestHost, session: &Session, shown: &mut Shown) {
 }
 
 #[tokio::test]
-async fn a_full_run_shows_no_token_and_no_password_in_logs_errors_journal_status_debug_and_files() {
+async fn a_full_run_shows_no_token_and_no_password_in_any_log_error_debug_text_or_file() {
     let capture = LogCapture::install();
     let host = TestHost::start().await;
     let mut shown = Shown::default();

@@ -132,8 +132,7 @@ async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_l
 /// The state file names newer credentials, and the keyring does not show them: those held are spent, and writing them
 /// down would destroy the newer ones.
 #[tokio::test]
-async fn a_process_that_cannot_read_the_newer_credentials_neither_sends_nor_stores_its_spent_ones()
-{
+async fn a_process_that_cannot_read_newer_credentials_neither_sends_nor_saves_spent_ones() {
     let host = TestHost::start().await;
     let (first, second) = two(&host).await;
     host.server.expire_access_tokens();
@@ -157,8 +156,7 @@ async fn a_process_that_cannot_read_the_newer_credentials_neither_sends_nor_stor
 
 /// The same after a rejection: the vault does not answer, and the state file no longer names what was rejected.
 #[tokio::test]
-async fn a_rejection_is_not_believed_while_the_vault_is_silent_and_the_state_file_names_newer_ones()
-{
+async fn a_rejection_is_not_believed_while_the_state_file_names_unreadable_newer_ones() {
     let host = TestHost::start().await;
     let (first, second) = two(&host).await;
     host.server.expire_access_tokens();
@@ -185,7 +183,7 @@ async fn a_rejection_is_not_believed_while_the_vault_is_silent_and_the_state_fil
 }
 
 #[tokio::test]
-async fn a_process_with_a_locked_keyring_learns_that_another_ended_the_session_it_waits_for() {
+async fn a_process_with_a_locked_keyring_learns_that_another_process_ended_its_session() {
     let host = TestHost::start().await;
     let first = signed_in_session(&host).await;
     host.vault.fail(VaultCall::Read, VaultError::Locked);
@@ -210,7 +208,7 @@ async fn a_process_with_a_locked_keyring_learns_that_another_ended_the_session_i
 }
 
 #[tokio::test]
-async fn a_sign_in_elsewhere_that_the_keyring_does_not_show_is_locked_and_not_signed_out() {
+async fn another_processs_sign_in_that_the_keyring_hides_shows_as_locked_not_signed_out() {
     let host = TestHost::start().await;
     let first = host.session(DEFAULT_ACCOUNT).await;
     let second = host.session(DEFAULT_ACCOUNT).await;
@@ -227,7 +225,7 @@ async fn a_sign_in_elsewhere_that_the_keyring_does_not_show_is_locked_and_not_si
 }
 
 #[tokio::test]
-async fn one_signs_out_and_the_other_learns_it_within_two_seconds_and_sends_nothing_more() {
+async fn a_sign_out_reaches_the_other_process_within_two_seconds_and_stops_its_calls() {
     let host = TestHost::start().await;
     let (first, second) = two(&host).await;
     let before = host.server.counts().calls;
@@ -323,7 +321,7 @@ async fn a_sign_in_after_a_sign_out_is_taken_over_by_a_process_that_was_signed_o
 /// A file system's clock ticks every few milliseconds: two writes can carry the same time.
 /// The second process has not heard of the first one's sign-in yet, and cannot read its entry: the state file names it.
 #[tokio::test]
-async fn a_session_that_is_overwritten_unread_is_over_for_the_process_that_began_it() {
+async fn a_session_that_another_process_overwrote_unread_is_over_for_its_own_process() {
     let host = TestHost::start().await;
     let (first, second) = two(&host).await;
     host.sign_in(&first).await;
@@ -355,7 +353,7 @@ async fn a_sign_in_within_the_same_tick_of_the_file_systems_clock_is_noticed() {
 
 /// One rotates the token and cannot save the new one: the stored one is spent, and nobody else may send it.
 #[tokio::test]
-async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent_token() {
+async fn a_process_that_cannot_save_keeps_the_lock_and_no_other_sends_the_spent_token() {
     let host = TestHost::start().await;
     host.server.grace(None);
     let (first, second) = two(&host).await;

@@ -10,7 +10,7 @@ use crate::fixture::{
 };
 
 #[tokio::test]
-async fn a_sign_out_is_at_once_here_and_soon_at_the_server_and_lasts_over_a_restart() {
+async fn a_sign_out_is_immediate_here_then_reaches_the_server_and_survives_a_restart() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
 
@@ -87,7 +87,7 @@ async fn a_sign_out_during_the_save_of_a_renewal_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_sign_out_with_the_server_away_is_at_once_and_the_journal_says_that_it_was_not_told() {
+async fn with_the_server_away_a_sign_out_is_immediate_and_the_failed_revocation_is_noted() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.server.stop().await;
@@ -106,7 +106,7 @@ async fn a_sign_out_with_the_server_away_is_at_once_and_the_journal_says_that_it
 }
 
 #[tokio::test]
-async fn a_server_that_knows_no_sign_out_changes_nothing() {
+async fn at_a_server_without_a_sign_out_the_credentials_are_removed_all_the_same() {
     let host = TestHost::start().await;
     host.server.knows_sign_out(false);
     let session = signed_in_session(&host).await;

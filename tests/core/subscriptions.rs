@@ -203,7 +203,7 @@ async fn a_stream_waits_out_an_outage_of_the_renewal() {
 // ── Losses ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn silence_of_a_minute_is_a_loss_and_comments_are_no_silence() {
+async fn a_minute_of_silence_is_a_loss_and_comments_count_as_life() {
     let host = patient_host().await;
     let session = signed_in_session(&host).await;
     let (mut stream, feed) = opened(&host, &session).await;
@@ -270,7 +270,7 @@ async fn pauses_between_reconnects_grow_to_their_limit_and_are_kept() {
 }
 
 #[tokio::test]
-async fn a_stream_that_stood_a_minute_is_connected_again_as_after_a_first_loss() {
+async fn a_stream_that_lasted_a_minute_reconnects_as_after_a_first_loss() {
     let host = patient_host().await;
     let session = signed_in_session(&host).await;
     draw_the_longest(&host);
@@ -312,7 +312,7 @@ async fn a_throttle_at_connect_is_waited_out_for_as_long_as_the_server_asks() {
 }
 
 #[tokio::test]
-async fn what_something_in_the_way_says_at_connect_is_a_loss_and_no_answer() {
+async fn the_answer_of_a_portal_or_proxy_at_connect_is_a_loss() {
     for fault in [
         Fault::html(200),
         Fault::status(502),
@@ -527,7 +527,7 @@ async fn a_slow_reader_holds_the_server_back() {
 }
 
 #[tokio::test]
-async fn streams_take_no_place_from_calls() {
+async fn streams_do_not_count_as_calls_on_the_wire() {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 1;
@@ -540,7 +540,7 @@ async fn streams_take_no_place_from_calls() {
 }
 
 #[tokio::test]
-async fn what_is_no_subscription_or_goes_elsewhere_is_refused_before_anything_is_sent() {
+async fn a_subscribe_without_a_subscription_or_to_elsewhere_is_refused_unsent() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let before = host.server.counts();

@@ -44,7 +44,7 @@ async fn a_local_clock_that_is_wrong_by_hours_causes_no_renewal_loop_and_no_refu
 }
 
 #[tokio::test]
-async fn after_eight_hours_of_sleep_without_a_network_nothing_ends_and_its_return_is_one_renewal() {
+async fn after_eight_hours_asleep_and_offline_nothing_ends_and_the_return_is_one_renewal() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.server.stop().await;
@@ -88,7 +88,7 @@ async fn a_lost_answer_counts_as_past_its_grace_after_a_sleep() {
 }
 
 #[tokio::test]
-async fn an_application_in_use_renews_between_the_last_third_and_quarter_and_no_call_waits() {
+async fn an_application_in_use_renews_in_the_last_third_to_quarter_and_no_call_waits() {
     let mut renewed_at = Vec::new();
     for seed in 1..=8 {
         let host = TestHost::start().await;

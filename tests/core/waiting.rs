@@ -106,7 +106,7 @@ async fn a_failed_renewal_is_one_failure_for_a_hundred_waiters_at_once() {
 }
 
 #[tokio::test]
-async fn a_call_taken_back_on_the_wire_closes_its_connection_and_frees_its_place() {
+async fn a_call_cancelled_on_the_wire_closes_its_connection_and_frees_its_place() {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 1;
@@ -148,7 +148,7 @@ async fn a_waiter_with_a_shorter_deadline_times_out_alone() {
 }
 
 #[tokio::test]
-async fn a_call_taken_back_while_it_waits_is_never_sent() {
+async fn a_call_cancelled_while_it_waits_is_never_sent() {
     let host = TestHost::start().await;
     let session = crate::fixture::signed_in_session(&host).await;
     host.clock.advance(45 * crate::fixture::MINUTE);

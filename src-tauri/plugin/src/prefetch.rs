@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn once_the_place_is_empty_a_call_neither_locks_nor_compares() {
+    fn without_a_prefetch_a_call_neither_locks_nor_compares() {
         let place = Arc::new(Place::default());
         place.put(sent);
         assert!(place.take_if(|_| false).is_none(), "another call");
