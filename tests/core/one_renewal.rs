@@ -1,4 +1,4 @@
-//! At most one renewal, whoever asks (I1, I2, I4).
+//! At most one renewal at a time, shared by all callers (I1, I2, I4).
 
 use graphql_session::{Code, Phase};
 use graphql_session_testing::{EMAIL, Fault, Gate, TestHost, call, query};

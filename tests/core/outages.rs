@@ -479,7 +479,10 @@ async fn an_outage_while_the_token_works_is_shown_and_probed_and_ends_without_a_
     wait_for_phase(&host, &session, Phase::Unreachable).await;
     let status = session.status();
     assert_eq!(status.unreachable, Some(Unreachable::Server));
-    assert!(status.next_attempt_at.is_some(), "people are told when");
+    assert!(
+        status.next_attempt_at.is_some(),
+        "the status names no next attempt"
+    );
     host.clock.pass(2 * MINUTE).await;
     assert_eq!(session.status().phase, Phase::Unreachable);
 

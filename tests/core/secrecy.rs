@@ -117,7 +117,7 @@ async fn live(host: &TestHost, shown: &mut Shown) {
     shown.session(&session);
     host.clock.pass(MINUTE).await;
 
-    // An outage, and what callers are told.
+    // An outage, and the errors of its callers.
     host.server.expire_access_tokens();
     host.server
         .on_every_renewal(Fault::redirect(format!("http://portal.example/?t={token}")));
@@ -196,7 +196,7 @@ async fn a_full_run_shows_no_token_and_no_password_in_any_log_error_debug_text_o
     let host = TestHost::start().await;
     let mut shown = Shown::default();
     live(&host, &mut shown).await;
-    // A panic's message goes to the log of whoever runs the application: it is tested with the rest.
+    // A panic's message goes to the application's log: it is tested with the rest.
     let ended = session_with_expired_token(&host.another()).await;
     shown.session(&ended);
 

@@ -95,7 +95,7 @@ async fn a_process_that_comes_later_adopts_without_a_renewal() {
 
 /// 1. A renewal is on the wire.
 /// 2. Something newer appears in the vault, as another process that lost its lock would put it there.
-/// 3. The renewal is rejected: the token was spent by whoever wrote the newer one.
+/// 3. The renewal is rejected: the writer of the newer credentials has spent the token.
 #[tokio::test]
 async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_logout() {
     let host = TestHost::start().await;

@@ -75,7 +75,7 @@ async fn role_killed_service() {
     assert_eq!(status.phase, Phase::SignedIn);
     assert_eq!(status.storage, Storage::NotSaved(missing));
     call_succeeds(&session).await;
-    // Whoever quits now is warned.
+    // A person who quits now is warned.
     assert_eq!(session.close().await, Closed::NotSaved(missing));
 
     let _service = KeyringDaemon::start();

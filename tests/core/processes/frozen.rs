@@ -114,7 +114,7 @@ async fn frozen_at(moment: &'static Moment) {
     recover(&host, frozen, other).await;
 }
 
-/// Calls again and again for so long: each is told that nothing answers, within its own limit.
+/// Calls again and again for this long. Each call fails with `Unreachable`, within its own limit.
 async fn fails_typed(process: &mut Process, this_long: Duration) {
     let since = Instant::now();
     while since.elapsed() < this_long {

@@ -79,7 +79,7 @@ async fn of_eight_processes_at_one_expiry_only_the_one_that_renews_changes_the_v
 
 /// 1. A renewal is on the wire.
 /// 2. Something newer appears in the vault.
-/// 3. The renewal is rejected: the token was spent by whoever wrote the newer one.
+/// 3. The renewal is rejected: the writer of the newer credentials has spent the token.
 #[tokio::test]
 async fn a_rejection_with_newer_credentials_in_the_vault_adopts_them_unchanged() {
     let host = Host::start().await;
