@@ -9,7 +9,7 @@ use crate::fixture::{
     spawn_call, spawn_calls, wait_for_phase,
 };
 
-/// Every `renewal` record, without its times: they are another run's.
+/// Every `renewal` record, without the times, which differ from run to run.
 fn records(session: &Session) -> Vec<Value> {
     let journal = session.journal();
     let renewals = journal.iter().filter(|entry| entry.what == "renewal");
@@ -102,8 +102,8 @@ async fn the_time_of_an_attempt_and_the_wait_for_the_lock_are_noted_in_milliseco
     host.server.on_renewal(Fault::Stall);
     let first = spawn_call(&other, query("people"));
     host.server.wait_for(|counts| counts.renewals == 1).await;
-    // The other process holds the lock, and its attempt stalls for its whole limit of 10 s. Taking a lock that was just
-    // let go takes 20 ms of real time.
+    // The other process holds the lock, and its attempt stalls for its whole limit of 10 s. A process
+    // takes a lock up to 20 ms of real time after its release.
     host.clock.wait_for_calm_rounds(100);
     let second = spawn_call(&session, query("companies"));
     host.clock.run_until(join_all(vec![first, second])).await;

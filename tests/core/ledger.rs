@@ -1,4 +1,4 @@
-//! The server's ledger tells the truth: what was exchanged, what was lost, and why a session was rejected.
+//! The test server's ledger is right about what was exchanged, what was lost, and why a session was rejected.
 
 use std::time::Duration;
 
@@ -24,13 +24,13 @@ fn attempts(host: &TestHost) -> Vec<Attempt> {
     without_time.collect()
 }
 
-/// One query, whatever comes of it.
+/// One query; its outcome does not matter.
 async fn call(host: &TestHost, session: &Session) {
     let calling = session.execute(query("people"));
     let _ = host.clock.run_until(calling).await;
 }
 
-/// An attempt that meets with nothing unusual.
+/// An attempt with a fresh token, whose answer was written.
 fn plain(pair: usize, outcome: AttemptOutcome) -> Attempt {
     Attempt {
         pair: Some(pair),
@@ -134,7 +134,7 @@ async fn the_rejection_of_a_spent_token_whose_successor_was_used_has_no_explanat
     session.close().await;
     drop(session);
     host.clock.quiet().await;
-    // The person restored an old copy of the keyring and of the application's folder.
+    // A person restored an old copy of the keyring and of the application's folder.
     let restored = host.another();
     let backup = backup.expect("stored");
     restored.vault.replace(DEFAULT_ACCOUNT, backup);

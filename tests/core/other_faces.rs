@@ -1,4 +1,4 @@
-//! The scriptable server's other faces: the same tokens, renewed as OAuth 2 and Supabase Auth do it.
+//! The scriptable server's other protocols: the same tokens, renewed as OAuth 2 and Supabase Auth do it.
 
 use std::sync::Arc;
 
@@ -143,7 +143,7 @@ async fn call(server: &FaultServer, access: Option<&str>) -> (u16, Value) {
     post(server, "/graphql", access, query.to_string()).await
 }
 
-/// A request by hand: reqwest would want TLS set up.
+/// A request over a plain socket: for reqwest, TLS would have to be set up.
 async fn post(
     server: &FaultServer,
     path: &str,

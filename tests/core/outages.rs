@@ -1,4 +1,4 @@
-//! What never ends a session: everything that a network and a server in trouble can do (I7).
+//! Failures of the network and the server, none of which ends a session (I7).
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::fixture::{
     signed_in_session, spawn_calls, wait_for_phase,
 };
 
-/// One attempt goes wrong like this. The session stays, and the five calls that wait are served after the next attempt.
-/// Five later ones need no renewal.
+/// One attempt meets this fault. The session stays, and the five waiting calls are served after the next attempt. Five
+/// later calls need no renewal.
 async fn assert_survives(fault: Fault) {
     let case = format!("{fault:?}");
     let host = TestHost::start().await;
@@ -99,14 +99,16 @@ async fn reset_and_closed_connections_leave_the_session() {
     }
 }
 
-/// The access token is known to have expired, so that the first thing to be sent is a renewal.
+/// A session whose access token has a past expiry, so that its first request is a renewal. It gets no answer.
 async fn unreachable_at(host: &TestHost, address: &str) -> Session {
     let session = host.session(DEFAULT_ACCOUNT).await;
     let mut tokens = host.server.issue(EMAIL).to_tokens();
     tokens.access_expires_at = Some("2026-01-05T08:00:00Z".parse().expect("a timestamp"));
     let signing_in = session.sign_in_with_tokens(address, None, tokens);
-    signing_in.await.expect("tokens are taken unseen");
-    // Names and certificates are looked up in real time.
+    signing_in
+        .await
+        .expect("a sign-in with tokens asks no server");
+    // Other threads look up names and certificates, in real time.
     host.clock.wait_for_calm_rounds(100);
     let outcome = host.clock.run_until(session.execute(query("people"))).await;
     let error = outcome.expect_err("nobody is there");
@@ -209,7 +211,7 @@ async fn try_now_skips_the_backoff() {
     host.server
         .wait_for(|counts| counts.renewals == before + 1)
         .await;
-    // Without a step of the clock.
+    // The manual clock does not move.
     let mut changes = session.changes();
     let signed_in = changes.wait_for(|status| status.phase == Phase::SignedIn);
     signed_in.await.expect("the session lives");
@@ -217,7 +219,7 @@ async fn try_now_skips_the_backoff() {
 
 #[tokio::test]
 async fn a_retry_after_in_seconds_or_as_a_date_delays_the_attempt_and_callers_learn_it() {
-    // The clock of a new machine stands at 09:00:00; signing in takes no time.
+    // The clock of a new host stands at 09:00:00, and a sign-in takes no time on it.
     for value in ["120", "Mon, 05 Jan 2026 09:02:00 GMT"] {
         let host = TestHost::start().await;
         let session = session_with_expired_token(&host).await;
@@ -278,7 +280,7 @@ async fn a_server_that_moved_its_authentication_is_found_within_one_attempt() {
     assert_eq!(
         journal_count(&session, "attempt_sent"),
         1,
-        "finding the dialect is no attempt"
+        "the requests that found the dialect count as attempts"
     );
     assert_eq!(host.server.counts().exchanged, 1);
 
@@ -370,7 +372,7 @@ async fn no_early_renewal_is_tried_while_the_server_is_away_or_hastened_by_its_r
     assert_eq!(
         journal_count(&session, "attempt_sent"),
         0,
-        "it could only fail"
+        "an attempt although the server is away"
     );
 
     host.server.start_again();
@@ -436,7 +438,7 @@ async fn early_renewals_of_several_processes_are_one_series_of_attempts() {
     assert_eq!(host.server.counts().renewals, 1);
 }
 
-/// A person at work: no call waits for anything.
+/// A person works: a call every 20 s, and none waits.
 async fn calls_every_20_s(host: &TestHost, session: &Session, time: Duration) {
     for _ in 0..time.as_secs() / 20 {
         host.clock.pass_in_strides(20 * SECOND, 5 * SECOND).await;
@@ -537,7 +539,7 @@ async fn a_call_that_is_served_ends_the_probing_at_once() {
     host.server.start_again();
     let mut changes = session.changes();
     call_succeeds(&session).await;
-    // No time passes: it is not a probe that finds the server.
+    // No virtual time passes, so no probe can have found the server.
     let back = changes.wait_for(|status| status.phase == Phase::SignedIn);
     let back = tokio::time::timeout(Duration::from_secs(10), back).await;
     let back = back.expect("at once").expect("a status").clone();

@@ -1,4 +1,4 @@
-//! Replies: handed on to the byte, and judged by their outside only.
+//! Replies: handed over byte for byte, and judged only by their status, `data` and `errors`.
 
 use graphql_session_testing::{Fault, TestHost, mutation, query};
 
@@ -11,7 +11,7 @@ async fn every_reply_is_handed_over_byte_for_byte() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     for body in [
-        // Beyond what a double holds, and spellings that a parser would change.
+        // Numbers that a double cannot hold, and spellings that a parser would change.
         r#"{"data":{"big":123456789012345678901234567890,"small":1e-400,"zero":-0,"one":1.0,"ten":1E1}}"#,
         r#"{ "extensions" : {"cost":1}, "errors":[{"message":"no","path":["b",0]}],"data" : {"z":1,"a":2,"z":3} }"#,
         r#"{"data":{"a":1},"data":{"b":2},"errors":null}"#,
@@ -32,7 +32,7 @@ async fn every_reply_is_handed_over_byte_for_byte() {
     assert_eq!(host.server.counts().renewals, 0);
 }
 
-/// Where something ran, nothing is replayed, wherever in the reply that stands, and whatever stands beside it.
+/// A reply with data means that something ran, so nothing is replayed: wherever `data` stands, and beside any error.
 #[tokio::test]
 async fn a_reply_with_a_data_object_is_handed_over_also_with_a_refusal_in_it() {
     let host = TestHost::start().await;

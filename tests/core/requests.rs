@@ -182,7 +182,7 @@ async fn a_chunked_reply_that_breaks_off_is_no_reply() {
     assert_eq!(host.server.counts().effects_of("createPerson"), 1);
 }
 
-/// Nothing announces its length, so that it can be noticed on the way only. The server is there, and says too much.
+/// No header announces the length, so the limit can only be enforced while reading. The server counts as reachable.
 #[tokio::test]
 async fn the_reply_limit_of_a_chunked_answer_is_enforced_while_reading() {
     // Many chunks, and one that is too long by itself.
@@ -272,7 +272,7 @@ async fn a_body_that_is_not_graphql_is_sent_as_it_is_and_counts_as_a_mutation() 
     let reply = session
         .execute(odd)
         .await
-        .expect("the server says what it thinks");
+        .expect("the server judges the body, not the session");
 
     let seen = host.server.seen().pop().expect("arrived");
     assert_eq!(seen.body, br#"[{"query":"{ people { id } }"}]"#);

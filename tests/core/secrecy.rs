@@ -1,5 +1,5 @@
-//! No token and no password leaves a session, whatever happens to it (I11). A test binary of its own, for it owns the
-//! process's one logger: every event of every crate, at the finest level.
+//! No token and no password leaves a session (I11). A test binary of its own, because it installs the process's one
+//! logger and records every event of every crate, at the finest level.
 
 #[allow(dead_code)] // each test binary uses its part
 mod fixture;
@@ -52,7 +52,7 @@ impl io::Write for LogCapture {
     }
 }
 
-/// Whatever a session shows of itself.
+/// All that a session shows: status, journal, Debug output, errors and files.
 #[derive(Default)]
 struct Shown(String);
 
@@ -94,7 +94,7 @@ async fn live(host: &TestHost, shown: &mut Shown) {
     call_succeeds(&session).await;
     shown.session(&session);
 
-    // A server that quotes the token that it did not like.
+    // A server that quotes the refused token in its error.
     host.server.expire_access_tokens();
     let token = host.server.secrets().pop().expect("issued");
     host.server
@@ -132,7 +132,7 @@ async fn live(host: &TestHost, shown: &mut Shown) {
     );
     shown.session(&session);
 
-    // A stream that is refused first, opens, breaks, is refused for good; and an upload.
+    // A stream that is refused, opens, breaks and then fails; and an upload.
     stream(host, &session, shown).await;
     let file = upload("mutation", "uploadFile", b"a scan");
     let _ = writeln!(shown.0, "{file:?}");
@@ -214,7 +214,7 @@ async fn a_full_run_shows_no_token_and_no_password_in_any_log_error_debug_text_o
         secrets.len()
     );
     for secret in &secrets {
-        // The head of a JWT is the same in all of them; what follows is secret, in parts, too.
+        // The first part of a JWT is the same in all of them. Each later part is secret by itself.
         for part in secret.split('.').skip(1) {
             assert!(!log.contains(part), "a token is in the log");
             assert!(!shown.0.contains(part), "a token is shown");

@@ -1,4 +1,4 @@
-//! Signing in, and every way in which it is refused.
+//! Signing in, and every refusal of a sign-in.
 
 use graphql_session::{
     Clock, Code, DEFAULT_ACCOUNT, Origin, PasswordLogin, Phase, Session, Storage,
@@ -25,7 +25,7 @@ async fn a_person_signs_in_and_the_status_says_who_and_where() {
     assert_eq!(session.status().phase, Phase::SignedOut);
     let address = host.server.address();
 
-    // As people paste it: with the path of the page they were looking at.
+    // As people paste it: with the path of a page.
     let pasted = format!("{address}/objects/people");
     let signing_in = session.sign_in(&pasted, host.server.person());
     let status = signing_in.await.expect("signed in");
@@ -322,7 +322,7 @@ async fn a_sign_in_during_the_confirmation_of_a_rejection_does_not_wait_for_it()
     host.server.on_renewal(Fault::hold_then(&gate, refusal));
     let call = spawn_call(&session, query("people"));
     host.server.wait_for(|counts| counts.renewals == 1).await;
-    // Read again after the rejection, before it is believed.
+    // The read that follows a rejection, before the session believes it.
     host.vault.hold(VaultCall::Read);
     gate.open();
     host.clock.quiet().await;

@@ -1,4 +1,4 @@
-//! The person's own sign-out wins over everything that is under way (I5).
+//! A person's sign-out wins over every renewal and save that runs (I5).
 
 use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, VaultError};
 use graphql_session_testing::{Fault, Gate, TestHost, VaultCall, query};
@@ -42,7 +42,7 @@ async fn a_sign_out_during_a_renewal_drops_and_revokes_the_late_credentials() {
         .await;
 
     assert_eq!(session.sign_out().await.phase, Phase::SignedOut);
-    // At once: the renewal is still on the wire.
+    // The sign-out does not wait for the renewal, which is still on the wire.
     for outcome in join_all(calls).await {
         assert_eq!(code(outcome), Code::SignedOut);
     }
@@ -129,7 +129,7 @@ async fn a_sign_out_with_a_locked_keyring_stays_signed_out_when_it_is_unlocked()
     drop(session);
     assert!(
         host.vault.stored(DEFAULT_ACCOUNT).is_some(),
-        "it could not be removed"
+        "the locked keyring removed the entry"
     );
     host.vault.work_again();
 
@@ -167,7 +167,7 @@ async fn quitting_right_after_a_sign_out_waits_until_the_entry_is_removed() {
         async move { session.close().await }
     });
     host.clock.quiet().await;
-    assert!(!closing.is_finished(), "the entry would have stayed");
+    assert!(!closing.is_finished(), "quitting left the entry behind");
     host.vault.release(VaultCall::Read);
 
     assert_eq!(closing.await.expect("no panic"), Closed::Kept);

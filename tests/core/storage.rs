@@ -1,4 +1,4 @@
-//! What a keyring can do to a session, and what it cannot: end it (I3, I5, I7).
+//! Failures of the keyring, none of which ends a session (I3, I5, I7).
 
 use graphql_session::{
     Clock as _, Closed, Code, DEFAULT_ACCOUNT, LockedReason, Phase, Storage, VaultError,
@@ -218,7 +218,7 @@ async fn quitting_before_the_save_tries_once_more_and_reports_what_would_be_lost
         "the last chance was not used"
     );
 
-    // Warned, the person unlocks the keyring and quits again.
+    // After the warning, the person unlocks the keyring and quits again.
     host.vault.work_again();
     assert_eq!(session.close().await, Closed::Kept);
     drop(session);
@@ -272,9 +272,9 @@ async fn credentials_too_long_for_the_platform_stay_unsaved_and_the_status_says_
     assert_eq!((status.phase, status.storage), (Phase::SignedIn, too_long));
 }
 
-/// 1. A write is held by the keyring until long after its limit.
+/// 1. The keyring holds a write until long after its limit.
 /// 2. The person signs out.
-/// 3. The write returns: nothing that it wrote may stay.
+/// 3. The write returns. What it wrote must not stay.
 #[tokio::test]
 async fn a_write_that_returns_long_after_its_limit_restores_no_signed_out_session() {
     let host = TestHost::start().await;
@@ -307,7 +307,7 @@ async fn a_write_that_returns_long_after_its_limit_restores_no_signed_out_sessio
     assert_eq!(session.status().phase, Phase::SignedOut);
 }
 
-/// The sign-out has given its own removal up by the time the late write lands.
+/// When the late write lands, the limit of the sign-out's own removal has passed.
 #[tokio::test]
 async fn a_write_that_returns_after_the_sign_outs_own_limit_leaves_no_entry_behind() {
     let host = TestHost::start().await;
@@ -340,7 +340,7 @@ async fn a_write_that_returns_long_after_its_limit_overwrites_nothing_newer() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.vault.hold(VaultCall::Write);
-    // The mark of this renewal is held; after its limit the renewal goes on without it.
+    // The keyring holds the mark of this renewal. After the write's limit the renewal goes on without the mark.
     let call = spawn_call(&session, query("people"));
     host.vault.wait_until_held(1).await;
     host.clock
@@ -387,7 +387,7 @@ async fn a_keyring_that_does_not_answer_delays_neither_status_nor_calls_nor_the_
     host.vault.work_again();
 }
 
-/// Another process had renewed and is gone: what is held here is spent, and nobody has the newer credentials any more.
+/// Another process renewed and has quit. What this process holds is spent, and the newer credentials are lost.
 #[tokio::test]
 async fn an_entry_deleted_by_hand_locks_a_running_process_until_the_entry_is_back() {
     for damage in [None, Some("{\"version\":1")] {

@@ -19,7 +19,7 @@ fn subscribe(session: &Session) -> Subscription {
     stream.expect("it can be subscribed to")
 }
 
-/// A stream that is open, with the server's end of it.
+/// An open stream, and the server's end of it.
 async fn opened(host: &TestHost, session: &Session) -> (Subscription, Feed) {
     let so_far = host.server.counts().streams;
     let mut stream = subscribe(session);
@@ -28,10 +28,10 @@ async fn opened(host: &TestHost, session: &Session) -> (Subscription, Feed) {
     (stream, host.server.feed(number).await)
 }
 
-/// The next event; virtual time passes as far as needed.
+/// The next event; virtual time passes until it comes.
 async fn heard(host: &TestHost, stream: &mut Subscription) -> StreamEvent {
     let heard = host.clock.run_until(stream.next()).await;
-    heard.expect("it is not over")
+    heard.expect("the stream is not over")
 }
 
 /// How long the stream pauses before it connects again; anything but a loss is a failure.
@@ -61,7 +61,7 @@ fn authorizations(host: &TestHost) -> Vec<String> {
     asked.iter().filter_map(header).collect()
 }
 
-/// Every draw is the largest: pauses are as long as they can be.
+/// Every random number is the largest, so that all pauses are as long as possible.
 fn draw_the_longest(host: &TestHost) {
     host.clock.script_random([u64::MAX; 10_000]);
 }
@@ -284,7 +284,7 @@ async fn a_stream_that_lasted_a_minute_reconnects_as_after_a_first_loss() {
     assert_eq!(
         lost(&host, &mut stream).await,
         4 * SECOND,
-        "it had not stood"
+        "a short connection ended the backoff"
     );
     assert_eq!(heard(&host, &mut stream).await, StreamEvent::Reconnected);
 
@@ -429,7 +429,7 @@ async fn a_dropped_stream_closes_its_connection() {
         .await;
 }
 
-// ── What is said ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
 async fn a_graphql_error_instead_of_a_stream_is_handed_on_and_is_the_end() {
@@ -493,7 +493,7 @@ async fn the_reply_limit_holds_for_events_and_for_answers_without_a_stream() {
     host.sign_in(&session).await;
     let (mut stream, feed) = opened(&host, &session).await;
 
-    // Together they are longer: it is each event that counts.
+    // Together they are longer than the limit, which is for each event.
     for _ in 0..3 {
         let payload = format!("\"{}\"", "x".repeat(900));
         feed.next(&payload);
@@ -506,7 +506,7 @@ async fn the_reply_limit_holds_for_events_and_for_answers_without_a_stream() {
 
 #[tokio::test]
 async fn a_slow_reader_holds_the_server_back() {
-    /// Far more than sockets and HTTP keep for somebody who does not read: some 10 MiB on Linux.
+    /// Far more than sockets and HTTP buffer for a reader that does not read: some 10 MiB on Linux.
     const EVENTS: usize = 64;
     let host = patient_host().await;
     let session = signed_in_session(&host).await;

@@ -118,7 +118,10 @@ async fn an_application_in_use_renews_in_the_last_third_to_quarter_and_no_call_w
     }
     renewed_at.sort_unstable();
     renewed_at.dedup();
-    assert!(renewed_at.len() >= 4, "they march in step: {renewed_at:?}");
+    assert!(
+        renewed_at.len() >= 4,
+        "clients renew at the same time: {renewed_at:?}"
+    );
 }
 
 /// Each renewal is held at the server while more calls are made: none of them waits for it.
@@ -159,10 +162,10 @@ async fn in_thirty_expiries_under_constant_load_no_call_waits_for_a_renewal_or_i
     assert_eq!(host.server.counts().calls_refused, 0);
 }
 
-/// Four calls at once, served without a step of the clock.
+/// Four calls at once, served while the manual clock stands still.
 async fn load(session: &Session) {
     let calls = join_all(spawn_calls(session, 4, &query("people")));
-    // In real time: the clock stands still.
+    // A limit in real time, because the manual clock stands still.
     let outcomes = tokio::time::timeout(Duration::from_secs(20), calls).await;
     for outcome in outcomes.expect("a call waits for the renewal that is held") {
         assert_eq!(outcome.expect("served").status, 200);

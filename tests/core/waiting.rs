@@ -1,4 +1,4 @@
-//! Who waits for a renewal, for how long, and what becomes of it when they leave (I2, I8, I10).
+//! Calls that wait for a renewal: for how long, and what happens to the renewal when they leave (I2, I8, I10).
 
 use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, Session};
 use graphql_session_testing::{Fault, Gate, TestHost, query};
@@ -121,7 +121,7 @@ async fn a_call_cancelled_on_the_wire_closes_its_connection_and_frees_its_place(
     call.abort();
     let _ = call.await;
 
-    // The gate stays shut: only a closed connection lets the server's side of that call end.
+    // The gate stays shut, so the server's side of the call ends only if the connection closes.
     host.server.wait_for_calls_to_end().await;
     call_succeeds(&session).await;
 }
