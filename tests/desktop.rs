@@ -147,7 +147,7 @@ async fn a_server_that_stops_signs_nobody_out_and_is_used_again_when_it_returns(
 }
 
 #[tokio::test]
-async fn a_revoked_session_ends_once_in_each_window_and_goes_on_in_place_with_what_was_typed() {
+async fn a_revoked_session_ends_once_per_window_and_a_sign_in_keeps_what_was_typed() {
     let home = home("ended").await;
     let app = start(&home).await;
     let first = app.window().await;
@@ -210,7 +210,7 @@ async fn a_revoked_session_ends_once_in_each_window_and_goes_on_in_place_with_wh
 }
 
 #[tokio::test]
-async fn two_windows_with_an_expired_token_need_one_renewal_in_all() {
+async fn two_windows_with_an_expired_token_share_one_renewal() {
     let home = home("two-windows").await;
     let app = start(&home).await;
     let first = app.window().await;
@@ -269,7 +269,7 @@ async fn a_restarted_application_is_still_signed_in_from_the_keyring() {
 }
 
 #[tokio::test]
-async fn the_demo_server_runs_at_a_start_only_where_the_session_is_one_with_it() {
+async fn at_its_start_the_client_runs_the_demo_server_only_for_a_session_with_it() {
     let elsewhere = DemoServer::start(Options::default())
         .await
         .expect("a server");
@@ -325,7 +325,7 @@ async fn the_demo_server_runs_at_a_start_only_where_the_session_is_one_with_it()
 }
 
 #[tokio::test]
-async fn a_window_closed_during_its_renewal_takes_nothing_from_the_others() {
+async fn a_window_closed_during_its_renewal_does_not_disturb_the_others() {
     let home = home("closed").await;
     let app = start(&home).await;
     let first = app.window().await;
@@ -357,7 +357,7 @@ async fn a_window_closed_during_its_renewal_takes_nothing_from_the_others() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_said_next_to_its_field_and_can_be_mended() {
+async fn a_wrong_password_is_shown_next_to_its_field_and_can_be_corrected() {
     let home = home("sign-in").await;
     let app = start(&home).await;
     let window = app.window().await;

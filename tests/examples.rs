@@ -85,7 +85,7 @@ async fn the_guides_application_signs_in_shows_its_list_renews_once_and_signs_ou
 }
 
 #[tokio::test]
-async fn apollo_urql_graphql_request_and_tanstack_query_and_mutate_over_one_renewal_each() {
+async fn each_client_library_queries_and_mutates_over_one_renewal() {
     let server = server().await;
     let switches = server.switches();
     let home = Home::new(Path::new(EVIDENCE), "clients-").await;
@@ -131,7 +131,7 @@ async fn apollo_urql_graphql_request_and_tanstack_query_and_mutate_over_one_rene
 /// 5. The window is closed, and the application with it: nothing is open.
 /// 6. The application starts again and hears; the person signs out: nothing is open.
 #[tokio::test]
-async fn a_page_hears_events_over_a_renewal_a_restart_and_a_reload_and_leaves_no_stream() {
+async fn a_page_gets_events_over_a_renewal_a_restart_and_a_reload_and_leaves_no_stream() {
     let data = tempfile::tempdir().expect("a folder");
     let options = Options {
         data: Some(data.path().to_path_buf()),

@@ -126,7 +126,7 @@ impl Drop for Process {
 
 fn read_lines(output: ChildStderr, lines: &mpsc::UnboundedSender<String>) {
     for line in BufReader::new(output).lines().map_while(Result::ok) {
-        // Whoever has seen enough still lets the client write.
+        // The receiver may be gone. The lines are read all the same, or the client could not write any more.
         let _ = lines.send(line);
     }
 }

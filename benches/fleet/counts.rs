@@ -56,7 +56,7 @@ impl Counts {
         self.calls[(at / SECOND) as usize] += 1;
     }
 
-    /// All renewals, whoever makes them.
+    /// Renewals of both kinds of clients: those with a working access token, and those with an expired one.
     pub(crate) fn renewals(&self) -> PerSecond {
         let both = self.working.iter().zip(&self.expired);
         both.map(|(working, expired)| working + expired).collect()

@@ -1,7 +1,7 @@
 //! The server of the benches: a process of its own, so that its work is never counted as a side's.
 //!
 //! It answers at once, with the same reply to every call, in the words of a Twenty server. It accepts the access token
-//! that it issued last, until it is told to refuse that one.
+//! that it issued last, until a request to [`REFUSE`] makes it refuse that one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -22,7 +22,7 @@ pub(crate) use http::ServerProcess;
 /// Lifetime of an access token.
 pub(crate) const LIFETIME: SignedDuration = SignedDuration::from_mins(30);
 
-/// Paths on which it is told what to do.
+/// Paths of the requests that control it.
 pub(crate) const JUMP: &str = "/control/jump/";
 pub(crate) const REFUSE: &str = "/control/refuse/";
 pub(crate) const RENEWALS: &str = "/control/renewals";

@@ -62,7 +62,7 @@ pub(crate) enum End {
     SignedIn,
     /// It goes on after an outage.
     Recovered,
-    /// The server has ended it: every window is told.
+    /// The server has ended it: every window announces a logout.
     Ended,
     /// The person has.
     SignedOut,

@@ -218,7 +218,7 @@ impl Driver {
 
     fn tell(&self, command: &Value) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that has ended is noticed by whoever waits for it.
+        // A driver that has ended is noticed where its answer is awaited.
         let _ = writeln!(lines, "{command}").and_then(|()| lines.flush());
     }
 }

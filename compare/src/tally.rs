@@ -1,5 +1,5 @@
-//! What one client made of one case, as the server and the driver counted it; and what of that is a problem for a
-//! person.
+//! What one client made of one case, as the server and the driver counted it; and which of the counts are a problem for
+//! a person.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

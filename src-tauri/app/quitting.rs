@@ -48,7 +48,7 @@ pub(crate) async fn stay(asked: State<'_, Asked>) -> Result<(), ()> {
 }
 
 /// Quits on SIGINT and SIGTERM (elsewhere: on Ctrl+C). Without this, a terminal's or a desktop's request to end would
-/// kill the client at any point. Nobody is asked: whoever sends a signal does not wait for an answer.
+/// kill the client at any point. The person is not asked: the sender of a signal does not wait for an answer.
 pub(crate) fn quit_on_signals<R: Runtime>(app: &AppHandle<R>) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {

@@ -10,7 +10,7 @@ use crate::fixture::{
     session_with_expired_token, signed_in_session, spawn_calls, wait_for_phase,
 };
 
-/// Five calls meet one rejected renewal; everything that follows is checked.
+/// Five calls wait for one renewal, which is rejected. Checks all that follows from it.
 async fn assert_ends_once(host: &TestHost, session: &Session, case: &str) {
     let calls = spawn_calls(session, 5, &query("people"));
     for outcome in host.clock.run_until(join_all(calls)).await {
@@ -201,7 +201,7 @@ async fn user_workspace_not_found_once_leaves_the_session() {
 async fn the_known_expiry_of_the_refresh_token_ends_nothing_without_the_servers_word() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
-    // A local clock in 2090: everything looks expired, and nothing is.
+    // With a local clock in 2090 every token looks expired, and none is.
     host.server
         .clock_is_off_by(jiff::SignedDuration::from_hours(-64 * 365 * 24));
     host.clock

@@ -9,7 +9,7 @@ use crate::fixture::{
     spawn_call, spawn_calls, wait_for_phase,
 };
 
-/// Every `renewal` record, without its times: they are another run's.
+/// Every `renewal` record, without the times, which differ from run to run.
 fn records(session: &Session) -> Vec<Value> {
     let journal = session.journal();
     let renewals = journal.iter().filter(|entry| entry.what == "renewal");
@@ -95,15 +95,15 @@ async fn three_attempts_of_different_verdicts_are_one_record() {
 }
 
 #[tokio::test]
-async fn the_time_of_an_attempt_and_the_wait_for_the_lock_are_told_in_milliseconds() {
+async fn the_time_of_an_attempt_and_the_wait_for_the_lock_are_noted_in_milliseconds() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     let other = host.session(DEFAULT_ACCOUNT).await;
     host.server.on_renewal(Fault::Stall);
     let first = spawn_call(&other, query("people"));
     host.server.wait_for(|counts| counts.renewals == 1).await;
-    // The other process holds the lock, and its attempt stalls for its whole limit of 10 s. Taking a lock that was just
-    // let go takes 20 ms of real time.
+    // The other process holds the lock, and its attempt stalls for its whole limit of 10 s. A process
+    // takes a lock up to 20 ms of real time after its release.
     host.clock.wait_for_calm_rounds(100);
     let second = spawn_call(&session, query("companies"));
     host.clock.run_until(join_all(vec![first, second])).await;
@@ -210,7 +210,7 @@ async fn an_ambiguous_rejection_that_is_confirmed_shows_both_answers() {
 }
 
 #[tokio::test]
-async fn a_sign_out_during_a_renewal_closes_its_record_with_the_verdict_that_came_late() {
+async fn a_sign_out_during_a_renewal_closes_its_record_with_the_late_verdict() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     let gate = Gate::new();
@@ -234,7 +234,7 @@ async fn a_sign_out_during_a_renewal_closes_its_record_with_the_verdict_that_cam
 }
 
 #[tokio::test]
-async fn a_round_that_gives_up_for_now_is_a_record_and_the_return_of_the_server_another() {
+async fn a_renewal_that_gives_up_is_one_record_and_the_servers_return_is_another() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_every_renewal(Fault::status(503));
@@ -305,7 +305,7 @@ async fn diagnostics_tell_what_happened_and_neither_who_nor_where_nor_a_token() 
 }
 
 #[tokio::test]
-async fn an_ending_says_with_which_words_the_server_rejected() {
+async fn an_ending_names_the_servers_rejection_as_its_cause() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.revoke_sessions();
@@ -319,7 +319,7 @@ async fn an_ending_says_with_which_words_the_server_rejected() {
 }
 
 #[tokio::test]
-async fn an_outage_of_hours_keeps_the_last_twenty_attempts_of_a_round_and_counts_all() {
+async fn an_outage_of_hours_keeps_the_last_twenty_attempts_of_a_renewal_and_counts_all() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_every_renewal(Fault::status(503));

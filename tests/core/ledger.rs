@@ -1,4 +1,4 @@
-//! The server's ledger tells the truth: what was exchanged, what was lost, and why a session was rejected.
+//! The test server's ledger is right about what was exchanged, what was lost, and why a session was rejected.
 
 use std::time::Duration;
 
@@ -24,13 +24,13 @@ fn attempts(host: &TestHost) -> Vec<Attempt> {
     without_time.collect()
 }
 
-/// One query, whatever comes of it.
+/// One query; its outcome does not matter.
 async fn call(host: &TestHost, session: &Session) {
     let calling = session.execute(query("people"));
     let _ = host.clock.run_until(calling).await;
 }
 
-/// An attempt that meets with nothing unusual.
+/// An attempt with a fresh token, whose answer was written.
 fn plain(pair: usize, outcome: AttemptOutcome) -> Attempt {
     Attempt {
         pair: Some(pair),
@@ -43,7 +43,7 @@ fn plain(pair: usize, outcome: AttemptOutcome) -> Attempt {
 }
 
 #[tokio::test]
-async fn the_ledger_counts_exchanges_by_number_and_tells_a_cut_before_acting_from_one_after() {
+async fn the_ledger_numbers_exchanges_and_tells_lost_requests_from_lost_answers() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_renewal(Fault::Reset);
@@ -83,7 +83,7 @@ async fn the_ledger_counts_exchanges_by_number_and_tells_a_cut_before_acting_fro
 }
 
 #[tokio::test]
-async fn a_lost_answer_past_its_grace_time_explains_the_rejection_if_nothing_newer_was_shown() {
+async fn a_lost_answer_past_its_grace_time_explains_the_rejection_of_its_token() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_renewal(Fault::rotate_then_drop());
@@ -104,7 +104,7 @@ async fn a_lost_answer_past_its_grace_time_explains_the_rejection_if_nothing_new
 }
 
 #[tokio::test]
-async fn a_session_that_another_ones_spent_token_took_along_has_lost_no_answer_itself() {
+async fn a_session_revoked_for_another_sessions_spent_token_has_lost_no_answer_itself() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     let elsewhere = host.another();
@@ -126,7 +126,7 @@ async fn a_session_that_another_ones_spent_token_took_along_has_lost_no_answer_i
 }
 
 #[tokio::test]
-async fn a_spent_token_presented_although_the_new_one_was_used_is_explained_by_nothing() {
+async fn the_rejection_of_a_spent_token_whose_successor_was_used_has_no_explanation() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     let backup = host.vault.stored(DEFAULT_ACCOUNT);
@@ -134,7 +134,7 @@ async fn a_spent_token_presented_although_the_new_one_was_used_is_explained_by_n
     session.close().await;
     drop(session);
     host.clock.quiet().await;
-    // The person restored an old copy of the keyring and of the application's folder.
+    // A person restored an old copy of the keyring and of the application's folder.
     let restored = host.another();
     let backup = backup.expect("stored");
     restored.vault.replace(DEFAULT_ACCOUNT, backup);
@@ -150,7 +150,7 @@ async fn a_spent_token_presented_although_the_new_one_was_used_is_explained_by_n
 }
 
 #[tokio::test]
-async fn an_injected_revocation_and_a_sign_out_explain_themselves_and_only_their_own_session() {
+async fn an_injected_revocation_explains_only_its_session_and_a_sign_out_is_no_rejection() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.revoke_sessions_of(EMAIL);

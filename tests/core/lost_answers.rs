@@ -9,7 +9,7 @@ use crate::fixture::{
 };
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_at_once_and_the_session_recovers_in_the_grace_time() {
+async fn after_a_lost_answer_the_same_token_is_sent_at_once_again_and_renews_the_session() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_renewal(Fault::rotate_then_drop());
@@ -86,9 +86,9 @@ async fn after_the_grace_time_exactly_one_more_attempt_is_rejected_and_ends_the_
     removed(&host).await;
 }
 
-/// What a later attempt says of itself does not bring the lost answer back.
+/// The causes of later attempts do not replace the lost answer.
 #[tokio::test]
-async fn a_lost_answer_is_remembered_over_a_restart_whatever_later_attempts_came_to() {
+async fn a_lost_answer_is_remembered_across_later_failed_attempts_and_a_restart() {
     let host = TestHost::start().await;
     host.server.grace(None);
     let session = session_with_expired_token(&host).await;
@@ -110,7 +110,7 @@ async fn a_lost_answer_is_remembered_over_a_restart_whatever_later_attempts_came
     assert_eq!(reason, Some(EndingReason::LostAnswer));
 }
 
-/// A later attempt marks the record with the time of the first.
+/// A later attempt keeps the time of the first one in the mark.
 #[tokio::test]
 async fn the_grace_time_counts_from_the_first_lost_answer_also_after_restarts() {
     let host = TestHost::start().await;
@@ -140,7 +140,7 @@ async fn the_grace_time_counts_from_the_first_lost_answer_also_after_restarts() 
 }
 
 #[tokio::test]
-async fn a_lost_answer_that_the_keyring_could_not_note_is_known_from_the_state_file() {
+async fn a_lost_answer_that_the_keyring_could_not_save_is_known_from_the_state_file() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.grace(None);
@@ -154,7 +154,7 @@ async fn a_lost_answer_that_the_keyring_could_not_note_is_known_from_the_state_f
     host.clock.quiet().await;
     host.vault.work_again();
     host.server.behave();
-    // Every pause in the files is over, too.
+    // So no pause in the files delays the next attempt.
     host.clock.advance(5 * MINUTE);
 
     let session = host.session(DEFAULT_ACCOUNT).await;
@@ -166,8 +166,7 @@ async fn a_lost_answer_that_the_keyring_could_not_note_is_known_from_the_state_f
 }
 
 #[tokio::test]
-async fn a_late_answer_is_used_although_every_waiter_was_told_and_no_second_attempt_runs_beside_it()
-{
+async fn a_late_answer_is_used_although_every_waiter_has_failed_and_no_other_attempt_runs() {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.attempt_timeout = 20 * SECOND;
@@ -176,7 +175,7 @@ async fn a_late_answer_is_used_although_every_waiter_was_told_and_no_second_atte
     host.sign_in(&session).await;
     call_succeeds(&session).await;
     host.server.expire_access_tokens();
-    // Two attempts of up to 20 s do not fit into a budget of 20 s: the second is under way when it ends.
+    // Two attempts of up to 20 s do not fit into a budget of 20 s: the second attempt runs when the budget ends.
     let gate = graphql_session_testing::Gate::new();
     host.server.on_renewal(Fault::status(503));
     host.server.on_renewal(Fault::hold(&gate));
@@ -184,20 +183,20 @@ async fn a_late_answer_is_used_although_every_waiter_was_told_and_no_second_atte
     let outcome = host.clock.run_until(session.execute(query("people"))).await;
     assert_eq!(code(outcome), Code::Unreachable);
     assert_eq!(host.server.counts().renewals, 2);
-    let told = session.execute(query("people"));
-    let told = start_told(&host, told).await;
+    let another = session.execute(query("people"));
+    let another = settled_or_waiting(&host, another).await;
     gate.open();
     wait_for_phase(&host, &session, Phase::SignedIn).await;
 
-    drop(told);
+    drop(another);
     let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.renewals_at_once), (2, 1));
     assert_eq!(counts.exchanged, 1);
     call_succeeds(&session).await;
 }
 
-/// Whatever comes of a call that is made while an attempt is under way: it starts none of its own.
-async fn start_told(
+/// Runs a call until it settles or the host is quiet. A call during an attempt may do either: it starts no attempt.
+async fn settled_or_waiting(
     host: &TestHost,
     call: impl Future<Output = Result<graphql_session::Reply, graphql_session::Error>>,
 ) -> Option<Result<graphql_session::Reply, graphql_session::Error>> {

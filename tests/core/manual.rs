@@ -27,6 +27,13 @@ const COMPARED_HEAD: &str = "| case | guarded by |";
 /// Fewer rows than this, and the document was not read to its end.
 const FAULTS_AT_LEAST: usize = 80;
 
+/// The longest name of a test, in characters: one scenario and its outcome, in a line of rustfmt's 100 columns with
+/// `async fn` and its brace.
+const NAME_AT_MOST: usize = 80;
+
+/// Fewer tests than this, and not all folders were read.
+const TESTS_AT_LEAST: usize = 400;
+
 #[test]
 fn every_invariant_names_tests_that_exist() {
     let rows: Vec<_> = MANUAL
@@ -87,6 +94,32 @@ fn every_compared_case_names_tests_that_exist() {
     rows.into_iter().for_each(assert_guarded);
 }
 
+#[test]
+fn no_test_has_a_name_of_more_than_80_characters() {
+    let top = top();
+    let mut files = rust_files_below(&top.join("tests"));
+    for entry in fs::read_dir(top.join("src-tauri")).expect("a folder") {
+        let sources = entry.expect("an entry").path().join("src");
+        if sources.is_dir() {
+            files.extend(rust_files_below(&sources));
+        }
+    }
+    let mut tests = 0;
+    for file in files {
+        let source = fs::read_to_string(&file).expect("UTF-8");
+        for name in names_of_functions(&source).filter(|name| has_test(&source, name)) {
+            let length = name.len();
+            let place = file.display();
+            assert!(
+                length <= NAME_AT_MOST,
+                "{length} characters in {place}: {name}"
+            );
+            tests += 1;
+        }
+    }
+    assert!(tests >= TESTS_AT_LEAST, "only {tests} tests were found");
+}
+
 /// The titles of the cases, in their order: each is the first argument of a line that begins a case.
 fn compared_cases() -> Vec<&'static str> {
     let lines: Vec<_> = COMPARED_CASES.lines().map(str::trim).collect();
@@ -132,8 +165,32 @@ fn assert_guarded(row: &str) {
     }
 }
 
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn rust_files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(rust_files_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn names_of_functions(source: &str) -> impl Iterator<Item = &str> {
+    source.lines().filter_map(|line| {
+        let (_, signature) = line.split_once("fn ")?;
+        signature.split('(').next()
+    })
+}
+
 fn path_of(file: &str) -> PathBuf {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let top = top();
     if file.contains('.') {
         top.join(file)
     } else {

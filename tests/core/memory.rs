@@ -1,4 +1,4 @@
-//! What a waiter costs in memory. A test binary of its own, for it counts every byte that this process allocates.
+//! What a waiter costs in memory. A test binary of its own, because it counts every byte that its process allocates.
 
 #[allow(dead_code)] // each test binary uses its part
 mod fixture;
@@ -16,9 +16,9 @@ use crate::fixture::{MINUTE, code, join_all, signed_in_session, spawn_calls};
 const WAITERS: usize = 10_000;
 
 /// Most bytes that one of them may take while it waits. Measured: 1.0 kB, nearly all of it the suspended call itself in
-/// its task (request, headers, deadline); the renewal keeps one number and one sender of it. A quarter more means that
-/// something grows with each waiter that need not: with room for the response in each it was 1.9 kB, and ten thousand
-/// of them took longer.
+/// its task (request, headers, deadline); the renewal keeps one number and one sender for it. A quarter more means that
+/// each waiter holds something that it does not need: with room for the response it was 1.9 kB, and ten thousand waiters
+/// took longer.
 const BYTES_PER_WAITER: usize = 1_250;
 
 /// The calls that wait at once after their refusal: fewer, because each is really sent.
@@ -31,12 +31,12 @@ const REFUSAL_BYTES: usize = 2_000;
 /// next ones.
 const BYTES_LEFT_PER_WAITER: usize = 150;
 
-/// Most bytes of the one node that a waiter may allocate: the channel of its outcome. Whatever is larger belongs to
-/// tables and queues, which grow with the number of waiters and not with each.
+/// Most bytes of the one node that a waiter may allocate: the channel of its outcome. Larger allocations belong to
+/// tables and queues, which do not grow with every waiter.
 const NODE_BYTES: usize = 96;
 
-/// Fewest waiters that share an allocation of tables and queues: the queue of messages has one for 32 of them, the tables
-/// grow by doubling.
+/// Fewest waiters per allocation of the tables and queues: the queue of messages allocates once for 32 messages, and the
+/// tables grow by doubling.
 const WAITERS_PER_GROWTH: usize = 25;
 
 /// Allocations that belong to no waiter: the renewal itself, the server, the test.
@@ -52,7 +52,7 @@ static LARGER: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// There is no other way to count allocations; it hands everything on as it is.
+// There is no other way to count allocations. Each request goes on to the system's allocator unchanged.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -95,7 +95,7 @@ impl Allocations {
     }
 }
 
-/// One test after the other: each counts what the whole process allocates.
+/// The tests run one after the other, because each counts the allocations of the whole process.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test]
@@ -178,7 +178,7 @@ fn reject_behind_a_gate(host: &TestHost) -> Gate {
     gate
 }
 
-/// What the calls allocate themselves, up to where they would be sent: they queue behind one that has the only place.
+/// What calls allocate before they are sent: they queue behind a call, and only one may be on the wire.
 async fn of_calls_that_queue() -> Allocations {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
@@ -200,7 +200,7 @@ async fn of_calls_that_queue() -> Allocations {
     own
 }
 
-/// The same calls with an expired token, from their start until each has been told that the session is over.
+/// The same calls with an expired token, from their start until each has failed with `SignedOut`.
 async fn of_calls_that_wait() -> Allocations {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;

@@ -1,4 +1,4 @@
-//! At most one renewal, whoever asks (I1, I2, I4).
+//! At most one renewal at a time, shared by all callers (I1, I2, I4).
 
 use graphql_session::{Code, Phase};
 use graphql_session_testing::{EMAIL, Fault, Gate, TestHost, call, query};
@@ -123,9 +123,9 @@ async fn two_windows_at_a_server_without_grace_present_the_refresh_token_once() 
 
 /// 1. A is sent with the old credentials, and the server takes its time.
 /// 2. B is refused, renews, and is replayed.
-/// 3. A's refusal arrives: it is about credentials that nobody uses any more.
+/// 3. A's refusal arrives. It concerns the old credentials, which no call uses any more.
 #[tokio::test]
-async fn a_refusal_of_the_old_generation_after_the_renewal_is_replayed_without_another_renewal() {
+async fn a_late_refusal_of_the_old_generation_is_replayed_without_another_renewal() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let gate = Gate::new();
@@ -171,7 +171,7 @@ async fn a_refusal_of_the_old_generation_during_the_renewal_joins_it() {
     assert_eq!(host.server.counts().renewals, 1);
 }
 
-/// The longest that a renewal ahead of expiry waits is three quarters of the lifetime: then it is due, whatever was drawn.
+/// A renewal ahead of expiry is due after three quarters of the lifetime at the latest, for every random number.
 #[tokio::test]
 async fn a_renewal_ahead_of_expiry_and_a_refusal_in_the_same_instant_are_one_renewal() {
     let host = TestHost::start().await;

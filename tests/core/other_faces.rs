@@ -1,4 +1,4 @@
-//! The scriptable server's other faces: the same tokens, renewed as OAuth 2 and Supabase Auth do it.
+//! The scriptable server's other protocols: the same tokens, renewed as OAuth 2 and Supabase Auth do it.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ async fn oauth_2_renews_from_a_form_and_from_json_and_the_new_token_is_good_for_
 }
 
 #[tokio::test]
-async fn a_revoked_session_is_rejected_in_the_words_of_each() {
+async fn a_revoked_session_is_rejected_in_the_words_of_each_protocol() {
     let server = server().await;
     let issued = server.issue(EMAIL);
     server.revoke_sessions();
@@ -91,7 +91,7 @@ async fn a_refused_call_has_the_status_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_renewal_beside_an_expired_access_token_is_refused_unless_the_server_does_not_look() {
+async fn a_renewal_with_an_expired_bearer_is_refused_unless_the_server_ignores_the_bearer() {
     let server = server().await;
     let issued = server.issue(EMAIL);
     server.expire_access_tokens();
@@ -104,7 +104,7 @@ async fn a_renewal_beside_an_expired_access_token_is_refused_unless_the_server_d
 }
 
 #[tokio::test]
-async fn a_used_token_and_its_successor_are_taken_as_the_rotation_says() {
+async fn a_used_token_and_its_successor_are_accepted_as_the_rotation_says() {
     let hour = 3_600_000;
     for (grace, on_reuse, used, successor) in [
         (Grace::None, OnReuse::KeepFamily, 400, 200),
@@ -143,7 +143,7 @@ async fn call(server: &FaultServer, access: Option<&str>) -> (u16, Value) {
     post(server, "/graphql", access, query.to_string()).await
 }
 
-/// A request by hand: reqwest would want TLS set up.
+/// A request over a plain socket: for reqwest, TLS would have to be set up.
 async fn post(
     server: &FaultServer,
     path: &str,

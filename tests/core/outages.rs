@@ -1,4 +1,4 @@
-//! What never ends a session: everything that a network and a server in trouble can do (I7).
+//! Failures of the network and the server, none of which ends a session (I7).
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::fixture::{
     signed_in_session, spawn_calls, wait_for_phase,
 };
 
-/// One attempt goes wrong like this. The session stays, and the five calls that wait are served after the next attempt.
-/// Five later ones need no renewal.
+/// One attempt meets this fault. The session stays, and the five waiting calls are served after the next attempt. Five
+/// later calls need no renewal.
 async fn assert_survives(fault: Fault) {
     let case = format!("{fault:?}");
     let host = TestHost::start().await;
@@ -99,14 +99,16 @@ async fn reset_and_closed_connections_leave_the_session() {
     }
 }
 
-/// The access token is known to have expired, so that the first thing to be sent is a renewal.
+/// A session whose access token has a past expiry, so that its first request is a renewal. It gets no answer.
 async fn unreachable_at(host: &TestHost, address: &str) -> Session {
     let session = host.session(DEFAULT_ACCOUNT).await;
     let mut tokens = host.server.issue(EMAIL).to_tokens();
     tokens.access_expires_at = Some("2026-01-05T08:00:00Z".parse().expect("a timestamp"));
     let signing_in = session.sign_in_with_tokens(address, None, tokens);
-    signing_in.await.expect("tokens are taken unseen");
-    // Names and certificates are looked up in real time.
+    signing_in
+        .await
+        .expect("a sign-in with tokens asks no server");
+    // Other threads look up names and certificates, in real time.
     host.clock.wait_for_calm_rounds(100);
     let outcome = host.clock.run_until(session.execute(query("people"))).await;
     let error = outcome.expect_err("nobody is there");
@@ -143,7 +145,7 @@ async fn a_server_without_tls_behind_https_leaves_the_session() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_makes_the_session_unreachable_and_its_return_renews_by_itself() {
+async fn a_stopped_server_makes_the_session_unreachable_and_its_return_renews_it() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.clock.advance(31 * MINUTE);
@@ -178,7 +180,7 @@ async fn a_server_that_is_away_makes_the_session_unreachable_and_its_return_rene
 }
 
 #[tokio::test]
-async fn while_the_server_is_away_each_new_call_fails_at_once_and_starts_no_attempt_of_its_own() {
+async fn while_the_server_is_away_new_calls_fail_at_once_and_start_no_attempt() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.clock.advance(31 * MINUTE);
@@ -209,15 +211,15 @@ async fn try_now_skips_the_backoff() {
     host.server
         .wait_for(|counts| counts.renewals == before + 1)
         .await;
-    // Without a step of the clock.
+    // The manual clock does not move.
     let mut changes = session.changes();
     let signed_in = changes.wait_for(|status| status.phase == Phase::SignedIn);
     signed_in.await.expect("the session lives");
 }
 
 #[tokio::test]
-async fn retry_after_in_seconds_and_as_a_date_is_a_floor_and_callers_are_told() {
-    // The clock of a new machine stands at 09:00:00; signing in takes no time.
+async fn a_retry_after_in_seconds_or_as_a_date_delays_the_attempt_and_callers_learn_it() {
+    // The clock of a new host stands at 09:00:00, and a sign-in takes no time on it.
     for value in ["120", "Mon, 05 Jan 2026 09:02:00 GMT"] {
         let host = TestHost::start().await;
         let session = session_with_expired_token(&host).await;
@@ -260,7 +262,7 @@ async fn five_calls_wait_out_a_retry_after_of_three_seconds_and_are_served() {
 }
 
 #[tokio::test]
-async fn a_server_that_moved_its_authentication_is_asked_at_the_other_place_within_one_attempt() {
+async fn a_server_that_moved_its_authentication_is_found_within_one_attempt() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server
@@ -278,7 +280,7 @@ async fn a_server_that_moved_its_authentication_is_asked_at_the_other_place_with
     assert_eq!(
         journal_count(&session, "attempt_sent"),
         1,
-        "finding the dialect is no attempt"
+        "the requests that found the dialect count as attempts"
     );
     assert_eq!(host.server.counts().exchanged, 1);
 
@@ -338,8 +340,7 @@ async fn calls_keep_using_a_working_access_token_while_the_early_renewal_fails()
 /// Of 30 min, the first early renewal comes after 20 to 22.5 min, and leaves 7.5 to 10 min. The last quarter of those
 /// begins after 27.5 min at the earliest.
 #[tokio::test]
-async fn after_a_failed_early_renewal_neither_served_calls_nor_try_now_bring_the_next_one_forward()
-{
+async fn after_a_failed_early_renewal_neither_calls_nor_try_now_hasten_the_next_one() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.server.on_every_renewal(Fault::status(503));
@@ -358,8 +359,7 @@ async fn after_a_failed_early_renewal_neither_served_calls_nor_try_now_bring_the
 }
 
 #[tokio::test]
-async fn while_the_server_is_known_to_be_away_no_early_renewal_is_tried_and_its_return_does_not_hasten_it()
- {
+async fn no_early_renewal_is_tried_while_the_server_is_away_or_hastened_by_its_return() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.clock.pass_in_strides(19 * MINUTE, 20 * SECOND).await;
@@ -372,7 +372,7 @@ async fn while_the_server_is_known_to_be_away_no_early_renewal_is_tried_and_its_
     assert_eq!(
         journal_count(&session, "attempt_sent"),
         0,
-        "it could only fail"
+        "an attempt although the server is away"
     );
 
     host.server.start_again();
@@ -387,7 +387,7 @@ async fn while_the_server_is_known_to_be_away_no_early_renewal_is_tried_and_its_
 }
 
 #[tokio::test]
-async fn a_token_that_expired_while_the_server_was_away_is_renewed_by_the_first_call_after_it() {
+async fn a_token_that_expired_during_an_outage_is_renewed_by_the_first_call_after_it() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.server.stop().await;
@@ -406,7 +406,7 @@ async fn a_token_that_expired_while_the_server_was_away_is_renewed_by_the_first_
 }
 
 #[tokio::test]
-async fn a_refused_call_does_not_sit_out_the_pause_of_an_early_renewal_of_any_process() {
+async fn a_refused_call_does_not_wait_for_the_pause_of_any_processs_early_renewal() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let other = host.session(DEFAULT_ACCOUNT).await;
@@ -438,7 +438,7 @@ async fn early_renewals_of_several_processes_are_one_series_of_attempts() {
     assert_eq!(host.server.counts().renewals, 1);
 }
 
-/// A person at work: no call waits for anything.
+/// A person works: a call every 20 s, and none waits.
 async fn calls_every_20_s(host: &TestHost, session: &Session, time: Duration) {
     for _ in 0..time.as_secs() / 20 {
         host.clock.pass_in_strides(20 * SECOND, 5 * SECOND).await;
@@ -449,7 +449,7 @@ async fn calls_every_20_s(host: &TestHost, session: &Session, time: Duration) {
 }
 
 #[tokio::test]
-async fn an_outage_after_expiry_gives_every_waiter_one_error_with_a_time_and_deletes_nothing() {
+async fn an_outage_after_expiry_is_one_failure_with_a_time_and_deletes_nothing() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.server.on_every_renewal(Fault::status(502));
@@ -469,8 +469,7 @@ async fn an_outage_after_expiry_gives_every_waiter_one_error_with_a_time_and_del
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_while_the_token_works_is_said_probed_for_and_found_again_without_a_renewal()
- {
+async fn an_outage_while_the_token_works_is_shown_and_probed_and_ends_without_a_renewal() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.server.stop().await;
@@ -482,7 +481,10 @@ async fn a_server_that_is_away_while_the_token_works_is_said_probed_for_and_foun
     wait_for_phase(&host, &session, Phase::Unreachable).await;
     let status = session.status();
     assert_eq!(status.unreachable, Some(Unreachable::Server));
-    assert!(status.next_attempt_at.is_some(), "people are told when");
+    assert!(
+        status.next_attempt_at.is_some(),
+        "the status names no next attempt"
+    );
     host.clock.pass(2 * MINUTE).await;
     assert_eq!(session.status().phase, Phase::Unreachable);
 
@@ -537,7 +539,7 @@ async fn a_call_that_is_served_ends_the_probing_at_once() {
     host.server.start_again();
     let mut changes = session.changes();
     call_succeeds(&session).await;
-    // No time passes: it is not a probe that finds the server.
+    // No virtual time passes, so no probe can have found the server.
     let back = changes.wait_for(|status| status.phase == Phase::SignedIn);
     let back = tokio::time::timeout(Duration::from_secs(10), back).await;
     let back = back.expect("at once").expect("a status").clone();

@@ -54,7 +54,7 @@ async fn a_mutation_refused_with_data_null_or_plain_401_is_replayed_once() {
 }
 
 #[tokio::test]
-async fn a_mutation_answered_with_part_of_its_data_and_a_refusal_is_handed_over_and_not_replayed() {
+async fn a_mutation_with_partial_data_and_a_refusal_is_handed_over_and_not_replayed() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let partial = r#"{"data":{"a":{"id":"1"},"b":null},"errors":[{"message":"Token has expired.","path":["b"],"extensions":{"code":"UNAUTHENTICATED"}}]}"#;
@@ -95,7 +95,7 @@ async fn a_mutation_whose_answer_was_lost_is_not_replayed_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_query_whose_connection_broke_before_a_byte_is_sent_once_more_and_after_a_byte_never() {
+async fn a_query_is_sent_again_if_its_connection_broke_before_the_first_byte_of_a_reply() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.server.on_call(Fault::Close);
@@ -197,7 +197,7 @@ async fn two_identical_mutations_wait_on_one_renewal_and_both_run_and_settle() {
 }
 
 #[tokio::test]
-async fn an_unknown_user_and_an_unknown_workspace_are_no_reason_to_renew() {
+async fn an_unknown_user_and_an_unknown_workspace_cause_no_renewal() {
     for sub_code in ["USER_NOT_FOUND", "WORKSPACE_NOT_FOUND"] {
         let host = TestHost::start().await;
         let session = signed_in_session(&host).await;
@@ -212,7 +212,7 @@ async fn an_unknown_user_and_an_unknown_workspace_are_no_reason_to_renew() {
 }
 
 #[tokio::test]
-async fn a_missing_permission_is_handed_over_and_no_reason_to_renew() {
+async fn a_missing_permission_is_handed_over_and_causes_no_renewal() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let fault = Fault::refuse("FORBIDDEN", "PERMISSION_DENIED", "Permission denied");

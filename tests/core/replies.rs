@@ -1,4 +1,4 @@
-//! Replies: handed on to the byte, and judged by their outside only.
+//! Replies: handed over byte for byte, and judged only by their status, `data` and `errors`.
 
 use graphql_session_testing::{Fault, TestHost, mutation, query};
 
@@ -7,11 +7,11 @@ use crate::fixture::signed_in_session;
 const REFUSAL: &str = r#"{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}"#;
 
 #[tokio::test]
-async fn a_reply_is_handed_on_to_the_byte_whatever_it_is() {
+async fn every_reply_is_handed_over_byte_for_byte() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     for body in [
-        // Beyond what a double holds, and spellings that a parser would change.
+        // Numbers that a double cannot hold, and spellings that a parser would change.
         r#"{"data":{"big":123456789012345678901234567890,"small":1e-400,"zero":-0,"one":1.0,"ten":1E1}}"#,
         r#"{ "extensions" : {"cost":1}, "errors":[{"message":"no","path":["b",0]}],"data" : {"z":1,"a":2,"z":3} }"#,
         r#"{"data":{"a":1},"data":{"b":2},"errors":null}"#,
@@ -32,9 +32,9 @@ async fn a_reply_is_handed_on_to_the_byte_whatever_it_is() {
     assert_eq!(host.server.counts().renewals, 0);
 }
 
-/// Where something ran, nothing is replayed, wherever in the reply that stands, and whatever stands beside it.
+/// A reply with data means that something ran, so nothing is replayed: wherever `data` stands, and beside any error.
 #[tokio::test]
-async fn a_reply_with_a_data_object_is_handed_over_whatever_else_is_in_it() {
+async fn a_reply_with_a_data_object_is_handed_over_also_with_a_refusal_in_it() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let replies = [
@@ -85,7 +85,7 @@ async fn a_refusal_without_a_data_object_is_replayed_wherever_it_stands_in_the_r
 
 /// A plain HTTP 401 is a refusal, unless it brings data: then something ran.
 #[tokio::test]
-async fn a_401_is_a_refusal_unless_it_brings_data() {
+async fn a_401_is_a_refusal_unless_its_body_has_data() {
     for (body, renewals) in [
         ("", 1),
         ("Unauthorized", 1),

@@ -71,7 +71,7 @@ async fn unknown_endpoints_and_addresses_are_refused_without_a_request() {
 }
 
 #[tokio::test]
-async fn headers_that_could_carry_credentials_or_lie_about_the_way_are_refused() {
+async fn headers_that_could_carry_credentials_or_forge_the_route_are_refused() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let before = host.server.counts();
@@ -203,7 +203,7 @@ async fn a_chunked_reply_that_breaks_off_is_no_reply() {
     assert_eq!(host.server.counts().effects_of("createPerson"), 1);
 }
 
-/// Nothing announces its length, so that it can be noticed on the way only. The server is there, and says too much.
+/// No header announces the length, so the limit can only be enforced while reading. The server counts as reachable.
 #[tokio::test]
 async fn the_reply_limit_of_a_chunked_answer_is_enforced_while_reading() {
     // Many chunks, and one that is too long by itself.
@@ -227,7 +227,7 @@ async fn the_reply_limit_of_a_chunked_answer_is_enforced_while_reading() {
 }
 
 #[tokio::test]
-async fn at_most_so_many_calls_as_configured_are_on_the_wire_and_the_rest_queue() {
+async fn at_most_the_configured_number_of_calls_is_on_the_wire_and_the_rest_queue() {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 3;
@@ -248,7 +248,7 @@ async fn at_most_so_many_calls_as_configured_are_on_the_wire_and_the_rest_queue(
 }
 
 #[tokio::test]
-async fn waiters_do_not_take_the_places_of_calls_on_the_wire() {
+async fn waiters_do_not_count_as_calls_on_the_wire() {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 1;
@@ -293,7 +293,7 @@ async fn a_body_that_is_not_graphql_is_sent_as_it_is_and_counts_as_a_mutation() 
     let reply = session
         .execute(odd)
         .await
-        .expect("the server says what it thinks");
+        .expect("the server judges the body, not the session");
 
     let seen = host.server.seen().pop().expect("arrived");
     assert_eq!(seen.body, br#"[{"query":"{ people { id } }"}]"#);

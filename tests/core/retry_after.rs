@@ -10,7 +10,7 @@ use crate::fixture::{
     signed_in_session,
 };
 
-/// What the first attempt was asked to wait, in ms.
+/// The pause that the answer to the first attempt asked for, in ms.
 fn asked_for(session: &Session) -> Value {
     let journal = session.journal();
     let answered = journal.iter().find(|entry| entry.what == "answered");

@@ -1,5 +1,5 @@
-//! No token and no password leaves a session, whatever happens to it (I11). A test binary of its own, for it owns the
-//! process's one logger: every event of every crate, at the finest level.
+//! No token and no password leaves a session (I11). A test binary of its own, because it installs the process's one
+//! logger and records every event of every crate, at the finest level.
 
 #[allow(dead_code)] // each test binary uses its part
 mod fixture;
@@ -52,7 +52,7 @@ impl io::Write for LogCapture {
     }
 }
 
-/// Whatever a session shows of itself.
+/// All that a session shows: status, journal, Debug output, errors and files.
 #[derive(Default)]
 struct Shown(String);
 
@@ -95,7 +95,7 @@ async fn live(host: &TestHost, shown: &mut Shown) {
     call_succeeds(&session).await;
     shown.session(&session);
 
-    // A server that quotes the token that it did not like.
+    // A server that quotes the refused token in its error.
     host.server.expire_access_tokens();
     let token = host.server.secrets().pop().expect("issued");
     host.server
@@ -118,7 +118,7 @@ async fn live(host: &TestHost, shown: &mut Shown) {
     shown.session(&session);
     host.clock.pass(MINUTE).await;
 
-    // An outage, and what callers are told.
+    // An outage, and the errors of its callers.
     host.server.expire_access_tokens();
     host.server
         .on_every_renewal(Fault::redirect(format!("http://portal.example/?t={token}")));
@@ -133,7 +133,7 @@ async fn live(host: &TestHost, shown: &mut Shown) {
     );
     shown.session(&session);
 
-    // A stream that is refused first, opens, breaks, is refused for good; and an upload.
+    // A stream that is refused, opens, breaks and then fails; and an upload.
     stream(host, &session, shown).await;
     let file = upload("mutation", "uploadFile", b"a scan");
     let _ = writeln!(shown.0, "{file:?}");
@@ -192,12 +192,12 @@ async fn stream(host: &TestHost, session: &Session, shown: &mut Shown) {
 }
 
 #[tokio::test]
-async fn a_full_run_shows_no_token_and_no_password_in_logs_errors_journal_status_debug_and_files() {
+async fn a_full_run_shows_no_token_and_no_password_in_any_log_error_debug_text_or_file() {
     let capture = LogCapture::install();
     let host = TestHost::start().await;
     let mut shown = Shown::default();
     live(&host, &mut shown).await;
-    // A panic's message goes to the log of whoever runs the application: it is tested with the rest.
+    // A panic's message goes to the application's log: it is tested with the rest.
     let ended = session_with_expired_token(&host.another()).await;
     shown.session(&ended);
 

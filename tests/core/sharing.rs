@@ -94,8 +94,8 @@ async fn a_process_that_comes_later_adopts_without_a_renewal() {
 }
 
 /// 1. A renewal is on the wire.
-/// 2. Something newer appears in the vault, as another process that lost its lock would put it there.
-/// 3. The renewal is rejected: the token was spent by whoever wrote the newer one.
+/// 2. Newer credentials appear in the vault, as if another process had lost its lock and saved them.
+/// 3. The renewal is rejected: the writer of the newer credentials has spent the token.
 #[tokio::test]
 async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_logout() {
     let host = TestHost::start().await;
@@ -129,11 +129,10 @@ async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_l
     assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), Some(newer.to_string()));
 }
 
-/// The state file names newer credentials, and the keyring does not show them: those held are spent, and writing them
-/// down would destroy the newer ones.
+/// The state file names newer credentials, and the keyring does not show them. The ones that the process holds are spent,
+/// and saving them would destroy the newer ones.
 #[tokio::test]
-async fn a_process_that_cannot_read_the_newer_credentials_neither_sends_nor_stores_its_spent_ones()
-{
+async fn a_process_that_cannot_read_newer_credentials_neither_sends_nor_saves_spent_ones() {
     let host = TestHost::start().await;
     let (first, second) = two(&host).await;
     host.server.expire_access_tokens();
@@ -155,10 +154,10 @@ async fn a_process_that_cannot_read_the_newer_credentials_neither_sends_nor_stor
     assert_eq!(host.server.counts().renewals, 1);
 }
 
-/// The same after a rejection: the vault does not answer, and the state file no longer names what was rejected.
+/// The same after a rejection: the vault does not answer, and the state file names other credentials than the rejected
+/// ones.
 #[tokio::test]
-async fn a_rejection_is_not_believed_while_the_vault_is_silent_and_the_state_file_names_newer_ones()
-{
+async fn a_rejection_is_not_believed_while_the_state_file_names_unreadable_newer_ones() {
     let host = TestHost::start().await;
     let (first, second) = two(&host).await;
     host.server.expire_access_tokens();
@@ -167,7 +166,7 @@ async fn a_rejection_is_not_believed_while_the_vault_is_silent_and_the_state_fil
     host.server.on_renewal(Fault::hold_then(&gate, fault));
     let call = spawn_call(&second, query("people"));
     host.server.wait_for(|counts| counts.renewals == 1).await;
-    // As a process would leave it that lost its lock to a file system without locks.
+    // As if another process had renewed without the lock, on a file system without locks.
     let state = host.folder().join(format!("{DEFAULT_ACCOUNT}.state.json"));
     let text = std::fs::read_to_string(&state).expect("a state file");
     let mut newer: Value = serde_json::from_str(&text).expect("JSON");
@@ -185,7 +184,7 @@ async fn a_rejection_is_not_believed_while_the_vault_is_silent_and_the_state_fil
 }
 
 #[tokio::test]
-async fn a_process_with_a_locked_keyring_learns_that_another_ended_the_session_it_waits_for() {
+async fn a_process_with_a_locked_keyring_learns_that_another_process_ended_its_session() {
     let host = TestHost::start().await;
     let first = signed_in_session(&host).await;
     host.vault.fail(VaultCall::Read, VaultError::Locked);
@@ -210,7 +209,7 @@ async fn a_process_with_a_locked_keyring_learns_that_another_ended_the_session_i
 }
 
 #[tokio::test]
-async fn a_sign_in_elsewhere_that_the_keyring_does_not_show_is_locked_and_not_signed_out() {
+async fn another_processs_sign_in_that_the_keyring_hides_shows_as_locked_not_signed_out() {
     let host = TestHost::start().await;
     let first = host.session(DEFAULT_ACCOUNT).await;
     let second = host.session(DEFAULT_ACCOUNT).await;
@@ -227,7 +226,7 @@ async fn a_sign_in_elsewhere_that_the_keyring_does_not_show_is_locked_and_not_si
 }
 
 #[tokio::test]
-async fn one_signs_out_and_the_other_learns_it_within_two_seconds_and_sends_nothing_more() {
+async fn a_sign_out_reaches_the_other_process_within_two_seconds_and_stops_its_calls() {
     let host = TestHost::start().await;
     let (first, second) = two(&host).await;
     let before = host.server.counts().calls;
@@ -390,10 +389,9 @@ async fn a_sign_in_after_a_sign_out_is_taken_over_by_a_process_that_was_signed_o
     call_succeeds(&second).await;
 }
 
-/// A file system's clock ticks every few milliseconds: two writes can carry the same time.
-/// The second process has not heard of the first one's sign-in yet, and cannot read its entry: the state file names it.
+/// The second process does not know of the first one's sign-in yet, and cannot read its entry. The state file names it.
 #[tokio::test]
-async fn a_session_that_is_overwritten_unread_is_over_for_the_process_that_began_it() {
+async fn a_session_that_another_process_overwrote_unread_is_over_for_its_own_process() {
     let host = TestHost::start().await;
     let (first, second) = two(&host).await;
     host.sign_in(&first).await;
@@ -404,6 +402,7 @@ async fn a_session_that_is_overwritten_unread_is_over_for_the_process_that_began
     wait_for_phase(&host, &first, Phase::SignedOut).await;
 }
 
+/// A file system's clock ticks every few milliseconds, so two writes can have the same time.
 #[tokio::test]
 async fn a_sign_in_within_the_same_tick_of_the_file_systems_clock_is_noticed() {
     let host = TestHost::start().await;
@@ -423,9 +422,9 @@ async fn a_sign_in_within_the_same_tick_of_the_file_systems_clock_is_noticed() {
     wait_for_phase(&host, &second, Phase::SignedIn).await;
 }
 
-/// One rotates the token and cannot save the new one: the stored one is spent, and nobody else may send it.
+/// One process rotates the token and cannot save the new one. The stored token is spent, so no other process may send it.
 #[tokio::test]
-async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent_token() {
+async fn a_process_that_cannot_save_keeps_the_lock_and_no_other_sends_the_spent_token() {
     let host = TestHost::start().await;
     host.server.grace(None);
     let (first, second) = two(&host).await;
@@ -448,7 +447,7 @@ async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent
     call_succeeds(&first).await;
 
     host.vault.work_again();
-    // Taking a lock that was just let go takes 20 ms of real time.
+    // A process takes a lock up to 20 ms of real time after its release.
     host.clock.wait_for_calm_rounds(100);
     wait_for_phase(&host, &second, Phase::SignedIn).await;
     host.clock.run_until(call_succeeds(&second)).await;
@@ -501,7 +500,7 @@ async fn one_that_cannot_save_keeps_the_lock_while_its_next_renewal_fails() {
     assert_eq!(first.status().endings + second.status().endings, 0);
 }
 
-/// The other has renewed and saved. With the keyring locked, this one knows it from the state file alone.
+/// The other process has renewed and saved. With the keyring locked, this one knows of it only from the state file.
 #[tokio::test]
 async fn while_the_keyring_hides_newer_credentials_the_spent_token_is_not_sent() {
     let host = TestHost::start().await;
@@ -528,7 +527,7 @@ async fn while_the_keyring_hides_newer_credentials_the_spent_token_is_not_sent()
     assert_eq!(first.status().endings + second.status().endings, 0);
 }
 
-/// The keyring hid what the other process had stored, until that was as old as what this one held.
+/// The keyring hides what the other process stored until those credentials have expired, too.
 #[tokio::test]
 async fn a_call_that_adopted_old_credentials_and_is_refused_again_may_be_tried_again() {
     let host = TestHost::start().await;
@@ -546,7 +545,11 @@ async fn a_call_that_adopted_old_credentials_and_is_refused_again_may_be_tried_a
         .expect_err("refused twice");
 
     assert_eq!(journal_count(&second, "adopted"), 1);
-    assert_eq!(error.code(), Code::Unreachable, "nobody lacks any right");
+    assert_eq!(
+        error.code(),
+        Code::Unreachable,
+        "not `AccessDenied`: the person has the right"
+    );
     assert_eq!(error.retry_after_hint(), Some(Duration::ZERO));
     call_succeeds(&second).await;
     assert_eq!(host.server.counts().renewals, 2);

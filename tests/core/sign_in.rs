@@ -1,4 +1,4 @@
-//! Signing in, and every way in which it is refused.
+//! Signing in, and every refusal of a sign-in.
 
 use graphql_session::{
     Clock, Code, DEFAULT_ACCOUNT, Origin, PasswordLogin, Phase, Session, Storage,
@@ -25,7 +25,7 @@ async fn a_person_signs_in_and_the_status_says_who_and_where() {
     assert_eq!(session.status().phase, Phase::SignedOut);
     let address = host.server.address();
 
-    // As people paste it: with the path of the page they were looking at.
+    // As people paste it: with the path of a page.
     let pasted = format!("{address}/objects/people");
     let signing_in = session.sign_in(&pasted, host.server.person());
     let status = signing_in.await.expect("signed in");
@@ -74,7 +74,7 @@ async fn each_refusal_has_its_code_and_leaves_nobody_signed_in() {
 }
 
 #[tokio::test]
-async fn each_trouble_on_the_way_has_its_code() {
+async fn each_failure_of_server_or_network_has_its_code() {
     for (fault, expected) in [
         (Fault::status(503), Code::NoAnswer),
         (Fault::status(429), Code::NoAnswer),
@@ -113,7 +113,7 @@ async fn each_trouble_on_the_way_has_its_code() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_is_no_answer() {
+async fn a_server_that_is_away_is_reported_as_no_answer() {
     let host = TestHost::start().await;
     let session = host.session(DEFAULT_ACCOUNT).await;
     host.server.stop().await;
@@ -138,7 +138,7 @@ async fn a_failed_sign_in_leaves_the_session_that_is_there() {
 }
 
 #[tokio::test]
-async fn older_and_newer_servers_are_signed_in_to_as_well() {
+async fn a_person_signs_in_to_older_and_newer_servers() {
     for (on, field) in [
         (AuthenticationOn::BothEndpoints, AccessField::AccessToken),
         (
@@ -197,7 +197,7 @@ async fn tokens_without_a_refresh_token_are_no_session() {
 }
 
 #[tokio::test]
-async fn with_a_configured_server_no_other_one_is_signed_in_to() {
+async fn with_a_configured_server_a_sign_in_to_another_one_is_refused() {
     let host = TestHost::start().await;
     let other = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
@@ -282,7 +282,7 @@ async fn a_second_sign_in_replaces_the_first_session_and_revokes_it() {
 }
 
 #[tokio::test]
-async fn the_sessions_id_stays_through_renewals_and_restarts_and_the_next_session_has_another() {
+async fn the_session_id_survives_renewals_and_restarts_and_the_next_session_has_another() {
     let host = TestHost::start().await;
     let session = host.session(DEFAULT_ACCOUNT).await;
     assert_eq!(session.id(), None);
@@ -314,7 +314,7 @@ async fn the_sessions_id_stays_through_renewals_and_restarts_and_the_next_sessio
 }
 
 #[tokio::test]
-async fn a_sign_in_while_a_rejection_is_being_confirmed_does_not_wait_for_the_second_question() {
+async fn a_sign_in_during_the_confirmation_of_a_rejection_does_not_wait_for_it() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     let refusal = Fault::refuse("INTERNAL_SERVER_ERROR", "", "User Workspace not found");
@@ -322,7 +322,7 @@ async fn a_sign_in_while_a_rejection_is_being_confirmed_does_not_wait_for_the_se
     host.server.on_renewal(Fault::hold_then(&gate, refusal));
     let call = spawn_call(&session, query("people"));
     host.server.wait_for(|counts| counts.renewals == 1).await;
-    // Read again after the rejection, before it is believed.
+    // The read that follows a rejection, before the session believes it.
     host.vault.hold(VaultCall::Read);
     gate.open();
     host.clock.quiet().await;

@@ -1,4 +1,4 @@
-//! The person's own sign-out wins over everything that is under way (I5).
+//! A person's sign-out wins over every renewal and save that runs (I5).
 
 use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, VaultError};
 use graphql_session_testing::{Fault, Gate, TestHost, VaultCall, query};
@@ -10,7 +10,7 @@ use crate::fixture::{
 };
 
 #[tokio::test]
-async fn a_sign_out_is_at_once_here_and_soon_at_the_server_and_lasts_over_a_restart() {
+async fn a_sign_out_is_immediate_here_then_reaches_the_server_and_survives_a_restart() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
 
@@ -42,7 +42,7 @@ async fn a_sign_out_during_a_renewal_drops_and_revokes_the_late_credentials() {
         .await;
 
     assert_eq!(session.sign_out().await.phase, Phase::SignedOut);
-    // At once: the renewal is still on the wire.
+    // The sign-out does not wait for the renewal, which is still on the wire.
     for outcome in join_all(calls).await {
         assert_eq!(code(outcome), Code::SignedOut);
     }
@@ -87,7 +87,7 @@ async fn a_sign_out_during_the_save_of_a_renewal_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_sign_out_with_the_server_away_is_at_once_and_the_journal_says_that_it_was_not_told() {
+async fn with_the_server_away_a_sign_out_is_immediate_and_the_failed_revocation_is_noted() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.server.stop().await;
@@ -106,7 +106,7 @@ async fn a_sign_out_with_the_server_away_is_at_once_and_the_journal_says_that_it
 }
 
 #[tokio::test]
-async fn a_server_that_knows_no_sign_out_changes_nothing() {
+async fn at_a_server_without_a_sign_out_the_credentials_are_removed_all_the_same() {
     let host = TestHost::start().await;
     host.server.knows_sign_out(false);
     let session = signed_in_session(&host).await;
@@ -129,7 +129,7 @@ async fn a_sign_out_with_a_locked_keyring_stays_signed_out_when_it_is_unlocked()
     drop(session);
     assert!(
         host.vault.stored(DEFAULT_ACCOUNT).is_some(),
-        "it could not be removed"
+        "the locked keyring removed the entry"
     );
     host.vault.work_again();
 
@@ -167,7 +167,7 @@ async fn quitting_right_after_a_sign_out_waits_until_the_entry_is_removed() {
         async move { session.close().await }
     });
     host.clock.quiet().await;
-    assert!(!closing.is_finished(), "the entry would have stayed");
+    assert!(!closing.is_finished(), "quitting left the entry behind");
     host.vault.release(VaultCall::Read);
 
     assert_eq!(closing.await.expect("no panic"), Closed::Kept);

@@ -1,4 +1,4 @@
-//! What a keyring can do to a session, and what it cannot: end it (I3, I5, I7).
+//! Failures of the keyring, none of which ends a session (I3, I5, I7).
 
 use graphql_session::{
     Clock as _, Closed, Code, DEFAULT_ACCOUNT, LockedReason, Phase, Storage, VaultError,
@@ -44,7 +44,7 @@ async fn new_credentials_are_in_the_vault_before_any_call_uses_them() {
 }
 
 #[tokio::test]
-async fn without_a_keyring_service_the_session_lives_in_memory_and_says_so() {
+async fn without_a_keyring_service_the_session_stays_in_memory_and_the_status_says_so() {
     let host = TestHost::start().await;
     host.vault.fail_all(VaultError::Missing);
     let missing = Storage::NotSaved(VaultError::Missing);
@@ -64,7 +64,7 @@ async fn without_a_keyring_service_the_session_lives_in_memory_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_locked_keyring_at_the_start_is_locked_and_not_signed_out_and_unlocking_brings_it_back() {
+async fn a_keyring_locked_at_the_start_is_not_taken_for_signed_out_and_unlocking_recovers() {
     let host = TestHost::start().await;
     drop(signed_in_session(&host).await);
     host.vault.fail_all(VaultError::Locked);
@@ -86,7 +86,7 @@ async fn a_locked_keyring_at_the_start_is_locked_and_not_signed_out_and_unlockin
 }
 
 #[tokio::test]
-async fn a_keyring_that_says_no_entry_although_one_was_saved_is_locked_or_cleared() {
+async fn a_missing_entry_that_was_saved_before_shows_as_locked_or_cleared() {
     let host = TestHost::start().await;
     drop(signed_in_session(&host).await);
     let stored = host.vault.stored(DEFAULT_ACCOUNT).expect("saved");
@@ -104,7 +104,7 @@ async fn a_keyring_that_says_no_entry_although_one_was_saved_is_locked_or_cleare
 }
 
 #[tokio::test]
-async fn a_sign_in_anew_gives_the_hidden_session_up_and_it_does_not_come_back() {
+async fn a_new_sign_in_replaces_the_hidden_session_and_that_one_does_not_come_back() {
     let host = TestHost::start().await;
     drop(signed_in_session(&host).await);
     let hidden = host.vault.stored(DEFAULT_ACCOUNT).expect("saved");
@@ -125,7 +125,7 @@ async fn a_sign_in_anew_gives_the_hidden_session_up_and_it_does_not_come_back() 
 }
 
 #[tokio::test]
-async fn an_entry_damaged_by_hand_is_a_clear_state_and_a_new_sign_in_mends_it() {
+async fn an_entry_damaged_by_hand_shows_as_locked_and_a_new_sign_in_repairs_it() {
     for damage in [
         "",
         "no json",
@@ -168,7 +168,7 @@ async fn a_keyring_read_that_fails_after_a_good_renewal_leaves_the_session_in_me
 }
 
 #[tokio::test]
-async fn a_keyring_write_that_fails_after_the_rotation_is_said_and_made_up_for_later() {
+async fn a_keyring_write_that_fails_after_the_rotation_is_reported_and_retried() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     let gate = Gate::new();
@@ -202,7 +202,7 @@ async fn a_keyring_write_that_fails_after_the_rotation_is_said_and_made_up_for_l
 }
 
 #[tokio::test]
-async fn quitting_before_the_credentials_are_saved_tries_once_more_and_says_what_would_be_lost() {
+async fn quitting_before_the_save_tries_once_more_and_reports_what_would_be_lost() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.vault.fail_all(VaultError::Locked);
@@ -218,7 +218,7 @@ async fn quitting_before_the_credentials_are_saved_tries_once_more_and_says_what
         "the last chance was not used"
     );
 
-    // Warned, the person unlocks the keyring and quits again.
+    // After the warning, the person unlocks the keyring and quits again.
     host.vault.work_again();
     assert_eq!(session.close().await, Closed::Kept);
     drop(session);
@@ -242,8 +242,7 @@ async fn quitting_with_nobody_signed_in_loses_nothing_whatever_the_keyring_says(
 }
 
 #[tokio::test]
-async fn a_keyring_that_is_locked_before_the_exchange_does_not_keep_an_expired_session_from_renewing()
- {
+async fn a_keyring_locked_before_the_exchange_does_not_stop_an_expired_session_renewing() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.vault.fail_all(VaultError::Locked);
@@ -259,7 +258,7 @@ async fn a_keyring_that_is_locked_before_the_exchange_does_not_keep_an_expired_s
 }
 
 #[tokio::test]
-async fn credentials_that_are_too_long_for_the_platform_are_not_saved_and_say_so() {
+async fn credentials_too_long_for_the_platform_stay_unsaved_and_the_status_says_so() {
     let host = TestHost::start().await;
     host.vault.limit_length(Some(500));
     let session = signed_in_session(&host).await;
@@ -273,11 +272,11 @@ async fn credentials_that_are_too_long_for_the_platform_are_not_saved_and_say_so
     assert_eq!((status.phase, status.storage), (Phase::SignedIn, too_long));
 }
 
-/// 1. A write is held by the keyring until long after its limit.
+/// 1. The keyring holds a write until long after its limit.
 /// 2. The person signs out.
-/// 3. The write returns: nothing that it wrote may stay.
+/// 3. The write returns. What it wrote must not stay.
 #[tokio::test]
-async fn a_write_that_returns_long_after_its_limit_resurrects_nothing_that_was_signed_out() {
+async fn a_write_that_returns_long_after_its_limit_restores_no_signed_out_session() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     let gate = Gate::new();
@@ -308,7 +307,7 @@ async fn a_write_that_returns_long_after_its_limit_resurrects_nothing_that_was_s
     assert_eq!(session.status().phase, Phase::SignedOut);
 }
 
-/// The sign-out has given its own removal up by the time the late write lands.
+/// When the late write lands, the limit of the sign-out's own removal has passed.
 #[tokio::test]
 async fn a_write_that_returns_after_the_sign_outs_own_limit_leaves_no_entry_behind() {
     let host = TestHost::start().await;
@@ -341,7 +340,7 @@ async fn a_write_that_returns_long_after_its_limit_overwrites_nothing_newer() {
     let host = TestHost::start().await;
     let session = session_with_expired_token(&host).await;
     host.vault.hold(VaultCall::Write);
-    // The mark of this renewal is held; after its limit the renewal goes on without it.
+    // The keyring holds the mark of this renewal. After the write's limit the renewal goes on without the mark.
     let call = spawn_call(&session, query("people"));
     host.vault.wait_until_held(1).await;
     host.clock
@@ -388,9 +387,9 @@ async fn a_keyring_that_does_not_answer_delays_neither_status_nor_calls_nor_the_
     host.vault.work_again();
 }
 
-/// Another process had renewed and is gone: what is held here is spent, and nobody has the newer credentials any more.
+/// Another process renewed and has quit. What this process holds is spent, and the newer credentials are lost.
 #[tokio::test]
-async fn an_entry_deleted_by_hand_behind_the_back_of_a_process_is_locked_and_comes_back_with_it() {
+async fn an_entry_deleted_by_hand_locks_a_running_process_until_the_entry_is_back() {
     for damage in [None, Some("{\"version\":1")] {
         let host = TestHost::start().await;
         let session = signed_in_session(&host).await;

@@ -19,7 +19,7 @@ fn subscribe(session: &Session) -> Subscription {
     stream.expect("it can be subscribed to")
 }
 
-/// A stream that is open, with the server's end of it.
+/// An open stream, and the server's end of it.
 async fn opened(host: &TestHost, session: &Session) -> (Subscription, Feed) {
     let so_far = host.server.counts().streams;
     let mut stream = subscribe(session);
@@ -28,10 +28,10 @@ async fn opened(host: &TestHost, session: &Session) -> (Subscription, Feed) {
     (stream, host.server.feed(number).await)
 }
 
-/// The next event; virtual time passes as far as needed.
+/// The next event; virtual time passes until it comes.
 async fn heard(host: &TestHost, stream: &mut Subscription) -> StreamEvent {
     let heard = host.clock.run_until(stream.next()).await;
-    heard.expect("it is not over")
+    heard.expect("the stream is not over")
 }
 
 /// How long the stream pauses before it connects again; anything but a loss is a failure.
@@ -61,7 +61,7 @@ fn authorizations(host: &TestHost) -> Vec<String> {
     asked.iter().filter_map(header).collect()
 }
 
-/// Every draw is the largest: pauses are as long as they can be.
+/// Every random number is the largest, so that all pauses are as long as possible.
 fn draw_the_longest(host: &TestHost) {
     host.clock.script_random([u64::MAX; 10_000]);
 }
@@ -203,7 +203,7 @@ async fn a_stream_waits_out_an_outage_of_the_renewal() {
 // ── Losses ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn silence_of_a_minute_is_a_loss_and_comments_are_no_silence() {
+async fn a_minute_of_silence_is_a_loss_and_comments_count_as_life() {
     let host = patient_host().await;
     let session = signed_in_session(&host).await;
     let (mut stream, feed) = opened(&host, &session).await;
@@ -270,7 +270,7 @@ async fn pauses_between_reconnects_grow_to_their_limit_and_are_kept() {
 }
 
 #[tokio::test]
-async fn a_stream_that_stood_a_minute_is_connected_again_as_after_a_first_loss() {
+async fn a_stream_that_lasted_a_minute_reconnects_as_after_a_first_loss() {
     let host = patient_host().await;
     let session = signed_in_session(&host).await;
     draw_the_longest(&host);
@@ -284,7 +284,7 @@ async fn a_stream_that_stood_a_minute_is_connected_again_as_after_a_first_loss()
     assert_eq!(
         lost(&host, &mut stream).await,
         4 * SECOND,
-        "it had not stood"
+        "a short connection ended the backoff"
     );
     assert_eq!(heard(&host, &mut stream).await, StreamEvent::Reconnected);
 
@@ -312,7 +312,7 @@ async fn a_throttle_at_connect_is_waited_out_for_as_long_as_the_server_asks() {
 }
 
 #[tokio::test]
-async fn what_something_in_the_way_says_at_connect_is_a_loss_and_no_answer() {
+async fn the_answer_of_a_portal_or_proxy_at_connect_is_a_loss() {
     for fault in [
         Fault::html(200),
         Fault::status(502),
@@ -429,7 +429,7 @@ async fn a_dropped_stream_closes_its_connection() {
         .await;
 }
 
-// ── What is said ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
 async fn a_graphql_error_instead_of_a_stream_is_handed_on_and_is_the_end() {
@@ -493,7 +493,7 @@ async fn the_reply_limit_holds_for_events_and_for_answers_without_a_stream() {
     host.sign_in(&session).await;
     let (mut stream, feed) = opened(&host, &session).await;
 
-    // Together they are longer: it is each event that counts.
+    // Together they are longer than the limit, which is for each event.
     for _ in 0..3 {
         let payload = format!("\"{}\"", "x".repeat(900));
         feed.next(&payload);
@@ -506,7 +506,7 @@ async fn the_reply_limit_holds_for_events_and_for_answers_without_a_stream() {
 
 #[tokio::test]
 async fn a_slow_reader_holds_the_server_back() {
-    /// Far more than sockets and HTTP keep for somebody who does not read: some 10 MiB on Linux.
+    /// Far more than sockets and HTTP buffer for a reader that does not read: some 10 MiB on Linux.
     const EVENTS: usize = 64;
     let host = patient_host().await;
     let session = signed_in_session(&host).await;
@@ -527,7 +527,7 @@ async fn a_slow_reader_holds_the_server_back() {
 }
 
 #[tokio::test]
-async fn streams_take_no_place_from_calls() {
+async fn streams_do_not_count_as_calls_on_the_wire() {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 1;
@@ -540,7 +540,7 @@ async fn streams_take_no_place_from_calls() {
 }
 
 #[tokio::test]
-async fn what_is_no_subscription_or_goes_elsewhere_is_refused_before_anything_is_sent() {
+async fn a_subscribe_without_a_subscription_or_to_elsewhere_is_refused_unsent() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     let before = host.server.counts();

@@ -44,7 +44,7 @@ async fn a_local_clock_that_is_wrong_by_hours_causes_no_renewal_loop_and_no_refu
 }
 
 #[tokio::test]
-async fn after_eight_hours_of_sleep_without_a_network_nothing_ends_and_its_return_is_one_renewal() {
+async fn after_eight_hours_asleep_and_offline_nothing_ends_and_the_return_is_one_renewal() {
     let host = TestHost::start().await;
     let session = signed_in_session(&host).await;
     host.server.stop().await;
@@ -88,7 +88,7 @@ async fn a_lost_answer_counts_as_past_its_grace_after_a_sleep() {
 }
 
 #[tokio::test]
-async fn an_application_in_use_renews_between_the_last_third_and_quarter_and_no_call_waits() {
+async fn an_application_in_use_renews_in_the_last_third_to_quarter_and_no_call_waits() {
     let mut renewed_at = Vec::new();
     for seed in 1..=8 {
         let host = TestHost::start().await;
@@ -118,7 +118,10 @@ async fn an_application_in_use_renews_between_the_last_third_and_quarter_and_no_
     }
     renewed_at.sort_unstable();
     renewed_at.dedup();
-    assert!(renewed_at.len() >= 4, "they march in step: {renewed_at:?}");
+    assert!(
+        renewed_at.len() >= 4,
+        "clients renew at the same time: {renewed_at:?}"
+    );
 }
 
 /// Each renewal is held at the server while more calls are made: none of them waits for it.
@@ -159,10 +162,10 @@ async fn in_thirty_expiries_under_constant_load_no_call_waits_for_a_renewal_or_i
     assert_eq!(host.server.counts().calls_refused, 0);
 }
 
-/// Four calls at once, served without a step of the clock.
+/// Four calls at once, served while the manual clock stands still.
 async fn load(session: &Session) {
     let calls = join_all(spawn_calls(session, 4, &query("people")));
-    // In real time: the clock stands still.
+    // A limit in real time, because the manual clock stands still.
     let outcomes = tokio::time::timeout(Duration::from_secs(20), calls).await;
     for outcome in outcomes.expect("a call waits for the renewal that is held") {
         assert_eq!(outcome.expect("served").status, 200);

@@ -7,7 +7,7 @@ use crate::fixture::{code, session_with_expired_token, signed_in_session};
 
 const FIELD: &str = "uploadFile";
 
-/// Longer than what a socket takes at once, and with every byte in it.
+/// Longer than a socket's buffer, with every byte value in it.
 fn file() -> Vec<u8> {
     (0..3_000_000_u32)
         .map(|place| (place % 251) as u8)
@@ -58,7 +58,7 @@ async fn an_upload_is_a_query_or_a_mutation_by_its_operations_and_not_by_its_fil
     let mutation = upload("mutation", FIELD, b"query { a }");
     assert_eq!(query.operation(), OperationKind::Query);
     assert_eq!(mutation.operation(), OperationKind::Mutation);
-    // The header that is sent counts, of several the last one.
+    // Of several `content-type` headers the last one is sent, so that one counts.
     let with = |headers: &[(&str, &str)]| {
         let mut call = query.clone();
         let further = headers

@@ -1,5 +1,5 @@
-//! What each answer to a renewal proves: one test per row of the table in `verdict.rs`, through the whole path. A row
-//! is named by its first cell; what is expected is what its other cells say. Retry-After is in `retry_after.rs`.
+//! What each answer to a renewal proves: one test per row of the table in `verdict.rs`, through the whole core. A
+//! test names its row by the first cell, and expects what the other cells say. Retry-After is in `retry_after.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,7 +121,7 @@ impl Row {
         assert_eq!(attempts, if self.next == "none" { 1 } else { 2 }, "{case}");
     }
 
-    /// The journal's word is one of the row's, and the status beside it is the answer's.
+    /// The cause in the journal is one of the row's, and fits the HTTP status of the answer.
     fn check_cause(&self, answered: &Value, case: &str) {
         let cause = answered["cause"]
             .as_str()
@@ -164,7 +164,7 @@ impl Row {
                 "{case}: {pause:?}"
             ),
             "30 s later, once" => assert_eq!(pause, Some(30_000), "{case}"),
-            other => panic!("the tests do not know when {other:?} is"),
+            other => panic!("no test knows the next attempt {other:?}"),
         }
     }
 }
@@ -439,13 +439,15 @@ fn any_body(status: u16) -> Vec<Fault> {
 
 // ── Without an answer ───────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Nobody is at `address`; the first attempt and the next one both prove what the row says.
+/// No server answers at `address`. The first attempt and the next one both prove what the row says.
 async fn assert_not_sent(row: Row, host: &TestHost, address: &str) {
     let session = host.session(DEFAULT_ACCOUNT).await;
     let mut tokens = host.server.issue(EMAIL).to_tokens();
     tokens.access_expires_at = Some("2026-01-05T08:00:00Z".parse().expect("a timestamp"));
     let signing_in = session.sign_in_with_tokens(address, None, tokens);
-    signing_in.await.expect("tokens are taken unseen");
+    signing_in
+        .await
+        .expect("a sign-in with tokens asks no server");
     let call = spawn_call(&session, query("people"));
     until_noted(&session, "answered").await;
     let outcome = host.clock.run_until(call).await.expect("no panic");
@@ -524,7 +526,7 @@ async fn an_answer_that_is_too_long_may_have_used_the_token() {
     let row = row("an answer of more than 1 MiB, announced or not");
     row.holds_for([Fault::EndlessChunks]).await;
 
-    // Tokens that nobody reads to their end.
+    // A body of valid tokens that is longer than the limit.
     let host = patient_host().await;
     let session = session_with_expired_token(&host).await;
     let mut fault = tokens_with_status(&host, 200);
@@ -568,7 +570,7 @@ impl Protocol for Panicking {
 
     fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading {
         let again = self.has_panicked.swap(true, Ordering::SeqCst);
-        assert!(again, "a protocol that an adopter brought panics");
+        assert!(again, "the protocol panics");
         self.twenty.read_renewal(answer, dialect)
     }
 

@@ -1,4 +1,4 @@
-//! Who waits for a renewal, for how long, and what becomes of it when they leave (I2, I8, I10).
+//! Calls that wait for a renewal: for how long, and what happens to the renewal when they leave (I2, I8, I10).
 
 use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, Session};
 use graphql_session_testing::{Fault, Gate, TestHost, query};
@@ -106,7 +106,7 @@ async fn a_failed_renewal_is_one_failure_for_a_hundred_waiters_at_once() {
 }
 
 #[tokio::test]
-async fn a_call_taken_back_on_the_wire_closes_its_connection_and_frees_its_place() {
+async fn a_call_cancelled_on_the_wire_closes_its_connection_and_frees_its_place() {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
     config.limits.concurrent_calls = 1;
@@ -121,7 +121,7 @@ async fn a_call_taken_back_on_the_wire_closes_its_connection_and_frees_its_place
     call.abort();
     let _ = call.await;
 
-    // The gate stays shut: only a closed connection lets the server's side of that call end.
+    // The gate stays shut, so the server's side of the call ends only if the connection closes.
     host.server.wait_for_calls_to_end().await;
     call_succeeds(&session).await;
 }
@@ -148,7 +148,7 @@ async fn a_waiter_with_a_shorter_deadline_times_out_alone() {
 }
 
 #[tokio::test]
-async fn a_call_taken_back_while_it_waits_is_never_sent() {
+async fn a_call_cancelled_while_it_waits_is_never_sent() {
     let host = TestHost::start().await;
     let session = crate::fixture::signed_in_session(&host).await;
     host.clock.advance(45 * crate::fixture::MINUTE);

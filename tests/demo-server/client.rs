@@ -240,7 +240,7 @@ impl Streamed {
         .await
     }
 
-    /// The next frame, whatever it is: the server sends each in a chunk of its own.
+    /// The next frame, comments included: the server sends each in a chunk of its own.
     pub(crate) async fn chunk(&mut self) -> Option<String> {
         let mut length = String::new();
         let line = in_time(self.stream.read_line(&mut length)).await;

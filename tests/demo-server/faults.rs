@@ -64,7 +64,7 @@ async fn a_lost_answer_has_rotated_the_token() {
 }
 
 #[tokio::test]
-async fn a_renewal_that_fails_uses_up_no_lost_answer() {
+async fn a_failed_renewal_does_not_use_up_the_answer_to_be_lost() {
     let demo = Demo::start().await;
     let pair = demo.sign_in().await;
     demo.switches.lose_renewal_answers(1);
@@ -217,7 +217,7 @@ async fn a_server_that_comes_back_on_its_port_knows_its_sessions_and_records() {
 }
 
 #[tokio::test]
-async fn a_dropped_server_closes_connections_at_once_and_a_taken_port_is_said() {
+async fn a_dropped_server_closes_connections_and_a_taken_port_is_named_in_the_error() {
     let demo = Demo::start().await;
     let pair = demo.sign_in().await;
     let port = demo.server.address().port();
@@ -248,7 +248,7 @@ async fn control(demo: &Demo, line: &str, body: &Value) -> Reply {
 }
 
 #[tokio::test]
-async fn over_http_the_switches_turn_and_the_counts_are_read() {
+async fn the_switches_are_set_and_the_counts_are_read_over_http() {
     let demo = Demo::start_with(Options {
         control: true,
         ..Options::default()
@@ -349,7 +349,7 @@ async fn a_web_page_cannot_turn_the_switches() {
 }
 
 #[tokio::test]
-async fn nothing_that_prints_shows_a_token() {
+async fn no_debug_output_shows_a_token() {
     let demo = Demo::start().await;
     let pair = demo.sign_in().await;
     demo.renew(&pair.refresh).await;

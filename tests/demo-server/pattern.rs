@@ -59,7 +59,7 @@ fn alike(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 #[test]
-fn a_pattern_tells_absent_from_null_and_one_text_from_another() {
+fn a_pattern_distinguishes_absent_from_null_and_one_text_from_another() {
     assert_eq!(
         differs(
             &serde_json::json!({ "a": "x*z" }),

@@ -51,7 +51,7 @@ impl Signed {
 }
 
 #[tokio::test]
-async fn pages_look_as_twentys_do() {
+async fn pages_have_the_shape_of_twentys() {
     let signed = Signed::start().await;
     let people = "query FindManyPeople($first: Int) { people(first: $first) { edges { cursor node { id createdAt name { firstName lastName } emails { primaryEmail } jobTitle company { id name } } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount } }";
     let reply = signed.ask(people, json!({ "first": 3 })).await;
@@ -80,7 +80,7 @@ async fn pages_look_as_twentys_do() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_found_is_said_as_twenty_says_it() {
+async fn a_query_that_finds_nothing_or_is_wrong_is_answered_as_by_twenty() {
     let signed = Signed::start().await;
     let nobody =
         json!({ "id": "00000000-0000-4000-8000-000000000000", "input": { "jobTitle": "x" } });
@@ -185,7 +185,7 @@ async fn a_person_is_made_changed_deleted_restored_and_destroyed() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_refused_until_its_owner_is_deleted() {
+async fn an_email_address_in_use_is_refused_until_its_owner_is_deleted() {
     let signed = Signed::start().await;
     let first = signed
         .data(
@@ -273,7 +273,7 @@ async fn every_order_shows_every_record_once_in_both_directions() {
 }
 
 #[tokio::test]
-async fn orders_put_values_and_nulls_where_they_say() {
+async fn sorting_puts_values_and_nulls_where_the_order_says() {
     let signed = Signed::start().await;
     let ratings = "query($order: [PersonOrderByInput]) { people(first: 1000, orderBy: $order) { edges { node { performanceRating name { firstName } } } } }";
     for (direction, first, last) in [
@@ -299,7 +299,7 @@ async fn orders_put_values_and_nulls_where_they_say() {
 }
 
 #[tokio::test]
-async fn filters_find_what_they_say() {
+async fn filters_find_exactly_the_matching_records() {
     let signed = Signed::start().await;
     let people = |filter: Value| signed.count("people", "PersonFilterInput", filter);
     let companies = |filter: Value| signed.count("companies", "CompanyFilterInput", filter);
@@ -394,7 +394,7 @@ async fn filters_find_what_they_say() {
 }
 
 #[tokio::test]
-async fn relations_lead_both_ways() {
+async fn relations_can_be_followed_in_both_directions() {
     let signed = Signed::start().await;
     let query = "{ opportunities(first: 5) { edges { node { name stage company { id name people(first: 2) { totalCount edges { node { companyId company { name } } } } } pointOfContact { companyId company { name accountOwner { name { firstName } } } } } } } }";
     let data = signed.data(query, json!({})).await;
@@ -442,7 +442,7 @@ async fn every_fresh_server_has_the_same_records() {
 }
 
 #[tokio::test]
-async fn metadata_describes_the_objects_and_every_described_field_can_be_asked_for() {
+async fn metadata_describes_the_objects_and_every_described_field_can_be_queried() {
     let signed = Signed::start().await;
     let query = "query ObjectMetadataItems { objects(paging: { first: 1000 }) { edges { node { id nameSingular namePlural labelSingular labelPlural icon isSystem isActive fieldsList { id type name label isNullable options relation { type targetObjectMetadata { nameSingular } } } } cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }";
     let reply = signed

@@ -43,7 +43,7 @@ async fn a_renewal_gives_new_tokens_and_leaves_the_previous_access_token_good() 
 }
 
 #[tokio::test]
-async fn what_is_no_good_refresh_token_is_rejected_as_twenty_does() {
+async fn an_invalid_refresh_token_is_rejected_as_by_twenty() {
     let demo = Demo::start().await;
     let foreign = Demo::start().await.sign_in().await;
     let pair = demo.sign_in().await;
@@ -117,7 +117,7 @@ async fn renewals_at_once_with_one_token_all_succeed_each_with_another_refresh_t
 }
 
 #[tokio::test]
-async fn each_use_inside_the_grace_time_begins_it_anew() {
+async fn each_use_inside_the_grace_time_starts_it_again() {
     let demo = Demo::start().await;
     let pair = demo.sign_in().await;
     for _ in 0..4 {
@@ -135,7 +135,7 @@ async fn each_use_inside_the_grace_time_begins_it_anew() {
 /// 2. R0 comes back after the grace time: refused, and every token of that person is marked used.
 /// 3. Those are good for one more grace time, then refused too; access tokens and a new sign-in stay good.
 #[tokio::test]
-async fn a_reuse_after_the_grace_time_signs_out_every_session_of_that_person_and_nobody_else() {
+async fn a_reuse_after_the_grace_time_signs_out_all_sessions_of_that_person_and_no_other() {
     let demo = Demo::start().await;
     let (first, other) = (demo.sign_in().await, demo.sign_in().await);
     let origin = demo.server.origin();
@@ -202,7 +202,7 @@ async fn a_reuse_after_the_grace_time_signs_out_every_session_of_that_person_and
 }
 
 #[tokio::test]
-async fn the_switch_revoke_refuses_every_refresh_token_at_once_and_for_good() {
+async fn the_switch_revoke_refuses_every_refresh_token_at_once_and_for_ever() {
     let demo = Demo::start().await;
     let pair = demo.sign_in().await;
     demo.switches
@@ -227,7 +227,7 @@ async fn the_switch_revoke_refuses_every_refresh_token_at_once_and_for_good() {
 }
 
 #[tokio::test]
-async fn the_switch_expire_refuses_access_tokens_and_the_renewed_one_is_good_in_the_same_second() {
+async fn the_switch_expire_refuses_old_access_tokens_but_not_one_renewed_at_once() {
     let demo = Demo::start().await;
     let mut pair = demo.sign_in().await;
     for _ in 0..3 {
@@ -276,7 +276,7 @@ async fn signing_out_revokes_this_session_only() {
 }
 
 #[tokio::test]
-async fn a_token_whose_row_is_gone_does_not_exist() {
+async fn a_token_without_its_database_row_is_rejected_as_unknown() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = Options {
         data: Some(folder.path().to_owned()),
@@ -292,7 +292,7 @@ async fn a_token_whose_row_is_gone_does_not_exist() {
 }
 
 #[tokio::test]
-async fn older_and_newer_servers_are_at_the_turn_of_a_switch() {
+async fn switches_make_it_an_older_or_a_newer_server() {
     let demo = Demo::start().await;
     let pair = demo.sign_in().await;
     demo.switches.change(|state| state.old_token_field = true);

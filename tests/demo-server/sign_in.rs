@@ -44,7 +44,7 @@ async fn a_known_person_signs_in_on_both_endpoints() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_sign_in_is_said_as_twenty_says_it() {
+async fn a_failed_sign_in_is_answered_as_by_twenty() {
     let demo = Demo::start().await;
     let origin = demo.server.origin();
     for path in ["/graphql", "/metadata"] {
@@ -120,7 +120,7 @@ async fn a_sign_in_without_a_workspace_sees_the_user_and_no_records() {
 }
 
 #[tokio::test]
-async fn a_bad_bearer_is_refused_before_every_operation_public_ones_too() {
+async fn a_bad_bearer_is_refused_before_every_operation_even_a_public_one() {
     let demo = Demo::start().await;
     let foreign = Demo::start().await.sign_in().await;
     let pair = demo.sign_in().await;
@@ -156,7 +156,7 @@ async fn a_bad_bearer_is_refused_before_every_operation_public_ones_too() {
 }
 
 #[tokio::test]
-async fn an_access_token_is_refused_from_its_expiry_on_which_is_up_to_a_second_before_expires_at() {
+async fn an_access_token_expires_up_to_a_second_before_its_stated_time() {
     let demo = Demo::start().await;
     demo.switches.access_lifetime(Duration::from_secs(30));
     let pair = demo.sign_in().await;
@@ -206,7 +206,7 @@ async fn without_a_bearer_the_workspace_does_not_exist() {
 }
 
 #[tokio::test]
-async fn access_tokens_of_one_second_are_the_same_text_and_refresh_tokens_never_are() {
+async fn access_tokens_issued_in_one_second_are_equal_and_refresh_tokens_never_are() {
     let demo = Demo::start().await;
     let (first, second) = (demo.sign_in().await, demo.sign_in().await);
     assert_eq!(first.access, second.access);

@@ -39,7 +39,7 @@ async fn event(stream: &mut Streamed) -> Value {
 }
 
 #[tokio::test]
-async fn a_stream_tells_what_happens_to_records_in_the_order_in_which_it_happens() {
+async fn a_stream_sends_the_changes_of_records_in_their_order() {
     let demo = Demo::start().await;
     let access = demo.sign_in().await.access;
     let people = json!({ "objectNameSingular": "person" });
@@ -100,7 +100,7 @@ async fn a_stream_tells_what_happens_to_records_in_the_order_in_which_it_happens
 }
 
 #[tokio::test]
-async fn a_stream_hears_only_what_it_asked_for() {
+async fn a_stream_sends_only_what_was_subscribed_to() {
     let demo = Demo::start().await;
     let access = demo.sign_in().await.access;
     let id = create(&demo, &access, "One").await;
@@ -138,8 +138,7 @@ async fn a_token_that_expires_during_a_stream_changes_nothing_and_is_refused_at_
 }
 
 #[tokio::test]
-async fn without_a_bearer_or_with_a_field_that_does_not_exist_a_stream_has_one_error_and_is_complete()
- {
+async fn a_stream_without_a_bearer_or_with_an_unknown_field_is_one_error_then_complete() {
     let demo = Demo::start().await;
     let access = demo.sign_in().await.access;
     let wrong = "subscription { onDbEvent(input: {}) { nope } }";
@@ -167,7 +166,7 @@ async fn without_a_bearer_or_with_a_field_that_does_not_exist_a_stream_has_one_e
 }
 
 #[tokio::test]
-async fn a_client_that_takes_no_events_is_told_what_it_would_have_to_take() {
+async fn a_client_that_does_not_accept_event_streams_gets_a_406_with_their_media_type() {
     let demo = Demo::start().await;
     let access = demo.sign_in().await.access;
     let reply = subscription(&demo, &access, json!({}))
@@ -183,7 +182,7 @@ async fn a_client_that_takes_no_events_is_told_what_it_would_have_to_take() {
 }
 
 #[tokio::test]
-async fn a_stream_that_its_client_leaves_is_open_no_more() {
+async fn a_stream_that_its_client_leaves_is_closed() {
     let demo = Demo::start().await;
     let access = demo.sign_in().await.access;
     let stream = subscription(&demo, &access, json!({})).open().await;
@@ -200,7 +199,7 @@ async fn a_stream_that_its_client_leaves_is_open_no_more() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_ends_its_streams_without_a_word() {
+async fn a_server_that_stops_ends_its_streams_without_complete() {
     let demo = Demo::start().await;
     let access = demo.sign_in().await.access;
     let mut stream = subscription(&demo, &access, json!({})).open().await;
@@ -210,7 +209,7 @@ async fn a_server_that_stops_ends_its_streams_without_a_word() {
 }
 
 #[tokio::test]
-async fn a_silent_stream_says_something_now_and_then() {
+async fn an_idle_stream_sends_a_comment_now_and_then() {
     let demo = Demo::start_with(Options {
         comment_after: Duration::from_millis(50),
         ..Options::default()

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::client::Demo;
 
 #[tokio::test]
-async fn bodies_that_are_no_graphql_are_answered_as_twenty_does() {
+async fn bodies_that_are_no_graphql_are_answered_as_by_twenty() {
     let demo = Demo::start().await;
     let pair = demo.sign_in().await;
     for path in ["/graphql", "/metadata"] {

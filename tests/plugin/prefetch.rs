@@ -135,7 +135,7 @@ impl Start {
 }
 
 #[test]
-fn the_first_page_with_the_same_call_gets_the_reply_and_the_next_one_asks_for_itself() {
+fn the_first_page_gets_the_prefetched_reply_and_the_next_page_makes_its_own_call() {
     let start = Start::answered();
     let pages = [start.app.window("main"), start.app.window("main-2")];
 
@@ -284,7 +284,7 @@ fn a_page_waits_for_the_prefetch_no_longer_than_its_own_deadline() {
 }
 
 #[test]
-fn a_page_waits_for_the_prefetch_no_longer_than_a_call_may_take_and_shares_its_time_out() {
+fn a_page_waits_for_the_prefetch_until_the_limit_of_a_call_and_shares_its_timeout() {
     let start = Start::held(&Gate::new(), Fault::Stall);
     let page = start.app.window("main");
     let sent_before = Duration::from_secs(1);

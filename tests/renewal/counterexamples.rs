@@ -24,7 +24,7 @@ fn a_sign_out_while_the_vault_is_read_is_not_undone_by_what_was_read() {
 /// 1. Another process renews and saves.
 /// 2. The keyring fails when this one reads it.
 #[test]
-fn newer_credentials_that_the_vault_does_not_show_keep_the_spent_ones_from_being_exchanged() {
+fn while_the_vault_hides_newer_credentials_the_spent_ones_are_not_exchanged() {
     for (vault, saved) in [
         (VaultView::Unavailable(VaultError::Locked), true),
         (VaultView::Unavailable(VaultError::Slow), false),
@@ -44,7 +44,7 @@ fn newer_credentials_that_the_vault_does_not_show_keep_the_spent_ones_from_being
 
 /// The same, and somebody has cleared the keyring.
 #[test]
-fn newer_credentials_that_somebody_took_away_leave_the_session_locked_and_nothing_is_sent() {
+fn newer_credentials_that_were_deleted_leave_the_session_locked_and_nothing_is_sent() {
     for vault in [VaultView::Empty, VaultView::Damaged] {
         let mut process = Process::rereading();
 
@@ -63,7 +63,7 @@ fn newer_credentials_that_somebody_took_away_leave_the_session_locked_and_nothin
 
 /// The entry is that of an older session, which is over.
 #[test]
-fn a_dead_entry_that_cannot_be_removed_does_not_keep_a_renewal_from_its_turn() {
+fn a_dead_entry_that_cannot_be_removed_does_not_stop_a_renewal() {
     let dead = SessionId::of(9);
     let view = View {
         files: files(1, true),
@@ -108,7 +108,7 @@ fn a_rejection_is_not_believed_while_the_vault_hides_newer_credentials() {
 /// 1. Another process renews, saves, and dies before it has written the state file.
 /// 2. The keyring fails when this one reads it, and works when it writes.
 #[test]
-fn what_could_not_be_read_is_not_written_over_by_a_mark() {
+fn an_entry_that_could_not_be_read_is_not_overwritten_by_a_mark() {
     let mut process = Process::rereading();
 
     process.hears(Event::Reread(View {
@@ -146,7 +146,7 @@ fn the_state_file_names_new_credentials_before_they_are_saved() {
 }
 
 #[test]
-fn where_there_is_no_keyring_nothing_is_hidden_and_the_renewal_goes_on() {
+fn without_a_keyring_no_newer_credentials_are_hidden_and_the_renewal_goes_on() {
     let mut process = Process::rereading();
 
     process.hears(Event::Reread(View {

@@ -32,7 +32,7 @@ enum Move {
     RetryNow,
     SignIn,
     SignOut,
-    /// What is under way ends, so far as the world allows, with this outcome of an exchange.
+    /// The slow action that runs ends. An exchange has this outcome, if the world allows it.
     Finish(Answer),
     Pass(u64),
     Sleep(u64),
@@ -402,7 +402,7 @@ impl World {
                 for waiter in waiters {
                     assert!(
                         self.waiting.remove(&waiter),
-                        "a waiter is told twice, or after it left, at {event} (I8)"
+                        "a waiter gets two outcomes, or one after it left, at {event} (I8)"
                     );
                 }
             }

@@ -27,7 +27,7 @@ pub(crate) fn service() -> String {
     format!("{APPLICATION}{suffix}")
 }
 
-/// Runs until it is told to close, or its input ends.
+/// Runs until the command `close`, or until its input ends.
 pub(crate) async fn run(folder: &Path, account: &str) {
     let mut config = Config::new(APPLICATION, folder);
     account.clone_into(&mut config.account);

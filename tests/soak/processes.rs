@@ -111,7 +111,7 @@ impl Processes {
         let Some(running) = &mut self.places[at].running else {
             return false;
         };
-        // A pipe holds far more than a frozen process is told.
+        // A pipe holds far more than all commands that a frozen process can get.
         writeln!(running.commands, "{command}").is_ok()
     }
 

@@ -418,7 +418,7 @@ impl Soak {
 
     // ── The calm between two rounds ─────────────────────────────────────────────────────────────────────────────
 
-    /// Everything works again: every process must recover, and whoever is signed out signs in.
+    /// Everything works again: every process must recover, and every account that is signed out signs in.
     async fn calm(&mut self, plan: &mut Plan) -> Result<(), Violation> {
         self.server.behave();
         let undo = std::mem::take(&mut self.undo);

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_sent_as_it_is_unless_http_cannot_carry_it_and_its_header_shows_nothing() {
+    fn a_token_becomes_a_sensitive_header_unchanged_or_none_if_http_cannot_carry_it() {
         let access = credentials().access;
         let value = access.authorization().expect("text that HTTP can carry");
         assert_eq!(value, "Bearer the-access-token");

@@ -384,7 +384,7 @@ impl Driver {
     }
 }
 
-/// What of a state a status shows. Server and person change with what is held.
+/// The parts of a state that a status shows. Server and person change with what is held.
 #[derive(PartialEq)]
 struct Shown {
     /// Where there is no session: why.

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_is_what_its_operations_say() {
+    fn the_kind_of_an_upload_comes_from_its_operations_field() {
         let kind = |form: &[(&str, &str)]| OperationKind::of_form(FORM, &form_of(form));
         let map = ("map", r#"{"0":["variables.file"]}"#);
         let file = ("0", "query { a }");
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_counts_as_a_mutation() {
+    fn an_operation_of_unknown_kind_counts_as_a_mutation() {
         assert_eq!(kind("query {", None), Mutation);
         assert_eq!(OperationKind::of(b"[{\"query\":\"{ a }\"}]"), Mutation);
         assert_eq!(OperationKind::of(b"{\"id\":\"persisted\"}"), Mutation);

@@ -59,9 +59,9 @@ impl Session {
         &self.shared().config.account
     }
 
-    /// Which session calls are made in now: tells one from the next, which can have the very same status. Made at each
-    /// sign-in, the same through all renewals, restarts and processes, and no secret. `None` where there is no session:
-    /// nobody is signed in, it has ended, or the keyring does not show it.
+    /// The session in which calls are made now. It tells a session from the next one, whose status may be equal. Made at
+    /// each sign-in, the same through all renewals, restarts and processes, and no secret. `None` where there is no
+    /// session: nobody is signed in, it has ended, or the keyring does not show it.
     pub fn id(&self) -> Option<SessionId> {
         let current = self.shared().current.load();
         current.as_ref().map(|held| held.info.session)

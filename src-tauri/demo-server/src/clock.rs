@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_three_decimals_and_z_whatever_came_in() {
+    fn every_time_has_three_decimals_and_a_z() {
         assert_eq!(iso(1_700_000_000_000), "2023-11-14T22:13:20.000Z");
         assert_eq!(
             normalised("2026-01-02T03:04:05+01:00").as_deref(),

@@ -54,7 +54,7 @@ impl Action {
     }
 }
 
-/// Where events are told and heard; clones share it.
+/// Sends each event to all subscribers; clones share one channel.
 #[derive(Clone)]
 pub(crate) struct Events(broadcast::Sender<Arc<Event>>);
 

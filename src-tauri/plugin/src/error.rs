@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rejection_looks_the_same_whoever_made_it() {
+    fn errors_of_the_plugin_and_of_the_session_have_the_same_shape() {
         let own = CommandError::new(PluginCode::AlreadyRan, "Look first.");
         assert_eq!(
             json!(own),

@@ -1,5 +1,5 @@
 //! Sends one query as soon as the session is open, while the first window still loads its page. The first page that
-//! makes the very same call gets the reply, if its own call would have come to the same.
+//! makes the same call gets the reply, if its own call would have had the same outcome.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -259,13 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn once_the_place_is_empty_a_call_neither_locks_nor_compares() {
+    fn without_a_prefetch_a_call_neither_locks_nor_compares() {
         let place = Arc::new(Place::default());
         place.put(sent);
         assert!(place.take_if(|_| false).is_none(), "another call");
         assert!(place.take_if(|_| true).is_some(), "handed over");
 
-        // Whoever locks waits as long as the guard is held.
+        // As long as the guard is held, `lock` blocks.
         let guard = place.lock();
         let (done, looked) = mpsc::channel();
         let of_call = place.clone();

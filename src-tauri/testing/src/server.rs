@@ -176,7 +176,7 @@ impl FaultServer {
         self.inside().records.expire_access(Some(email), now);
     }
 
-    /// Rejects every refresh token issued so far as expired.
+    /// From now on, rejects all refresh tokens that were issued before as expired.
     pub fn expire_refresh_tokens(&self) {
         let now = self.now();
         self.inside().records.expire_refresh(now);

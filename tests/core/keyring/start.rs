@@ -61,8 +61,7 @@ async fn role_restart() {
 }
 
 #[test]
-fn a_locked_keyring_at_the_start_is_locked_and_not_signed_out_and_unlocking_brings_the_session_back()
- {
+fn a_keyring_locked_at_the_start_is_not_taken_for_signed_out_and_unlocking_recovers() {
     Bus::run("start::role_locked", false).succeeds();
 }
 
@@ -129,7 +128,7 @@ async fn role_never_unlocked() {
 }
 
 #[test]
-fn an_entry_that_was_deleted_or_damaged_by_hand_is_a_clear_state_and_a_new_sign_in_mends_it() {
+fn an_entry_deleted_or_damaged_by_hand_shows_as_locked_and_a_new_sign_in_repairs_it() {
     Bus::run("start::role_entry_changed_by_hand", false).succeeds();
 }
 
@@ -160,12 +159,12 @@ async fn role_entry_changed_by_hand() {
 }
 
 #[test]
-fn a_desktop_without_a_keyring_service_keeps_the_session_in_memory_and_says_so() {
+fn without_a_keyring_service_the_session_stays_in_memory_and_the_status_says_so() {
     Bus::run("start::role_without_service", false).succeeds();
 }
 
 #[test]
-fn a_machine_without_a_session_bus_keeps_the_session_in_memory_and_says_so() {
+fn without_a_session_bus_the_session_stays_in_memory_and_the_status_says_so() {
     Bus::run("start::role_without_bus", false).succeeds();
 }
 

@@ -25,7 +25,7 @@ const BY_ITSELF: Duration = Duration::from_secs(40);
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 
 #[test]
-fn a_service_that_is_restarted_between_two_calls_is_reconnected_and_nothing_is_lost() {
+fn a_service_restarted_between_two_calls_is_reconnected_and_nothing_is_lost() {
     Bus::run("trouble::role_restarted_service", false).succeeds();
 }
 
@@ -53,7 +53,7 @@ async fn role_restarted_service() {
 }
 
 #[test]
-fn a_service_that_is_killed_during_a_session_is_said_and_made_up_for_by_itself_when_it_is_back() {
+fn after_a_killed_service_the_status_is_unsaved_until_it_is_back() {
     Bus::run("trouble::role_killed_service", false).succeeds();
 }
 
@@ -77,7 +77,7 @@ async fn role_killed_service() {
     assert_eq!(status.phase, Phase::SignedIn);
     assert_eq!(status.storage, Storage::NotSaved(missing));
     call_succeeds(&session).await;
-    // Whoever quits now is warned.
+    // A person who quits now is warned.
     assert_eq!(session.close().await, Closed::NotSaved(missing));
 
     let _service = KeyringDaemon::start();
@@ -91,8 +91,7 @@ async fn role_killed_service() {
 }
 
 #[test]
-fn a_service_that_freezes_delays_neither_status_nor_calls_and_its_late_writes_overwrite_nothing_newer()
- {
+fn a_frozen_service_delays_no_call_and_its_late_writes_overwrite_nothing_newer() {
     Bus::run("trouble::role_frozen_service", false).succeeds();
 }
 
@@ -132,7 +131,7 @@ async fn role_frozen_service() {
 }
 
 #[test]
-fn a_sign_out_while_the_service_is_frozen_lasts_and_its_entry_is_removed_when_it_is_back() {
+fn a_sign_out_while_the_service_is_frozen_lasts_and_its_entry_is_removed_later() {
     Bus::run("trouble::role_sign_out_frozen", false).succeeds();
 }
 
@@ -155,7 +154,7 @@ async fn role_sign_out_frozen() {
 }
 
 #[test]
-fn while_the_service_is_frozen_a_process_starts_answers_warns_and_exits_in_time() {
+fn with_a_frozen_service_a_process_starts_answers_warns_and_exits_in_time() {
     Bus::run("trouble::role_exit", false).succeeds();
 }
 
@@ -200,7 +199,7 @@ async fn role_exit() {
 }
 
 #[test]
-fn while_the_service_is_frozen_a_process_that_missed_a_renewal_does_not_send_the_spent_token() {
+fn with_a_frozen_service_a_process_that_missed_a_renewal_sends_no_spent_token() {
     Bus::run("trouble::role_missed_renewal", false).succeeds();
 }
 
@@ -229,8 +228,7 @@ async fn role_missed_renewal() {
 }
 
 #[test]
-fn a_locked_keyring_whose_service_dies_during_a_save_frees_the_lock_and_has_the_session_when_it_is_back()
- {
+fn a_locked_service_that_dies_during_a_save_frees_the_lock_and_the_save_is_retried() {
     Bus::run("trouble::role_dies_while_locked", false).succeeds();
 }
 
@@ -266,7 +264,7 @@ async fn role_dies_while_locked() {
 }
 
 #[test]
-fn services_that_die_over_their_prompts_leave_the_entry_as_it_was_and_no_thread_or_socket_behind() {
+fn services_that_die_during_their_prompts_change_no_entry_and_leak_no_thread() {
     Bus::run("trouble::role_dies_again_and_again", false).succeeds();
 }
 
@@ -323,7 +321,7 @@ fn threads_and_sockets() -> (usize, usize) {
 }
 
 #[test]
-fn killed_while_the_service_holds_its_save_the_application_recovers_at_the_next_start() {
+fn killed_while_a_frozen_service_holds_its_save_the_next_start_recovers() {
     Bus::run("trouble::role_killed_in_a_save", false).succeeds();
 }
 
@@ -351,8 +349,7 @@ async fn role_killed_in_a_save() {
 }
 
 #[test]
-fn killed_at_every_moment_of_a_renewal_the_real_keyring_holds_old_or_new_and_the_next_start_recovers()
- {
+fn killed_at_any_moment_of_a_renewal_the_next_start_recovers_from_the_real_keyring() {
     Bus::run("trouble::role_killed_at_every_moment", false).succeeds();
 }
 
@@ -369,8 +366,7 @@ async fn role_killed_at_every_moment() {
 }
 
 #[test]
-fn killed_at_every_moment_at_a_server_without_grace_it_recovers_from_the_real_keyring_or_ends_once()
-{
+fn killed_at_any_moment_without_grace_the_next_start_recovers_or_ends_once() {
     Bus::run("trouble::role_killed_without_grace", false).succeeds();
 }
 

@@ -40,7 +40,7 @@ async fn two(host: &Host) -> (Process, Process) {
 }
 
 #[tokio::test]
-async fn while_the_process_that_renews_is_frozen_the_others_use_a_token_that_still_works() {
+async fn while_the_renewing_process_is_frozen_the_others_use_a_token_that_still_works() {
     let host = Host::with_limits(short_limits()).await;
     let (mut frozen, mut other) = two(&host).await;
     host.server.on_call(Fault::access_refused());
@@ -66,7 +66,7 @@ async fn while_the_process_that_renews_is_frozen_the_others_use_a_token_that_sti
 }
 
 #[tokio::test]
-async fn while_the_process_that_renews_is_frozen_the_others_fail_typed_and_in_time() {
+async fn while_the_renewing_process_is_frozen_the_others_fail_with_unreachable_in_time() {
     let host = Host::with_limits(short_limits()).await;
     let (mut frozen, mut other) = two(&host).await;
     host.server.expire_access_tokens();
@@ -86,7 +86,7 @@ async fn while_the_process_that_renews_is_frozen_the_others_fail_typed_and_in_ti
 }
 
 #[tokio::test]
-async fn frozen_at_any_moment_of_its_renewal_a_process_keeps_the_others_out_and_all_recover() {
+async fn a_process_frozen_at_any_moment_of_its_renewal_keeps_others_out_and_all_recover() {
     let moments = MOMENTS.iter().filter(|moment| moment.is_locked);
     let frozen = moments.map(|moment| tokio::spawn(frozen_at(moment)));
     for one in frozen.collect::<Vec<_>>() {
@@ -114,7 +114,7 @@ async fn frozen_at(moment: &'static Moment) {
     recover(&host, frozen, other).await;
 }
 
-/// Calls again and again for so long: each is told that nothing answers, within its own limit.
+/// Calls again and again for this long. Each call fails with `Unreachable`, within its own limit.
 async fn fails_typed(process: &mut Process, this_long: Duration) {
     let since = Instant::now();
     while since.elapsed() < this_long {

@@ -129,7 +129,7 @@ impl Host {
         Some(serde_json::from_str(text.expose_secret()).expect("never half a record"))
     }
 
-    /// What the processes tell each other; never half, whoever died over it.
+    /// The state file, from which the processes learn of each other. It is whole, even if its writer was killed.
     pub(crate) fn state_file(&self) -> Value {
         let file = format!("{DEFAULT_ACCOUNT}.state.json");
         let text = std::fs::read(self.folder.path().join(file)).expect("signed in");

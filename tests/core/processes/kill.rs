@@ -5,7 +5,7 @@ use crate::moments::MOMENTS;
 use crate::survival::{Survivor, die, ends_once, recovers};
 
 #[tokio::test]
-async fn killed_at_every_moment_of_a_renewal_the_next_start_recovers_within_the_grace_time() {
+async fn killed_at_any_moment_of_a_renewal_the_next_start_recovers_within_the_grace_time() {
     for moment in MOMENTS {
         let host = Host::start().await;
         let mut survivor = die(&host, moment, Survivor::Restarted).await;
@@ -14,7 +14,7 @@ async fn killed_at_every_moment_of_a_renewal_the_next_start_recovers_within_the_
 }
 
 #[tokio::test]
-async fn killed_at_every_moment_of_a_renewal_at_a_server_without_grace_it_recovers_or_ends_once() {
+async fn killed_at_any_moment_without_grace_the_next_start_recovers_or_ends_once() {
     for moment in MOMENTS {
         let host = Host::start().await;
         host.server.grace(None);
@@ -28,8 +28,7 @@ async fn killed_at_every_moment_of_a_renewal_at_a_server_without_grace_it_recove
 }
 
 #[tokio::test]
-async fn when_the_process_that_renews_is_killed_at_any_moment_the_one_that_waits_proceeds_at_once()
-{
+async fn when_the_renewing_process_is_killed_at_any_moment_the_waiting_one_proceeds() {
     for moment in MOMENTS {
         let host = Host::start().await;
         let mut survivor = die(&host, moment, Survivor::Waiting).await;
@@ -38,7 +37,7 @@ async fn when_the_process_that_renews_is_killed_at_any_moment_the_one_that_waits
 }
 
 #[tokio::test]
-async fn at_a_server_without_grace_the_one_that_waits_proceeds_or_ends_the_session_once() {
+async fn without_grace_a_process_that_waits_for_a_killed_one_recovers_or_ends_once() {
     for moment in MOMENTS {
         let host = Host::start().await;
         host.server.grace(None);

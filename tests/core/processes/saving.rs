@@ -15,7 +15,7 @@ async fn host() -> Host {
 
 /// One rotates the token and cannot save the new one: the stored one is spent, and nobody else may send it.
 #[tokio::test]
-async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent_token() {
+async fn a_process_that_cannot_save_keeps_the_lock_and_no_other_sends_the_spent_token() {
     let host = host().await;
     host.server.grace(None);
     let mut processes = host.processes(2).await;
@@ -42,7 +42,7 @@ async fn one_that_cannot_save_keeps_the_lock_and_the_other_never_sends_the_spent
 }
 
 #[tokio::test]
-async fn a_vault_that_stands_still_delays_neither_status_nor_calls_nor_the_exit() {
+async fn a_vault_that_does_not_answer_delays_neither_status_nor_calls_nor_the_exit() {
     for step in ["ReadBegins", "MarkBegins", "SaveBegins"] {
         let host = host().await;
         let mut process = host.processes(1).await.remove(0);
@@ -70,7 +70,7 @@ async fn a_vault_that_stands_still_delays_neither_status_nor_calls_nor_the_exit(
 /// 2. A third generation is received; its save waits behind the first.
 /// 3. The first save comes back: it overwrites nothing newer.
 #[tokio::test]
-async fn a_save_that_comes_back_late_overwrites_nothing_newer() {
+async fn a_save_that_returns_late_overwrites_nothing_newer() {
     let host = host().await;
     host.server.grace(None);
     let mut processes = host.processes(2).await;
@@ -98,7 +98,7 @@ async fn a_save_that_comes_back_late_overwrites_nothing_newer() {
 }
 
 #[tokio::test]
-async fn a_save_that_comes_back_after_the_sign_out_resurrects_nothing() {
+async fn a_save_that_returns_after_the_sign_out_leaves_no_entry() {
     let host = host().await;
     let mut process = host.processes(1).await.remove(0);
     host.server.expire_access_tokens();

@@ -56,7 +56,7 @@ async fn a_sign_out_while_another_process_saves_a_renewal_leaves_nothing_behind(
 
 /// The other is frozen through the sign-out and a new sign-in: late as it is, it deletes nothing that is newer.
 #[tokio::test]
-async fn a_process_that_learns_of_a_sign_out_late_leaves_the_entry_of_the_new_session_alone() {
+async fn a_process_that_learns_late_of_a_sign_out_keeps_the_entry_of_the_new_session() {
     let host = Host::start().await;
     let mut processes = host.processes(2).await;
     processes[1].freeze();

@@ -79,10 +79,9 @@ async fn of_eight_processes_at_one_expiry_only_the_one_that_renews_changes_the_v
 
 /// 1. A renewal is on the wire.
 /// 2. Something newer appears in the vault.
-/// 3. The renewal is rejected: the token was spent by whoever wrote the newer one.
+/// 3. The renewal is rejected: the writer of the newer credentials has spent the token.
 #[tokio::test]
-async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_leaves_them_as_they_are()
- {
+async fn a_rejection_with_newer_credentials_in_the_vault_adopts_them_unchanged() {
     let host = Host::start().await;
     let mut process = host.processes(1).await.remove(0);
     host.server.expire_access_tokens();
@@ -115,7 +114,7 @@ async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_leav
 }
 
 #[tokio::test]
-async fn eight_processes_with_a_hundred_calls_each_at_twenty_expiries_never_renew_twice_at_once() {
+async fn eight_processes_with_many_calls_over_twenty_expiries_never_renew_at_once() {
     const PROCESSES: usize = 8;
     const CALLS: usize = 100;
     const EXPIRIES: u64 = 20;

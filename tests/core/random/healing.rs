@@ -54,7 +54,7 @@ impl World {
             "the lock is kept, and nothing is wrong any more (I10)"
         );
         if self.a_dead_entry_is_stored(account) {
-            // Whoever ended that session died before it could remove the entry: the next start does.
+            // The process that ended the session died before it could remove the entry: the next start removes it.
             assert!(
                 self.has_lost_a_process || self.accounts[account].is_touched,
                 "the entry of a session that has ended is still there (I5)"

@@ -290,11 +290,11 @@ impl World {
             let sessions: BTreeSet<_> = endings.clone().map(|ended| &ended.session).collect();
             assert!(
                 status.endings <= sessions.len() as u64,
-                "more endings are told than there were (I6)"
+                "the status counts more endings than there were (I6)"
             );
             if let Some(ending) = &status.ending {
                 let known = endings.clone().any(|ended| ended.reason == ending.reason);
-                assert!(known, "the status tells an ending that never was (I6)");
+                assert!(known, "the status shows an ending that never happened (I6)");
             }
         }
     }

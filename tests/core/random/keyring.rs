@@ -13,7 +13,7 @@ use graphql_session_testing::{FaultServer, ManualClock, ScriptedVault, VaultCall
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// What of a stored record the checks look at.
+/// The parts of a stored record that the checks use.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) session: String,

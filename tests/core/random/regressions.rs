@@ -23,7 +23,7 @@ const ORDINARY: Setting = Setting {
 
 /// A failed attempt that was noted by the clock of before counted as "just tried", and its pause lasted for hours.
 #[test]
-fn the_case_that_set_the_clock_back_after_a_failed_attempt() {
+fn a_clock_set_back_after_a_failed_attempt_does_not_prolong_its_pause() {
     let setting = Setting {
         clocks: true,
         ..ORDINARY
@@ -41,7 +41,7 @@ fn the_case_that_set_the_clock_back_after_a_failed_attempt() {
 
 /// The other process had renewed and saved, and its spent token was exchanged because the vault did not answer.
 #[test]
-fn the_case_that_exchanged_a_spent_token_while_the_keyring_was_locked() {
+fn a_spent_token_is_not_exchanged_while_the_keyring_is_locked() {
     let setting = Setting {
         grace: false,
         ..ORDINARY
@@ -61,7 +61,7 @@ fn the_case_that_exchanged_a_spent_token_while_the_keyring_was_locked() {
 
 /// A sign-out with a locked keyring tried to remove the entry once, and never again.
 #[test]
-fn the_case_that_left_the_entry_of_a_session_that_ended_behind_a_locked_keyring() {
+fn a_sign_out_with_a_locked_keyring_keeps_trying_to_remove_the_entry() {
     replay(
         ORDINARY,
         &[
@@ -78,7 +78,7 @@ fn the_case_that_left_the_entry_of_a_session_that_ended_behind_a_locked_keyring(
 /// The first sign-in was given up for the second one while it was being saved. In half of the runs it was then adopted
 /// as the newer one, and its entry removed: which of two sign-ins of one instant is newer is drawn.
 #[test]
-fn the_case_that_took_over_a_sign_in_that_had_been_overtaken() {
+fn a_sign_in_that_a_later_one_replaced_is_not_adopted_afterwards() {
     let sign_in = SignIn {
         process: 2,
         account: 0,
@@ -99,7 +99,7 @@ fn the_case_that_took_over_a_sign_in_that_had_been_overtaken() {
 
 /// The other process looked at the keyring while it was locked, and showed "signed out" from then on.
 #[test]
-fn the_case_that_never_saw_the_sign_in_of_another_process_behind_a_locked_keyring() {
+fn a_sign_in_of_another_process_is_noticed_although_the_keyring_is_locked() {
     replay(
         ORDINARY,
         &[
@@ -121,7 +121,7 @@ fn the_case_that_never_saw_the_sign_in_of_another_process_behind_a_locked_keyrin
 /// The second process had not heard of the first one's sign-in, and overwrote it. After its sign-out the first one went
 /// on with a session that was stored nowhere.
 #[test]
-fn the_case_that_signed_in_over_the_sign_in_of_another_process() {
+fn a_session_that_another_process_overwrote_by_a_sign_in_is_over() {
     let account = 0;
     replay(
         ORDINARY,
@@ -145,7 +145,7 @@ fn the_case_that_signed_in_over_the_sign_in_of_another_process() {
 
 /// The sign-out of a process that had not heard of the new session yet overwrote its state file.
 #[test]
-fn the_case_that_signed_out_over_the_sign_in_of_another_process() {
+fn a_sign_out_does_not_overwrite_the_newer_sign_in_of_another_process() {
     let account = 0;
     replay(
         ORDINARY,
@@ -171,7 +171,7 @@ fn the_case_that_signed_out_over_the_sign_in_of_another_process() {
 /// The later of two sign-ins could be saved only after the earlier one. Its mark went over the entry, and its ending took
 /// the entry away, while the other process believed its own session saved. (In half of the runs: see above.)
 #[test]
-fn the_case_that_marked_a_later_sign_in_over_an_earlier_one_that_had_been_saved_meanwhile() {
+fn the_mark_of_an_unsaved_sign_in_does_not_overwrite_an_entry_saved_meanwhile() {
     let account = 0;
     let setting = Setting {
         grace: false,
@@ -216,7 +216,7 @@ fn the_case_that_marked_a_later_sign_in_over_an_earlier_one_that_had_been_saved_
 /// Two sign-ins a millisecond apart, both unsaved: which one is later is drawn, and the other is over. (In half of the
 /// runs the check took that for a sign-out that nobody had asked for.)
 #[test]
-fn the_case_of_two_sign_ins_of_one_instant_that_could_be_saved_only_later() {
+fn of_two_unsaved_sign_ins_in_one_instant_one_is_over() {
     let account = 0;
     let setting = Setting {
         revokes: false,
@@ -246,7 +246,7 @@ fn the_case_of_two_sign_ins_of_one_instant_that_could_be_saved_only_later() {
 /// A sign-in came while an ambiguous rejection was being confirmed, and sat out the pause before that was to be asked
 /// for again: half a minute, for a session that was over anyway.
 #[test]
-fn the_case_that_kept_a_sign_in_waiting_for_the_second_question_about_the_session_before() {
+fn a_sign_in_does_not_wait_for_the_confirmation_of_an_old_sessions_rejection() {
     let account = 0;
     let setting = Setting {
         grace: false,
@@ -288,7 +288,7 @@ fn the_case_that_kept_a_sign_in_waiting_for_the_second_question_about_the_sessio
 /// The server exchanged the refresh token, its answer was lost, and to the next attempt it gave an access token alone: the
 /// spent refresh token stayed. (The check wanted its rejection to be called a lost answer.)
 #[test]
-fn the_case_of_a_server_that_exchanges_the_refresh_token_at_one_time_and_keeps_it_at_another() {
+fn after_a_lost_answer_a_server_may_renew_without_a_new_refresh_token() {
     let account = 0;
     let renewals_go_wrong = |how| RenewalsGoWrong {
         account,
@@ -313,7 +313,7 @@ fn the_case_of_a_server_that_exchanges_the_refresh_token_at_one_time_and_keeps_i
 /// Staged, for chance hardly finds it: a process that was started on a restored older entry exchanges its spent token,
 /// and while the server refuses it the newer entry is put back.
 #[test]
-fn the_case_that_must_adopt_the_newer_entry_instead_of_believing_the_rejection() {
+fn a_rejection_is_not_believed_while_the_vault_holds_a_newer_entry() {
     let account = 0;
     let setting = Setting {
         grace: false,

@@ -1,4 +1,4 @@
-//! The checks of what the server saw and what callers were told: I3, I4, I5, I8, I9 and I10.
+//! The checks of what the server saw and of the outcomes that callers got: I3, I4, I5, I8, I9 and I10.
 
 use std::time::Duration;
 
@@ -60,13 +60,13 @@ impl World {
             !account.was_known_to_have_ended(family, self.step_began),
             "a renewal of a session that has ended (I5)"
         );
-        // Who renewed last is gone, and could not save: what the missing keyring holds is spent as well.
+        // The process that renewed last died without saving: what the broken keyring holds is spent as well.
         let newest_is_lost = account.lost_unsaved && !self.keyring_works;
         if !account.is_touched
             && !newest_is_lost
             && let Some(newest) = self.newest_known(at, token, number)
         {
-            // One that was never written is newer than all that were: its write waits behind one that hangs.
+            // A generation that was never written is newer than all that were: its write waits behind one that hangs.
             let generation = account
                 .pair_of(token)
                 .and_then(|pair| account.generation_of_pair(pair));
@@ -91,7 +91,10 @@ impl World {
         let token = bearer.strip_prefix("Bearer ").expect("a bearer").to_owned();
         let account = &self.accounts[at];
         let families = account.families_of_access(&token);
-        assert!(!families.is_empty(), "a call with a token from nowhere");
+        assert!(
+            !families.is_empty(),
+            "a call with a token that no server issued"
+        );
         assert!(
             !families
                 .iter()
@@ -134,7 +137,7 @@ impl World {
         assert!(under_one, "a call is replayed under another session (I9)");
     }
 
-    /// I3: the credentials were in the vault by then, or the vault had its chance and the status says that it failed.
+    /// I3: the credentials were in the vault by then; or the save had failed by then, and the status says so.
     fn was_stored_or_said_unsaved(
         &self,
         at: usize,
@@ -161,14 +164,14 @@ impl World {
         let its_writes = self.keyring.writes_that(is_it);
         let said = || holder.seats[at].has_said_unsaved();
         if its_writes.is_empty() {
-            // No try at all: only where the lock was not to be had. Or put there by hand.
+            // No attempt to save at all: only where the lock could not be taken, or where a person edited the entry.
             return said() || self.accounts[at].is_touched;
         }
         let mut tried = its_writes
             .iter()
             .filter(|write| had_its_chance(write))
             .peekable();
-        // Those of a sign-in are used unsaved, too, where the lock was not to be had: before any try.
+        // Those of a sign-in are used before any attempt to save, too, if the lock could not be taken.
         let is_sign_in = |write: &Write| {
             let record = write.record.as_ref();
             record.is_some_and(|record| record.generation == 1)
@@ -200,7 +203,7 @@ impl World {
         })
     }
 
-    /// The generation with this access token, if it was ever to be written.
+    /// The generation with this access token, if any process tried to write it.
     fn generation_with(&self, at: usize, access: &str) -> Option<u64> {
         // Two servers may issue the same text.
         let name = &self.accounts[at].name;
@@ -255,7 +258,7 @@ impl World {
         }
     }
 
-    /// I8: who is not on the wire and does not wait for a renewal has been told.
+    /// I8: a call that is neither on the wire nor waits for a renewal has its outcome.
     pub(crate) fn check_that_nobody_is_forgotten(&self) {
         for (at, account) in self.accounts.iter().enumerate() {
             let on_the_wire = account.server.calls_under_way();
@@ -272,7 +275,7 @@ impl World {
                     .count() as u64;
                 assert!(
                     may_wait || open <= on_the_wire,
-                    "{open} calls wait for nothing (I8)"
+                    "{open} calls wait, and no renewal is under way (I8)"
                 );
             }
         }
@@ -317,7 +320,7 @@ fn check_sendings(asked: &Asked, issued_so_named: usize) {
     }
 }
 
-/// What a caller is told is true.
+/// The outcome that a caller gets is true.
 fn check_outcome(asked: &Asked, outcome: &Result<Reply, Error>, ran: bool) {
     let number = asked.number;
     match outcome {
@@ -338,7 +341,7 @@ fn check_outcome(asked: &Asked, outcome: &Result<Reply, Error>, ran: bool) {
             );
             assert!(
                 !ran || may_have_run,
-                "mutation {number} ran, and is told {:?} (I9)",
+                "mutation {number} ran, and fails with {:?} (I9)",
                 error.code()
             );
             let expected = matches!(
@@ -350,7 +353,7 @@ fn check_outcome(asked: &Asked, outcome: &Result<Reply, Error>, ran: bool) {
                     | Code::TimedOut
                     | Code::MaybeExecuted
             );
-            assert!(expected, "call {number} is told {:?}", error.code());
+            assert!(expected, "call {number} fails with {:?}", error.code());
         }
     }
 }

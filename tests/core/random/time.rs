@@ -11,7 +11,7 @@ use super::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Time passes in strides of this length, then in one for the rest: whoever sleeps shortly gets to act in between.
+/// Time passes in strides of this length, then in one for the rest. So processes with short timers act in between.
 const STRIDES: [Duration; 5] = [
     Duration::from_millis(600),
     Duration::from_secs(5),
@@ -48,8 +48,8 @@ impl World {
         due.unwrap_or_default().min(600 * SECOND) + Duration::from_millis(1)
     }
 
-    /// Lets time pass. In each stride the processes wake one after the other, each until it rests: the order in which
-    /// they meet is the same each time.
+    /// Lets time pass. In each stride the processes wake one after the other, and each runs until it rests. So a case
+    /// plays in the same order each time.
     pub(crate) fn pass(&mut self, length: Duration, step: &Step) {
         let mut left = length;
         let mut strides = STRIDES.into_iter();
@@ -74,7 +74,7 @@ impl World {
         let began = Instant::now();
         loop {
             let rest = self.wait_for_rest();
-            // Looked at while nobody ran: whoever has just taken the lock does not rest.
+            // The lock is looked at while no thread runs: a process that has just taken it is not at rest.
             if !self.a_lock_is_about_to_be_taken() && rest.lasts() {
                 return;
             }
@@ -92,7 +92,7 @@ impl World {
             .unwrap_or_else(|| panic!("never comes to rest: something spins\n{}", self.under_way()))
     }
 
-    /// A taken lock is tried again every 20 ms of real time: whoever waits for a free one has not come to rest.
+    /// A process tries a taken lock again every 20 ms of real time. While it waits for a free lock, it is not at rest.
     fn a_lock_is_about_to_be_taken(&self) -> bool {
         let waits = |at: usize| {
             let mut processes = self.processes.iter().flatten();

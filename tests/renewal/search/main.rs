@@ -79,7 +79,7 @@ fn guarded() -> Vec<Property<Search>> {
             never(world, Wrong::TwoUnderWay)
         }),
         Property::<Search>::always(
-            "I2: whoever sent an exchange waits for its answer",
+            "I2: a process that sent an exchange waits for its answer",
             |_, world| {
                 world.processes.iter().all(|own| {
                     own.is_on_the_wire() == matches!(own.state.step, Step::Exchanging { .. })
@@ -118,7 +118,7 @@ fn guarded() -> Vec<Property<Search>> {
             |_, world| never(world, Wrong::RenewedWithoutNeed),
         ),
         Property::<Search>::always(
-            "I5: nobody who knows of the end uses the session again",
+            "I5: a process that knows of the end uses the session no more",
             |_, world| never(world, Wrong::UsedAfterItsEnd),
         ),
         Property::<Search>::always("I5: what calls use never becomes older", |_, world| {
@@ -131,7 +131,7 @@ fn guarded() -> Vec<Property<Search>> {
             "I6, I7: a session ends by sign-out, or when the server takes nothing that is left of it",
             |_, world| never(world, Wrong::EndedWithoutProof),
         ),
-        Property::<Search>::always("I8: a waiter is told once", |_, world| {
+        Property::<Search>::always("I8: a waiter gets one outcome", |_, world| {
             never(world, Wrong::ToldTwice)
         }),
         Property::<Search>::always(
@@ -211,7 +211,7 @@ fn at_rest() -> Vec<Property<Search>> {
     ]
 }
 
-/// A name, and how the case is told.
+/// A case's name, and how to recognise it.
 type Case = (&'static str, fn(&World) -> bool);
 
 /// The cases that the search is there for: it would prove nothing if it did not meet them.
@@ -314,14 +314,14 @@ fn search(scopes: impl IntoIterator<Item = Left>) -> Vec<&'static str> {
 }
 
 #[test]
-fn every_order_of_two_processes_three_callers_and_all_five_faults_keeps_the_invariants() {
+fn every_order_of_two_processes_three_callers_and_five_faults_keeps_the_invariants() {
     let met = search([with(&FAULTS)]);
 
     assert_eq!(met, CASES.map(|(case, _)| case));
 }
 
 #[test]
-fn every_order_of_a_fault_with_a_caller_that_leaves_and_a_delay_keeps_the_invariants() {
+fn every_order_of_a_fault_a_leaving_caller_and_a_delay_keeps_the_invariants() {
     search(FAULTS.map(|fault| Left {
         delay: true,
         leaving: true,

@@ -104,7 +104,7 @@ impl World {
         let mut settled = Vec::new();
         for action in actions {
             match self.todo(process, action) {
-                // Whoever is woken must find the new status.
+                // Callers that are woken must find the new status.
                 Some(todo @ Todo::Settle(..)) => settled.push(todo),
                 Some(todo) => self.processes[process].queue.push(todo),
                 None => {}

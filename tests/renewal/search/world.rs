@@ -80,9 +80,9 @@ pub(crate) enum Caller {
     Sent,
     /// Waits for the renewal.
     Waiting,
-    /// Has its outcome, or died with its process. Who is told of newer credentials goes on with them at once: later,
-    /// they could only be newer still, or gone. It is served then, which the decisions only hear of where credentials
-    /// have yet to prove themselves: these always do.
+    /// Has its outcome, or died with its process. A waiter that gets newer credentials uses them at once: later, they
+    /// could only be newer still, or gone. The server serves it then. The decisions learn of that only while credentials
+    /// are new and unproven, and here new credentials always work.
     Settled,
 }
 
@@ -116,7 +116,7 @@ pub(crate) enum Wrong {
     EndedWithoutProof,
     /// I8.
     ToldTwice,
-    /// I8: told of a failure, and not all of them.
+    /// I8: some waiters got a failure, and others nothing.
     FailedOneByOne,
     /// I9.
     ReplayedWithTheSame,
@@ -273,7 +273,7 @@ impl World {
     }
 
     /// A caller whose refusal comes too late to matter: its process holds newer credentials, or none any more, and never
-    /// goes back. It is told at once, now as at any later moment, and nothing else depends on when.
+    /// goes back. It gets its outcome at once, now as at any later moment, and nothing else depends on when.
     fn refused_late(&self) -> Option<usize> {
         (0..self.callers.len()).find(|caller| {
             let own = &self.processes[CALLS_IN[*caller]];
@@ -380,7 +380,7 @@ impl World {
         );
     }
 
-    /// A waiter is told.
+    /// A waiter gets its outcome.
     pub(crate) fn tell(&mut self, process: usize, waiter: u64, outcome: Outcome) {
         let doing = usize::try_from(waiter)
             .ok()
@@ -396,8 +396,8 @@ impl World {
         }
     }
 
-    /// Everything that lives in the process is gone; the system lets go of its lock. A request to the keyring that was
-    /// on its way is carried out before anything that another process asks for later, or never.
+    /// Everything in the process is gone, and the system releases its lock. A request that was on its way to the keyring
+    /// is carried out before any later request of another process, or never.
     fn crash(&mut self, process: usize, lands: bool) {
         self.left.crash = false;
         if lands && let Some(write) = self.processes[process].outstanding {
@@ -500,7 +500,7 @@ impl World {
 
     /// Whether nothing can happen any more.
     pub(crate) fn is_over(&self) -> bool {
-        // Most states have a move that is seen at once. Whoever waits for the lock may wait for ever, if it is kept.
+        // Most states have a move that is found at once. A process may wait for ever for a lock that another one keeps.
         let is_moving = |own: &Process| {
             let waits = self.lock.is_some() && matches!(own.work, Some(Work::Lock { .. }));
             own.work.is_some() && !waits || !own.queue.is_empty() || !own.is_running()
@@ -510,7 +510,7 @@ impl World {
         }
         let mut moves = Vec::new();
         self.moves(&mut moves);
-        // Neither a sign-out nor a death is owed to anybody.
+        // A sign-out and a crash may happen, and need not.
         moves
             .iter()
             .all(|next| matches!(next, Move::SignOut(_) | Move::Crash(..) | Move::LongSilence))

@@ -1,6 +1,6 @@
 //! Ours: a session as an application opens it, with the real keyring and all settings at their defaults.
 //!
-//! The windows of a process share the session, as they do through the plugin, and each is told of an ending once. State
+//! The windows of a process share the session, as they do through the plugin, and each learns of an ending once. State
 //! files are beside the store that the other clients have; what they keep in it is in the keyring here.
 
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl Holdfast {
                 status: StatusCode::from_u16(status).expect("reqwest has read it as one"),
                 body,
             }),
-            // An ending is told by the status, to every window, and not by what becomes of a call.
+            // The status announces an ending to every window. The outcome of a call does not.
             Err(error) => Err(Failure {
                 text: error.to_string(),
                 logout: false,

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_codes_are_found_among_whatever_else_stands_there() {
+    fn codes_are_found_among_other_extensions() {
         let found = extensions(
             r#"{"a":{"code":"no"},"subCode":"S","b":[1,{"c":null}],"code":"C\u0021","d":"e"}"#,
         );
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_in_another_encoding_is_read_all_the_same() {
+    fn a_reply_that_is_not_utf_8_is_read_with_replacement_characters() {
         let body = b"{\"errors\":[{\"message\":\"Non autoris\xe9\"}],\"data\":{\"name\":\"\xe9\"}}";
         let envelope = Envelope::read(body).expect("an object");
         assert_eq!(envelope.data, Data::Present);
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_what_they_spell_and_the_last_of_one_name_counts() {
+    fn escaped_keys_are_decoded_and_the_last_of_equal_keys_counts() {
         let body = br#" {"\u0064ata":{"a":1},"\ud83d":1,"errors":[{"message":"m"}],"errors":null,"data":null} "#;
         let envelope = Envelope::read(body).expect("an object");
         assert_eq!(

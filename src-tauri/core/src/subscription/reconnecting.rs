@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_that_stood_a_while_starts_the_backoff_anew_and_the_servers_pause_is_a_floor() {
+    fn a_long_lived_stream_restarts_the_backoff_and_the_servers_pause_is_a_minimum() {
         let mut reconnecting = Reconnecting::default();
         let mut pause = |stood, asked| reconnecting.pause(stood, u64::MAX, 30_000, asked);
         assert_eq!(pause(0, 0), 1_000);

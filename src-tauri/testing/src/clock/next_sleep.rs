@@ -102,7 +102,7 @@ mod tests {
     use graphql_session::Clock;
 
     #[tokio::test]
-    async fn the_next_sleep_is_no_earlier_one_no_other_one_and_begins_when_it_is_polled() {
+    async fn next_sleep_ignores_earlier_and_other_sleeps_and_begins_when_it_is_polled() {
         let (clock, pause) = (ManualClock::new(), Duration::from_secs(5));
         let mut earlier = std::pin::pin!(clock.sleep(pause));
         let next = clock.next_sleep(pause);

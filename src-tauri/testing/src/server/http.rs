@@ -186,7 +186,7 @@ impl Connection {
         self.stream.flush().await
     }
 
-    /// Waits until the client has closed its side; whatever it still sends is dropped.
+    /// Waits until the client has closed its side, and drops what it still sends.
     pub(super) async fn until_closed(&mut self) {
         while self.fill().await.is_ok_and(|count| count > 0) {}
     }

@@ -256,7 +256,7 @@ async fn respond(
     if answer.is_event_stream() {
         return stream::feed(server, &answer, connection, in_flight).await;
     }
-    // Noted before it is written: whoever reads the answer may look at the ledger next.
+    // Noted before it is written: a test that has read the answer may look at the ledger next.
     asking.answered(AnswerFate::Written);
     if send(server, &mut connection, &answer).await.is_none() {
         asking.answered(AnswerFate::Lost);

@@ -1,5 +1,5 @@
-//! The server's other faces: the same tokens, asked for and handed out as other kinds of servers do. For clients that
-//! cannot speak Twenty, so that they can be tried against the very same server.
+//! The server's other protocols: the same tokens, requested and issued as other kinds of servers do it. So clients that
+//! cannot speak Twenty are tested against the same server.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -61,7 +61,7 @@ pub(crate) enum How {
     Late,
     /// Its limit passes while a late write is still under way.
     GivenUp,
-    /// The lock is not to be had in time.
+    /// The lock does not get free in time.
     NotTaken,
     /// The answer is lost.
     Lost,
