@@ -111,3 +111,16 @@ async fn a_401_is_a_refusal_unless_its_body_has_data() {
         assert_eq!(host.server.counts().renewals, renewals, "{body}");
     }
 }
+
+#[tokio::test]
+async fn a_reply_names_its_session_and_has_the_servers_retry_after() {
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    host.server.on_call(Fault::retry_after(429, "7"));
+
+    let reply = session.execute(query("people")).await.expect("a reply");
+
+    assert_eq!(Some(reply.session), session.id());
+    let retry_after = ("retry-after".to_owned(), "7".to_owned());
+    assert_eq!(reply.headers, [retry_after]);
+}

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use graphql_session_renewal::SessionId;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::credentials::Credentials;
@@ -24,6 +25,12 @@ const ALLOWED_PREFIXES: [&str; 3] = ["x-", "graphql-", "apollographql-"];
 
 /// Forwarding headers speak of addresses; a page has no say in those.
 const REFUSED_PREFIX: &str = "x-forwarded";
+
+/// Reply headers that a caller gets. Everything else stays here: above all `set-cookie` and `www-authenticate`.
+const REPLY_HEADERS: [&str; 3] = ["etag", "retry-after", "x-request-id"];
+
+/// Prefixes of further ones, for tracing and limits.
+const REPLY_PREFIXES: [&str; 4] = ["graphql-", "apollographql-", "ratelimit-", "x-ratelimit-"];
 
 /// Headers that are sent besides: the content type and Authorization here, `accept`, `host` and `content-length` by the
 /// HTTP client. With room for them the table is made once.
@@ -103,13 +110,32 @@ impl fmt::Debug for Call {
 
 /// A server's reply, untouched.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
     /// Content type, as sent.
     pub content_type: Option<String>,
+    /// Further headers, in the server's order: those of a closed list (`etag`, `retry-after`, `x-request-id`, and what begins
+    /// with `graphql-`, `apollographql-`, `ratelimit-` or `x-ratelimit-`). Cookies and authentication are not among them.
+    pub headers: Vec<(String, String)>,
     /// The body, to the byte.
     pub body: Bytes,
+    /// The session that it was sent under, which may be over by now.
+    pub session: SessionId,
+}
+
+impl Reply {
+    /// A reply without headers, for tests of code that takes replies.
+    pub fn new(status: u16, body: impl Into<Bytes>, session: SessionId) -> Self {
+        Self {
+            status,
+            content_type: None,
+            headers: Vec::new(),
+            body: body.into(),
+            session,
+        }
+    }
 }
 
 impl fmt::Debug for Reply {
@@ -119,6 +145,19 @@ impl fmt::Debug for Reply {
             .field("bytes", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The headers of a reply that callers get; see [`Reply::headers`].
+pub(crate) fn reply_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .filter(|(name, _)| {
+            let name = name.as_str();
+            REPLY_HEADERS.contains(&name)
+                || REPLY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        })
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+        .collect()
 }
 
 /// The headers of a request, as far as a caller may set them. Those of a call that waits take no more room than the
@@ -176,4 +215,33 @@ fn allowed((name, value): &(String, String)) -> Result<(HeaderName, HeaderValue)
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
     let value = HeaderValue::from_str(value).map_err(|_| refused())?;
     Ok((name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_replys_headers_callers_get_those_of_the_closed_list() {
+        let mut sent = HeaderMap::new();
+        for (name, value) in [
+            ("set-cookie", "session=secret"),
+            ("www-authenticate", "Bearer"),
+            ("x-request-id", "7"),
+            ("x-ratelimit-remaining", "41"),
+            ("x-powered-by", "a server"),
+        ] {
+            sent.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        let mut shown = reply_headers(&sent);
+        shown.sort();
+        let expected = [("x-ratelimit-remaining", "41"), ("x-request-id", "7")];
+        assert_eq!(
+            shown,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+    }
 }

@@ -11,7 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::http::Origin;
 use crate::protocol::{Protocol, Twenty};
-use crate::vault::{Keyring, Vault};
+use crate::vault::Vault;
 
 /// The account's name where an application has only one.
 pub const DEFAULT_ACCOUNT: &str = "default";
@@ -46,7 +46,7 @@ pub struct Config {
     pub limits: Limits,
     /// The kind of server. Default: [`Twenty`].
     pub protocol: Arc<dyn Protocol>,
-    /// Where credentials rest. Default: the OS [`Keyring`].
+    /// Where credentials rest. [`Config::new`]: the OS keyring.
     pub vault: Arc<dyn Vault>,
     /// Time and randomness. Default: [`SystemClock`].
     pub clock: Arc<dyn Clock>,
@@ -54,13 +54,20 @@ pub struct Config {
 
 impl Config {
     /// The defaults for an application called `app` (the keyring shows this name; debug builds append `-debug`, so
-    /// that a developer's run never touches the installed application's session).
+    /// that a developer's run never touches the installed application's session). Needs the feature `keyring`, which is on by
+    /// default.
+    #[cfg(feature = "keyring")]
     pub fn new(app: &str, state_dir: impl Into<PathBuf>) -> Self {
         let service = if cfg!(debug_assertions) {
             format!("{app}-debug")
         } else {
             app.to_owned()
         };
+        Self::with_vault(state_dir, crate::vault::Keyring::new(service))
+    }
+
+    /// The defaults with a vault of your own.
+    pub fn with_vault(state_dir: impl Into<PathBuf>, vault: impl Vault) -> Self {
         Self {
             account: DEFAULT_ACCOUNT.to_owned(),
             state_dir: state_dir.into(),
@@ -68,7 +75,7 @@ impl Config {
             end_after: None,
             limits: Limits::default(),
             protocol: Arc::new(Twenty::new()),
-            vault: Arc::new(Keyring::new(service)),
+            vault: Arc::new(vault),
             clock: Arc::new(SystemClock::new()),
         }
     }
@@ -91,30 +98,38 @@ impl Config {
     ///
     /// # Errors
     /// [`Config`](crate::Code::Config) with the key's name, for a key that does not exist or a value of the wrong type.
+    #[cfg(feature = "keyring")]
     pub fn from_json(
         app: &str,
         state_dir: impl Into<PathBuf>,
         settings: &serde_json::Value,
     ) -> Result<Self, Error> {
+        Self::new(app, state_dir).with_settings(settings)
+    }
+
+    /// Changes these settings by what an application keeps in a JSON file; its keys are those of [`Config::from_json`].
+    ///
+    /// # Errors
+    /// [`Config`](crate::Code::Config) with the key's name, for a key that does not exist or a value of the wrong type.
+    pub fn with_settings(mut self, settings: &serde_json::Value) -> Result<Self, Error> {
         let settings: Settings = serde_path_to_error::deserialize(settings).map_err(|problem| {
             Error::config(&problem.path().to_string(), &problem.inner().to_string())
         })?;
-        let mut config = Self::new(app, state_dir);
         if let Some(account) = settings.account {
-            config.account = account;
+            self.account = account;
         }
         if let Some(name) = settings.protocol
-            && name != config.protocol.facts().name
+            && name != self.protocol.facts().name
         {
             return Err(Error::config(
                 "protocol",
                 "only `twenty` can be named here; bring others in Rust",
             ));
         }
-        config.server = settings.server;
-        config.end_after = settings.end_after_seconds.map(Duration::from_secs);
-        settings.limits.apply(&mut config.limits);
-        Ok(config)
+        self.server = settings.server;
+        self.end_after = settings.end_after_seconds.map(Duration::from_secs);
+        settings.limits.apply(&mut self.limits);
+        Ok(self)
     }
 
     /// Checks every value.

@@ -205,4 +205,6 @@ pub use protocol::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tok
 pub use session::{ServerCheck, Session};
 pub use status::{Closed, Ending, Phase, Status};
 pub use subscription::{StreamEvent, Subscription};
-pub use vault::{Keyring, MemoryVault, Vault};
+#[cfg(feature = "keyring")]
+pub use vault::Keyring;
+pub use vault::{MemoryVault, Vault};

@@ -8,7 +8,7 @@ use graphql_session_renewal::{CredentialsInfo, SessionId, Storage, Wall};
 use reqwest::header::CONTENT_TYPE;
 use tokio::sync::{oneshot, watch};
 
-use crate::call::{AllowedHeaders, Call, Reply};
+use crate::call::{AllowedHeaders, Call, Reply, reply_headers};
 use crate::config::Config;
 use crate::credentials::{Credentials, expiry, new_credentials_id, new_session_id};
 use crate::diagnostics;
@@ -407,7 +407,9 @@ impl SendingCall<'_> {
                         .get(CONTENT_TYPE)
                         .and_then(|value| value.to_str().ok())
                         .map(str::to_owned),
+                    headers: reply_headers(response.headers()),
                     body,
+                    session: held.info.session,
                 }),
                 Err(TransportError::TooLong) => Err(Error::new(
                     Code::TooLarge,

@@ -8,10 +8,12 @@ use std::sync::Mutex;
 
 use secrecy::{ExposeSecret, SecretString};
 
+#[cfg(feature = "keyring")]
 mod keyring;
 mod thread;
 
 use graphql_session_renewal::VaultError;
+#[cfg(feature = "keyring")]
 pub use keyring::Keyring;
 pub(crate) use thread::VaultThread;
 

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use graphql_session::{BoxFuture, Sleep};
+use graphql_session::{BoxFuture, SessionId, Sleep};
 use jiff::Timestamp;
 
 use super::*;
@@ -82,11 +81,7 @@ impl Bench {
 }
 
 fn reply(bytes: usize) -> Reply {
-    Reply {
-        status: 200,
-        content_type: None,
-        body: Bytes::from(vec![b'x'; bytes]),
-    }
+    Reply::new(200, vec![b'x'; bytes], SessionId::of(1))
 }
 
 /// The future's output, or a failure instead of a test that hangs.
