@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use demo_server::DemoServer;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::application::{Home, signal};
 
-/// The core's moments.
+/// The core's moments, by the words of its log.
 const LOG: &str = "warn,graphql_session=debug";
-const ASKED: &str = "asks the vault";
-const READ: &str = "the vault has answered is_ok=true";
-const SERVED: &str = "the server serves these credentials";
+const ASKED: &str = "vault_read";
+const READ: &str = "vault_answered";
+const SERVED: &str = "served";
 
 /// What the page asks once it knows the server's objects: it has the first reply by then.
 const RECORDS: &str = "FindManyPerson";
@@ -88,6 +89,7 @@ impl Process {
         let process = Command::new(client)
             .envs(home.environment())
             .env("RUST_LOG", LOG)
+            .env("HOLDFAST_LOG_FORMAT", "json")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -131,15 +133,17 @@ fn read_lines(output: ChildStderr, lines: &mpsc::UnboundedSender<String>) {
     }
 }
 
-/// When the client logged the text, by its own time stamp.
-async fn moment(log: &mut mpsc::UnboundedReceiver<String>, text: &str) -> Timestamp {
+/// When the client logged this word, by its own time stamp.
+async fn moment(log: &mut mpsc::UnboundedReceiver<String>, word: &str) -> Timestamp {
     while let Some(line) = log.recv().await {
-        if line.contains(text) {
-            let stamp = line.split_whitespace().next().unwrap_or_default();
-            return stamp
-                .parse()
-                .expect("a line of the log begins with its time");
+        // Lines of other libraries on the error output are none of the log's.
+        let Ok(event) = serde_json::from_str::<Value>(&line) else {
+            continue;
+        };
+        if event["fields"]["message"] == word {
+            let stamp = event["timestamp"].as_str().expect("a line has its time");
+            return stamp.parse().expect("a timestamp");
         }
     }
-    panic!("the client ended before it logged `{text}`");
+    panic!("the client ended before it logged `{word}`");
 }

@@ -24,13 +24,20 @@ use tracing_subscriber::EnvFilter;
 const DEFAULT_LOG: &str =
     "warn,holdfast=info,graphql_session=info,tauri_plugin_graphql_session=info,demo_server=info";
 
+/// Set to `json`, the log has one JSON object a line, for programs that read it.
+const LOG_FORMAT: &str = "HOLDFAST_LOG_FORMAT";
+
 fn main() {
     memory::share_one_arena();
     let log = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-    tracing_subscriber::fmt()
+    let logger = tracing_subscriber::fmt()
         .with_env_filter(log)
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    if std::env::var_os(LOG_FORMAT).is_some_and(|format| format == "json") {
+        logger.json().init();
+    } else {
+        logger.init();
+    }
 
     let mut context = tauri::generate_context!();
     let instance = data_folder::choose(context.config_mut());

@@ -48,6 +48,7 @@ async fn main() {
     let mut teller = Teller { steps: 0 };
 
     let demo = sign_in(&app, &first).await;
+    first.count_logout_events().await;
     let what = format!("{DEMO_EMAIL} signs in at the demo server");
     teller.step(&what, &demo, &[&first], "signed-in").await;
 
@@ -63,9 +64,10 @@ async fn main() {
     let what = "The access token expires, and everything is loaded again: one renewal";
     let counts = teller.step(what, &demo, &[&first], "renewed").await;
     assert_eq!((counts.renewals_sent, counts.renewals_accepted), (1, 1));
-    assert_eq!(first.logouts().await, 0);
+    first.shows_no_ending().await;
 
     let second = second_window(&app, &first).await;
+    second.count_logout_events().await;
     demo.expire_and_count().await;
     for window in [&second, &first] {
         reload_all(window).await;
@@ -91,7 +93,9 @@ async fn main() {
     let what = "The server revokes the session: one ending, one logout for each window";
     let counts = teller.step(what, &demo, &[&first, &second], "ended").await;
     assert_eq!((counts.renewals_sent, counts.renewals_refused), (1, 1));
-    assert_eq!((first.logouts().await, second.logouts().await), (1, 1));
+    for window in [&first, &second] {
+        assert_eq!(window.logout_events().await, 1);
+    }
 
     demo.turn(json!({ "resetCounts": true })).await;
     first.fill("sign-in-password", DEMO_PASSWORD).await;
@@ -140,7 +144,7 @@ impl Teller {
             .await;
         let mut logouts = Vec::new();
         for window in windows {
-            logouts.push(window.logouts().await.to_string());
+            logouts.push(window.logout_events().await.to_string());
         }
         println!("{}. {what}", self.steps);
         println!(
@@ -151,7 +155,7 @@ impl Teller {
             "   renewals at the server    {} ({} accepted, {} refused)",
             counts.renewals_sent, counts.renewals_accepted, counts.renewals_refused
         );
-        println!("   logouts told to windows   {}", logouts.join(" and "));
+        println!("   logout events of windows  {}", logouts.join(" and "));
         println!("   {}", file.display());
         counts
     }

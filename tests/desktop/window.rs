@@ -148,14 +148,12 @@ impl<'app> Window<'app> {
             .expect("they are counted")
     }
 
-    /// How many endings the page acted on.
-    pub(crate) async fn logouts(&self) -> u64 {
-        let told = self
-            .ask("return document.documentElement.dataset.logouts", vec![])
-            .await;
-        told.as_str()
-            .and_then(|count| count.parse().ok())
-            .expect("the page counts them")
+    /// Fails where the page shows that the session has ended.
+    pub(crate) async fn shows_no_ending(&self) {
+        assert!(
+            !self.is_shown("ended-dialog").await,
+            "the page shows an ending"
+        );
     }
 
     /// Runs a script in the page.
