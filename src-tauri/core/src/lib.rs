@@ -62,7 +62,7 @@
 //! | `driver.rs`, `driver/perform.rs` | the one task that owns the state, and the actions: lock, vault, files, exchange |
 //! | `shared.rs` | what calls and that task share: the current credentials, the status, the journal |
 //! | `call.rs`, `config.rs`, `files.rs`, `credentials.rs` | a call, the settings, the files of an account, the stored form |
-//! | `verdict.rs`, `journal.rs` | what an answer proves; what happened |
+//! | `verdict.rs`, `journal.rs`, `diagnostics.rs` | what an answer proves; what happened; one text of it for a bug report |
 //! | `protocol.rs`, `http.rs`, `vault.rs` | how a kind of server speaks; requests and answers; the keyring and its thread |
 //! | `status.rs`, `error.rs`, `clock.rs`, `operation.rs` | what everything above uses |
 //!
@@ -128,6 +128,7 @@
 //! | [`Status::cause`] | the last attempt that failed, while the phase is `unreachable` |
 //! | [`Ending::cause`] | why the session ended |
 //! | [`Session::journal`] | each entry: its facts `cause` and `httpStatus`. The entry `renewal` sums up one renewal |
+//! | [`Session::diagnostics`] | one text for a bug report, with the status and the newest entries |
 //! | the log | the same entries, as `tracing` events of level `INFO` with the target `graphql_session` |
 //!
 //! The message of a log line is the entry's word, such as `answered`. Its fields are `account` and `facts` (the entry's, as
