@@ -129,8 +129,8 @@ async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_l
     assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), Some(newer.to_string()));
 }
 
-/// The state file names newer credentials, and the keyring does not show them. The ones that the process holds are spent,
-/// and saving them would destroy the newer ones.
+/// The state file names newer credentials, and the keyring does not show them. The ones that the process holds are
+/// spent, and saving them would destroy the newer ones.
 #[tokio::test]
 async fn a_process_that_cannot_read_newer_credentials_neither_sends_nor_saves_spent_ones() {
     let host = TestHost::start().await;
@@ -422,7 +422,8 @@ async fn a_sign_in_within_the_same_tick_of_the_file_systems_clock_is_noticed() {
     wait_for_phase(&host, &second, Phase::SignedIn).await;
 }
 
-/// One process rotates the token and cannot save the new one. The stored token is spent, so no other process may send it.
+/// One process rotates the token and cannot save the new one. The stored token is spent, so no other process may send
+/// it.
 #[tokio::test]
 async fn a_process_that_cannot_save_keeps_the_lock_and_no_other_sends_the_spent_token() {
     let host = TestHost::start().await;
