@@ -96,7 +96,7 @@ struct World {
     vault: Option<(CredentialsInfo, Option<Wall>)>,
     file: Option<FileState>,
     ended: BTreeMap<String, EndingReason>,
-    /// The refresh token that the server takes, by credentials; others only within their grace time.
+    /// The credentials whose refresh token the server accepts; it accepts others only within their grace time.
     newest: Option<CredentialsInfo>,
     under_way: Option<Action>,
     probing: bool,
@@ -446,7 +446,7 @@ impl World {
         assert_eq!(
             self.under_way.is_none(),
             rests,
-            "stuck or doubled after {event}: {:?}",
+            "an action and the step do not fit after {event}: {:?}",
             self.state
         );
         if self.state.step == Step::Idle {

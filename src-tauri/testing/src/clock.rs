@@ -224,8 +224,8 @@ impl ManualClock {
         self.quiet().await;
     }
 
-    /// Lets `duration` pass in steps of `stride`, also past sleepers that are due in between. Meant for hours: in each, a
-    /// session looks at its files 7,200 times. A sleeper wakes up to one stride late.
+    /// Lets `duration` pass in steps of `stride`, also past sleepers that are due in between. Meant for hours: in each,
+    /// a session looks at its files 7,200 times. A sleeper wakes up to one stride late.
     pub async fn pass_in_strides(&self, duration: Duration, stride: Duration) {
         let mut left = duration;
         while !left.is_zero() {

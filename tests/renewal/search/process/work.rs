@@ -1,12 +1,12 @@
-//! The slow actions of a process, each in the parts between which somebody else can come.
+//! The slow actions of a process, each cut into parts between which another process or a caller can act.
 
 use super::*;
 use crate::server::Answer;
 
-/// How the keyring fails. The decisions tell its errors apart only to name them.
+/// The keyring's failure. The decisions treat all its errors alike, and only name them differently.
 const FAILURE: VaultError = VaultError::Locked;
 
-/// A slow action, and how far it is.
+/// A slow action, and its progress.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Work {
     Lock {
@@ -138,7 +138,7 @@ impl World {
         }
     }
 
-    /// What is under way gets one part further.
+    /// Performs the next part of the slow action.
     pub(crate) fn advance(&mut self, process: usize, how: How) {
         let Some(work) = self.processes[process].work.take() else {
             return;
@@ -329,7 +329,7 @@ impl World {
         }
     }
 
-    /// A late write takes effect; what waited behind it is next, and at last the lock is let go.
+    /// A late write takes effect. The write that waited behind it is next, and then the lock is released.
     pub(crate) fn land(&mut self, process: usize) {
         let own = &mut self.processes[process];
         let landed = own.outstanding.take();
