@@ -12,7 +12,7 @@ const CREATE: &str = "mutation CreateOnePerson($input: PersonCreateInput!) { cre
 const DELETE: &str =
     "mutation DeleteOnePerson($id: UUID!) { deletePerson(id: $id) { id deletedAt } }";
 
-/// A server and somebody signed in.
+/// A server, and a person who is signed in.
 struct Signed {
     demo: Demo,
     access: String,

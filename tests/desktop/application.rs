@@ -240,7 +240,7 @@ impl<'home> Application<'home> {
         processes
     }
 
-    /// No token and no password may stand in what the application logged.
+    /// No token and no password is in the application's log.
     fn assert_log_is_clean(&self) {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         for secret in [TOKEN_START, DEMO_PASSWORD] {

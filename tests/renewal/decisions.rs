@@ -285,7 +285,7 @@ impl World {
         let is_newest = newest.is_some_and(|newest| newest.credentials == from.credentials);
         match answer {
             Answer::Lost => {
-                // Rotated, and nobody here knows.
+                // Rotated, and the process does not know.
                 let info = self.info(from.session, from.generation + 1);
                 self.newest = Some(CredentialsInfo {
                     begun_at: from.begun_at,

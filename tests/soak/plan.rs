@@ -38,7 +38,7 @@ pub(crate) enum Injection {
     Call(Mishap),
     /// The next request of a sign-in meets this fault.
     SignInStep(Mishap),
-    /// Every renewal, or every renewal and every call, goes wrong for so many ms.
+    /// Every renewal, or every renewal and every call, meets a fault for this many ms.
     Outage {
         mishap: Mishap,
         calls: bool,
@@ -55,7 +55,7 @@ pub(crate) enum Injection {
     SignOut {
         process: usize,
     },
-    /// Where nobody is signed in; `anew`: in any case.
+    /// If nobody is signed in; with `anew` in any case.
     SignIn {
         process: usize,
         anew: bool,
@@ -65,7 +65,7 @@ pub(crate) enum Injection {
         process: usize,
         ms: u64,
     },
-    /// Stopped, and let go on after so many ms.
+    /// Stopped with SIGSTOP, and continued after this many ms.
     Freeze {
         process: usize,
         ms: u64,
@@ -94,7 +94,7 @@ pub(crate) enum KeyringTrouble {
     Locked,
 }
 
-/// One way in which an answer goes wrong.
+/// One fault of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mishap {
     Status(u16),
@@ -205,7 +205,7 @@ impl Plan {
             .collect()
     }
 
-    /// In which of an account's processes somebody signs in.
+    /// The process of an account in which the person signs in.
     pub(crate) fn anybody(&mut self, account: usize) -> usize {
         account * PROCESSES + self.random.random_range(0..PROCESSES)
     }

@@ -43,7 +43,7 @@ enum Undo {
     Behave,
 }
 
-/// Somebody signs in or out.
+/// A sign-in or a sign-out that runs.
 struct Leaving {
     account: usize,
     place: usize,

@@ -304,7 +304,7 @@ impl Drop for Process {
     }
 }
 
-/// Freezes any process; returns once it stands still.
+/// Freezes any process; returns once the system has stopped it.
 pub(crate) fn freeze(pid: u32) {
     signal(pid, "-STOP");
     let is_still = || {

@@ -245,7 +245,7 @@ impl Moment {
     }
 }
 
-/// Lets the process make a call, and returns once its renewal stands at this step.
+/// Lets the process make a call, and returns once its renewal has halted at this step.
 pub(crate) async fn halt_at(process: &mut Process, step: &str) -> Told {
     let halted = process.tell(&format!("halt {step}"));
     let call = process.tell("call");

@@ -164,7 +164,7 @@ pub(crate) enum Span {
     NextAttempt,
 }
 
-/// How a renewal goes wrong.
+/// The fault of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     Status(u16),
@@ -180,7 +180,7 @@ pub(crate) enum Trouble {
     Stalls,
     Breaks,
     Closes,
-    /// Exchanged, and then the answer goes wrong.
+    /// The server exchanges the token, and then its answer fails.
     ActsThenBreaks,
     ActsThenStalls,
     ActsThenStatus(u16),
@@ -194,7 +194,7 @@ pub(crate) enum Trouble {
     OtherPersonsTokens,
 }
 
-/// How a call goes wrong.
+/// The fault of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallTrouble {
     Status(u16),
@@ -212,7 +212,7 @@ pub(crate) enum CallTrouble {
     ActsThenStalls,
 }
 
-/// How the keyring goes wrong.
+/// The fault of the keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyringTrouble {
     /// Every call fails.

@@ -227,7 +227,7 @@ impl Seat {
     }
 }
 
-/// A call that somebody made.
+/// A call of a process.
 pub(crate) struct Asked {
     pub(crate) number: usize,
     pub(crate) account: usize,

@@ -1,4 +1,4 @@
-//! What is under way, for the message of a world that never comes to rest.
+//! A description of what still runs, for the message about a world that never comes to rest.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

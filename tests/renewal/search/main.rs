@@ -20,7 +20,7 @@ use world::{Caller, Left, Move, World, Wrong};
 /// The cores of a CI machine.
 const THREADS: usize = 2;
 
-/// One search: what may go wrong in it, and which of the [`CASES`] it has met.
+/// One search: which faults may happen in it, and which of the [`CASES`] it has met.
 struct Search {
     left: Left,
     met: Arc<[AtomicBool; CASES.len()]>,

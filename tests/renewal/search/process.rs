@@ -37,7 +37,8 @@ enum Life {
 pub(crate) struct Process {
     life: Life,
     pub(crate) state: State,
-    /// Decided, and not performed yet. The first is always one that somebody else can notice.
+    /// Actions that are decided and not performed yet. The first is always one that another process or a caller can
+    /// notice.
     pub(crate) queue: Vec<Todo>,
     pub(crate) work: Option<Work>,
     /// A write that has outlived its limit: `None` inside removes the entry.

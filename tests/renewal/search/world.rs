@@ -57,7 +57,7 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    /// Nothing goes wrong.
+    /// No fault.
     pub(crate) const NOTHING: Self = Self {
         sign_out: false,
         crash: false,
@@ -180,7 +180,7 @@ pub(crate) enum Move {
     Refuse(usize),
     /// The caller goes away.
     Leave(usize),
-    /// The process performs the next action that somebody else could notice.
+    /// The process performs the next action that another process or a caller could notice.
     Perform(usize),
     /// The process's slow action advances by one part.
     Advance(usize, How),

@@ -165,8 +165,8 @@ impl World {
         }
     }
 
-    /// The lock is held from the moment at which the process hears of it. Held a little earlier, it would only keep the
-    /// other from doing what it may also do later.
+    /// The lock counts as held from the moment at which the process learns of it. If it counted a little earlier, it
+    /// would only keep the other process from actions that it may also do later.
     fn take_lock(&mut self, process: usize, patient: bool, how: How) -> Event {
         if how == How::NotTaken {
             self.left.delay &= !patient;
@@ -186,7 +186,7 @@ impl World {
         let is_opening = self.processes[process].life == Life::Opening;
         let reading = match reading {
             Reading::Vault if is_opening => Reading::Files(self.read_with(how)),
-            // Under the lock nobody else writes the vault: it may as well be read now.
+            // Under the lock no other process writes the vault, so it may be read now.
             Reading::Vault | Reading::Files(_) => {
                 let read = match reading {
                     Reading::Files(read) => read,
