@@ -204,7 +204,7 @@ impl Session {
         Subscription::new(self.sender.clone(), call)
     }
 
-    /// Signs out: here at once, at the server as soon as it can be told.
+    /// Signs out: here at once, and at the server as soon as it can be reached.
     pub async fn sign_out(&self) -> Status {
         let (reply, done) = oneshot::channel();
         self.sender.tell(Message::SignOut(reply));

@@ -1,4 +1,4 @@
-//! Time that moves only when a test says so.
+//! Time that moves only when a test moves it.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -167,7 +167,7 @@ impl ManualClock {
         self.time().scripted.extend(numbers);
     }
 
-    /// Starts the sequence of random numbers anew from `seed`.
+    /// Restarts the sequence of random numbers from `seed`.
     pub fn seed(&self, seed: u64) {
         self.time().seed = seed;
     }
