@@ -145,7 +145,7 @@ pub(crate) fn home() -> PathBuf {
     home.into()
 }
 
-/// For a role that needs no folder.
+/// Checks that this process is on a private bus, for a role that needs no folder.
 ///
 /// # Panics
 /// As [`home`] does.

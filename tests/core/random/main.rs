@@ -38,8 +38,8 @@ const SEED: u64 = 77;
 /// Steps of one case: enough for a few sessions, and few enough to read after shrinking.
 const STEPS_PER_CASE: u32 = 50;
 
-/// What a run of [`STEPS`] meets some eighty times at least. One that met none of it would keep every invariant, and prove
-/// nothing.
+/// What a run of [`STEPS`] meets about eighty times or more. A run that met none of it would keep every invariant, and
+/// prove nothing.
 const MET: [&str; 9] = [
     "adoptions",
     "calls",
