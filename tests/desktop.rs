@@ -28,10 +28,10 @@ use serde_json::json;
 use steps::{all_panels_ready, open_panels, reload_all, second_window, sign_in, sign_in_at};
 use window::Window;
 
-/// The application under test, as it is built for people.
+/// The application under test, in the build that people use.
 const APPLICATION: &str = env!("CARGO_BIN_EXE_holdfast");
 
-/// Where the evidence stays.
+/// The folder of screenshots and logs.
 const EVIDENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/desktop");
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn eight_panels_with_an_expired_token_share_one_renewal_over_both_endpoint
     demo.until_counted(refused, |counts| counts.calls_refused >= 8)
         .await;
     all_panels_ready(&window).await;
-    // Whatever might still come because of the first reload has come when a second one has ended.
+    // When a second reload has ended, every request of the first one has reached the server.
     let counts = demo.counts().await;
     window.click("panels-reload").await;
     demo.until_counted("a second reload", |now| {
@@ -173,7 +173,7 @@ async fn a_revoked_session_ends_once_per_window_and_a_sign_in_keeps_what_was_typ
     assert_eq!(
         (counts.renewals_sent, counts.renewals_refused),
         (1, 1),
-        "one ending, asked for once"
+        "one ending, after one renewal"
     );
 
     assert_eq!(
@@ -255,7 +255,7 @@ async fn a_restarted_application_is_still_signed_in_from_the_keyring() {
         1,
         "sent once, whether by the start or by the page: {counts:?}"
     );
-    // The stored session is whole: it can still be renewed.
+    // The stored session is intact: it can be renewed.
     demo.expire_and_count().await;
     window.click("object-companies").await;
     window.says("record-count", "500").await;
@@ -434,7 +434,7 @@ async fn every_screen_fits_both_sizes_in_both_themes() {
 /// A usual window and the smallest one.
 const SIZES: [(u32, u32); 2] = [(1280, 800), (800, 600)];
 
-/// Nothing makes the page scroll sideways.
+/// No element makes the page scroll sideways.
 async fn fits(window: &Window<'_>) {
     let over = window
         .ask(

@@ -38,7 +38,7 @@ use demo_server::{DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options, Switches};
 use serde_json::json;
 use window::Window;
 
-/// Where the evidence stays.
+/// The folder of screenshots and logs.
 const EVIDENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/examples");
 
 /// The clients of `examples/clients`, by the ids of their results.
@@ -129,7 +129,7 @@ async fn each_client_library_queries_and_mutates_over_one_renewal() {
 /// 3. The server stops and returns: the page says that events may be missing, and goes on with the newer token.
 /// 4. The page loads again: its stream is closed, and that of the new page is open.
 /// 5. The window is closed, and the application with it: nothing is open.
-/// 6. The application starts again and hears; the person signs out: nothing is open.
+/// 6. The application starts again and gets events; the person signs out: nothing is open.
 #[tokio::test]
 async fn a_page_gets_events_over_a_renewal_a_restart_and_a_reload_and_leaves_no_stream() {
     let data = tempfile::tempdir().expect("a folder");
@@ -180,7 +180,7 @@ async fn a_page_gets_events_over_a_renewal_a_restart_and_a_reload_and_leaves_no_
     app.has_quit().await;
     has_streams(&switches, 2, 0).await;
 
-    // Signed out, for the tests that follow: they have the same keyring.
+    // Signs out, because the tests that follow use the same keyring.
     let app = Application::start(&home, &built("example-clients")).await;
     let window = app.window().await;
     has_streams(&switches, 3, 1).await;
@@ -248,7 +248,7 @@ async fn sign_in(window: &Window<'_>, server: &DemoServer, password: &str) {
     window.click("submit").await;
 }
 
-/// Waits until the server has so many streams opened, since it counts, and open now.
+/// Waits until the server has opened this many streams since the reset of its counts, and has this many open.
 async fn has_streams(switches: &Switches, opened: u64, open: u64) {
     waiting::until(
         &format!("{opened} streams, {open} of them open"),
@@ -260,7 +260,7 @@ async fn has_streams(switches: &Switches, opened: u64, open: u64) {
     .await;
 }
 
-/// Has a client make somebody of its own name, and waits until the page has heard of it.
+/// Lets a client create a person with the client's name, and waits for the event in the page.
 async fn creates_and_hears(window: &Window<'_>, client: &str) {
     window.click(&format!("run-{client}")).await;
     let made = format!("{DEMO_EMAIL} made {client}");

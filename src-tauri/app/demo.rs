@@ -166,7 +166,7 @@ async fn start(folder: &Path, control: bool) -> Option<DemoServer> {
     }
     let remembered = remembered_port(folder);
     let mut refused = None;
-    // Zero is any free port: then people sign in to the demo anew, which is better than no demo.
+    // Zero is any free port. People then sign in to the demo again, which is better than no demo.
     for port in [remembered.unwrap_or(FIRST_PORT), 0] {
         let options = Options {
             port,

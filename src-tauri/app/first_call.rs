@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use tauri_plugin_graphql_session::graphql_session::Call;
 
-/// Written and checked by the page's own test (`ui/src/data/firstCall.test.ts`): another byte, and the page would ask anew.
+/// Written and checked by the page's own test (`ui/src/data/firstCall.test.ts`): with any other byte the page would
+/// send its own call.
 const FIRST_CALL: &str = include_str!("../../ui/src/data/firstCall.json");
 
 #[derive(Deserialize)]

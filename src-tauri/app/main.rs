@@ -20,7 +20,7 @@ use tauri::{Manager, RunEvent, WindowEvent};
 use tauri_plugin_window_state::StateFlags;
 use tracing_subscriber::EnvFilter;
 
-/// What is logged unless `RUST_LOG` says otherwise: what our own crates do, and what goes wrong elsewhere.
+/// The log filter, unless `RUST_LOG` is set: our own crates' events, and the warnings of others.
 const DEFAULT_LOG: &str =
     "warn,holdfast=info,graphql_session=info,tauri_plugin_graphql_session=info,demo_server=info";
 
@@ -93,7 +93,7 @@ fn main() {
             event: WindowEvent::CloseRequested { api, .. },
             ..
         } => quitting::ask_before_closing(app, &label, &api),
-        // Plugins hear of it first, so the session has closed by now.
+        // Plugins get this event first, so the session has closed by now.
         RunEvent::Exit => demo::stop(app),
         _ => {}
     });

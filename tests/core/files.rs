@@ -1,4 +1,4 @@
-//! The state file is replaced as a whole: nobody reads half of it, and nothing is left beside it.
+//! The state file is replaced as a whole: no process reads a part of it, and no other file is left beside it.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -24,12 +24,12 @@ async fn a_reader_of_the_state_file_keeps_the_whole_old_one_while_it_is_replaced
 
     let mut read = String::new();
     opened.read_to_string(&mut read).expect("a file");
-    assert_eq!(read, old, "it was written in place");
+    assert_eq!(read, old, "the file was written in place");
     let new = fs::read_to_string(state_file(&host)).expect("renewed");
     assert_ne!(new, old);
 }
 
-/// A folder in its place stands for whatever keeps a file from being replaced.
+/// A folder in the file's place stands for all that can prevent its replacement.
 #[tokio::test]
 async fn a_state_file_that_cannot_be_replaced_leaves_nothing_beside_it() {
     let host = TestHost::start().await;

@@ -1,4 +1,4 @@
-//! What a session does when something goes wrong: scriptable server, scripted vault, manual clock. One binary, for one
+//! What a session does when something fails: scriptable server, scripted vault, manual clock. One binary, for one
 //! link. Real processes, the real keyring and the log capture have their own.
 
 mod config;

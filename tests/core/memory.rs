@@ -17,8 +17,8 @@ const WAITERS: usize = 10_000;
 
 /// Most bytes that one of them may take while it waits. Measured: 1.0 kB, nearly all of it the suspended call itself in
 /// its task (request, headers, deadline); the renewal keeps one number and one sender for it. A quarter more means that
-/// each waiter holds something that it does not need: with room for the response it was 1.9 kB, and ten thousand waiters
-/// took longer.
+/// each waiter holds something that it does not need: with room for the response it was 1.9 kB, and ten thousand
+/// waiters took longer.
 const BYTES_PER_WAITER: usize = 1_250;
 
 /// The calls that wait at once after their refusal: fewer, because each is really sent.
@@ -35,8 +35,8 @@ const BYTES_LEFT_PER_WAITER: usize = 150;
 /// tables and queues, which do not grow with every waiter.
 const NODE_BYTES: usize = 96;
 
-/// Fewest waiters per allocation of the tables and queues: the queue of messages allocates once for 32 messages, and the
-/// tables grow by doubling.
+/// Fewest waiters per allocation of the tables and queues: the queue of messages allocates once for 32 messages, and
+/// the tables grow by doubling.
 const WAITERS_PER_GROWTH: usize = 25;
 
 /// Allocations that belong to no waiter: the renewal itself, the server, the test.

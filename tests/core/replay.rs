@@ -109,9 +109,9 @@ async fn a_query_is_sent_again_if_its_connection_broke_before_the_first_byte_of_
     assert_eq!(host.server.counts().by_name["graphql companies"], 1);
 }
 
-/// Whether or not the ended list could be written: it is not the only thing that tells two sessions apart.
+/// With and without a written ended list, which is not the only difference between the two sessions.
 #[tokio::test]
-async fn a_query_that_was_lost_while_somebody_else_signed_in_is_not_sent_for_them() {
+async fn a_query_that_was_lost_while_another_person_signed_in_is_not_sent_again() {
     for is_listed in [true, false] {
         let host = TestHost::start().await;
         let ada = signed_in_session(&host).await;

@@ -32,7 +32,8 @@ async fn every_reply_is_handed_over_byte_for_byte() {
     assert_eq!(host.server.counts().renewals, 0);
 }
 
-/// A reply with data means that something ran, so nothing is replayed: wherever `data` stands, and beside any error.
+/// A reply with data means that something ran, so nothing is replayed, wherever `data` is in the reply, and with any
+/// error beside it.
 #[tokio::test]
 async fn a_reply_with_a_data_object_is_handed_over_also_with_a_refusal_in_it() {
     let host = TestHost::start().await;

@@ -141,8 +141,8 @@ async fn a_redirect_is_not_followed_and_carries_no_authorization_elsewhere() {
     assert_eq!((status.phase, status.endings), (Phase::SignedIn, 0));
 }
 
-/// A server may close a connection while a renewal is sent over it, and nobody could say then whether the refresh token
-/// was used.
+/// If a server closed an idle connection while a renewal was sent over it, the session would not know whether the
+/// refresh token was used.
 #[tokio::test]
 async fn every_renewal_opens_a_connection_of_its_own() {
     let host = TestHost::start().await;

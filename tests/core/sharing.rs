@@ -129,8 +129,8 @@ async fn a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_l
     assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), Some(newer.to_string()));
 }
 
-/// The state file names newer credentials, and the keyring does not show them. The ones that the process holds are spent,
-/// and saving them would destroy the newer ones.
+/// The state file names newer credentials, and the keyring does not show them. The ones that the process holds are
+/// spent, and saving them would destroy the newer ones.
 #[tokio::test]
 async fn a_process_that_cannot_read_newer_credentials_neither_sends_nor_saves_spent_ones() {
     let host = TestHost::start().await;
@@ -284,7 +284,7 @@ async fn a_refused_call_of_the_other_process_after_a_sign_out_is_not_replayed() 
     assert_eq!(counts.renewals, 0);
 }
 
-/// The access token would still be good: the ended list alone says that the session is over.
+/// The access token is still valid. Only the ended list shows that the session is over.
 #[tokio::test]
 async fn a_query_that_was_lost_while_another_process_signed_out_is_not_sent_again() {
     let host = TestHost::start().await;
@@ -303,7 +303,7 @@ async fn a_query_that_was_lost_while_another_process_signed_out_is_not_sent_agai
     assert_eq!(host.server.counts().by_name["graphql companies"], 1);
 }
 
-/// The first look at the ended list: before the save.
+/// The session reads the ended list a first time before the save.
 #[tokio::test]
 async fn a_renewal_that_is_answered_after_another_process_signed_out_is_not_written() {
     let host = TestHost::start().await;
@@ -325,12 +325,12 @@ async fn a_renewal_that_is_answered_after_another_process_signed_out_is_not_writ
         "credentials of a dead session were in the vault for a moment"
     );
     assert_eq!(journal_count(&first, "renewed"), 0);
-    // The held credentials by the one, the late ones by the other.
+    // One process revokes the held credentials, and the other one the late ones.
     host.server.wait_for(|counts| counts.sign_outs == 2).await;
 }
 
-/// The second look at the ended list: after the save. The other process dies right after its sign-out, and removes
-/// nothing.
+/// The session reads the ended list a second time after the save. The other process dies right after its sign-out, and
+/// removes nothing.
 #[tokio::test]
 async fn a_save_during_which_another_process_signed_out_is_undone_at_once() {
     let host = TestHost::start().await;
@@ -422,7 +422,8 @@ async fn a_sign_in_within_the_same_tick_of_the_file_systems_clock_is_noticed() {
     wait_for_phase(&host, &second, Phase::SignedIn).await;
 }
 
-/// One process rotates the token and cannot save the new one. The stored token is spent, so no other process may send it.
+/// One process rotates the token and cannot save the new one. The stored token is spent, so no other process may send
+/// it.
 #[tokio::test]
 async fn a_process_that_cannot_save_keeps_the_lock_and_no_other_sends_the_spent_token() {
     let host = TestHost::start().await;
@@ -457,7 +458,7 @@ async fn a_process_that_cannot_save_keeps_the_lock_and_no_other_sends_the_spent_
 
 /// The lock is kept through the pause after a failed renewal as well, however long that is.
 #[tokio::test]
-async fn one_that_cannot_save_keeps_the_lock_while_its_next_renewal_fails() {
+async fn a_process_that_cannot_save_keeps_the_lock_while_its_next_renewal_fails() {
     let host = TestHost::start().await;
     host.server.grace(None);
     let (first, second) = two(&host).await;
@@ -474,7 +475,7 @@ async fn one_that_cannot_save_keeps_the_lock_while_its_next_renewal_fails() {
     assert!(join_all(vec![call]).await.remove(0).is_ok());
     host.server.expire_access_tokens();
     host.server.on_every_renewal(Fault::status(503));
-    // Taking a lock that was just released takes 20 ms of real time.
+    // A process takes a lock up to 20 ms of real time after its release.
     host.clock.wait_for_calm_rounds(100);
 
     for session in [&first, &second] {

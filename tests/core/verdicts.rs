@@ -70,7 +70,7 @@ fn every_row_of_the_table_has_its_test_here() {
     assert!(rows.len() >= 20, "only {} rows were found", rows.len());
     for row in rows {
         let named = format!("row({:?})", row.what);
-        // Long rows stand on a line of their own.
+        // A long first cell is on a line of its own.
         let wrapped = format!("{:?},\n", row.what);
         let alone = format!("        {:?}\n", row.what);
         assert!(

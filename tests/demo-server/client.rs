@@ -1,4 +1,4 @@
-//! A client that shows every byte: one connection per request, nothing retried, nothing hidden.
+//! A client that shows every byte: one connection per request, and no retries.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::fixtures::fixture;
 
-/// Nothing here takes longer, unless something hangs.
+/// The limit of every wait: only something that hangs takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// 2027-01-15, 08:00 UTC, and half a second.
@@ -228,7 +228,7 @@ pub(crate) struct Streamed {
 impl Streamed {
     /// The next frame that is no comment; none at the end.
     pub(crate) async fn next(&mut self) -> Option<String> {
-        // In all: comments keep coming where nothing else does.
+        // One limit for all frames, because comments keep coming.
         in_time(async {
             loop {
                 let chunk = self.chunk().await?;
@@ -274,7 +274,7 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) content_type: String,
-    /// JSON, or as a string whatever else it is.
+    /// JSON; any other body as a string.
     pub(crate) body: Value,
     pub(crate) text: String,
 }

@@ -1,4 +1,4 @@
-//! The switches, by the handle and over HTTP; servers that go away and come back.
+//! The fault switches, from Rust and over HTTP; servers that stop and start again.
 
 use std::time::Duration;
 
@@ -154,7 +154,7 @@ async fn slow_answers_are_late_and_slow_renewals_leave_other_calls_alone() {
         demo.graphql(USER).bearer(&pair.access).send().await.status,
         200
     );
-    // A stop does not wait for the delay.
+    // Stopping the server does not wait for the delayed answer.
     let asked = tokio::spawn(demo.renewal(&pair.refresh).try_send());
     demo.switches.wait_for(Counter::RenewalsSent, 2).await;
     demo.server.stop().await;

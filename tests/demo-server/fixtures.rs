@@ -1,5 +1,5 @@
-//! Answers of a Twenty server, written down from observation. In texts `*` stands for anything; a lone `*` also for a
-//! number. Keys must be exactly these: an absent `data` is not a null one.
+//! Answers of a Twenty server, written down from observation. In texts `*` stands for any text; a lone `*` also for a
+//! number. The keys must be the same: an absent `data` differs from a null one.
 
 use std::sync::LazyLock;
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::pattern::differs;
 
-/// What a certain request is answered with.
+/// The answer to one request.
 pub(crate) struct Fixture {
     pub(crate) name: &'static str,
-    /// Names of recordings of the real server that it was written from.
+    /// Names of the recordings of a real server from which it was written.
     pub(crate) recorded: &'static [&'static str],
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
@@ -18,7 +18,7 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// What differs, if anything does.
+    /// The first difference, if there is one.
     pub(crate) fn difference(
         &self,
         status: u16,
@@ -596,7 +596,7 @@ fn ok(name: &'static str, recorded: &'static [&'static str], data: Value) -> Fix
     }
 }
 
-/// A resolver that must answer refused: `data` is there, and null.
+/// A resolver of a non-null field refused: `data` is present, and null.
 fn refused(
     name: &'static str,
     recorded: &'static [&'static str],

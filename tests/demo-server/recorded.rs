@@ -1,4 +1,4 @@
-//! The fixtures against recordings of a real server, where somebody has them.
+//! The fixtures against recordings of a real server, if there is a folder with some.
 
 use serde_json::Value;
 

@@ -12,7 +12,7 @@ const CREATE: &str = "mutation CreateOnePerson($input: PersonCreateInput!) { cre
 const DELETE: &str =
     "mutation DeleteOnePerson($id: UUID!) { deletePerson(id: $id) { id deletedAt } }";
 
-/// A server and somebody signed in.
+/// A server, and a person who is signed in.
 struct Signed {
     demo: Demo,
     access: String,
@@ -206,7 +206,7 @@ async fn an_email_address_in_use_is_refused_until_its_owner_is_deleted() {
             .message()
             .starts_with("Duplicate Emails")
     );
-    // No address at all is never taken.
+    // Two people may have no address.
     for _ in 0..2 {
         signed
             .ask(CREATE, json!({ "input": {} }))
@@ -351,7 +351,7 @@ async fn filters_find_exactly_the_matching_records() {
         people(json!({ "performanceRating": { "is": "NOT_NULL" } })).await,
         1_000 - unrated
     );
-    // As in SQL, a null is on neither side.
+    // As in SQL, a null is neither smaller nor greater.
     let rated_2 = json!({ "performanceRating": { "eq": "RATING_2" } });
     let with_2 = people(rated_2.clone()).await;
     assert_eq!(

@@ -131,7 +131,7 @@ async fn each_use_inside_the_grace_time_starts_it_again() {
         .is("renewal after the grace time");
 }
 
-/// 1. R0 is renewed to R1; there is another session of the same person, and one of somebody else.
+/// 1. R0 is renewed to R1; there is another session of the same person, and one of another person.
 /// 2. R0 comes back after the grace time: refused, and every token of that person is marked used.
 /// 3. Those are good for one more grace time, then refused too; access tokens and a new sign-in stay good.
 #[tokio::test]

@@ -150,7 +150,7 @@ async fn a_bad_bearer_is_refused_before_every_operation_even_a_public_one() {
         }
     }
     assert_eq!(demo.switches.counts().calls_refused, 2 * 7 * 5);
-    // Refused before it was looked at: the refresh token was not used, and is good long after the grace time.
+    // The bearer is refused first. So the refresh token was not used, and works long after the grace time.
     demo.pass(Duration::from_secs(600));
     demo.renew(&pair.refresh).await.is("renewed");
 }

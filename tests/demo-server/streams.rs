@@ -1,4 +1,4 @@
-//! Subscriptions: what a stream tells, to whom, and when it ends.
+//! Subscriptions: which events a stream sends, to whom, and when it ends.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What HTTP and GraphQL themselves have to say.
+//! Answers that HTTP and GraphQL themselves prescribe.
 
 use std::time::Duration;
 
@@ -141,7 +141,7 @@ async fn a_post_with_an_empty_body_gets_no_answer_until_the_server_stops() {
     let demo = Demo::start().await;
     let ask = demo.graphql("").raw("");
     let asked = tokio::spawn(ask.try_send());
-    // A whole other call goes through, while that one still waits.
+    // Another call gets its answer while that one still waits.
     demo.renew("garbage").await;
     assert!(!asked.is_finished());
     demo.server.stop().await;

@@ -1,4 +1,4 @@
-//! The real application: its data folder, the WebDriver that starts it, and its end, whatever happens to a test.
+//! The real application: its data folder, the WebDriver that starts it, and its end, even if a test fails.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -18,13 +18,13 @@ use crate::demo_control::DemoControl;
 use crate::waiting::{self, until};
 use crate::window::Window;
 
-/// The demo server's accounts are public on purpose; both passwords begin with this.
+/// Both passwords of the demo server begin with this. They are public on purpose.
 const DEMO_PASSWORD: &str = "demo-holdfast";
 
 /// An address at which no session bus listens.
 const NO_BUS: &str = "unix:path=/nonexistent";
 
-/// How every JSON web token begins.
+/// The beginning of every JSON web token.
 const TOKEN_START: &str = "eyJ";
 
 /// One display and one keyring: applications run one after another.
@@ -35,13 +35,13 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 pub(crate) enum DemoSetting {
     /// One that runs from the start, with fault switches for tests.
     WithSwitches,
-    /// One that runs only where it is used, without switches, as people have it.
+    /// One that runs only while it is used, without switches, as in the build that people use.
     WhereUsed,
     /// None.
     Off,
 }
 
-/// Where the application keeps what it keeps. It outlives the application, as a person's disk does.
+/// The folder of the application's data. It outlives the application, as a person's disk does.
 pub(crate) struct Home {
     data: TempDir,
     evidence: PathBuf,
@@ -79,7 +79,7 @@ impl Home {
 
     /// The port of the application's own demo server, running or not; nothing where it has never run.
     pub(crate) fn demo_port(&self) -> Option<u16> {
-        // In the folder of the application's name, whatever that is.
+        // In the folder with the application's name, which this test does not know.
         let folders = fs::read_dir(self.data.path()).expect("the data folder can be read");
         let mut folders = folders.map(|entry| entry.expect("an entry").path());
         let port = folders.find_map(|folder| fs::read_to_string(folder.join("demo-port")).ok());
@@ -240,7 +240,7 @@ impl<'home> Application<'home> {
         processes
     }
 
-    /// No token and no password may stand in what the application logged.
+    /// No token and no password is in the application's log.
     fn assert_log_is_clean(&self) {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         for secret in [TOKEN_START, DEMO_PASSWORD] {
@@ -286,7 +286,7 @@ impl Driver {
             )
         };
         let process = Command::new("setpriv")
-            // Should this process be killed, the system ends the driver.
+            // If this process is killed, the system ends the driver.
             .args(["--pdeathsig", "KILL", "WebKitWebDriver", "--host=127.0.0.1"])
             .arg(format!("--port={port}"))
             .env("TAURI_WEBVIEW_AUTOMATION", "true")
@@ -317,12 +317,12 @@ impl Driver {
             .collect()
     }
 
-    /// Ends the driver, the application and its web processes; nothing is asked any more.
+    /// Kills the driver, the application and its web processes.
     fn end(&mut self) {
         if !self.ended {
             self.ended = true;
             signal("KILL", &format!("-{}", self.process.id()));
-            // Already gone is gone.
+            // It may have been collected already.
             let _ = self.process.wait();
         }
     }
@@ -341,7 +341,7 @@ pub(crate) fn signal(name: &str, to: &str) {
         .status();
 }
 
-/// Gone, or dead and only not yet collected by the driver.
+/// Whether it has ended, even if the driver has not collected its status yet.
 fn has_ended(process: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/stat"));
     status.map_or(true, |status| {

@@ -1,4 +1,4 @@
-//! The close button of a window: a message from the window manager, which a display without one is sent by us.
+//! The close button of a window. A window manager sends a message for it; on a display without one the test sends it.
 
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::waiting::until;
 
-/// The server asks for it, so that no web page can turn its switches.
+/// The server requires this header, so that no web page can change its switches.
 const CONTROL_HEADER: (&str, &str) = ("x-demo-control", "1");
 
-/// Turns the switches of one demo server and reads what it counted.
+/// Changes the switches of one demo server and reads its counts.
 pub(crate) struct DemoControl {
     /// The server's address, as people type it.
     pub(crate) origin: String,
@@ -53,7 +53,7 @@ impl Counts {
 impl DemoControl {
     pub(crate) fn new(origin: String) -> Self {
         let client = Client::builder(TokioExecutor::new())
-            // The server closes idle connections: a new one for each request never meets a dead one.
+            // The server closes idle connections, so each request opens its own.
             .pool_max_idle_per_host(0)
             .build(HttpConnector::new());
         Self { origin, client }
@@ -65,13 +65,13 @@ impl DemoControl {
             .await;
     }
 
-    /// Every access token expires now, and counting starts anew.
+    /// Expires every access token and resets the counts.
     pub(crate) async fn expire_and_count(&self) {
         self.turn(json!({ "expireAccessTokens": true, "resetCounts": true }))
             .await;
     }
 
-    /// What the server counted.
+    /// The server's counts.
     pub(crate) async fn counts(&self) -> Counts {
         let answer = self
             .request(Method::GET, "/demo/counts", String::new())
@@ -79,7 +79,7 @@ impl DemoControl {
         serde_json::from_slice(&answer).expect("counts")
     }
 
-    /// Waits until `reached` holds of what the server counted.
+    /// Waits until `reached` holds for the server's counts.
     pub(crate) async fn until_counted(
         &self,
         what: &str,

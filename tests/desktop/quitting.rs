@@ -1,4 +1,4 @@
-//! Quitting: nothing that was received is lost, and the person is asked where something would be.
+//! Quitting: no received token is lost, and the client asks the person first if one would be.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::application::Application;
 use crate::steps::{open_panels, sign_in, sign_in_at};
 use crate::{home, start};
 
-/// The longest that quitting may wait, with what a busy machine adds to 3 s for a sent exchange.
+/// The longest time that quitting may take: 3 s for a sent exchange, and the rest for a busy machine.
 const QUITS_WITHIN: Duration = Duration::from_secs(20);
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn quitting_during_a_renewal_stores_what_is_received_within_the_limit() {
     assert_eq!(
         demo.counts().renewals_sent,
         1,
-        "the new credentials were stored: nobody needs another renewal"
+        "another renewal: the new credentials were not stored"
     );
 }
 
@@ -118,7 +118,7 @@ async fn own_server() -> DemoServer {
     server.expect("a server of its own")
 }
 
-/// Signs in, and lets a renewal begin that the server does not answer yet.
+/// Signs in, and begins a renewal that the server does not answer yet.
 async fn renew_at_a_gate(app: &Application<'_>, server: &DemoServer) {
     let demo = server.switches();
     let window = app.window().await;

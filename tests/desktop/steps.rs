@@ -27,7 +27,7 @@ pub(crate) async fn open_panels(window: &Window<'_>) {
     all_panels_ready(window).await;
 }
 
-/// Waits until none of the eight panels loads or has failed.
+/// Waits until all of the eight panels have loaded.
 pub(crate) async fn all_panels_ready(window: &Window<'_>) {
     for panel in 1..=8 {
         window
@@ -51,7 +51,7 @@ pub(crate) async fn second_window<'app>(
     second
 }
 
-/// Asks again for everything that is on the screen.
+/// Loads everything on the screen again.
 pub(crate) async fn reload_all(window: &Window<'_>) {
     window.click("account-menu").await;
     window.click("menu-reload-all").await;

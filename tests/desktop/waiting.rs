@@ -1,4 +1,4 @@
-//! Looking again until something holds. The window and the server are other processes: they can only be asked.
+//! Polling until something holds. The window and the server are other processes, so a test can only ask them.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -25,7 +25,7 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
     }
 }
 
-/// Writes what the whole display shows. A missing picture fails nothing: this runs when something else has failed.
+/// Takes a picture of the whole display. Its own failure is ignored, because it runs after a test has failed.
 pub(crate) fn picture_of_the_screen(file: &Path) {
     let _ = Command::new("import")
         .args(["-window", "root"])

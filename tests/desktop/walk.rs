@@ -1,5 +1,5 @@
-//! The walk through the demo, for a machine without a display: what a person would do, step by step, with what the
-//! server counted after each. `make run` starts it; the first argument names the folder of the screenshots.
+//! The walk through the demo, for a machine without a display: the steps of a person, with the server's counts after
+//! each. `make run` starts it; the first argument names the folder of the screenshots.
 
 #[allow(
     dead_code,

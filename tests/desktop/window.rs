@@ -36,7 +36,7 @@ impl<'app> Window<'app> {
         .await;
     }
 
-    /// Clicks an element that is shown and ends the application: nobody is left to confirm the click.
+    /// Clicks a visible element that ends the application, so that nothing confirms the click.
     pub(crate) async fn click_the_last_time(&self, id: &str) {
         let element = self.element(id).await.expect("the element is shown");
         let _ = element.click().await;
@@ -93,7 +93,7 @@ impl<'app> Window<'app> {
 
     /// Whether the element is on the screen now.
     pub(crate) async fn is_shown(&self, id: &str) -> bool {
-        // A dialog's outermost element has no size of its own, and stays when the dialog has closed.
+        // A dialog's outermost element has no size, and stays in the page after the dialog has closed.
         let shown = "return [...document.querySelectorAll(arguments[0])].some((one) => one.checkVisibility() && \
             [one, ...one.querySelectorAll('*')].some((part) => part.clientWidth > 0 && part.clientHeight > 0))";
         self.ask(shown, vec![json!(selector(id))]).await == json!(true)
@@ -126,7 +126,7 @@ impl<'app> Window<'app> {
             .map(str::to_owned)
     }
 
-    /// Counts from now on the `logout` events that reach this window, before the page's own code drops doubles.
+    /// Counts the `logout` events that reach this window from now on, before the page's own code drops repeated ones.
     pub(crate) async fn count_logout_events(&self) {
         let listen = "const tauri = window.__TAURI_INTERNALS__; \
             const done = arguments[arguments.length - 1]; \
@@ -194,7 +194,7 @@ impl<'app> Window<'app> {
 
     /// Keeps a picture of the page once nothing moves any more, and says where.
     pub(crate) async fn picture(&self, name: &str) -> PathBuf {
-        // What pulses for ever, such as a skeleton, is not waited for. A dialog is there a moment before it fades in.
+        // An endless animation, such as a skeleton's, does not count. A dialog exists a moment before it fades in.
         let moving = "return document.getAnimations().filter((one) => \
             one.effect.getComputedTiming().endTime !== Infinity).length + \
             [...document.querySelectorAll('[role=dialog]')].filter((one) => getComputedStyle(one).opacity < 1).length";
@@ -203,7 +203,7 @@ impl<'app> Window<'app> {
         })
         .await;
         self.turn_to().await;
-        // What the page holds since a moment ago is drawn with its next frame, and that is over when one more begins.
+        // The next frame draws the page's present state. It is complete when the frame after it begins.
         let drawn = "const done = arguments[arguments.length - 1]; \
             requestAnimationFrame(() => requestAnimationFrame(() => done()))";
         let drawn = self.client.execute_async(drawn, vec![]).await;
@@ -228,7 +228,8 @@ impl<'app> Window<'app> {
     }
 }
 
-/// The client's elements have ids for the tests alone; those of the examples, which are read as lessons, have plain ones.
+/// The client's elements have test ids. Those of the examples have plain ids, because people read the examples to
+/// learn.
 fn selector(id: &str) -> String {
     format!("[data-testid='{id}'], [id='{id}']")
 }

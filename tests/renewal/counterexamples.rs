@@ -42,7 +42,7 @@ fn while_the_vault_hides_newer_credentials_the_spent_ones_are_not_exchanged() {
     }
 }
 
-/// The same, and somebody has cleared the keyring.
+/// The same, and the keyring was cleared.
 #[test]
 fn newer_credentials_that_were_deleted_leave_the_session_locked_and_nothing_is_sent() {
     for vault in [VaultView::Empty, VaultView::Damaged] {
@@ -120,7 +120,8 @@ fn an_entry_that_could_not_be_read_is_not_overwritten_by_a_mark() {
     assert!(process.does(|action| *action == Action::Exchange));
 }
 
-/// The same, and this one comes after the grace time: without a word in the state file it would exchange the spent one.
+/// The same, and this process renews after the grace time. If the state file did not name the new credentials, it would
+/// exchange the spent ones.
 #[test]
 fn the_state_file_names_new_credentials_before_they_are_saved() {
     let mut process = Process::rereading();

@@ -96,7 +96,7 @@ struct World {
     vault: Option<(CredentialsInfo, Option<Wall>)>,
     file: Option<FileState>,
     ended: BTreeMap<String, EndingReason>,
-    /// The refresh token that the server takes, by credentials; others only within their grace time.
+    /// The credentials whose refresh token the server accepts; it accepts others only within their grace time.
     newest: Option<CredentialsInfo>,
     under_way: Option<Action>,
     probing: bool,
@@ -285,7 +285,7 @@ impl World {
         let is_newest = newest.is_some_and(|newest| newest.credentials == from.credentials);
         match answer {
             Answer::Lost => {
-                // Rotated, and nobody here knows.
+                // Rotated, and the process does not know.
                 let info = self.info(from.session, from.generation + 1);
                 self.newest = Some(CredentialsInfo {
                     begun_at: from.begun_at,
@@ -446,7 +446,7 @@ impl World {
         assert_eq!(
             self.under_way.is_none(),
             rests,
-            "stuck or doubled after {event}: {:?}",
+            "an action and the step do not fit after {event}: {:?}",
             self.state
         );
         if self.state.step == Step::Idle {

@@ -34,7 +34,7 @@ fn pause(process: &Process) -> u64 {
 
 /// Far below the grace time by the clock, and still: nobody knows what a server has forgotten while this machine slept.
 #[test]
-fn a_lost_answer_counts_as_past_its_grace_after_a_sleep_that_is_shorter_than_it() {
+fn a_sleep_ends_the_grace_time_of_a_lost_answer_even_if_it_is_shorter() {
     let lost_twice = || {
         let mut process = Process::exchanging();
         process.hears(LOST);

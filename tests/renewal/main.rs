@@ -1,4 +1,4 @@
-//! The decisions about a session, without I/O: properties of every order of events, and the cases that once were wrong.
+//! The decisions about a session, without I/O: properties of every order of events, and cases that once failed.
 
 mod counterexamples;
 mod decisions;

@@ -15,7 +15,7 @@ use crate::{FOLDER, ROLE};
 pub(crate) use daemon::KeyringDaemon;
 use daemon::{BUS_WITHOUT_SERVICES, KEYRING_PASSWORD};
 
-/// Starts this program again as the conductor, on a bus and with a home of its own.
+/// Starts this program again as the runner, with a bus and a home of its own.
 pub(crate) fn conduct() -> ExitCode {
     let home = tempfile::tempdir().expect("a temporary folder");
     let runtime = home.path().join("run");
@@ -56,7 +56,7 @@ impl KeyringDaemon {
         }
     }
 
-    /// What was frozen goes on; what was locked is unlocked; what was killed is started anew.
+    /// A frozen service goes on, a locked one is unlocked, and a killed one is started again.
     pub(crate) fn recover(&mut self, trouble: KeyringTrouble) {
         match trouble {
             KeyringTrouble::Frozen => signal(&self.0, "-CONT"),
@@ -67,7 +67,7 @@ impl KeyringDaemon {
 }
 
 /// Unlocks the running service as a log-in does, over its control socket: a byte for the credentials, then the length of
-/// the packet, the operation, and the password with its length. There is no program for it.
+/// the packet, the operation, and the password with its length. No program does this.
 fn unlock() -> std::io::Result<()> {
     const UNLOCK: u32 = 1;
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Every call that was made: it settles, in time, and its effect agrees with what its caller was told.
+//! Every call settles in time, and its effect agrees with the outcome that its caller got.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ struct Open {
     place: usize,
     incarnation: u32,
     is_mutation: bool,
-    /// When it was told, or its process was let go on.
+    /// When the process got the command, or went on after a freeze.
     since: Instant,
 }
 
@@ -72,7 +72,7 @@ impl Calls {
             return Ok(());
         }
         let ran = effects(call, server);
-        // `MaybeExecuted`, and a reply that is not the server's own: it may have run.
+        // `MaybeExecuted`, or a reply that is not the server's own: the mutation may have run.
         let fits = match outcome {
             "served" => ran == 1,
             "MaybeExecuted" => ran <= 1,
@@ -89,7 +89,7 @@ impl Calls {
         }
     }
 
-    /// The process is gone, and its calls with it.
+    /// The process has ended, and its calls with it.
     pub(crate) fn die(&mut self, place: usize, incarnation: u32) {
         let due = Instant::now() + LOOKED_AFTER;
         let (died, to_look_at) = (&mut self.died_with_process, &mut self.to_look_at);

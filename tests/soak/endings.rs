@@ -17,17 +17,17 @@ const LATE_NOTICE: SignedDuration = SignedDuration::from_millis(500);
 /// How long after a `kill -9` the dead process's connection may still look open.
 const AFTER_KILL: SignedDuration = SignedDuration::from_secs(3);
 
-/// What must not be, and whose account shows it.
+/// What must not happen, and the account where it happened.
 #[derive(Debug)]
 pub(crate) struct Violation {
     pub(crate) account: Option<usize>,
     pub(crate) what: String,
 }
 
-/// What the checks know.
+/// The state of the checks.
 pub(crate) struct Endings {
     accounts: Vec<Account>,
-    /// Entries of the ledger that are judged.
+    /// How many entries of the ledger are checked.
     judged: usize,
     /// Endings by what explains them, in words.
     pub(crate) counted: BTreeMap<String, u64>,
@@ -48,9 +48,9 @@ struct Account {
     /// Sign-outs and sign-ins that were asked for: from, and until they were done.
     leaving: HashMap<u64, (Timestamp, Option<Timestamp>)>,
     kills: Vec<Timestamp>,
-    /// Kills that took the only copy of the newest credentials along: the keyring was not working.
+    /// Kills of processes with the only copy of the newest credentials, because the keyring did not work.
     lost_with_process: Vec<Timestamp>,
-    /// Lines of the ended list that are judged.
+    /// How many lines of the ended list are checked.
     judged: usize,
 }
 
@@ -82,14 +82,14 @@ impl Endings {
         }
     }
 
-    /// Before anything that may replace a state file.
+    /// Call this before anything that may replace a state file.
     pub(crate) fn look(&mut self) {
         for account in &mut self.accounts {
             account.look();
         }
     }
 
-    /// Somebody signs out, or in anew.
+    /// A sign-out, or a new sign-in.
     pub(crate) fn leaving(&mut self, account: usize, request: u64) {
         let since = (Timestamp::now(), None);
         self.accounts[account].leaving.insert(request, since);
@@ -101,7 +101,7 @@ impl Endings {
         }
     }
 
-    /// A process of the account is dead since now.
+    /// A process of the account has just died.
     pub(crate) fn killed(&mut self, account: usize) {
         let account = &mut self.accounts[account];
         let now = Timestamp::now();
@@ -136,7 +136,7 @@ impl Endings {
         (!state["saved_at"].is_null()).then_some(credentials)
     }
 
-    /// Judges whatever is new.
+    /// Checks all new entries.
     pub(crate) fn check(&mut self, ledger: &Ledger) -> Result<(), Violation> {
         self.look();
         self.check_attempts(ledger)?;
@@ -150,7 +150,7 @@ impl Endings {
         Ok(())
     }
 
-    /// At the end: nothing may be left that could not be judged.
+    /// At the end: no entry may be left unchecked.
     pub(crate) fn check_all_judged(&self) -> Result<(), Violation> {
         for (number, account) in self.accounts.iter().enumerate() {
             let list = account.list();
@@ -210,7 +210,7 @@ impl Endings {
                 let Some((number, _)) = number else {
                     return Err(Violation {
                         account: None,
-                        what: format!("a token of nobody was presented: {entry}"),
+                        what: format!("a token of no session was presented: {entry}"),
                     });
                 };
                 self.check_attempt(number, entry, attempt, ledger)

@@ -1,10 +1,11 @@
 //! An hour of random faults over real processes, sockets and a real keyring; every ending is checked against the
 //! server's ledger, account by account. `make soak`, or `MINUTES=2 SEED=7 make soak`.
 //!
-//! One program in three roles: it starts itself on a session bus of its own, there it conducts (server, keyring
-//! service, plan, checks), and each process of the application is this program once more.
+//! One program in three roles: it starts itself on a session bus of its own; there the runner has the server, the
+//! keyring service, the plan and the checks; and each process of the application is this program once more.
 //!
-//! Not here, because one machine cannot do it to itself: sleep and jumps of the clock. The property test has those.
+//! Sleep and jumps of the clock are not here, because one machine cannot do them to itself. `tests/core/random` has
+//! them.
 
 #[cfg(target_os = "linux")]
 mod bus;
@@ -35,8 +36,8 @@ const FOLDER: &str = "SESSION_SOAK_FOLDER";
 #[cfg(target_os = "linux")]
 const ACCOUNT: &str = "SESSION_SOAK_ACCOUNT";
 
-/// How long the server takes a used refresh token again, and what the processes know of it. Twenty has 60 s; the soak
-/// wants to see what comes after it, often.
+/// How long the server accepts a used refresh token again; the processes know it. Twenty has 60 s. Here it is shorter,
+/// so that the soak often meets tokens whose grace time is over.
 #[cfg(target_os = "linux")]
 const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -61,7 +62,7 @@ fn main() -> std::process::ExitCode {
     let folder = std::env::var_os(FOLDER).map(std::path::PathBuf::from);
     match (role.as_str(), folder) {
         ("process", Some(folder)) => {
-            let account = std::env::var(ACCOUNT).expect("the conductor names it");
+            let account = std::env::var(ACCOUNT).expect("the runner names it");
             let runtime = tokio::runtime::Builder::new_current_thread();
             running(runtime).block_on(process::run(&folder, &account));
             std::process::ExitCode::SUCCESS

@@ -1,4 +1,4 @@
-//! What happens when: drawn from the seed alone, so that `SEED=…` repeats it. How the processes take it depends on the
+//! What happens when. It depends on the seed alone, so `SEED=…` repeats it. How the processes react depends on the
 //! machine, and is not repeated.
 
 use std::time::Duration;
@@ -32,13 +32,13 @@ pub(crate) enum Injection {
     Expire {
         account: usize,
     },
-    /// The next renewals go wrong like these.
+    /// The next renewals meet these faults.
     Renewals(Vec<Mishap>),
-    /// The next call goes wrong like this.
+    /// The next call meets this fault.
     Call(Mishap),
-    /// The next step of a sign-in goes wrong like this.
+    /// The next request of a sign-in meets this fault.
     SignInStep(Mishap),
-    /// Every renewal, or every renewal and every call, goes wrong for so many ms.
+    /// Every renewal, or every renewal and every call, meets a fault for this many ms.
     Outage {
         mishap: Mishap,
         calls: bool,
@@ -55,7 +55,7 @@ pub(crate) enum Injection {
     SignOut {
         process: usize,
     },
-    /// Where nobody is signed in; `anew`: in any case.
+    /// If nobody is signed in; with `anew` in any case.
     SignIn {
         process: usize,
         anew: bool,
@@ -65,7 +65,7 @@ pub(crate) enum Injection {
         process: usize,
         ms: u64,
     },
-    /// Stopped, and let go on after so many ms.
+    /// Stopped with SIGSTOP, and continued after this many ms.
     Freeze {
         process: usize,
         ms: u64,
@@ -94,7 +94,7 @@ pub(crate) enum KeyringTrouble {
     Locked,
 }
 
-/// One way in which an answer goes wrong.
+/// One fault of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mishap {
     Status(u16),
@@ -119,7 +119,7 @@ pub(crate) enum Mishap {
     AccessRefused,
 }
 
-/// Everything that can become of a renewal and of a call alike.
+/// The faults for renewals and calls.
 const ANYWHERE: [Mishap; 20] = [
     Mishap::Status(408),
     Mishap::Status(500),
@@ -143,7 +143,7 @@ const ANYWHERE: [Mishap; 20] = [
     Mishap::StallInBody,
 ];
 
-/// What can become of a renewal alone.
+/// The faults for renewals only.
 const RENEWALS_ONLY: [Mishap; 7] = [
     Mishap::ActedThenDropped,
     Mishap::ActedThenDropped,
@@ -158,7 +158,7 @@ impl Mishap {
     pub(crate) fn fault(self) -> Fault {
         match self {
             Self::Status(status) => Fault::status(status),
-            // A second: long enough to be obeyed visibly, short enough for a round.
+            // 1 s: long enough to see that it is kept, short enough for a round.
             Self::RetryAfter(status) => Fault::retry_after(status, "1"),
             Self::Html(status) => Fault::html(status),
             Self::Redirect => Fault::redirect("https://login.example.com/"),
@@ -170,7 +170,7 @@ impl Mishap {
             Self::Reset => Fault::Reset,
             Self::Close => Fault::Close,
             Self::Stall => Fault::Stall,
-            // Half of a call's answer, and of a token pair's the beginning.
+            // Half of a call's answer, and the beginning of a token pair.
             Self::Truncated => Fault::Truncate(20),
             Self::ResetInBody => Fault::ResetInBody,
             Self::StallInBody => Fault::StallInBody,
@@ -205,7 +205,7 @@ impl Plan {
             .collect()
     }
 
-    /// In which of an account's processes somebody signs in.
+    /// The process of an account in which the person signs in.
     pub(crate) fn anybody(&mut self, account: usize) -> usize {
         account * PROCESSES + self.random.random_range(0..PROCESSES)
     }
@@ -288,7 +288,7 @@ impl Plan {
     fn call_mishap(&mut self) -> Mishap {
         match self.random.random_range(0..10) {
             0..3 => Mishap::AccessRefused,
-            // The effect is there, and the answer is not.
+            // The server acts, and its answer is lost.
             3..5 => Mishap::ActedThenDropped,
             _ => self.anywhere(),
         }

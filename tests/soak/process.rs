@@ -1,4 +1,4 @@
-//! One process of the application: obeys a line at a time, and says line by line what it sees.
+//! One process of the application: it carries out one command per line, and reports one event per line.
 
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::{GRACE, limits};
 
-/// How often new entries of the journal are passed on. A killed process loses at most those of this time.
+/// How often new entries of the journal are passed on. A killed process loses only its entries of this time.
 const PASS_ON: Duration = Duration::from_millis(100);
 
 /// The name under which the keyring keeps the entries.
@@ -59,7 +59,7 @@ fn lines() -> mpsc::UnboundedReceiver<String> {
     commands
 }
 
-/// Begins what the line says; its end is said in a line of its own.
+/// Begins the command in the line. Its end is reported in a line of its own.
 fn obey(session: &Session, line: &str) {
     let mut words = line.split(' ');
     let mut word = || words.next().unwrap_or_default().to_owned();
@@ -152,7 +152,7 @@ async fn pass_on_journal(session: Session) {
     let mut last = None;
     loop {
         let entries = session.journal();
-        // The journal is bounded: what is new stands after the last one passed on.
+        // The journal is bounded, so new entries are found behind the last one that was passed on.
         let known = last.as_ref().and_then(|last| {
             let at = entries.iter().rposition(|entry| entry == last);
             at.map(|at| at + 1)
@@ -166,7 +166,7 @@ async fn pass_on_journal(session: Session) {
     }
 }
 
-/// One whole line. Nobody reads any more: the soak is over, and so is this process.
+/// Writes one whole line. If that fails, the soak is over, and the process ends.
 fn say(line: &str) {
     let mut output = std::io::stdout().lock();
     if writeln!(output, "{line}").is_err() {

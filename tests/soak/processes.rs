@@ -1,4 +1,4 @@
-//! The processes on the processes: started, told, listened to, killed and started again.
+//! The processes of the application: starts them, sends commands, reads their lines, kills them and starts them again.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -13,10 +13,10 @@ use crate::{ACCOUNT, FOLDER, ROLE, bus};
 /// Lines of a process that are kept to be shown with a violation.
 const TAIL: usize = 200;
 
-/// What one process said.
+/// One line of a process.
 pub(crate) struct Said {
     pub(crate) place: usize,
-    /// Which of the processes that had this place, from 1.
+    /// The number of the process among all that had this place, from 1.
     pub(crate) incarnation: u32,
     pub(crate) line: String,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Place {
     pub(crate) incarnation: u32,
     pub(crate) running: Option<Running>,
     pub(crate) frozen: bool,
-    /// What it said last, of all incarnations.
+    /// The last lines of all processes that had this place.
     pub(crate) tail: VecDeque<String>,
 }
 
@@ -106,7 +106,7 @@ impl Processes {
         });
     }
 
-    /// Tells a process; `false` if there is none.
+    /// Sends a command to a process; `false` if none runs.
     pub(crate) fn tell(&mut self, at: usize, command: &str) -> bool {
         let Some(running) = &mut self.places[at].running else {
             return false;
@@ -132,10 +132,10 @@ impl Processes {
         }
     }
 
-    /// Keeps what was said for a violation's report.
+    /// Keeps a line for the report of a violation.
     pub(crate) fn remember(&mut self, said: &Said) {
         let tail = &mut self.places[said.place].tail;
-        // Calls are many, and say the least.
+        // There are many lines about calls, and they explain least.
         if said.line.starts_with("settled") {
             return;
         }

@@ -1,4 +1,4 @@
-//! What the soak prints: a line a minute, a table at the end, and everything there is about a violation.
+//! What the soak prints: a line per minute, a table at the end, and all facts about a violation.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -67,7 +67,7 @@ pub(crate) fn table(
     );
     row("  attempts that arrived", &ledger.attempts().count());
     row(
-        "  judged: alone, and the newest that this machine held",
+        "  checked: alone, and the newest that this machine held",
         &endings.attempts_judged,
     );
     row(

@@ -31,7 +31,7 @@ const CHECK: Duration = Duration::from_secs(1);
 /// In a calm every process recovers within this time: the longest pause between two attempts is 30 s.
 const CALM: Duration = Duration::from_secs(75);
 
-/// How often a calm asks again.
+/// Pause between two checks during a calm.
 const ASK_AGAIN: Duration = Duration::from_millis(300);
 
 /// What is undone later.
@@ -43,7 +43,7 @@ enum Undo {
     Behave,
 }
 
-/// Somebody signs in or out.
+/// A sign-in or a sign-out that runs.
 struct Leaving {
     account: usize,
     place: usize,
@@ -65,11 +65,11 @@ struct Soak {
     leaving: HashMap<u64, Leaving>,
     /// In a calm: the last outcome of each process's call.
     heard: HashMap<usize, String>,
-    /// In a calm: calls that ask.
+    /// In a calm: the calls that test whether a process has recovered.
     asking: HashMap<u64, usize>,
     next_check: Instant,
     next_line: Duration,
-    /// Processes that ended after they were told to.
+    /// Processes that ended after the command `close`.
     gone: usize,
     closing: bool,
 }
@@ -316,7 +316,7 @@ impl Soak {
 
     // ── Listening ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Listens until then, undoes what is due, and checks.
+    /// Reads lines until then, undoes what is due, and checks.
     async fn attend(&mut self, until: Instant) -> Result<(), Violation> {
         loop {
             let now = Instant::now();
@@ -360,7 +360,7 @@ impl Soak {
                 return Err(violation(format!("process {} died by itself", said.place)));
             }
             ["gone"] if is_present => self.gone += 1,
-            // What a killed process said last comes late: its calls are counted as dead already.
+            // The last lines of a killed process come late. Its calls already count as dead.
             _ if !is_present => {}
             ["settled", call, outcome, ms] => {
                 let (call, ms) = (number(call), u128::from(number(ms)));
@@ -445,7 +445,7 @@ impl Soak {
             self.heard.remove(&place);
         }
         loop {
-            // All of them, also those that were served: the session may have ended since.
+            // All processes call again, even those that were served: their session may have ended since.
             for place in places.clone() {
                 let is_asked = self.asking.values().any(|asked| *asked == place);
                 if !is_asked {
@@ -545,5 +545,5 @@ impl Soak {
 }
 
 fn number(word: &str) -> u64 {
-    word.parse().expect("processes say numbers where they must")
+    word.parse().expect("the line has a number")
 }

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_replys_headers_callers_get_those_of_the_closed_list() {
+    fn callers_get_only_the_listed_headers_of_a_reply() {
         let mut sent = HeaderMap::new();
         for (name, value) in [
             ("set-cookie", "session=secret"),

@@ -23,7 +23,7 @@ pub enum OperationKind {
 }
 
 impl OperationKind {
-    /// Reads the kind from a request body. What cannot be told is a [`Mutation`](OperationKind::Mutation): a batch, a
+    /// Reads the kind from a request body. What cannot be read is a [`Mutation`](OperationKind::Mutation): a batch, a
     /// persisted query, a broken document, an `operationName` that is not there.
     pub fn of(body: &[u8]) -> Self {
         Self::find(body).unwrap_or(Self::Mutation)

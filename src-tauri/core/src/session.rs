@@ -59,8 +59,8 @@ impl Session {
         &self.shared().config.account
     }
 
-    /// The session in which calls are made now. It tells a session from the next one, whose status may be equal. Made at
-    /// each sign-in, the same through all renewals, restarts and processes, and no secret. `None` where there is no
+    /// The session in which calls are made now. It tells a session from the next one, whose status may be equal. Made
+    /// at each sign-in, the same through all renewals, restarts and processes, and no secret. `None` where there is no
     /// session: nobody is signed in, it has ended, or the keyring does not show it.
     pub fn id(&self) -> Option<SessionId> {
         let current = self.shared().current.load();
@@ -204,7 +204,7 @@ impl Session {
         Subscription::new(self.sender.clone(), call)
     }
 
-    /// Signs out: here at once, at the server as soon as it can be told.
+    /// Signs out: here at once, and at the server as soon as it can be reached.
     pub async fn sign_out(&self) -> Status {
         let (reply, done) = oneshot::channel();
         self.sender.tell(Message::SignOut(reply));

@@ -105,7 +105,7 @@ pub struct Ending {
     /// When; milliseconds since 1970 on the wire.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub at: Timestamp,
-    /// What the server said, where this process heard it.
+    /// The cause of the server's rejection, if this process received it.
     #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub cause: Option<Cause>,
 }

@@ -28,7 +28,7 @@ mod reconnecting;
 use connection::{Connection, EVENT_STREAM, Heard, event_bytes, is_event_stream};
 use reconnecting::Reconnecting;
 
-/// What a subscription says, in this order: `Open`, then events; between a `Lost` and a `Reconnected` nothing is heard;
+/// What a subscription yields, in this order: `Open`, then events; after a `Lost` no event before `Reconnected`;
 /// `Complete` or `Failed` is the last.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StreamEvent {
@@ -148,7 +148,7 @@ impl Subscription {
         let sender = self.request.sender.clone();
         let session = self.request.session;
         async move {
-            // Not the status: it may look the same when somebody has signed in anew meanwhile.
+            // Not the status: it may be equal after a new sign-in.
             let mut sessions = sender.shared().session.subscribe();
             let is_over = |now: &Option<SessionId>| *now != session || now.is_none();
             // The sender lives as long as the session that is held here.

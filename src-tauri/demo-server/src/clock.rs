@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since 1970-01-01 UTC, asked anew at every use.
+/// Milliseconds since 1970-01-01 UTC, read again at every use.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The machine's own clock.

@@ -1,4 +1,4 @@
-//! What happens to records, told to the streams that are open at that moment. Nothing is kept for those that come later.
+//! Sends each change of a record to the streams that are open at that moment. Later streams do not get it.
 
 use std::sync::Arc;
 

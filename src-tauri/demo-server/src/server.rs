@@ -39,7 +39,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(2);
 pub struct Options {
     /// Port on 127.0.0.1; 0 takes any free one.
     pub port: u16,
-    /// Folder of the database, made if needed; none keeps the data in memory, and a new start begins anew.
+    /// Folder of the database, made if needed; none keeps the data in memory, so each start begins with fresh data.
     pub data: Option<PathBuf>,
     /// Whether `/demo/switches` and `/demo/counts` exist. Only for tests and the demo's own walk.
     pub control: bool,

@@ -10,7 +10,7 @@ pub struct SwitchState {
     pub access_lifetime_ms: u64,
     /// Milliseconds that a refresh token is good for; whole seconds count. Default: 60 days.
     pub refresh_lifetime_ms: u64,
-    /// Milliseconds during which a used refresh token may be used again. Each use begins them anew. Default: 60,000.
+    /// Milliseconds during which a used refresh token may be used again. Each use starts them again. Default: 60,000.
     pub grace_ms: u64,
     /// The schema knows the token pair's first field only as `accessToken`, as older servers do.
     pub old_token_field: bool,

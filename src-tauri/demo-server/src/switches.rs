@@ -96,7 +96,7 @@ impl Switches {
         self.counting.snapshot()
     }
 
-    /// Starts counting anew.
+    /// Resets the counts.
     pub fn reset_counts(&self) {
         self.counting.reset();
     }

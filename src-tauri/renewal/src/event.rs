@@ -48,7 +48,7 @@ pub enum Event {
     SignedIn(CredentialsInfo),
     /// The person signed out.
     SignedOut,
-    /// Somebody else wrote the files.
+    /// Another process wrote the files.
     FilesChanged(FileView),
     /// This process holds the lock.
     LockTaken,

@@ -142,7 +142,7 @@ impl Transition<'_> {
         {
             self.state.agenda.remove = Some(session);
         }
-        // Where somebody has signed out, or in anew, meanwhile, there is nothing left to confirm.
+        // After a sign-out or a new sign-in meanwhile, there is nothing left to confirm.
         if let Some((ambiguous, cause)) = rejection.filter(|_| self.state.held().is_some()) {
             if self.is_spent(&view) {
                 return self.wait_for_newer(view);

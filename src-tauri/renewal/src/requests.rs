@@ -102,8 +102,8 @@ impl Transition<'_> {
         held.served = true;
         self.state.outage.failing_since = None;
         self.server_answered();
-        // The server is back: no need to sit out the backoff. Once, or a server that serves calls but renews nothing
-        // would get an attempt per call.
+        // The server is back, so the rest of the backoff is skipped. Only once: a server that serves calls but renews
+        // nothing would otherwise get an attempt per call.
         if let Step::Pausing { fixed: false, .. } = self.state.step
             && !is_early
             && !std::mem::replace(&mut self.state.outage.cut_short, true)
@@ -156,7 +156,7 @@ impl Transition<'_> {
         }
         self.settle(Outcome::SignedOut);
         if let Some(hidden) = self.take_hidden() {
-            // Who signs in anew gives it up: it must not come back with the unlocked keyring.
+            // A new sign-in replaces it: it must not come back when the keyring is unlocked.
             self.append_ended(hidden);
         }
         if let Some(overtaken) = self.state.agenda.sign_in {

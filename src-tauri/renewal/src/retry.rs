@@ -129,7 +129,7 @@ impl Transition<'_> {
         }
         let outage = &mut self.state.outage;
         outage.failing_since.get_or_insert(now.awake);
-        // Theirs was an early renewal. Here somebody needs one: only the server's own pause binds.
+        // The other process renewed early. Here a call needs the renewal, so only the server's own pause counts.
         let server_pause = outage
             .not_before
             .and_then(|until| until.since(now.wall))

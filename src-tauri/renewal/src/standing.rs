@@ -27,7 +27,7 @@ pub enum Standing {
         reason: EndingReason,
         /// When.
         at: Wall,
-        /// What the server said, where this process heard it.
+        /// The cause of the server's rejection, if this process received it.
         cause: Option<Cause>,
     },
 }

@@ -1,4 +1,4 @@
-//! Time that moves only when a test says so.
+//! Time that moves only when a test moves it.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -167,7 +167,7 @@ impl ManualClock {
         self.time().scripted.extend(numbers);
     }
 
-    /// Starts the sequence of random numbers anew from `seed`.
+    /// Restarts the sequence of random numbers from `seed`.
     pub fn seed(&self, seed: u64) {
         self.time().seed = seed;
     }
@@ -224,8 +224,8 @@ impl ManualClock {
         self.quiet().await;
     }
 
-    /// Lets `duration` pass in steps of `stride`, also past sleepers that are due in between. Meant for hours: in each, a
-    /// session looks at its files 7,200 times. A sleeper wakes up to one stride late.
+    /// Lets `duration` pass in steps of `stride`, also past sleepers that are due in between. Meant for hours: in each,
+    /// a session looks at its files 7,200 times. A sleeper wakes up to one stride late.
     pub async fn pass_in_strides(&self, duration: Duration, stride: Duration) {
         let mut left = duration;
         while !left.is_zero() {

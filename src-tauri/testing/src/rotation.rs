@@ -33,7 +33,7 @@ pub enum Grace {
     None,
     /// So long after its first use. Twenty 2.21.
     FromFirstUse(i64),
-    /// So long after its latest use: each use inside the grace time begins it anew. Twenty 1.6.
+    /// So long after its latest use: each use inside the grace time starts it again. Twenty 1.6.
     FromLatestUse(i64),
     /// For ever: the server does not rotate, or leaves old tokens valid. Saleor, django-graphql-jwt by default.
     Forever,

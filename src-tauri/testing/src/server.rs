@@ -1,4 +1,4 @@
-//! A server that speaks Twenty and goes wrong on demand.
+//! A server that speaks Twenty and fails on demand.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -206,40 +206,39 @@ impl FaultServer {
         self.inside().records.issue(email, now)
     }
 
-    // ── How it goes wrong ───────────────────────────────────────────────────────────────────────────────────────
+    // ── Faults ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// The next renewal (after those scripted before) goes wrong like this.
+    /// The next renewal (after those scripted before) meets this fault.
     pub fn on_renewal(&self, fault: Fault) {
         self.inside().renewals.next.push_back(fault);
     }
 
-    /// Every renewal goes wrong like this.
+    /// Every renewal meets this fault.
     pub fn on_every_renewal(&self, fault: Fault) {
         self.inside().renewals.always = Some(fault);
     }
 
-    /// The next call (after those scripted before) goes wrong like this.
+    /// The next call (after those scripted before) meets this fault.
     pub fn on_call(&self, fault: Fault) {
         self.inside().calls.next.push_back(fault);
     }
 
-    /// Every call goes wrong like this.
+    /// Every call meets this fault.
     pub fn on_every_call(&self, fault: Fault) {
         self.inside().calls.always = Some(fault);
     }
 
-    /// The next step of a sign-in (there are two) goes wrong like this.
+    /// The next step of a sign-in (there are two) meets this fault.
     pub fn on_sign_in(&self, fault: Fault) {
         self.inside().sign_ins.next.push_back(fault);
     }
 
-    /// The next subscription goes wrong like this; others follow the usual course: a stream that the test
-    /// [feeds](Self::feed).
+    /// The next subscription meets this fault. Others get a stream that the test [feeds](Self::feed).
     pub fn on_subscription(&self, fault: Fault) {
         self.inside().subscriptions.next.push_back(fault);
     }
 
-    /// Every subscription goes wrong like this.
+    /// Every subscription meets this fault.
     pub fn on_every_subscription(&self, fault: Fault) {
         self.inside().subscriptions.always = Some(fault);
     }
@@ -353,7 +352,7 @@ impl FaultServer {
         self.shared.counts.borrow().clone()
     }
 
-    /// Returns once `enough` says so of the counts; it is asked at each change.
+    /// Returns once `enough` is true for the counts; it is called at each change.
     ///
     /// # Panics
     /// When that does not happen within 20 s of real time.

@@ -1,4 +1,4 @@
-//! A vault that fails when a test says so.
+//! A vault that fails on demand.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -105,7 +105,7 @@ impl ScriptedVault {
         }
     }
 
-    /// Nothing fails any more, and whatever is held is let go.
+    /// Ends all scripted failures, and releases all held calls.
     pub fn work_again(&self) {
         self.inside().scripts.clear();
         self.shared.changed.notify_all();

@@ -6,10 +6,10 @@ use std::process::{Child, Command, Stdio};
 /// The keyring's own password.
 pub(crate) const KEYRING_PASSWORD: &str = "keyring password";
 
-/// Seconds in which the keyring service starts even on a busy machine; usually it takes a tenth of one.
+/// Seconds in which the keyring service starts even on a busy machine; usually it takes 0.1 s.
 const START_LIMIT: &str = "30";
 
-/// A bus that starts nothing on demand: without a keyring service of ours there is none.
+/// A bus that starts nothing on demand: only a test starts a keyring service on it.
 pub(crate) const BUS_WITHOUT_SERVICES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -53,7 +53,7 @@ impl KeyringDaemon {
         daemon
     }
 
-    /// Locks the keyring that is unlocked at the log-in.
+    /// Locks the login keyring.
     pub(crate) fn lock(&self) {
         ask(&[
             "call",
@@ -78,7 +78,7 @@ impl Drop for KeyringDaemon {
     }
 }
 
-/// Asks something of the service over the bus, or waits for it.
+/// Runs `gdbus`, which calls the service over the bus or waits for it.
 fn ask(arguments: &[&str]) {
     let asked = Command::new("gdbus")
         .args(arguments)

@@ -21,14 +21,14 @@ pub(crate) const HOME: &str = "SESSION_TEST_HOME";
 /// How long one scenario may take, in real time.
 const SCENARIO: Duration = Duration::from_secs(240);
 
-/// A private home and bus; everything in it is ended when dropped.
+/// A private home and bus. Dropping it ends all its processes.
 pub(crate) struct Bus {
     child: Child,
     home: tempfile::TempDir,
 }
 
 impl Bus {
-    /// Starts `role` of this test binary on a private bus, on which services are started on demand or not at all.
+    /// Starts the test `role` of this test binary on a private bus, which starts services on demand or not at all.
     pub(crate) fn run(role: &str, services_on_demand: bool) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let runtime = home.path().join("run");
@@ -53,7 +53,7 @@ impl Bus {
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
             .env_remove("DBUS_SESSION_BUS_ADDRESS")
-            // A group of its own, to end whatever the bus has started on demand.
+            // A group of its own, to end all processes that the bus starts on demand.
             .process_group(0)
             .stdout(output)
             .stderr(errors)
@@ -108,7 +108,7 @@ impl KeyringDaemon {
     }
 }
 
-/// The dialog that asks for the keyring's password, and that nobody answers.
+/// The dialog that asks for the keyring's password. Nobody answers it.
 pub(crate) struct UnansweredPrompt(MessageStream);
 
 impl UnansweredPrompt {
@@ -117,7 +117,7 @@ impl UnansweredPrompt {
         let bus = zbus::Connection::session().await.expect("a bus");
         let calls = MessageStream::from(&bus);
         let named = bus.request_name("org.gnome.keyring.SystemPrompter").await;
-        named.expect("this desktop has no other");
+        named.expect("no other program shows the dialog");
         Self(calls)
     }
 
@@ -145,7 +145,7 @@ pub(crate) fn home() -> PathBuf {
     home.into()
 }
 
-/// For a role that needs no folder.
+/// Checks that this process is on a private bus, for a role that needs no folder.
 ///
 /// # Panics
 /// As [`home`] does.

@@ -1,5 +1,5 @@
 //! The real keyring service: gnome-keyring on a private D-Bus session bus with a home of its own. This test binary
-//! starts itself again inside that bus to play a role: one of the ignored tests `role_*`. What a role starts, it ends.
+//! starts itself again on that bus, for one of the ignored tests `role_*`. A role ends what it starts.
 //!
 //! Needs `dbus-run-session`, `gnome-keyring-daemon` and `gdbus` (packages dbus, gnome-keyring, libglib2.0-bin).
 
@@ -33,7 +33,7 @@ mod trouble;
 /// The application with the real keyring, as it starts.
 async fn open(home: &Path) -> Session {
     let mut config = Config::new("holdfast-test", home.join("state"));
-    // A keyring that works is not to look slow on a busy machine.
+    // On a busy machine, too, a working keyring answers in this time.
     config.limits.vault_read = Duration::from_secs(20);
     config.limits.vault_write = Duration::from_secs(20);
     config.limits.call_timeout = Duration::from_secs(100);

@@ -51,7 +51,7 @@ async fn role_restart() {
     );
 
     session.sign_out().await;
-    // Removed under the lock, by the vault's thread: another start finds nothing.
+    // The vault's thread removes the entry under the lock. The next start finds no session.
     let session = open(&home).await;
     assert_eq!(session.status().phase, Phase::SignedOut);
     assert_eq!(
@@ -93,7 +93,7 @@ async fn role_locked() {
     // the application's own attempt would bring up a locked one in between.
     drop(service);
     let _service = KeyringDaemon::start();
-    // Pressed once, while the earlier look may still be under way.
+    // One retry is enough, even while an earlier read of the keyring runs.
     let mut changes = session.changes();
     session.retry_now().await;
     let unlocked = changes.wait_for(|status| status.phase == Phase::SignedIn);
@@ -175,7 +175,7 @@ async fn role_without_service() {
     assert_works_in_memory(&home).await;
 }
 
-/// Started on a bus, and looked for on another one, which is not there.
+/// The test runs on a bus, and its child looks for another one, which does not exist.
 #[test]
 #[ignore = "a role: a test beside it starts this binary again to play it"]
 fn role_without_bus() {

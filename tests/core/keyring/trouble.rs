@@ -15,10 +15,10 @@ use crate::moments::{MOMENTS, halt_at};
 use crate::survival::{Survivor, die, ends_once, recovers};
 use crate::{open, server, sign_in};
 
-/// Limits of a keyring that may freeze, in ms: a frozen one is slow, a working one on a busy machine is not.
+/// The limits of a keyring that may freeze, in ms. A frozen one exceeds them; a working one on a busy machine does not.
 const VAULT: u64 = 2_000;
 
-/// How long something may take that happens by itself: the pause between two tries to save, and a busy machine.
+/// How long a repeated save may take: the pause between two attempts to save, and a busy machine.
 const BY_ITSELF: Duration = Duration::from_secs(40);
 
 /// A process ends within this time: quitting waits 3 s at most, and a busy machine may be slow.
@@ -106,7 +106,7 @@ async fn role_frozen_service() {
     sign_in(&session, &server).await;
     service.freeze();
 
-    // A call to it blocks for as long as it is frozen; each renewal here gives up three of them.
+    // A call to the frozen service blocks. In each renewal three such calls exceed their limit.
     for _ in 0..2 {
         server.expire_access_tokens();
         call_succeeds(&session).await;
@@ -125,7 +125,7 @@ async fn role_frozen_service() {
     let session = open(&home).await;
     server.expire_access_tokens();
     call_succeeds(&session).await;
-    // At a server without grace: had a late write come last, this would have ended the session.
+    // The server has no grace time: if a late write had overwritten the newest token, the session would have ended.
     assert_eq!(server.counts().exchanged, 3);
     assert_eq!(session.status().storage, Storage::Saved);
 }
@@ -143,7 +143,7 @@ async fn role_sign_out_frozen() {
     let host = host_with_short_limits().await;
     let mut process = renewed_while_frozen(&service, &host).await;
 
-    // Its save has been sent to the service, which has not looked at it.
+    // Its save has been sent to the frozen service.
     assert_eq!(process.ask("sign_out").await, "SignedOut");
     service.thaw();
 
@@ -169,7 +169,7 @@ async fn role_exit() {
     host.server.expire_access_tokens();
     let call = process.tell("call");
 
-    // Which of both depends on the machine; that it is said does not.
+    // The phase depends on the machine's speed. The answer must come all the same.
     let phase = process.ask("phase").await;
     assert!(["Renewing", "SignedIn"].contains(&&*phase), "{phase}");
     assert_eq!(process.answer(call).await, "200");
@@ -185,7 +185,7 @@ async fn role_exit() {
         assert!(took < GONE_WITHIN, "{took:?}");
     }
 
-    // What had been sent to the service lands or does not, after its sender is gone: old or new, never half.
+    // A save that was sent may take effect after its sender has ended, or never: the entry is old or new, and whole.
     service.thaw();
     let stored = host.stored().await.expect("an entry");
     assert!(
@@ -245,7 +245,7 @@ async fn role_dies_while_locked() {
     service.lock();
     let _ = processes[0].tell("go_on");
 
-    // Nobody is left who could say that the prompt is done.
+    // The service dies while its prompt is open, so the prompt never completes.
     prompt.opened().await;
     drop(service);
     assert_eq!(processes[0].answer(call).await, "200");
@@ -306,7 +306,7 @@ async fn role_dies_again_and_again() {
     }
 }
 
-/// How many threads of the keyring's this process has, and how many sockets.
+/// How many threads for the keyring this process has, and how many sockets.
 fn threads_and_sockets() -> (usize, usize) {
     let listed = |folder| std::fs::read_dir(folder).expect("Linux").flatten();
     let threads = listed("/proc/self/task").filter(|thread| {
@@ -401,7 +401,7 @@ async fn open_with_short_limits(home: &Path) -> Session {
     Session::open(config).await.expect("opens")
 }
 
-/// A process with new credentials, whose save the service holds.
+/// A process with new credentials, whose save waits in the frozen service.
 async fn renewed_while_frozen(service: &KeyringDaemon, host: &Host) -> Process {
     let mut process = host.processes(1).await.remove(0);
     host.server.expire_access_tokens();

@@ -1,9 +1,8 @@
-//! One process of the application: this test binary, started again to hold a session and to obey.
+//! One process of the application: this test binary, started again to hold a session and to carry out commands.
 //!
-//! Commands come on its input, one per line, each with a number. They are obeyed at once and side by side, and answered
-//! with that number. A process can be told to stand still at a [`Step`] of its renewals: the vault and the protocol
-//! that it gives to its session are the tests' own, and the session calls them between any two things that it does to
-//! the world.
+//! Commands come on its input, one per line, each with a number. They run at once and side by side, and their answers
+//! have that number. A command halts the process at a [`Step`] of its renewals: its session has a vault and a protocol
+//! of the tests' own, which can block, and calls them before and after every effect on files, vault and server.
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -33,7 +32,7 @@ pub(crate) const KEYRING: &str = "SESSION_TEST_KEYRING";
 /// The application's name.
 pub(crate) const APPLICATION: &str = "testing";
 
-/// What every line of a process begins with: the test harness writes lines of its own.
+/// The beginning of every line of a process. The test harness writes other lines.
 pub(crate) const MARK: &str = "process: ";
 
 /// The role that is the process.
@@ -73,8 +72,8 @@ async fn a_process_of_the_application() {
     }
 }
 
-/// Reads commands in a thread of its own. Those that steer a vault or a step are obeyed there: the process may be
-/// standing still otherwise.
+/// Reads commands in a thread of its own. It carries out those for the vault and for halts itself, because the rest of
+/// the process may be halted.
 fn listen(watched: Arc<Watched>) -> mpsc::UnboundedReceiver<(u64, String)> {
     let (heard, commands) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -90,7 +89,7 @@ fn listen(watched: Arc<Watched>) -> mpsc::UnboundedReceiver<(u64, String)> {
                 }
             }
         }
-        // Nobody is there any more to let it go on.
+        // The test has ended: nothing else would let the process go on.
         watched.go_on();
     });
     commands
@@ -121,7 +120,7 @@ async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
             let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
             failed.map_or_else(|| "200".into(), code)
         }
-        // Calls until one is served; when told that nothing answers, it waits for the session to say something new.
+        // Calls until one is served. After `Unreachable` it waits for a new status before the next call.
         ("served", _) => loop {
             let mut changes = session.changes();
             match session.execute(query("currentUser")).await {
@@ -178,16 +177,16 @@ fn storage(status: &Status) -> String {
     }
 }
 
-/// Where a process can stand still during a renewal.
+/// Where a process can halt during a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     ReadBegins,
     ReadEnds,
     MarkBegins,
     MarkEnds,
-    /// The request is being made; nothing of it is on the wire.
+    /// The request is being built; no byte of it is on the wire.
     ExchangeBegins,
-    /// The last byte of the answer has arrived; nothing has been made of it.
+    /// The answer has arrived whole, and the session has not used it.
     AnswerRead,
     SaveBegins,
     SaveEnds,
@@ -211,13 +210,13 @@ impl Step {
     }
 }
 
-/// What a process lets its test see and steer.
+/// What a test can see and control in a process.
 #[derive(Default)]
 struct Watched {
-    /// The step at which to stand still, and the number of the command that wants to know.
+    /// The step at which to halt, and the number of the command to answer then.
     halt: Mutex<Option<(Step, u64)>>,
     release_after_writes: Condvar,
-    /// The vault fails whatever would change it.
+    /// Every change of the vault fails.
     fails: AtomicBool,
     /// How often the session has asked the vault to change something.
     changes: AtomicU64,

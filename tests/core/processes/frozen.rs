@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::host::{Host, Process, noted_by_all};
 use crate::moments::{MOMENTS, Moment};
 
-/// Short limits, so that seconds are many of them. In ms.
+/// Short limits, so that a few seconds exceed each of them several times. In ms.
 const ATTEMPT: u64 = 3_000;
 const WAITING: u64 = 3_000;
 const LOCK: u64 = 500;
@@ -19,10 +19,10 @@ const CALL: u64 = LOCK + WAITING + 2 * VAULT;
 /// for the lock or limits of the vault.
 const FROZEN: Duration = Duration::from_millis(3 * CALL);
 
-/// Frozen for this long where every moment has its turn: once the longest limit, and nine waits for the lock.
+/// Frozen for this long at each of many moments: once the longest limit, and nine waits for the lock.
 const FROZEN_SHORTLY: Duration = Duration::from_millis(CALL);
 
-/// Between two calls of a process that looks at a frozen one, so that this machine has time for others.
+/// Pause between two calls of the process beside a frozen one, so that the other tests get processor time.
 const PACE: Duration = Duration::from_millis(20);
 
 fn short_limits() -> Value {
@@ -32,7 +32,7 @@ fn short_limits() -> Value {
     })
 }
 
-/// Two processes: one to freeze, and one to look at.
+/// Two processes: one to freeze, and one whose calls are checked.
 async fn two(host: &Host) -> (Process, Process) {
     let mut processes = host.processes(2).await;
     let other = processes.pop().expect("two");
@@ -60,7 +60,7 @@ async fn while_the_renewing_process_is_frozen_the_others_use_a_token_that_still_
 
     host.server.behave();
     frozen.thaw();
-    // Whether its own call is still in time does not matter here.
+    // The outcome of its own call does not matter here.
     let _ = frozen.answer(call).await;
     recover(&host, frozen, other).await;
 }

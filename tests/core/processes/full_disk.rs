@@ -4,9 +4,9 @@ use crate::fixture::leftovers;
 use crate::host::Host;
 use crate::moments::halt_at;
 
-/// The new credentials are in the keyring: what fails is to note that in the state file, after its first 64 bytes.
+/// The new credentials are in the keyring. The write of the state file fails after 64 bytes.
 #[tokio::test]
-async fn a_disk_that_fills_up_leaves_the_old_state_file_whole_and_no_half_one_beside_it() {
+async fn a_full_disk_leaves_the_old_state_file_whole_and_no_partial_file_beside_it() {
     let host = Host::start().await;
     drop(host.processes(1).await);
     let mut process = host.process_that_sees_a_full_disk();
@@ -19,7 +19,11 @@ async fn a_disk_that_fills_up_leaves_the_old_state_file_whole_and_no_half_one_be
 
     assert_eq!(process.answer(call).await, "200");
     assert_eq!(process.ask("noted renewed").await, "1");
-    assert_eq!(host.state_file(), before, "not replaced by half of one");
+    assert_eq!(
+        host.state_file(),
+        before,
+        "replaced by a part of the new one"
+    );
     assert_eq!(leftovers(host.folder.path()), [""; 0]);
     assert_eq!(process.ask("call").await, "200");
 

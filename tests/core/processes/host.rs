@@ -18,8 +18,8 @@ use crate::child::{APPLICATION, FOLDER, FileVault, KEYRING, MARK, NAME, SETTINGS
 /// How long one answer of a process may take, in real time.
 pub(crate) const ANSWER: Duration = Duration::from_secs(20);
 
-/// Longer limits than people have, in ms, where a test names none: a process that stands still on a busy machine must not
-/// go on by itself before the test has seen it.
+/// Longer limits than the defaults, in ms, unless a test sets its own. A limit must not end the halt of a process
+/// before the test has seen it, on a busy machine either.
 fn patient(named: Value) -> Value {
     let mut limits = json!({
         "attemptTimeoutMs": 20_000, "vaultReadMs": 20_000, "vaultWriteMs": 20_000, "callTimeoutMs": 100_000, "quitTimeoutMs": 15_000,
@@ -105,7 +105,7 @@ impl Host {
         program
     }
 
-    /// So many processes with one session, each of which has served a call.
+    /// `count` processes with one session. Each has made a call, and the server has served it.
     pub(crate) async fn processes(&self, count: usize) -> Vec<Process> {
         let mut first = self.process();
         let signing_in = format!("sign_in {}", self.server.address());
@@ -118,7 +118,7 @@ impl Host {
         processes
     }
 
-    /// What rests in the vault; it holds tokens.
+    /// The record in the vault; it holds tokens.
     pub(crate) async fn stored(&self) -> Option<Value> {
         let vault = self.vault.clone();
         let reading = tokio::task::spawn_blocking(move || vault.read(DEFAULT_ACCOUNT));
@@ -136,7 +136,7 @@ impl Host {
         serde_json::from_slice(&text).expect("never half a state file")
     }
 
-    /// Puts a record there, or takes it away, as another process or a person would.
+    /// Writes or removes the vault's record, as another process or a person would.
     pub(crate) async fn store(&self, record: Option<Value>) {
         let vault = self.vault.clone();
         let storing = tokio::task::spawn_blocking(move || match record {
@@ -161,7 +161,7 @@ impl Host {
         }
     }
 
-    /// Waits until nobody does.
+    /// Waits until no process holds the account's lock.
     pub(crate) async fn until_unlocked(&self) {
         let until = Instant::now() + ANSWER;
         while self.is_locked() {
@@ -196,7 +196,7 @@ pub(crate) struct Process {
     told: u64,
 }
 
-/// A command that was given and may not have been answered yet.
+/// A command that was sent, and whose answer can be awaited.
 #[must_use]
 #[derive(Clone, Copy)]
 pub(crate) struct Told(u64);
@@ -213,7 +213,7 @@ impl Process {
         let (lines, answers) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                // The harness may have begun the line.
+                // The test harness may have written the beginning of the line.
                 let answer = line
                     .split_once(MARK)
                     .and_then(|(_, said)| said.split_once(' '));
@@ -231,7 +231,7 @@ impl Process {
         }
     }
 
-    /// Gives a command. All commands are obeyed side by side, and begun in their order.
+    /// Sends a command. Commands begin in their order and run side by side.
     pub(crate) fn tell(&mut self, command: &str) -> Told {
         self.told += 1;
         writeln!(self.commands, "{} {command}", self.told).expect("the process reads");
@@ -263,7 +263,7 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    /// Frozen until it is [thawed](Self::thaw), as a debugger or a suspended desktop does it.
+    /// Freezes it until it is [thawed](Self::thaw), as a debugger or a suspended desktop does.
     pub(crate) fn freeze(&self) {
         freeze(self.pid());
     }
@@ -304,7 +304,7 @@ impl Drop for Process {
     }
 }
 
-/// Freezes any process; returns once it stands still.
+/// Freezes any process; returns once the system has stopped it.
 pub(crate) fn freeze(pid: u32) {
     signal(pid, "-STOP");
     let is_still = || {
@@ -322,7 +322,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
     assert!(sent.expect("kill is there").success());
 }
 
-/// The sum over all journals of how often this was noted.
+/// How many entries with this word all journals together have.
 pub(crate) async fn noted_by_all(processes: &mut [Process], what: &str) -> usize {
     let mut sum = 0;
     for process in processes {

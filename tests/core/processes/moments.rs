@@ -1,9 +1,9 @@
 //! Every moment of a renewal at which a process can be stopped, and what it leaves behind there.
 //!
-//! What cannot be told apart from outside counts as one moment. Publishing the status and handing the new credentials
-//! to the calls are memory: a process that dies before, between or after them leaves the same files, the same vault and
-//! the same server. The lock is let go before a call is answered, and a lock that was let go looks like one whose
-//! holder died. An answer that has not arrived whole is the same as none, however much of it arrived.
+//! Moments that look the same from outside count as one. A process publishes the status and hands the new credentials
+//! to its calls in memory: if it dies before, between or after these, the files, the vault and the server are the same.
+//! It releases the lock before it answers a call, and a released lock looks like one whose holder died. An answer that
+//! has not arrived whole is the same as none.
 
 use graphql_session_testing::Fault;
 
@@ -11,10 +11,10 @@ use crate::host::{Host, Process, Told};
 
 /// One moment.
 pub(crate) struct Moment {
-    /// For messages.
+    /// The name in messages.
     pub(crate) name: &'static str,
     stop: Stop,
-    /// What rests in the vault.
+    /// The record in the vault.
     pub(crate) stored: Stored,
     /// The server has exchanged the stored refresh token.
     pub(crate) is_rotated: bool,
@@ -22,18 +22,18 @@ pub(crate) struct Moment {
     pub(crate) is_locked: bool,
 }
 
-/// What rests in the vault.
+/// The record in the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
     /// The old credentials.
     Old,
-    /// The old credentials, and that they are being exchanged.
+    /// The old credentials, with the mark of an exchange that has begun.
     Marked,
     /// The new credentials.
     New,
 }
 
-/// How a process is brought to stand there.
+/// How a process is stopped at a moment.
 enum Stop {
     /// It halts at the step with this name.
     Halt(&'static str),
@@ -51,7 +51,7 @@ enum Stop {
     Answered,
 }
 
-/// In their order.
+/// All moments, in their order.
 pub(crate) const MOMENTS: &[Moment] = &[
     Moment {
         name: "the lock is taken",
@@ -163,12 +163,12 @@ pub(crate) const MOMENTS: &[Moment] = &[
 ];
 
 impl Moment {
-    /// The stored refresh token is spent, and the newer one is nowhere but in the process.
+    /// The stored refresh token is spent, and only the process has the newer one.
     pub(crate) fn is_at_stake(&self) -> bool {
         self.is_rotated && self.stored != Stored::New
     }
 
-    /// Lets the process make the first renewal since its sign-in, up to here. Returns the call that wants it.
+    /// Lets the process make the first renewal since its sign-in, up to this moment. Returns the call that needs it.
     pub(crate) async fn reach(&self, host: &Host, process: &mut Process) -> Told {
         let server = &host.server;
         match self.stop {
@@ -195,7 +195,11 @@ impl Moment {
                 let call = halt_at(process, "AnswerRead").await;
                 let _ = process.tell("vault fails");
                 let _ = process.tell("go_on");
-                assert_eq!(process.answer(call).await, "200", "it goes on in memory");
+                assert_eq!(
+                    process.answer(call).await,
+                    "200",
+                    "the session goes on in memory"
+                );
                 process.tell("call")
             }
             Stop::FirstUse => {
@@ -241,7 +245,7 @@ impl Moment {
     }
 }
 
-/// Lets the process make a call, and returns once its renewal stands at this step.
+/// Lets the process make a call, and returns once its renewal has halted at this step.
 pub(crate) async fn halt_at(process: &mut Process, step: &str) -> Told {
     let halted = process.tell(&format!("halt {step}"));
     let call = process.tell("call");

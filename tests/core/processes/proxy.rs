@@ -51,7 +51,7 @@ async fn a_proxy_in_the_environment_sees_nothing_of_a_server_on_this_machine() {
     let mut variables = VARIABLES
         .map(|name| (name, proxy.address.as_str()))
         .to_vec();
-    // Whatever the person's own environment leaves out must not be left out here.
+    // Addresses that the person's own environment excludes from the proxy must not be excluded here.
     variables.extend([("NO_PROXY", ""), ("no_proxy", "")]);
     let host = Host::start().await;
     let mut process = host.process_with(&variables);
@@ -66,7 +66,7 @@ async fn a_proxy_in_the_environment_sees_nothing_of_a_server_on_this_machine() {
     assert_eq!(answers, ["ok", "200", "200", "SignedOut"]);
     host.server.wait_for(|counts| counts.sign_outs == 1).await;
 
-    // The process does read those variables: another server is asked for through the proxy.
+    // The process does read these variables: it asks for another server through the proxy.
     assert_eq!(process.ask("check https://crm.example").await, "NoAnswer");
-    assert!(proxy.connections() > 0, "nothing was to be seen here");
+    assert!(proxy.connections() > 0, "the process ignores the variables");
 }

@@ -11,7 +11,7 @@ use crate::moments::halt_at;
 /// How long quitting waits, in ms.
 const QUIT: u64 = 600;
 
-/// More than that, for the rest of a process's end on a busy machine. An attempt and the vault have 20 s.
+/// [`QUIT`] and the rest of a process's end on a busy machine. Less than the 20 s of an attempt and of the vault.
 const GONE_WITHIN: Duration = Duration::from_millis(QUIT + 12_000);
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn a_process_that_quits_during_a_renewal_stores_what_it_receives_and_ends(
 
 #[tokio::test]
 async fn a_process_that_quits_while_nothing_answers_says_so_and_ends_within_its_limit() {
-    // The server before and after it has acted, and a vault that stands still with the mark and with the save.
+    // The server does not answer; the vault halts in the mark; the vault halts in the save.
     for stop in [None, Some("MarkBegins"), Some("SaveBegins")] {
         let host = Host::with_limits(json!({ "quitTimeoutMs": QUIT })).await;
         let mut process = host.processes(1).await.remove(0);

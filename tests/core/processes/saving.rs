@@ -1,11 +1,11 @@
-//! A vault that does not do it, or does it late, in real processes (scenarios 44, 45, 47, 54).
+//! A vault that fails, or answers late, in real processes (scenarios 44, 45, 47, 54).
 
 use serde_json::json;
 
 use crate::host::{Host, noted_by_all};
 use crate::moments::halt_at;
 
-/// A vault that stands still is given up after these times, in ms; the rest is as people have it.
+/// The limit of a read or write of the vault, in ms.
 const VAULT: u64 = 1_000;
 
 async fn host() -> Host {
@@ -13,7 +13,8 @@ async fn host() -> Host {
     Host::with_limits(limits).await
 }
 
-/// One rotates the token and cannot save the new one: the stored one is spent, and nobody else may send it.
+/// One process rotates the token and cannot save the new one. The stored token is spent, so no other process may send
+/// it.
 #[tokio::test]
 async fn a_process_that_cannot_save_keeps_the_lock_and_no_other_sends_the_spent_token() {
     let host = host().await;
@@ -24,7 +25,11 @@ async fn a_process_that_cannot_save_keeps_the_lock_and_no_other_sends_the_spent_
     let call = halt_at(&mut processes[0], "AnswerRead").await;
     let _ = processes[0].tell("vault fails");
     let _ = processes[0].tell("go_on");
-    assert_eq!(processes[0].answer(call).await, "200", "goes on in memory");
+    assert_eq!(
+        processes[0].answer(call).await,
+        "200",
+        "the session goes on in memory"
+    );
     assert_eq!(processes[0].ask("storage").await, "Failed");
 
     assert_eq!(processes[1].ask("call").await, "Unreachable");
@@ -33,7 +38,7 @@ async fn a_process_that_cannot_save_keeps_the_lock_and_no_other_sends_the_spent_
     assert_eq!(processes[0].ask("call").await, "200");
 
     let _ = processes[0].tell("vault works");
-    // Saved by itself, and then taken over.
+    // The process saves without a call, and the other one adopts.
     processes[0].ask("until Saved").await;
     assert_eq!(processes[1].ask("served").await, "200");
     assert_eq!(host.refresh_tokens_sent(), [spent.as_str().expect("text")]);
@@ -49,7 +54,7 @@ async fn a_vault_that_does_not_answer_delays_neither_status_nor_calls_nor_the_ex
         host.server.expire_access_tokens();
         let call = halt_at(&mut process, step).await;
 
-        // Which of both depends on the machine; that it is said does not.
+        // The phase depends on the machine's speed. The answer must come all the same.
         let phase = process.ask("phase").await;
         assert!(["Renewing", "SignedIn"].contains(&&*phase), "{step}");
         assert_eq!(process.answer(call).await, "200", "{step}");
@@ -59,16 +64,16 @@ async fn a_vault_that_does_not_answer_delays_neither_status_nor_calls_nor_the_ex
 
         assert_eq!(process.ask("quit").await, "NotSaved(Slow)", "{step}");
         assert!(process.ends().await.success(), "{step}");
-        // What was received is lost with it; the next start recovers in the grace time.
+        // The received tokens are lost with the process. The next start recovers within the grace time.
         let mut restarted = host.process();
         assert_eq!(restarted.ask("call").await, "200", "{step}");
         assert_eq!(restarted.ask("noted ended").await, "0", "{step}");
     }
 }
 
-/// 1. The save of the second generation stands still, and its limit passes.
-/// 2. A third generation is received; its save waits behind the first.
-/// 3. The first save comes back: it overwrites nothing newer.
+/// 1. The save of the second generation halts, and its limit passes.
+/// 2. A third generation arrives; its save waits behind the first save.
+/// 3. The first save returns, and overwrites nothing newer.
 #[tokio::test]
 async fn a_save_that_returns_late_overwrites_nothing_newer() {
     let host = host().await;
@@ -81,7 +86,7 @@ async fn a_save_that_returns_late_overwrites_nothing_newer() {
     assert_eq!(processes[0].ask("call").await, "200");
     assert_eq!(host.server.counts().exchanged, 2);
 
-    // The lock outlives the limit: the write is still under way.
+    // The process keeps the lock past the write's limit, because the write still runs.
     assert!(host.is_locked());
     assert_eq!(processes[1].ask("call").await, "Unreachable");
 
@@ -106,7 +111,7 @@ async fn a_save_that_returns_after_the_sign_out_leaves_no_entry() {
     assert_eq!(process.answer(call).await, "200");
     assert_eq!(process.ask("sign_out").await, "SignedOut");
 
-    // The removal is given up like the save; the lock is not.
+    // The removal exceeds its limit like the save, but the process keeps the lock.
     assert_eq!(process.ask("close").await, "Kept");
     assert!(host.is_locked(), "while a write is under way");
 

@@ -30,7 +30,7 @@ async fn a_sign_out_reaches_the_other_processes_and_they_send_nothing_more() {
     assert_eq!(restarted.ask("phase").await, "SignedOut");
 }
 
-/// The other is about to save what it received when the person signs out: it is dropped, and stays dead.
+/// The other process is about to save new credentials when the person signs out. They are dropped, and stay dead.
 #[tokio::test]
 async fn a_sign_out_while_another_process_saves_a_renewal_leaves_nothing_behind() {
     let host = Host::start().await;
@@ -39,7 +39,7 @@ async fn a_sign_out_while_another_process_saves_a_renewal_leaves_nothing_behind(
     let call = halt_at(&mut processes[1], "SaveBegins").await;
 
     assert_eq!(processes[0].ask("sign_out").await, "SignedOut");
-    // The other looks at the files although its save stands still.
+    // The other process reads the files although its save is halted.
     assert_eq!(processes[1].answer(call).await, "SignedOut");
     let calls = host.server.counts().calls;
     let _ = processes[1].tell("go_on");
@@ -54,7 +54,7 @@ async fn a_sign_out_while_another_process_saves_a_renewal_leaves_nothing_behind(
     assert_eq!(host.stored().await, None);
 }
 
-/// The other is frozen through the sign-out and a new sign-in: late as it is, it deletes nothing that is newer.
+/// The other process is frozen during the sign-out and a new sign-in. Later it deletes nothing newer.
 #[tokio::test]
 async fn a_process_that_learns_late_of_a_sign_out_keeps_the_entry_of_the_new_session() {
     let host = Host::start().await;
@@ -70,7 +70,7 @@ async fn a_process_that_learns_late_of_a_sign_out_keeps_the_entry_of_the_new_ses
     assert_eq!(processes[1].ask("until_noted adopted").await, "noted");
     assert_eq!(processes[1].ask("call").await, "200");
 
-    // It has looked whether there is something to remove.
+    // By then it has checked whether there is an entry to remove.
     assert_eq!(processes[1].ask("close").await, "Kept");
     assert_eq!(processes[1].ask("noted removed").await, "1");
 
@@ -79,7 +79,7 @@ async fn a_process_that_learns_late_of_a_sign_out_keeps_the_entry_of_the_new_ses
     assert_eq!(host.server.counts().sign_ins, 2);
 }
 
-/// Its entry is still in the vault, and dead.
+/// Its entry is still in the vault, but no start uses it.
 #[tokio::test]
 async fn a_process_killed_during_a_sign_out_leaves_a_session_that_stays_dead() {
     let host = Host::start().await;

@@ -1,4 +1,4 @@
-//! What becomes of a session whose process was killed at some [`Moment`].
+//! What happens to a session whose process was killed at a [`Moment`].
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use serde_json::Value;
 use crate::host::{Host, Process};
 use crate::moments::Moment;
 
-/// Below every limit that the one who waits could have sat out (an attempt 20 s, the lock 30 s), with room for a busy
-/// machine: a renewal takes a tenth of a second on a quiet one.
+/// Less than every limit that the waiting process might wait for (an attempt 20 s, the lock 30 s), and enough for a
+/// busy machine: on a quiet one a renewal takes 0.1 s.
 const AT_ONCE: Duration = Duration::from_secs(12);
 
-/// Who comes after the process that was killed.
+/// The process that goes on after another one was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Survivor {
     /// The application, started again.
@@ -21,7 +21,7 @@ pub(crate) enum Survivor {
     Waiting,
 }
 
-/// A process is killed at this moment. Gives the other one.
+/// Kills a process at this moment. Returns the one that goes on.
 pub(crate) async fn die(host: &Host, moment: &Moment, survivor: Survivor) -> Process {
     let mut processes = host.processes(2).await;
     let mut waiting = processes.pop().expect("two");
@@ -64,7 +64,7 @@ pub(crate) async fn recovers(host: &Host, moment: &Moment, survivor: &mut Proces
     assert_eq!(host.server.counts().exchanged, exchanged, "{name}");
     assert_eq!(host.server.counts().renewals_refused, 0, "{name}");
 
-    // And what was saved last is good for another start.
+    // Another start works with the record that was saved last.
     survivor.kill();
     let mut again = host.process();
     assert_eq!(again.ask("call").await, "200", "{name}");

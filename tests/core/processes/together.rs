@@ -78,7 +78,7 @@ async fn of_eight_processes_at_one_expiry_only_the_one_that_renews_changes_the_v
 }
 
 /// 1. A renewal is on the wire.
-/// 2. Something newer appears in the vault.
+/// 2. Newer credentials appear in the vault.
 /// 3. The renewal is rejected: the writer of the newer credentials has spent the token.
 #[tokio::test]
 async fn a_rejection_with_newer_credentials_in_the_vault_adopts_them_unchanged() {
@@ -122,7 +122,7 @@ async fn eight_processes_with_many_calls_over_twenty_expiries_never_renew_at_onc
     let mut processes = host.processes(PROCESSES).await;
 
     for expiry in 1..=EXPIRIES {
-        // A process whose calls were all served before the last expiry has yet to learn of it.
+        // A process whose calls were all served before the last expiry does not know of it yet.
         for process in &mut processes {
             assert_eq!(process.ask("call").await, "200", "before expiry {expiry}");
         }
@@ -131,7 +131,7 @@ async fn eight_processes_with_many_calls_over_twenty_expiries_never_renew_at_onc
             .iter_mut()
             .map(|process| process.tell(&format!("calls {CALLS}")))
             .collect();
-        // In the middle of them: some were served, some are on their way, most have yet to be sent.
+        // Expire in the middle of the calls: some are served, some are on the wire, most are not sent yet.
         host.server
             .wait_for(|counts| counts.served >= served + CALLS as u64)
             .await;
@@ -153,12 +153,13 @@ async fn eight_processes_with_many_calls_over_twenty_expiries_never_renew_at_onc
     assert_eq!(sent.len() as u64, EXPIRIES, "each token was sent once");
 }
 
-/// The shortest pause of the backoff. Eight series beside each other would fall below it at once.
+/// The shortest pause of the backoff. Eight series side by side would have shorter pauses between their attempts.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn one_outage_is_one_series_of_attempts_for_eight_processes() {
-    /// So many attempts fit into the waiters' budget of 25 s, whatever the jitter draws: 1 s + 2 s + 4 s, then 8 s.
+    /// This many attempts fit into the waiters' budget of 25 s with every jitter: pauses of up to 1 s, 2 s, 4 s and 8
+    /// s.
     const ATTEMPTS: u64 = 4;
     let host = Host::start().await;
     let mut processes = host.processes(8).await;

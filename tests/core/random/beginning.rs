@@ -1,5 +1,5 @@
-//! How a case begins: mostly with a session and one process. The others are places that chance hardly ever finds, each
-//! one step away from what is interesting about it.
+//! How a case begins: mostly with a session and one process. The other beginnings are situations that random steps
+//! rarely reach. In each, the next step may already break something.
 
 use graphql_session::VaultError;
 use graphql_session_testing::VaultCall;
@@ -7,14 +7,14 @@ use proptest::prelude::*;
 
 use super::model::{KeyringTrouble, Span, Step, Trouble};
 
-/// What has happened before the first step. Every process and every account is signed in then.
+/// What has happened before the first step. It begins with one process, signed in to every account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beginning {
     /// One process.
     SignedIn,
     /// Two processes.
     TwoProcesses,
-    /// One process has renewed, and the other has not heard of it.
+    /// One process has renewed, and the other does not know of it yet.
     Behind,
     /// The same, and the keyring cannot be read.
     BehindALockedKeyring,
@@ -28,7 +28,7 @@ pub(crate) enum Beginning {
     CallOfTheGenerationBefore,
     /// The process was killed, and has started with a locked keyring.
     StartedLocked,
-    /// The process that renewed was killed, and the answer is lost. It runs again.
+    /// The process was killed while it renewed, and the answer is lost. It runs again.
     DiedWhileRenewing,
 }
 

@@ -1,4 +1,4 @@
-//! How often each kind of trouble is drawn.
+//! How often each kind of fault is chosen.
 
 use graphql_session::VaultError;
 use graphql_session_testing::VaultCall;

@@ -1,4 +1,4 @@
-//! What goes wrong at the server, in its words.
+//! The server's faults, as the scriptable server has them.
 
 use graphql_session_testing::Fault;
 

@@ -27,7 +27,7 @@ impl World {
         }
         self.unlock();
         self.pass(LONGEST_PAUSE, &waits);
-        // Whatever happened at the end of that, every process has learnt of it now.
+        // Time for every process to learn of what happened last.
         self.pass(SECOND, &Step::Pass(Span::Moment));
         assert!(self.asked.is_empty(), "a call is never settled (I10)");
         assert!(self.entering.is_empty(), "a sign-in never ends (I10)");
@@ -37,7 +37,7 @@ impl World {
         }
     }
 
-    /// What a person does who sees "your keyring is locked", once it is not.
+    /// Retries as a person does who has unlocked the keyring.
     fn unlock(&mut self) {
         for process in 0..PROCESSES {
             for account in 0..self.accounts.len() {
@@ -51,7 +51,7 @@ impl World {
     fn check_that_the_stored_session_works(&mut self, account: usize) {
         assert!(
             self.lock_is_free(account),
-            "the lock is kept, and nothing is wrong any more (I10)"
+            "a process keeps the lock although everything works again (I10)"
         );
         if self.a_dead_entry_is_stored(account) {
             // The process that ended the session died before it could remove the entry: the next start removes it.
@@ -68,7 +68,8 @@ impl World {
         let stored = self.keyring.stored(&self.accounts[account].name);
         for (process, status) in self.statuses(account) {
             let is_in = matches!(status.phase, Phase::SignedIn | Phase::Unreachable);
-            // A later sign-in that died unsaved is gone, and who had heard of it only has nobody to follow.
+            // A later sign-in that was never saved is lost with its process. A process that only knew of it has none to
+            // adopt.
             let excused = self.accounts[account].is_touched || self.accounts[account].lost_unsaved;
             let fits = stored.is_some() == is_in || excused;
             assert!(
@@ -83,7 +84,7 @@ impl World {
                 self.described()
             );
         }
-        // Its access token has expired meanwhile: one call needs a renewal, or says that the session is over.
+        // With an expired access token, one call makes a renewal or learns that the session is over.
         self.play(Step::AccessExpires { account });
         let is_touched = self.accounts[account].is_touched;
         for (process, before) in self.statuses(account) {
@@ -190,8 +191,8 @@ impl World {
     }
 }
 
-/// The credentials that it adopted were no longer good, either. Had another process received them in this very moment,
-/// they looked fresh.
+/// The call was refused again with the credentials that it adopted. They looked fresh if another process had just
+/// received them.
 fn may_be_tried_at_once(outcome: &Result<Reply, Error>) -> bool {
     outcome.as_ref().is_err_and(|error| match error.code() {
         Code::Unreachable => error.retry_after_hint() == Some(Duration::ZERO),

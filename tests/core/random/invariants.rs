@@ -1,5 +1,6 @@
-//! I1 to I10, held against what server, keyring, files and statuses show after each step: what is checked, and the
-//! checks of keyring, endings, statuses and files. Those of requests and calls are in [`requests`](super::requests).
+//! I1 to I10, checked after each step against what server, keyring, files and statuses show. Here are the list of
+//! checks and those of keyring, endings, statuses and files. Those of requests and calls are in
+//! [`requests`](super::requests).
 //!
 //! Nothing here knows how the core decides. A check that fails names its invariant.
 
@@ -14,7 +15,7 @@ use super::records::{Account, Ended, LEARNT_AFTER, Refusal};
 use super::world::{END_AFTER, World};
 
 impl World {
-    /// Everything that can be said at any moment of rest.
+    /// All checks that hold whenever everything rests.
     pub(crate) fn check(&mut self, step: &Step) {
         for at in 0..self.accounts.len() {
             self.check_writes(at);
@@ -50,7 +51,7 @@ impl World {
 
     fn check_writes(&mut self, at: usize) {
         let account = &mut self.accounts[at];
-        // From the oldest one that was not at its end at the last look.
+        // Begins with the oldest write that had not ended at the last check.
         let first = account.writes_read;
         let mut new = self.keyring.writes_from(first);
         let (worked, writes_before) = self.keyring_before;
@@ -67,7 +68,7 @@ impl World {
         self.read_ended_list(at);
         let account = &mut self.accounts[at];
         for write in of_this_step.iter().filter(|_| worked && self.keyring_works) {
-            // Every save looks at the list itself: nobody has to learn of it first.
+            // Every save reads the ended list itself, so this holds at once.
             let is_dead = |record: &Record| account.had_ended_before(&record.session, self.steps);
             assert!(
                 write.account != account.name || !write.record.as_ref().is_some_and(is_dead),
@@ -132,7 +133,7 @@ impl World {
                 .ended
                 .iter()
                 .filter(|other| other.session == ended.session)
-                // These are noted without the lock: two processes may come to it in the same moment.
+                // These endings are noted without the lock, so two processes may note one in the same moment.
                 .filter(|other| {
                     !matches!(
                         other.reason,
@@ -146,13 +147,13 @@ impl World {
                     let asked = matches!(step, Step::SignIn { .. } | Step::SignOut { .. });
                     let enters = self.entering.iter().any(|one| one.account == at);
                     let entered = self.entered_before.contains(&at);
-                    // By another sign-in that had to wait for the lock, or for the keyring.
+                    // A later sign-in ended it, after it had waited for the lock or the keyring.
                     let is_replaced = ended
                         .family
                         .is_some_and(|family| account.signed_in_since(family));
                     assert!(
                         asked || enters || entered || is_replaced,
-                        "signed out, and nobody asked for it (I6)"
+                        "signed out without a sign-out (I6)"
                     );
                 }
                 EndingReason::Rejected | EndingReason::LostAnswer => {
@@ -173,7 +174,7 @@ impl World {
         self.count("endings", new as u64);
     }
 
-    /// I6 and I7: the server said so, of this session's token, and nothing newer lay in the keyring.
+    /// I6 and I7: the server rejected this session's token, and the keyring held nothing newer.
     fn check_rejection(&self, account: &Account, ended: &Ended, number: usize) {
         let is_its = |refusal: &Refusal| {
             let family = refusal.pair.and_then(|pair| account.family_of_pair(pair));
@@ -186,7 +187,7 @@ impl World {
         let ambiguous = refusals.iter().filter(|refusal| refusal.is_ambiguous());
         assert!(
             is_final || ambiguous.count() >= 2,
-            "ended as {:?}, and the server never said so (I6, I7)",
+            "ended as {:?}, and the server never rejected it (I6, I7)",
             ended.reason
         );
         if let Some(last) = last.filter(|_| self.keyring_works) {
@@ -212,7 +213,8 @@ impl World {
         );
     }
 
-    /// Where the ledger shows that an answer was lost, and nothing kept the session from remembering it, it says so.
+    /// Where the ledger shows a lost answer, and the session could remember it, its ending has the reason
+    /// `lost_answer`.
     fn check_reason(&self, account: &Account, ended: &Ended) {
         let may_have_forgotten = self.keyring_has_failed
             || account.is_touched
@@ -274,7 +276,7 @@ impl World {
                     .ended
                     .iter()
                     .any(|ended| ended.seen_at + LEARNT_AFTER >= since);
-                // The entry was taken away by hand.
+                // A person removed the entry.
                 let is_lost = account.is_touched && status.phase == Phase::Locked;
                 assert!(
                     explained || is_lost,

@@ -1,7 +1,7 @@
 //! The machine's keyring as each process reaches it, with a record of every write.
 //!
-//! The [`ScriptedVault`] behind it fails on demand. What is added: calls that hang, and what becomes of them when their
-//! process dies.
+//! The [`ScriptedVault`] behind it fails on demand. Added here: calls that hang, and whether they take effect when
+//! their process dies.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub(crate) struct Write {
     pub(crate) process: usize,
     /// What was written; `None` for a removal.
     pub(crate) record: Option<Record>,
-    /// What lay there when it took effect.
+    /// The record that it replaced.
     pub(crate) replaced: Option<Record>,
     /// How many requests the account's server had seen when it began.
     pub(crate) began_after: usize,
@@ -91,13 +91,13 @@ pub(crate) struct RecordingKeyring {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     Alive,
-    /// Killed: what it had asked for is done, or is not.
+    /// Killed: a call that hangs takes effect, or does not.
     Dead {
         lands: bool,
     },
 }
 
-/// The way of one process to the keyring.
+/// One process's access to the keyring.
 #[derive(Clone)]
 pub(crate) struct Way {
     keyring: RecordingKeyring,
@@ -146,7 +146,7 @@ impl RecordingKeyring {
         self.inside().writes[first..].to_vec()
     }
 
-    /// Asks the record of writes itself, without a copy.
+    /// Passes all writes to `ask`, without a copy.
     pub(crate) fn ask_writes<T>(&self, ask: impl FnOnce(&[Write]) -> T) -> T {
         ask(&self.inside().writes)
     }
@@ -158,7 +158,8 @@ impl RecordingKeyring {
         writes.cloned().collect()
     }
 
-    /// Whether the keyring was read, or tried, after so many rejections, and when so few sessions had ended.
+    /// Whether a process tried to read the keyring after this many `rejections`, and while no more than this many
+    /// sessions had ended.
     pub(crate) fn was_read(&self, account: &str, rejections: u64, endings: usize) -> bool {
         self.inside().looks.iter().any(|look| {
             look.account == account && look.rejections >= rejections && look.endings <= endings
@@ -180,7 +181,7 @@ impl RecordingKeyring {
 }
 
 impl Way {
-    /// The process dies; whatever of it hangs in the keyring ends now.
+    /// The process dies, and its hanging calls end.
     pub(crate) fn die(&self, lands: bool) {
         // Under the keyring's lock, or a call that is about to wait would miss it.
         let _inside = self.keyring.inside();

@@ -2,8 +2,8 @@
 //! that passes, jumps and stands still. After every step everything comes to rest, and I1 to I10 are checked.
 //!
 //! `cargo test --test random` plays [`STEPS`] steps from a fixed seed; `make random` plays 100,000 from another one each
-//! time. `RANDOM_STEPS` and `RANDOM_SEED` set both. A failing case is shrunk and printed as a list of steps; it is kept
-//! in `regressions.rs`, as a test with the name of what it showed.
+//! time. `RANDOM_STEPS` and `RANDOM_SEED` set both. A failing case is shrunk and printed as a list of steps; keep it
+//! in `regressions.rs`, as a test whose name says the scenario and its outcome.
 
 mod beginning;
 mod choices;
@@ -32,14 +32,14 @@ use world::World;
 /// Steps in all, unless `RANDOM_STEPS` says otherwise.
 const STEPS: u32 = 5_000;
 
-/// The seed, unless `RANDOM_SEED` says otherwise: fixed, so that a change is judged by what it changes.
+/// The seed, unless `RANDOM_SEED` says otherwise. It is fixed, so that a change is tested with the same cases.
 const SEED: u64 = 77;
 
-/// Steps of one case: enough for a few lives of a session, few enough to be read after shrinking.
+/// Steps of one case: enough for a few sessions, and few enough to read after shrinking.
 const STEPS_PER_CASE: u32 = 50;
 
-/// What a run of [`STEPS`] meets some eighty times at least. One that met none of it would keep every invariant, and prove
-/// nothing.
+/// What a run of [`STEPS`] meets about eighty times or more. A run that met none of it would keep every invariant, and
+/// prove nothing.
 const MET: [&str; 9] = [
     "adoptions",
     "calls",
@@ -52,7 +52,7 @@ const MET: [&str; 9] = [
     "sign-outs",
 ];
 
-/// What all cases together have seen.
+/// Counts over all cases.
 static TALLY: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 
 struct TestHost;
@@ -117,7 +117,7 @@ fn any_order_of_calls_faults_sign_ins_sleeps_and_deaths_keeps_the_invariants() {
     }
 }
 
-/// Plays a case that is kept.
+/// Plays a case of `regressions.rs`.
 pub(crate) fn replay(setting: Setting, steps: &[Step]) {
     let model = Model::new(setting);
     let mut world = World::start(&model);

@@ -1,8 +1,8 @@
 //! The reference model: what can happen next, given what has happened so far.
 //!
 //! It knows the world only as far as steps change it (which processes run, which servers are away, how many answers
-//! are held), so that every list of steps that is left after shrinking still makes sense. What the sessions do is not
-//! predicted here: the [checks](super::invariants) hold it against what server, keyring and files recorded.
+//! are held), so that every shrunk list of steps still makes sense. It does not predict what the sessions do: the
+//! [checks](super::invariants) compare that with the records of server, keyring and files.
 
 use graphql_session::VaultError;
 use graphql_session_testing::VaultCall;
@@ -34,7 +34,7 @@ pub(crate) struct Setting {
     pub(crate) beginning: Beginning,
 }
 
-/// One thing that happens. Its Debug form is the Rust that says it, for cases that are kept.
+/// One thing that happens. Its Debug form is Rust source, for the cases in `regressions.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A window calls, `many` times at once.
@@ -46,11 +46,11 @@ pub(crate) enum Step {
         many: usize,
         hurried: bool,
     },
-    /// One of the open calls is given up by its caller.
+    /// A caller cancels one of the open calls.
     CallerLeaves {
         which: usize,
     },
-    /// The server refuses every access token from now on; nobody has been told.
+    /// The server refuses every access token from now on; no session knows.
     AccessExpires {
         account: usize,
     },
@@ -81,7 +81,7 @@ pub(crate) enum Step {
         account: usize,
         breaks: bool,
     },
-    /// One of the held answers is let go, not always the oldest.
+    /// One of the held answers is released, not always the oldest.
     LetGo {
         which: usize,
     },
@@ -121,7 +121,7 @@ pub(crate) enum Step {
     Opens {
         process: usize,
     },
-    /// The process is killed. A keyring call that is under way still `lands`, or does not.
+    /// The process is killed. A keyring call that hangs takes effect (`lands`), or does not.
     Dies {
         process: usize,
         lands: bool,
@@ -164,7 +164,7 @@ pub(crate) enum Span {
     NextAttempt,
 }
 
-/// How a renewal goes wrong.
+/// The fault of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     Status(u16),
@@ -180,7 +180,7 @@ pub(crate) enum Trouble {
     Stalls,
     Breaks,
     Closes,
-    /// Exchanged, and then the answer goes wrong.
+    /// The server exchanges the token, and then its answer fails.
     ActsThenBreaks,
     ActsThenStalls,
     ActsThenStatus(u16),
@@ -194,7 +194,7 @@ pub(crate) enum Trouble {
     OtherPersonsTokens,
 }
 
-/// How a call goes wrong.
+/// The fault of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallTrouble {
     Status(u16),
@@ -212,7 +212,7 @@ pub(crate) enum CallTrouble {
     ActsThenStalls,
 }
 
-/// How the keyring goes wrong.
+/// The fault of the keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyringTrouble {
     /// Every call fails.
@@ -238,7 +238,7 @@ pub(crate) struct Model {
     /// Calls that may be open.
     open_calls: usize,
     keyring_works: bool,
-    /// Something has happened that ends a session: most people sign in again.
+    /// Something has ended a session. Most often a sign-in follows.
     may_be_signed_out: bool,
 }
 
@@ -317,13 +317,13 @@ impl ReferenceStateMachine for Happenings {
                 |(accounts, grace, end_after, hands, clocks, (revokes, beginning))| {
                     Model::new(Setting {
                         accounts,
-                        // Inside a grace time the lost answer is got again.
+                        // Within a grace time the lost answer is made up for.
                         grace: grace && beginning != Beginning::DiedWhileRenewing,
                         // A renewal that was revoked meanwhile has nothing to save.
                         revokes: revokes && beginning != Beginning::SignedOutElsewhere,
                         end_after,
                         hands,
-                        // With a clock that is set nobody knows what came first.
+                        // If the clock is set, the order of two sign-ins is unknown.
                         clocks: clocks && beginning != Beginning::DiedWhileRenewing,
                         beginning,
                     })

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::keyring::Way;
 
-/// What a task of a process has come to, so far.
+/// The result of a process's task, once it has one.
 pub(crate) type Outcome<T> = Arc<OnceLock<T>>;
 
 /// A runtime on a thread of its own, which ends with everything in it when this is dropped.
@@ -35,7 +35,7 @@ impl Own {
             .name(name.to_owned())
             .spawn(move || {
                 let _ = runtime.block_on(stopped);
-                // Drops every task where it stands.
+                // Drops every task at its current `await`.
                 drop(runtime);
             })
             .expect("a thread starts");
@@ -99,7 +99,7 @@ impl Clock for ProcessClock {
         if pause != self.lock_limit {
             return sleep;
         }
-        // Nothing else sleeps for exactly that long.
+        // No other sleep has exactly this length.
         let waiting = Waiting::begin(self.waiting_for_lock.clone());
         Sleep::new(async move {
             let _waiting = waiting;
@@ -134,7 +134,7 @@ pub(crate) struct Process {
     pub(crate) clock: ManualClock,
     pub(crate) way: Way,
     pub(crate) seats: Vec<Seat>,
-    // Last: the sessions go with it.
+    // The last field, because dropping it drops the sessions.
     pub(crate) own: Own,
 }
 
@@ -206,8 +206,8 @@ impl Seat {
         self.session.get()
     }
 
-    /// Whether the session says that it is not saved, or has said so since the look before: in the meantime it may have
-    /// ended.
+    /// Whether the status says that the session is not saved, or said so at the check before: the session may have
+    /// ended since.
     pub(crate) fn has_said_unsaved(&self) -> bool {
         let Some(session) = self.session() else {
             return self.memory.said_unsaved;
@@ -227,7 +227,7 @@ impl Seat {
     }
 }
 
-/// A call that somebody made.
+/// A call of a process.
 pub(crate) struct Asked {
     pub(crate) number: usize,
     pub(crate) account: usize,

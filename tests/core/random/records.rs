@@ -1,4 +1,4 @@
-//! What server, keyring and files recorded about one account, put together for the checks.
+//! The records of server, keyring and files about one account, joined for the checks.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::keyring::{Record, Write};
 
-/// Which sign-in a token goes back to.
+/// The sign-in that a token comes from.
 pub(crate) type Family = SessionNumber;
 
-/// Every process has learnt of an ending by then: files are looked at twice a second.
+/// After this time every process knows of an ending, because it reads the files twice a second.
 pub(crate) const LEARNT_AFTER: Duration = Duration::from_millis(600);
 
-/// Which of two sign-ins so close to each other is later is drawn: a session begins at least 1 ms after the one that its
-/// process knows of, and two processes may make the same of that. No person signs in twice so fast.
+/// Of two sign-ins this close to each other, either may count as the later one: a session begins at least 1 ms after
+/// the one that its process knows of, and two processes may choose the same time. No person signs in twice so fast.
 const SAME_INSTANT: SignedDuration = SignedDuration::from_millis(5);
 
 /// One line of the ended list.
@@ -43,7 +43,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// The server means it.
+    /// The server's words are final.
     pub(crate) fn is_final(&self) -> bool {
         match (self.why, &self.words) {
             (Rejection::NotMember, _) => false,
@@ -53,7 +53,7 @@ impl Refusal {
         }
     }
 
-    /// The server may mean it; twice, it does.
+    /// The server's words are ambiguous: final if they come twice.
     pub(crate) fn is_ambiguous(&self) -> bool {
         let says_so = |words: &Words| words.message == "User Workspace not found";
         self.why == Rejection::NotMember || self.words.as_ref().is_some_and(says_so)
@@ -64,12 +64,12 @@ impl Refusal {
 pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) server: FaultServer,
-    /// A person has edited the entry since the last sign-in: what it holds proves nothing.
+    /// A person has edited the entry since the last sign-in, so the entry proves nothing.
     pub(crate) is_touched: bool,
-    /// The server was told to answer a renewal with a status that says nothing about having done it, or to exchange a
-    /// refresh token at one time and to keep it at another.
+    /// A step made the server answer a renewal with a status that does not say whether it exchanged the token, or
+    /// exchange a refresh token at one time and keep it at another.
     pub(crate) hides_exchanges: bool,
-    /// The server was told to refuse calls that it would have served, or the clock was set.
+    /// A step made the server refuse calls that it would have served, or set the clock.
     pub(crate) refuses_valid_tokens: bool,
     /// Every text that lay in the keyring.
     pub(crate) backups: Vec<String>,
@@ -81,11 +81,11 @@ pub(crate) struct Account {
     pub(crate) stored_before: Option<Record>,
     /// Renewals presented so far, by token.
     pub(crate) presented: HashMap<String, usize>,
-    /// The newest pair that somebody may have been refused with, or that looks expired to a wrong clock.
+    /// The newest pair whose calls may have been refused, or that a wrong clock shows as expired.
     suspect_up_to: PairNumber,
     generations: HashMap<PairNumber, u64>,
     sessions: HashMap<String, Family>,
-    /// Sessions that a process which is gone held without being able to save them.
+    /// A process died with a session that it could not save.
     pub(crate) lost_unsaved: bool,
 }
 
@@ -111,7 +111,7 @@ impl Account {
         }
     }
 
-    /// Learns which session goes back to which sign-in, and which generation a pair became.
+    /// Learns from which sign-in a session comes, and which generation a pair became.
     pub(crate) fn learn(&mut self, write: &Write) {
         let Some(record) = &write.record else { return };
         let Some(pair) = self.pair_of(&record.refresh) else {
@@ -153,12 +153,12 @@ impl Account {
         })
     }
 
-    /// The generation that this pair became, if it was ever to be written.
+    /// The generation that this pair became, if any process tried to write it.
     pub(crate) fn generation_of_pair(&self, pair: PairNumber) -> Option<u64> {
         self.generations.get(&pair).copied()
     }
 
-    /// All sign-ins that an access token may go back to: a server issues the same text twice within a second.
+    /// All sign-ins that an access token may come from: a server may issue the same text twice within a second.
     pub(crate) fn families_of_access(&self, token: &str) -> Vec<Family> {
         self.server.ask_ledger(|ledger| {
             let pairs = ledger.numbers_of(token).iter();
@@ -183,7 +183,7 @@ impl Account {
 
     /// Whether anybody had a reason to renew the pair of `refresh`.
     pub(crate) fn has_reason_to_renew(&self, refresh: &str, now: Timestamp) -> bool {
-        /// Two thirds of the lifetime of an access token, less the noise of clocks.
+        /// Two thirds of the lifetime of an access token, less 5 s for the tolerance of the clocks.
         const EARLIEST: SignedDuration = SignedDuration::from_secs(1_200 - 5);
         let issued = self.server.ask_ledger(|ledger| {
             let number = ledger.number_of(refresh)?;
@@ -210,14 +210,14 @@ impl Account {
         ended.any(|ended| ended.session == session && ended.seen_in < step)
     }
 
-    /// Whether this sign-in's session was on the ended list for everybody to know by then.
+    /// Whether this sign-in's session was on the ended list so early that every process knew of it by then.
     pub(crate) fn was_known_to_have_ended(&self, family: Family, by: Duration) -> bool {
         self.ended
             .iter()
             .any(|ended| ended.family == Some(family) && ended.seen_at + LEARNT_AFTER <= by)
     }
 
-    /// A process with this session is gone.
+    /// A process with this session has ended.
     pub(crate) fn bury(&mut self, session: &Session) {
         let status = session.status();
         if matches!(status.storage, graphql_session::Storage::NotSaved(_)) {

@@ -21,7 +21,8 @@ const ORDINARY: Setting = Setting {
     beginning: Beginning::SignedIn,
 };
 
-/// A failed attempt that was noted by the clock of before counted as "just tried", and its pause lasted for hours.
+/// A failed attempt had been noted by the clock from before the change. It counted as "just tried", and its pause
+/// lasted for hours.
 #[test]
 fn a_clock_set_back_after_a_failed_attempt_does_not_prolong_its_pause() {
     let setting = Setting {
@@ -75,8 +76,8 @@ fn a_sign_out_with_a_locked_keyring_keeps_trying_to_remove_the_entry() {
     );
 }
 
-/// The first sign-in was given up for the second one while it was being saved. In half of the runs it was then adopted
-/// as the newer one, and its entry removed: which of two sign-ins of one instant is newer is drawn.
+/// The second sign-in replaced the first one during its save. In half of the runs the first one was then adopted as the
+/// newer one, and its entry removed: of two sign-ins in one instant, either may count as newer.
 #[test]
 fn a_sign_in_that_a_later_one_replaced_is_not_adopted_afterwards() {
     let sign_in = SignIn {
@@ -118,8 +119,8 @@ fn a_sign_in_of_another_process_is_noticed_although_the_keyring_is_locked() {
     );
 }
 
-/// The second process had not heard of the first one's sign-in, and overwrote it. After its sign-out the first one went
-/// on with a session that was stored nowhere.
+/// The second process did not know of the first one's sign-in, and overwrote it. After its sign-out the first process
+/// went on with a session that was stored nowhere.
 #[test]
 fn a_session_that_another_process_overwrote_by_a_sign_in_is_over() {
     let account = 0;
@@ -143,7 +144,7 @@ fn a_session_that_another_process_overwrote_by_a_sign_in_is_over() {
     );
 }
 
-/// The sign-out of a process that had not heard of the new session yet overwrote its state file.
+/// A process that did not know of the new session yet signed out, and overwrote the new session's state file.
 #[test]
 fn a_sign_out_does_not_overwrite_the_newer_sign_in_of_another_process() {
     let account = 0;
@@ -168,8 +169,8 @@ fn a_sign_out_does_not_overwrite_the_newer_sign_in_of_another_process() {
     );
 }
 
-/// The later of two sign-ins could be saved only after the earlier one. Its mark went over the entry, and its ending took
-/// the entry away, while the other process believed its own session saved. (In half of the runs: see above.)
+/// The later of two sign-ins was saved only after the earlier one. Its mark overwrote the entry, and its ending removed
+/// the entry, while the other process took its own session for saved. (In half of the runs: see above.)
 #[test]
 fn the_mark_of_an_unsaved_sign_in_does_not_overwrite_an_entry_saved_meanwhile() {
     let account = 0;
@@ -213,8 +214,8 @@ fn the_mark_of_an_unsaved_sign_in_does_not_overwrite_an_entry_saved_meanwhile() 
     }
 }
 
-/// Two sign-ins a millisecond apart, both unsaved: which one is later is drawn, and the other is over. (In half of the
-/// runs the check took that for a sign-out that nobody had asked for.)
+/// Two sign-ins a millisecond apart, both unsaved: either may count as the later one, and the other is over. (In half
+/// of the runs the check took that for a session that ended without a sign-out.)
 #[test]
 fn of_two_unsaved_sign_ins_in_one_instant_one_is_over() {
     let account = 0;
@@ -243,8 +244,8 @@ fn of_two_unsaved_sign_ins_in_one_instant_one_is_over() {
     }
 }
 
-/// A sign-in came while an ambiguous rejection was being confirmed, and sat out the pause before that was to be asked
-/// for again: half a minute, for a session that was over anyway.
+/// A sign-in came while an ambiguous rejection waited for its confirmation. It waited for that pause, too: half a
+/// minute, for a session that was over anyway.
 #[test]
 fn a_sign_in_does_not_wait_for_the_confirmation_of_an_old_sessions_rejection() {
     let account = 0;
@@ -285,8 +286,8 @@ fn a_sign_in_does_not_wait_for_the_confirmation_of_an_old_sessions_rejection() {
     );
 }
 
-/// The server exchanged the refresh token, its answer was lost, and to the next attempt it gave an access token alone: the
-/// spent refresh token stayed. (The check wanted its rejection to be called a lost answer.)
+/// The server exchanged the refresh token, and its answer was lost. The next attempt got only an access token, so the
+/// spent refresh token stayed. (The check expected the reason `lost_answer` for its rejection.)
 #[test]
 fn after_a_lost_answer_a_server_may_renew_without_a_new_refresh_token() {
     let account = 0;
@@ -310,8 +311,8 @@ fn after_a_lost_answer_a_server_may_renew_without_a_new_refresh_token() {
     );
 }
 
-/// Staged, for chance hardly finds it: a process that was started on a restored older entry exchanges its spent token,
-/// and while the server refuses it the newer entry is put back.
+/// Written by hand, because random steps rarely find it: a process that was started on a restored older entry sends its
+/// spent token, and the newer entry is put back while the server rejects it.
 #[test]
 fn a_rejection_is_not_believed_while_the_vault_holds_a_newer_entry() {
     let account = 0;

@@ -1,4 +1,4 @@
-//! When everything has come to rest.
+//! Whether everything rests.
 //!
 //! Processes, servers and the keyring's threads all live in this test process, and virtual time stands still. So they
 //! have come to rest when every other thread sleeps, and none has run between two looks: only a timer could wake one
@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Real time after which a world that never comes to rest is taken for one that spins.
+/// Real time after which a world that does not come to rest counts as spinning.
 pub(crate) const STUCK: Duration = Duration::from_secs(20);
 
 /// Between two looks; long enough for a thread that was just woken to be seen as running.
@@ -46,7 +46,8 @@ fn look() -> Option<u64> {
     use std::ffi::OsString;
 
     thread_local! {
-        /// Kept open between looks: opening costs more than reading. A thread's number is not used again for long.
+        /// Kept open between looks, because opening costs more than reading. The system does not use a thread's number
+        /// again soon.
         static THREADS: RefCell<HashMap<OsString, Thread>> = RefCell::default();
         static ME: Option<OsString> = std::fs::read_link("/proc/thread-self")
             .ok()
@@ -72,7 +73,7 @@ fn look() -> Option<u64> {
     })
 }
 
-/// What the system tells of one thread.
+/// What the system shows of one thread.
 #[cfg(target_os = "linux")]
 struct Thread {
     stat: std::fs::File,
@@ -105,7 +106,7 @@ impl Thread {
     }
 }
 
-/// Elsewhere: a pause that is long for everything that happens on one machine.
+/// On other systems: a pause that is long for all that happens on one machine.
 #[cfg(not(target_os = "linux"))]
 fn look() -> Option<u64> {
     std::thread::sleep(Duration::from_millis(5));

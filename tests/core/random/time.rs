@@ -80,7 +80,7 @@ impl World {
             }
             assert!(
                 began.elapsed() < STUCK,
-                "a free lock is never taken\n{}",
+                "no process takes the free lock\n{}",
                 self.under_way()
             );
             std::thread::sleep(Duration::from_millis(1));

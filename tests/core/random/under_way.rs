@@ -1,4 +1,4 @@
-//! What is under way, for the message of a world that never comes to rest.
+//! A description of what still runs, for the message about a world that never comes to rest.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,18 +9,18 @@ use graphql_session::Session;
 use super::process::Process;
 use super::world::World;
 
-/// For so long, in real time, it is watched what goes on.
+/// How long the world is watched, in real time.
 const WATCHED: Duration = Duration::from_secs(1);
 
 /// The newest entries of a journal that are shown.
 const ENTRIES: usize = 6;
 
-/// How often something had happened by some moment, by its name.
+/// Counts of what has happened, by name.
 type Counts = BTreeMap<String, u64>;
 
 impl World {
-    /// The state of each process, and what happens within a second: how often, at the keyring, at the servers, and in
-    /// the journals. What spins is what happens thousands of times.
+    /// The state of each process, and how often anything happens within a second at the keyring, at the servers and in
+    /// the journals. A count of thousands shows what spins.
     pub(crate) fn under_way(&self) -> String {
         let before = self.happened();
         std::thread::sleep(WATCHED);

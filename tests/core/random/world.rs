@@ -15,7 +15,7 @@ use super::model::{CallTrouble, KeyringTrouble, Model, PROCESSES, Setting, Step,
 use super::process::{Asked, Entering, Own, Process};
 use super::records::{Account, Family};
 
-/// The watch over threads takes in the whole test process: one world at a time.
+/// The check for rest looks at all threads of the test process, so one world runs at a time.
 static ONE_WORLD: Mutex<()> = Mutex::new(());
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub(crate) const END_AFTER: Duration = Duration::from_secs(600);
 /// Deadline of a call that is in a hurry.
 const HURRIED: Duration = Duration::from_secs(5);
 
-/// A sign-in has settled by then: two exchanges, the lock, a read and a write.
+/// The longest sign-in: two exchanges, the lock, a read and a write.
 const SIGN_IN_AT_MOST: Duration = Duration::from_secs(10 + 10 + 30 + 2 + 3);
 
 /// Everything.
@@ -37,11 +37,12 @@ pub(crate) struct World {
     pub(crate) accounts: Vec<Account>,
     pub(crate) asked: Vec<Asked>,
     pub(crate) entering: Vec<Entering>,
-    /// Accounts with a sign-in under way when the step began: a process that dies in it may still do the next thing.
+    /// Accounts with a sign-in under way when the step began: a process that dies during it may still do its next
+    /// action.
     pub(crate) entered_before: Vec<usize>,
     pub(crate) keyring: RecordingKeyring,
     pub(crate) keyring_works: bool,
-    /// So far in this case.
+    /// Whether it has failed in this case.
     pub(crate) keyring_has_failed: bool,
     /// Whether it worked when the step began, and how many writes had reached it by then.
     pub(crate) keyring_before: (bool, usize),
@@ -194,7 +195,7 @@ impl World {
                 let account = &mut self.accounts[account];
                 account.hides_exchanges |= matches!(
                     how,
-                    // An answer without a refresh token looks as if it made up for the lost one before it.
+                    // An answer without a refresh token looks as if it recovered the lost answer before it.
                     Trouble::ActsThenStatus(_) | Trouble::KeepsRefreshToken
                 );
                 for _ in 0..times {
@@ -378,7 +379,7 @@ impl World {
         let process = self.processes[at].take().expect("runs");
         self.count("deaths", 1);
         process.way.die(lands);
-        // What was under way in the keyring ends before anybody else can have the lock.
+        // A call that hangs in the keyring ends before another process can take the lock.
         self.wait_for_rest();
         self.bury(process);
     }
@@ -436,7 +437,7 @@ impl World {
 
     // ── Around it ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Everything works again, and whatever is held is let go.
+    /// Everything works again, and all held answers are released.
     pub(crate) fn heal(&mut self) {
         self.keyring.heal();
         self.keyring_works = true;
@@ -485,7 +486,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // No thread of this case may be left hanging in the next one.
+        // No thread of this case may hang in the next one.
         for process in self.processes.iter().flatten() {
             process.way.die(false);
         }

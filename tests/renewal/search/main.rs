@@ -1,5 +1,5 @@
-//! The decisions, searched: every order in which two processes, three callers and the five faults can meet, around the
-//! very [`step`](graphql_session_renewal::step) that the session runs. Each fault comes once or stays away, at every
+//! A search through the decisions: every order in which two processes, three callers and five faults can meet, with the
+//! same [`step`](graphql_session_renewal::step) that the session runs. Each fault comes once or stays away, at every
 //! boundary between two actions.
 
 mod process;
@@ -17,10 +17,10 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 use process::{Process, Saving, Work};
 use world::{Caller, Left, Move, World, Wrong};
 
-/// As many as a machine of the CI has cores.
+/// The cores of a CI machine.
 const THREADS: usize = 2;
 
-/// One search: what may go wrong in it, and which of the [`CASES`] it has met.
+/// One search: which faults may happen in it, and which of the [`CASES`] it has met.
 struct Search {
     left: Left,
     met: Arc<[AtomicBool; CASES.len()]>,
@@ -164,7 +164,7 @@ fn guarded() -> Vec<Property<Search>> {
     ]
 }
 
-/// What must have come of it once nothing more happens by itself.
+/// What must hold once nothing more happens by itself.
 fn at_rest() -> Vec<Property<Search>> {
     vec![
         Property::<Search>::always(
@@ -275,7 +275,7 @@ const FAULTS: [fn(&mut Left); 5] = [
     |left| left.late_write = true,
 ];
 
-/// What is left where these faults may come.
+/// What may still happen where a search allows these faults.
 fn with(faults: &[fn(&mut Left)]) -> Left {
     let mut left = Left::NOTHING;
     for allow in faults {

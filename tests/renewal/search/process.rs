@@ -1,5 +1,5 @@
-//! One process: its decisions, what they made it do, and how far each slow action has got. This is the shell
-//! (`renewal/perform.rs`, `vault/vault_thread.rs`) cut at every boundary that another process, a caller or a crash can see.
+//! One process: its decisions, the actions that follow, and the progress of each slow action. This is the core's shell
+//! (`driver/perform.rs`, `vault/thread.rs`), cut at every boundary that another process, a caller or a crash can see.
 
 use graphql_session_renewal::{
     Action, Awake, Cause, CredentialsInfo, EndingReason, Event, Exchange, FailureSeen, FileState,
@@ -37,7 +37,8 @@ enum Life {
 pub(crate) struct Process {
     life: Life,
     pub(crate) state: State,
-    /// Decided, and not performed yet. The first is always one that somebody else can notice.
+    /// Actions that are decided and not performed yet. The first is always one that another process or a caller can
+    /// notice.
     pub(crate) queue: Vec<Todo>,
     pub(crate) work: Option<Work>,
     /// A write that has outlived its limit: `None` inside removes the entry.
@@ -48,7 +49,7 @@ pub(crate) struct Process {
     releases: bool,
     /// What calls use.
     pub(crate) current: Option<CredentialsInfo>,
-    /// It ended the session itself, or read of the ending.
+    /// It ended the session itself, or learned of the ending from the files.
     knows_the_end: bool,
 }
 
@@ -128,7 +129,7 @@ impl World {
     pub(crate) fn would_change(&self, process: usize, event: Event) -> bool {
         let before = &self.processes[process].state;
         let moment = self.moment();
-        // A tick that has nothing to do leaves only its time behind.
+        // A tick without work changes only its time.
         let (same, _) = step(
             before.clone(),
             Event::WaiterLeft(WaiterId::MAX),
@@ -168,8 +169,8 @@ impl World {
         }
     }
 
-    /// What the shell has to do for an action. Journal, probes and drops leave nothing behind that matters here; what
-    /// a dropped token's revocation does is done by the sign-out's.
+    /// What the shell does for an action. Journal, probes and drops have no effect that matters here; the revocation of
+    /// a dropped token has the same effect as that of a sign-out.
     fn todo(&self, process: usize, action: Action) -> Option<Todo> {
         let own = &self.processes[process];
         let begin = |work| Some(Todo::Begin(work));

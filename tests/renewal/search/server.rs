@@ -1,5 +1,5 @@
-//! The server: which refresh tokens it takes. As Twenty does: rotation with a grace time, and a token that comes back
-//! after it takes the whole session down.
+//! The server: which refresh tokens it accepts. It does as Twenty: it rotates with a grace time, and a token that comes
+//! back after that time revokes the whole session.
 
 use graphql_session_renewal::CredentialsInfo;
 use graphql_session_testing::rotation::{
@@ -8,7 +8,7 @@ use graphql_session_testing::rotation::{
 
 use crate::world::info;
 
-/// How long a used refresh token is taken again, in ms.
+/// How long the server accepts a used refresh token again, in ms.
 pub(crate) const GRACE: u64 = 60_000;
 
 const ROTATION: Rotation = Rotation {
@@ -32,7 +32,7 @@ pub(crate) struct Server {
     tokens: [Token; MOST_CREDENTIALS],
     /// The session was revoked, or a token was reused after its grace time.
     pub(crate) is_revoked: bool,
-    /// A revocation was sent; nobody knows when it arrives, if ever.
+    /// A revocation was sent. It may arrive at any later moment, or never.
     pub(crate) is_being_revoked: bool,
 }
 

@@ -21,7 +21,7 @@ pub(crate) const SESSION: u128 = 1;
 /// When the search begins, in wall ms. Any moment will do that is later than the longest pause.
 const BEGIN: i64 = 1_000_000;
 
-/// A silence that is longer than the grace time and every budget, in ms: after it, everything that can be over is.
+/// A silence that is longer than the grace time and every budget, in ms: after it, all of them are over.
 const LONG_SILENCE: u64 = 100_000;
 
 /// How often one write or read may be given up because a late write is still under way: once for the late write
@@ -57,7 +57,7 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    /// Nothing goes wrong.
+    /// No fault.
     pub(crate) const NOTHING: Self = Self {
         sign_out: false,
         crash: false,
@@ -81,8 +81,8 @@ pub(crate) enum Caller {
     /// Waits for the renewal.
     Waiting,
     /// Has its outcome, or died with its process. A waiter that gets newer credentials uses them at once: later, they
-    /// could only be newer still, or gone. The server serves it then. The decisions learn of that only while credentials
-    /// are new and unproven, and here new credentials always work.
+    /// could only be newer still, or gone. The server serves it then. The decisions learn of that only while
+    /// credentials are new and unproven, and here new credentials always work.
     Settled,
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct Record {
     pub(crate) renewing_at: Option<Wall>,
 }
 
-/// A transition that must not be; the property that is named by it fails.
+/// A transition that must not happen. The property that looks for it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Wrong {
     /// I1.
@@ -114,13 +114,13 @@ pub(crate) enum Wrong {
     OverwroteNewer,
     /// I6.
     EndedWithoutProof,
-    /// I8.
+    /// I8: a waiter got a second outcome.
     ToldTwice,
     /// I8: some waiters got a failure, and others nothing.
     FailedOneByOne,
     /// I9.
     ReplayedWithTheSame,
-    /// The spent token.
+    /// A spent token was exchanged.
     ExchangedSpent,
 }
 
@@ -135,7 +135,7 @@ pub(crate) struct World {
     pub(crate) lock: Option<usize>,
     pub(crate) vault: Option<Record>,
     pub(crate) file: Option<FileState>,
-    /// The ended list, as far as the one session is on it.
+    /// The ended list: whether the one session is on it, and why it ended.
     pub(crate) ended: Option<EndingReason>,
     pub(crate) server: Server,
     pub(crate) left: Left,
@@ -180,9 +180,9 @@ pub(crate) enum Move {
     Refuse(usize),
     /// The caller goes away.
     Leave(usize),
-    /// The process performs the next action that somebody else could notice.
+    /// The process performs the next action that another process or a caller could notice.
     Perform(usize),
-    /// What is under way in the process gets one step further.
+    /// The process's slow action advances by one part.
     Advance(usize, How),
     /// The process's late write lands.
     Land(usize),
@@ -192,7 +192,7 @@ pub(crate) enum Move {
     Tick(usize),
     /// The person signs out in this process.
     SignOut(usize),
-    /// The person has unlocked the keyring, and says so in this process.
+    /// The person has unlocked the keyring, and asks this process to try again.
     Unlocked(usize),
     /// The process dies; what it was writing lands, or does not.
     Crash(usize, bool),
@@ -396,8 +396,8 @@ impl World {
         }
     }
 
-    /// Everything in the process is gone, and the system releases its lock. A request that was on its way to the keyring
-    /// is carried out before any later request of another process, or never.
+    /// Everything in the process is gone, and the system releases its lock. A request that was on its way to the
+    /// keyring is carried out before any later request of another process, or never.
     fn crash(&mut self, process: usize, lands: bool) {
         self.left.crash = false;
         if lands && let Some(write) = self.processes[process].outstanding {

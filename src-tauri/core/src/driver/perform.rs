@@ -249,7 +249,7 @@ async fn exchange(shared: &Shared, held: &Credentials) -> (Exchange, Option<Cred
             Ok(tokens) => {
                 let subject = protocol.subject(&tokens);
                 if held.subject.is_some() && subject != held.subject {
-                    // Somebody else's credentials: never used, and no reason to end anything.
+                    // Credentials of another account: never used, and no reason to end the session.
                     return (maybe_used(Cause::OtherAccount), None);
                 }
                 let cause = match tokens.refresh {

@@ -35,7 +35,7 @@ pub struct Renewal {
     /// The generation that calls use now: after `renewed` and `adopted`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
-    /// Calls that were told the outcome.
+    /// Calls that got the outcome.
     pub waiters: usize,
     /// The last 20 attempts of this process, oldest first. None where another process tried.
     pub attempts: VecDeque<Attempt>,
@@ -104,7 +104,7 @@ pub enum Outcome {
     SignedOut,
     /// The keyring has lost the credentials that another process had stored.
     Locked,
-    /// Given up for now: who waited was told, and attempts go on in the background.
+    /// Given up for now: the waiters got an error, and attempts go on in the background.
     Unreachable,
 }
 

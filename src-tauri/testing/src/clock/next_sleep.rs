@@ -1,4 +1,4 @@
-//! Waiting until somebody sleeps, for tests that move the clock by hand.
+//! Waiting until code under test sleeps, for tests that move the clock by hand.
 
 use std::time::Duration;
 
@@ -34,8 +34,8 @@ pub struct NextSleep {
 }
 
 impl NextSleep {
-    /// Returns once somebody sleeps. A sleep that was created and not yet polled has not begun: its owner may still look
-    /// at something else first, which a test that goes on could change.
+    /// Returns once that sleep has begun. A sleep that was created and not yet polled has not begun: its owner may
+    /// still read something else first, which a test that goes on could change.
     ///
     /// # Panics
     /// When no such sleep begins within 20 s of real time, or when two have begun: a test must know which of them it

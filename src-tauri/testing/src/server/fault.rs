@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// One way in which an answer goes wrong. Unless its description says otherwise, the server does not do what was
-/// asked: no token is exchanged, no mutation runs. [`Fault::after_acting`] makes it act first.
+/// One fault of an answer. Unless its description says otherwise, the server does not act on the request: it exchanges
+/// no token, and runs no mutation. [`Fault::after_acting`] makes it act first.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Any HTTP answer.
@@ -39,7 +39,7 @@ pub enum Fault {
     /// The connection is closed before a byte of an answer, as a server does that restarts.
     Close,
     /// The server waits until the gate is opened, and only then looks at the request: it acts and answers as usual, or
-    /// goes wrong in the other way.
+    /// with the other fault.
     Hold(Gate, Option<Box<Fault>>),
     /// The server acts, and its answer waits until the gate is opened.
     HoldAnswer(Gate),
@@ -148,7 +148,7 @@ impl Fault {
         Self::Hold(gate.clone(), None)
     }
 
-    /// Waits until `gate` is opened, then goes wrong in this way.
+    /// Waits until `gate` is opened, then answers with this fault.
     pub fn hold_then(gate: &Gate, fault: Fault) -> Self {
         Self::Hold(gate.clone(), Some(Box::new(fault)))
     }
@@ -158,7 +158,7 @@ impl Fault {
         Self::HoldAnswer(gate.clone())
     }
 
-    /// The server acts first, then goes wrong in this way.
+    /// The server acts first, then answers with this fault.
     pub fn after_acting(fault: Fault) -> Self {
         Self::AfterActing(Box::new(fault))
     }

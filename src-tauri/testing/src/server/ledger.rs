@@ -51,7 +51,7 @@ pub enum Fact {
     SignedIn(PairNumber),
     /// A renewal attempt arrived.
     Attempt(Attempt),
-    /// The client told the server that it wants this pair no longer.
+    /// The client revoked this pair.
     SignedOut(PairNumber),
     /// Injected: every pair so far is revoked.
     Revoked,
@@ -468,7 +468,7 @@ impl Ledger {
         self.entries.len() - 1
     }
 
-    /// What becomes of an attempt's answer.
+    /// Notes whether an attempt's answer was written or lost.
     pub(super) fn answered(&mut self, attempt: usize, at: Timestamp, fate: AnswerFate) {
         self.in_flight.retain(|it| *it != attempt);
         if let Some(attempt) = self.attempt_mut(attempt) {

@@ -1,12 +1,12 @@
-//! The slow actions of a process, each in the parts between which somebody else can come.
+//! The slow actions of a process, each cut into parts between which another process or a caller can act.
 
 use super::*;
 use crate::server::Answer;
 
-/// How the keyring fails. The decisions tell its errors apart only to name them.
+/// The keyring's failure. The decisions treat all its errors alike, and only name them differently.
 const FAILURE: VaultError = VaultError::Locked;
 
-/// A slow action, and how far it is.
+/// A slow action, and its progress.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Work {
     Lock {
@@ -138,7 +138,7 @@ impl World {
         }
     }
 
-    /// What is under way gets one part further.
+    /// Performs the next part of the slow action.
     pub(crate) fn advance(&mut self, process: usize, how: How) {
         let Some(work) = self.processes[process].work.take() else {
             return;
@@ -165,8 +165,8 @@ impl World {
         }
     }
 
-    /// The lock is held from the moment at which the process hears of it. Held a little earlier, it would only keep the
-    /// other from doing what it may also do later.
+    /// The lock counts as held from the moment at which the process learns of it. If it counted a little earlier, it
+    /// would only keep the other process from actions that it may also do later.
     fn take_lock(&mut self, process: usize, patient: bool, how: How) -> Event {
         if how == How::NotTaken {
             self.left.delay &= !patient;
@@ -186,7 +186,7 @@ impl World {
         let is_opening = self.processes[process].life == Life::Opening;
         let reading = match reading {
             Reading::Vault if is_opening => Reading::Files(self.read_with(how)),
-            // Under the lock nobody else writes the vault: it may as well be read now.
+            // Under the lock no other process writes the vault, so it may be read now.
             Reading::Vault | Reading::Files(_) => {
                 let read = match reading {
                     Reading::Files(read) => read,
@@ -329,7 +329,7 @@ impl World {
         }
     }
 
-    /// A late write takes effect; what waited behind it is next, and at last the lock is let go.
+    /// A late write takes effect. The write that waited behind it is next, and then the lock is released.
     pub(crate) fn land(&mut self, process: usize) {
         let own = &mut self.processes[process];
         let landed = own.outstanding.take();
