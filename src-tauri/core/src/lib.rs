@@ -145,7 +145,7 @@
 //! processes hold what is stored.
 //!
 //! Each `make test` searches all five faults together, in all orders: 19.7 million states and 50.9 million transitions. It
-//! searches each fault once more with a caller that leaves and a wait that outlasts a timer. What it has found is told in
+//! searches each fault once more with a caller that leaves and a wait that outlasts a timer. What it has found is in
 //! `tests/renewal/counterexamples.rs`.
 //!
 //! Not covered:

@@ -215,7 +215,7 @@ impl Step {
 struct Watched {
     /// The step at which to halt, and the number of the command to answer then.
     halt: Mutex<Option<(Step, u64)>>,
-    release_after_writes: Condvar,
+    resumed: Condvar,
     /// Every change of the vault fails.
     fails: AtomicBool,
     /// How often the session has asked the vault to change something.
@@ -229,7 +229,7 @@ impl Watched {
 
     fn go_on(&self) {
         *self.halt.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.release_after_writes.notify_all();
+        self.resumed.notify_all();
     }
 
     fn reach(&self, step: Step) {
@@ -238,9 +238,7 @@ impl Watched {
             && wanted == step
         {
             say(number, "halted");
-            let _halt = self
-                .release_after_writes
-                .wait_while(halt, |halt| halt.is_some());
+            let _halt = self.resumed.wait_while(halt, |halt| halt.is_some());
         }
     }
 
