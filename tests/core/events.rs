@@ -20,6 +20,7 @@ use crate::fixture::{call_succeeds, code, session_with_expired_token};
 struct Said {
     message: String,
     account: String,
+    generation: Option<u64>,
     cause: Option<String>,
     facts: String,
 }
@@ -30,6 +31,12 @@ impl Visit for Said {
             "account" => value.clone_into(&mut self.account),
             "cause" => self.cause = Some(value.to_owned()),
             _ => {}
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "generation" {
+            self.generation = Some(value);
         }
     }
 
@@ -62,6 +69,12 @@ impl<S: tracing::Subscriber> Layer<S> for Listener {
         );
         let facts: Value = serde_json::from_str(&said.facts).expect("facts are JSON");
         assert_eq!(said.cause.as_deref(), facts["cause"].as_str());
+        // After an ending nothing is held that could have one.
+        assert!(
+            said.generation.is_some() || said.message == "removed",
+            "every line names its generation: {}",
+            said.message
+        );
         let mut heard = self.heard.lock().expect("no panic");
         heard.push((said.message, facts));
     }

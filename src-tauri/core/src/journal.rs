@@ -58,10 +58,11 @@ impl Journal {
 
     /// Notes what was decided, or what the driver alone knows; with it a renewal's record, where it ends one.
     pub(crate) fn note(&self, at: Timestamp, note: &Note, context: &NoteContext) {
-        self.push(at, note.word(), facts(note), context.from);
+        let held = context.to.or(context.from);
+        self.push(at, note.word(), facts(note), held);
         let renewal = self.lock().renewal.take(note, context);
         if let Some(renewal) = renewal {
-            self.push(at, "renewal", json!(renewal), context.from);
+            self.push(at, "renewal", json!(renewal), held);
         }
     }
 
