@@ -1,16 +1,10 @@
 //! What the search (`search/main.rs`) has found, each as the shortest story that shows it.
 
+use graphql_session_renewal::sim::RULES;
 use graphql_session_renewal::{
     Action, Awake, Cause, CredentialsId, CredentialsInfo, EndingReason, Event, Exchange, FileState,
-    FileView, Now, Outcome, RenewalReason, Rules, ServerTime, SessionId, Standing, State, Step,
+    FileView, Now, Outcome, RenewalReason, ServerTime, SessionId, Standing, State, Step,
     VaultError, VaultView, View, Wall, step,
-};
-
-const RULES: Rules = Rules {
-    renewal_timeout: 25_000,
-    grace: 60_000,
-    max_backoff: 30_000,
-    end_after: None,
 };
 
 const NOW: Now = Now {
