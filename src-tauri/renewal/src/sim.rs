@@ -203,9 +203,14 @@ impl<const ENDED: usize> Host<ENDED> {
         }
     }
 
-    /// Writes into the state file that the session of `current` is over.
+    /// Writes into the state file that the session of `current` is over, unless it is about newer
+    /// credentials.
     fn write_ended(&mut self, current: Option<CredentialsInfo>, reason: EndingReason, at: Wall) {
-        if let Some(info) = current {
+        let Some(info) = current else {
+            return;
+        };
+        // Who has renewed or signed in since is not overwritten; the ended list says the rest.
+        if self.file.is_none_or(|file| !file.info.supersedes(&info)) {
             self.file = Some(FileState {
                 ended: Some((reason, at)),
                 ..unsaved(info)
