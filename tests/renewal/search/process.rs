@@ -1,7 +1,7 @@
 //! One process: its decisions, what they made it do, and how far each slow action has got. This is the shell
-//! (`renewal/perform.rs`, `vault/vault_thread.rs`) cut at every boundary that another process, a caller or a crash can see.
+//! (`driver/perform.rs`, `vault/thread.rs`) cut at every boundary that another process, a caller or a crash can see.
 
-use graphql_session_renewal::sim::{RULES, Record, Saving};
+use graphql_session_renewal::sim::{RULES, Record, Saving, remove_entry};
 use graphql_session_renewal::{
     Action, Awake, Cause, CredentialsInfo, EndingReason, Event, Exchange, Now, Outcome, ServerTime,
     SessionId, State, Step, TokenFate, VaultError, View, WaiterId, step,

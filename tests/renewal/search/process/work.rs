@@ -117,7 +117,10 @@ impl World {
             }
             Work::Mark { record: None } => may(How::Fine),
             Work::Mark { .. } => uses_vault(true),
-            Work::Remove(_) => uses_vault(true),
+            Work::Remove(session) => {
+                let stored = self.host.vault.map(|stored| stored.info.session);
+                uses_vault(stored == Some(*session));
+            }
             Work::Exchange { .. } => {
                 may(How::Fine);
                 if self.left.lost_answer {
@@ -142,10 +145,12 @@ impl World {
             }
             Work::Exchange { from, answer } => self.exchange(from, answer, how),
             Work::Save { info, saving } => self.save(process, info, saving, how),
-            Work::Remove(_) => (
-                None,
-                Some(Event::Removed(self.write_with(process, None, how))),
-            ),
+            Work::Remove(session) => {
+                let read = self.read_with(how);
+                let write = |record| self.write_with(process, record, how);
+                let removed = remove_entry(session, read, write);
+                (None, Some(Event::Removed(removed)))
+            }
         };
         self.processes[process].work = next;
         if let Some(event) = event {
@@ -263,7 +268,7 @@ impl World {
     }
 
     /// A write by the process's one vault thread. One that waits behind a late write and is not given up happens once
-    /// that has landed. (In `vault_thread.rs` it replaces a given-up one that still waits, at once; here that one may land
+    /// that has landed. (In `vault/thread.rs` it replaces a given-up one that still waits, at once; here that one may land
     /// first, which the newer one then overwrites: one state more, under the same lock.)
     fn write_with(
         &mut self,
