@@ -4,10 +4,10 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
+use graphql_session_renewal::sim::{Host, RULES};
 use graphql_session_renewal::{
-    Action, Awake, Cause, CredentialsId, CredentialsInfo, Event, Exchange, FailureSeen, FileState,
-    FileView, Now, Outcome, RenewalReason, Rules, ServerTime, SessionId, State, TokenFate,
-    VaultView, View, Wall, step,
+    Action, Awake, Cause, CredentialsId, CredentialsInfo, Event, Exchange, Now, Outcome,
+    RenewalReason, Rules, ServerTime, SessionId, State, TokenFate, Wall, step,
 };
 
 use crate::counts::Counts;
@@ -27,6 +27,10 @@ pub(crate) const BETWEEN_CALLS: u64 = 20 * SECOND;
 
 /// A token this close to its end counts as expired for a call, in ms: as in `session.rs`.
 const EXPIRY_MARGIN: u64 = 1_000;
+
+/// Sessions of one client that end in a run: one with the outage, and one for each sign-in that a person in a hurry sends
+/// before the last one is answered.
+const MOST_ENDINGS: usize = 4;
 
 /// What is simulated.
 #[derive(Clone, Copy)]
@@ -82,9 +86,8 @@ enum Due {
 
 struct Client {
     state: State,
-    file: Option<FileState>,
-    /// When an exchange of the stored credentials was begun.
-    mark: Option<Wall>,
+    /// Each has a machine of its own.
+    host: Host<MOST_ENDINGS>,
     wake_at: u64,
     /// When the person asked for what has not been served yet.
     wants_since: Option<u64>,
@@ -115,10 +118,8 @@ impl Simulation {
         let mut simulation = Self {
             plan,
             rules: Rules {
-                renewal_timeout: 25 * SECOND,
-                grace: 60 * SECOND,
                 max_backoff: plan.max_backoff,
-                end_after: None,
+                ..RULES
             },
             clients: Vec::with_capacity(plan.clients as usize),
             quiet_until: vec![0; plan.clients as usize],
@@ -156,8 +157,7 @@ impl Simulation {
             (self.plan.active..self.plan.active + self.plan.returning).contains(&number);
         self.clients.push(Client {
             state: State::default(),
-            file: None,
-            mark: None,
+            host: Host::default(),
             wake_at: u64::MAX,
             wants_since: None,
             in_use: is_active,
@@ -173,10 +173,8 @@ impl Simulation {
             let info = self.new_credentials(1, age);
             let client = &mut self.clients[number as usize];
             client.state = State::default();
-            let nothing = View {
-                files: FileView::default(),
-                vault: VaultView::Empty,
-            };
+            client.host = Host::default();
+            let nothing = client.host.view(None, wall(self.now));
             self.tell(number, Event::Opened(nothing));
             self.tell(number, Event::SignedIn(info));
             let is_overdue = self.clients[number as usize]
@@ -332,12 +330,16 @@ impl Simulation {
             let now = self.moment(number);
             let client = &mut self.clients[number as usize];
             let was_away = client.state.unreachable().is_some();
+            let mut used = client.state.held();
             let state = std::mem::take(&mut client.state);
             let (state, actions) = step(state, event, now, &self.rules);
             client.state = state;
             let is_back = was_away && client.state.unreachable().is_none();
             for action in actions {
-                self.perform(number, action, &mut events);
+                if matches!(action, Action::Use(_) | Action::Forget) {
+                    used = self.clients[number as usize].state.held();
+                }
+                self.perform(number, action, used, &mut events);
             }
             let client = &self.clients[number as usize];
             if is_back && client.wants_since.is_some() && client.state.waiters.is_empty() {
@@ -348,34 +350,17 @@ impl Simulation {
         self.settle(number);
     }
 
-    fn perform(&mut self, number: u32, action: Action, events: &mut VecDeque<Event>) {
+    /// `used` is what calls use.
+    fn perform(
+        &mut self,
+        number: u32,
+        action: Action,
+        used: Option<CredentialsInfo>,
+        events: &mut VecDeque<Event>,
+    ) {
         let up = self.is_up();
         let client = &mut self.clients[number as usize];
         match action {
-            Action::TakeLock { .. } => events.push_back(Event::LockTaken),
-            Action::Reread => {
-                let vault = client.state.held().map_or(VaultView::Empty, |info| {
-                    let renewing_at = client.mark;
-                    VaultView::Entry { info, renewing_at }
-                });
-                let files = FileView {
-                    ended: None,
-                    state: client.file,
-                };
-                events.push_back(Event::Reread(View { files, vault }));
-            }
-            Action::Mark { at } => {
-                client.mark = Some(at);
-                events.push_back(Event::Marked(Ok(())));
-            }
-            Action::Save(_) => {
-                client.mark = None;
-                events.push_back(Event::Saved(Ok(())));
-            }
-            Action::Remove(_) => {
-                client.mark = None;
-                events.push_back(Event::Removed(Ok(())));
-            }
             Action::Exchange => {
                 let has_expired = client.state.held().is_some_and(|held| {
                     held.has_expired(server_time(self.now).plus(EXPIRY_MARGIN))
@@ -390,37 +375,11 @@ impl Simulation {
                 self.counts.probe(self.now);
                 self.later(self.now + ROUND_TRIP, number, Due::Probed { answered });
             }
-            Action::WriteState {
-                saved,
-                not_before,
-                failure,
-                ..
-            } => {
-                let at = wall(self.now);
-                client.file = client.state.held().map(|info| FileState {
-                    info,
-                    ended: None,
-                    saved,
-                    not_before,
-                    last_failure: failure.map(|(token, next_at)| FailureSeen {
-                        credentials: info.credentials,
-                        at,
-                        token,
-                        next_at,
-                    }),
-                });
-            }
-            Action::WriteEnded(_) => client.file = None,
             Action::Settle(_, Outcome::Renewed) => self.send(number),
-            Action::Settle(..)
-            | Action::ReleaseLock
-            | Action::Use(_)
-            | Action::Forget
-            | Action::Drop(_)
-            | Action::RevokeHeld
-            | Action::AppendEnded(..)
-            | Action::SignInDone
-            | Action::Note(_) => {}
+            other => {
+                let at = wall(self.now);
+                events.extend(client.host.perform(0, &client.state, used, at, &other));
+            }
         }
     }
 

@@ -1,24 +1,25 @@
 //! The decisions alone, against a small model of the world: random orders of calls, answers, faults, sign-ins,
 //! sign-outs and other processes, with the invariants checked after every step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use graphql_session_renewal::sim::{Host, RULES};
 use graphql_session_renewal::{
-    Action, Awake, Cause, CredentialsId, CredentialsInfo, EndingReason, Event, Exchange,
-    FailureSeen, FileState, FileView, Now, RenewalReason, Rules, SaveFailure, ServerTime,
-    SessionId, State, Step, TokenFate, VaultError, VaultView, View, WaiterId, Wall, step,
+    Action, Awake, Cause, CredentialsId, CredentialsInfo, EndingReason, Event, Exchange, Now,
+    RenewalReason, ServerTime, SessionId, State, Step, Storage, TokenFate, VaultError, WaiterId,
+    Wall, step,
 };
 use proptest::prelude::*;
 
-const RULES: Rules = Rules {
-    renewal_timeout: 25_000,
-    grace: 60_000,
-    max_backoff: 30_000,
-    end_after: None,
-};
-
 /// Lifetime of an access token, in ms.
 const LIFETIME: u64 = 1_800_000;
+
+/// Most moves of a story. Each may be a sign-in, and so may the start.
+const MOST_MOVES: usize = 80;
+
+/// This process, and the other one that may hold the lock.
+const OWN: usize = 0;
+const OTHER: usize = 1;
 
 /// Turns in which everything that is under way must come to rest once nothing fails any more.
 const SETTLING_TURNS: usize = 500;
@@ -91,16 +92,13 @@ struct World {
     awake: Awake,
     wall: Wall,
     ids: u128,
-    keyring_locked: bool,
-    other_has_lock: bool,
-    vault: Option<(CredentialsInfo, Option<Wall>)>,
-    file: Option<FileState>,
-    ended: BTreeMap<String, EndingReason>,
-    /// The credentials whose refresh token the server accepts; it accepts others only within their grace time.
+    host: Host<MOST_MOVES>,
+    /// The refresh token that the server takes, by credentials; others only within their grace time.
     newest: Option<CredentialsInfo>,
-    under_way: Option<Action>,
+    /// A slow action, and what calls used when it began.
+    under_way: Option<(Action, Option<CredentialsInfo>)>,
     probing: bool,
-    in_use: Option<CredentialsId>,
+    in_use: Option<CredentialsInfo>,
     waiting: BTreeSet<WaiterId>,
     next_waiter: WaiterId,
 }
@@ -112,11 +110,7 @@ impl World {
             awake: Awake::default(),
             wall: Wall::from_ms(1_000_000),
             ids: 0,
-            keyring_locked: false,
-            other_has_lock: false,
-            vault: None,
-            file: None,
-            ended: BTreeMap::new(),
+            host: Host::default(),
             newest: None,
             under_way: None,
             probing: false,
@@ -124,7 +118,7 @@ impl World {
             waiting: BTreeSet::new(),
             next_waiter: 0,
         };
-        let view = world.view();
+        let view = world.host.view(None, world.wall);
         world.happen(Event::Opened(view));
         world.play(Move::SignIn);
         world.settle();
@@ -155,8 +149,12 @@ impl World {
             Move::Finish(answer) => self.finish(answer),
             Move::Pass(ms) => self.pass(ms),
             Move::Sleep(ms) => self.wall = self.wall.plus(ms),
-            Move::LockKeyring(locked) => self.keyring_locked = locked,
-            Move::OtherTakesLock(takes) => self.other_has_lock = takes && !self.state.has_lock,
+            Move::LockKeyring(true) => self.host.vault_answers = Err(VaultError::Locked),
+            Move::LockKeyring(false) => self.host.vault_answers = Ok(()),
+            Move::OtherTakesLock(true) => {
+                self.host.take_lock(OTHER);
+            }
+            Move::OtherTakesLock(false) => self.host.release_lock(OTHER),
             Move::OtherRenews => self.other_renews(),
             Move::OtherSignsOut => self.other_signs_out(),
             Move::CallIsLost => {
@@ -204,68 +202,58 @@ impl World {
     }
 
     fn other_renews(&mut self) {
-        if self.state.has_lock || self.keyring_locked {
+        if self.state.has_lock {
             return;
         }
-        let Some((stored, _)) = self
-            .vault
-            .filter(|(stored, _)| !self.has_ended(stored.session))
-        else {
+        let Some(stored) = self.host.read().ok().flatten().map(|entry| entry.info) else {
             return;
         };
+        if self.host.ending_of(stored.session).is_some() {
+            return;
+        }
         let renewed = self.info(stored.session, stored.generation + 1);
-        self.newest = Some(CredentialsInfo {
+        let renewed = CredentialsInfo {
             begun_at: stored.begun_at,
             ..renewed
-        });
-        self.vault = self.newest.map(|info| (info, None));
-        self.file = self.newest.map(|info| file(info, true));
-        let files = self.files();
-        self.happen(Event::FilesChanged(files));
+        };
+        self.newest = Some(renewed);
+        self.host.store(renewed);
+        self.look();
     }
 
     fn other_signs_out(&mut self) {
-        if let Some((stored, _)) = self.vault {
-            let reason = EndingReason::SignedOut;
-            self.ended.insert(stored.session.to_string(), reason);
-            let files = self.files();
-            self.happen(Event::FilesChanged(files));
+        if let Some(stored) = self.host.vault {
+            let session = stored.info.session;
+            self.host.append_ended(session, EndingReason::SignedOut);
+            self.look();
         }
+    }
+
+    /// Somebody else has written the files.
+    fn look(&mut self) {
+        let files = self.host.files(self.state.held(), self.wall);
+        self.happen(Event::FilesChanged(files));
     }
 
     /// Ends what is under way.
     fn finish(&mut self, answer: Answer) {
-        let Some(action) = self.under_way.take() else {
-            return;
-        };
-        let event = match action {
-            Action::TakeLock { .. } if self.other_has_lock => Event::LockNotTaken(Cause::LockHeld),
-            Action::TakeLock { .. } => Event::LockTaken,
-            Action::Reread => Event::Reread(self.view()),
-            Action::Mark { at } => Event::Marked(self.write(self.state.held(), Some(at))),
-            Action::Save(info) => {
-                if let Some(reason) = self.ended.get(&info.session.to_string()) {
-                    Event::Saved(Err(SaveFailure::Ended(*reason)))
-                } else {
-                    let written = self.write(Some(info), None);
-                    Event::Saved(written.map_err(SaveFailure::Vault))
-                }
-            }
-            Action::Remove(session) => {
-                let removed = self.write(None, None).err().map_or(Ok(()), Err);
-                if removed.is_ok()
-                    && self
-                        .vault
-                        .is_some_and(|(stored, _)| stored.session == session)
-                {
-                    self.vault = None;
-                }
-                Event::Removed(removed)
-            }
-            Action::Exchange => Event::Exchanged(self.answer(answer)),
-            other => unreachable!("{other:?} is never under way"),
+        let event = match self.under_way.take() {
+            None => return,
+            Some((Action::Exchange, _)) => Event::Exchanged(self.answer(answer)),
+            Some((action, used)) => self
+                .perform_on_host(&action, used)
+                .unwrap_or_else(|| unreachable!("{action:?} is never under way")),
         };
         self.happen(event);
+    }
+
+    fn perform_on_host(
+        &mut self,
+        action: &Action,
+        current: Option<CredentialsInfo>,
+    ) -> Option<Event> {
+        self.host
+            .perform(OWN, &self.state, current, self.wall, action)
     }
 
     fn answer(&mut self, answer: Answer) -> Exchange {
@@ -310,20 +298,6 @@ impl World {
         }
     }
 
-    fn write(
-        &mut self,
-        info: Option<CredentialsInfo>,
-        mark: Option<Wall>,
-    ) -> Result<(), VaultError> {
-        if self.keyring_locked {
-            return Err(VaultError::Locked);
-        }
-        if let Some(info) = info {
-            self.vault = Some((info, mark));
-        }
-        Ok(())
-    }
-
     fn happen(&mut self, event: Event) {
         let before = self.state.clone();
         let shown = format!("{event:?}");
@@ -352,17 +326,17 @@ impl World {
             Action::Probe => self.probing = true,
             Action::Mark { .. } | Action::Exchange | Action::Save(_) | Action::Remove(_) => {
                 assert!(
-                    self.state.has_lock,
+                    self.host.lock == Some(OWN),
                     "{action:?} without the lock at {event} (I1)"
                 );
                 self.begin(action);
             }
             Action::Use(id) => {
-                assert_eq!(self.state.held().map(|held| held.credentials), Some(id));
-                self.in_use = Some(id);
+                self.in_use = self.state.held();
+                assert_eq!(self.in_use.map(|used| used.credentials), Some(id));
             }
             Action::Forget => self.in_use = None,
-            Action::AppendEnded(session, reason) => {
+            Action::AppendEnded(_, reason) => {
                 if reason == EndingReason::Rejected {
                     let proven = matches!(before.step, Step::Confirming { .. });
                     assert!(
@@ -370,33 +344,7 @@ impl World {
                         "ended without a confirmed rejection at {event} (I6)"
                     );
                 }
-                self.ended.insert(session.to_string(), reason);
-            }
-            Action::WriteState {
-                of,
-                saved,
-                not_before,
-                failure,
-            } => {
-                let info = [self.state.held(), Some(self.last_known(of))]
-                    .into_iter()
-                    .flatten()
-                    .find(|info| info.credentials == of);
-                self.file = info.map(|info| FileState {
-                    not_before,
-                    last_failure: failure.map(|(token, next_at)| FailureSeen {
-                        credentials: of,
-                        at: self.wall,
-                        token,
-                        next_at,
-                    }),
-                    ..file(info, saved)
-                });
-            }
-            Action::WriteEnded(reason) => {
-                if let Some(file) = &mut self.file {
-                    file.ended = Some((reason, self.wall));
-                }
+                self.perform_on_host(&action, self.in_use);
             }
             Action::Settle(waiters, _) => {
                 for waiter in waiters {
@@ -406,11 +354,10 @@ impl World {
                     );
                 }
             }
-            Action::ReleaseLock
-            | Action::Drop(_)
-            | Action::RevokeHeld
-            | Action::SignInDone
-            | Action::Note(_) => {}
+            Action::ReleaseLock | Action::WriteState { .. } | Action::WriteEnded(_) => {
+                self.perform_on_host(&action, self.in_use);
+            }
+            Action::Drop(_) | Action::RevokeHeld | Action::SignInDone | Action::Note(_) => {}
         }
     }
 
@@ -419,19 +366,25 @@ impl World {
             self.under_way, None,
             "two things under way, with {action:?}"
         );
-        self.under_way = Some(action);
+        self.under_way = Some((action, self.in_use));
     }
 
     fn check(&self, event: &str) {
-        let held = self.state.held().map(|held| held.credentials);
+        let held = self.state.held();
         assert_eq!(
             self.in_use, held,
             "calls use something else than is held, after {event}"
         );
-        if let Some(held) = self.state.held() {
+        if let Some(held) = held {
             assert!(
-                !self.has_ended(held.session),
+                self.host.ending_of(held.session).is_none(),
                 "a dead session is used after {event} (I5)"
+            );
+            let stored = self.host.vault;
+            assert!(
+                stored.is_some_and(|stored| !held.supersedes(&stored.info))
+                    || self.state.storage != Storage::Saved,
+                "neither stored nor said to be unsaved after {event} (I3)"
             );
         }
         assert_eq!(
@@ -466,8 +419,8 @@ impl World {
 
     /// Lets everything come to rest with a world in which nothing fails.
     fn settle(&mut self) {
-        self.keyring_locked = false;
-        self.other_has_lock = false;
+        self.host.vault_answers = Ok(());
+        self.host.release_lock(OTHER);
         for _ in 0..SETTLING_TURNS {
             self.finish(Answer::Honest);
             if self.under_way.is_none() && self.waiting.is_empty() && self.state.step == Step::Idle
@@ -479,51 +432,6 @@ impl World {
             }
         }
         panic!("never comes to rest: {:?}", self.state);
-    }
-
-    fn view(&self) -> View {
-        let vault = if self.keyring_locked {
-            VaultView::Unavailable(VaultError::Locked)
-        } else {
-            match self.vault {
-                None => VaultView::Empty,
-                Some((info, _)) if self.has_ended(info.session) => {
-                    VaultView::DeadEntry(info.session)
-                }
-                Some((info, renewing_at)) => VaultView::Entry { info, renewing_at },
-            }
-        };
-        View {
-            files: self.files(),
-            vault,
-        }
-    }
-
-    fn files(&self) -> FileView {
-        let ending = |session: SessionId| self.ended.get(&session.to_string()).copied();
-        FileView {
-            ended: self.state.held().and_then(|held| ending(held.session)),
-            state: self.file.map(|file| FileState {
-                ended: file
-                    .ended
-                    .or_else(|| ending(file.info.session).map(|reason| (reason, self.wall))),
-                ..file
-            }),
-        }
-    }
-
-    fn has_ended(&self, session: SessionId) -> bool {
-        self.ended.contains_key(&session.to_string())
-    }
-
-    fn last_known(&self, credentials: CredentialsId) -> CredentialsInfo {
-        let vault = self.vault.map(|(info, _)| info);
-        [vault, self.newest]
-            .into_iter()
-            .flatten()
-            .find(|info| info.credentials == credentials)
-            .or(self.newest)
-            .expect("somebody signed in")
     }
 
     fn next_number(&mut self) -> u128 {
@@ -548,22 +456,12 @@ impl World {
     }
 }
 
-fn file(info: CredentialsInfo, saved: bool) -> FileState {
-    FileState {
-        info,
-        ended: None,
-        saved,
-        not_before: None,
-        last_failure: None,
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_of_events_keeps_the_invariants_and_settles_every_waiter(
-        moves in prop::collection::vec(moves(), 1..80)
+        moves in prop::collection::vec(moves(), 1..MOST_MOVES)
     ) {
         let mut world = World::new();
         for next in moves {

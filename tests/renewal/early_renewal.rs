@@ -1,8 +1,9 @@
 //! When clients that start together renew ahead of expiry.
 
+use graphql_session_renewal::sim::RULES;
 use graphql_session_renewal::{
-    Awake, CredentialsId, CredentialsInfo, Event, FileView, Now, Rules, ServerTime, SessionId,
-    State, VaultView, View, Wall, step,
+    Awake, CredentialsId, CredentialsInfo, Event, FileView, Now, ServerTime, SessionId, State,
+    VaultView, View, Wall, step,
 };
 
 #[test]
@@ -33,12 +34,6 @@ fn ten_thousand_clients_started_together_renew_at_spread_times() {
 
 /// When a client that signs in at 0 with a token of 30 min wakes to renew it.
 fn first_early_renewal(random: u64) -> u64 {
-    let rules = Rules {
-        renewal_timeout: 25_000,
-        grace: 60_000,
-        max_backoff: 30_000,
-        end_after: None,
-    };
     let now = Now {
         awake: Awake::default(),
         wall: Wall::default(),
@@ -68,9 +63,9 @@ fn first_early_renewal(random: u64) -> u64 {
     let signed_in = signing_in
         .into_iter()
         .fold(State::default(), |state, event| {
-            step(state, event, now, &rules).0
+            step(state, event, now, &RULES).0
         });
-    let wake = signed_in.next_wake(&rules);
+    let wake = signed_in.next_wake(&RULES);
     wake.expect("renews ahead of expiry").ms()
 }
 

@@ -1,15 +1,9 @@
 //! One process with one session, as the decisions see it.
 
+pub(crate) use graphql_session_renewal::sim::RULES;
 use graphql_session_renewal::{
     Action, Awake, CredentialsId, CredentialsInfo, Event, FileState, FileView, Now, Outcome,
-    RenewalReason, Rules, ServerTime, SessionId, State, VaultView, View, Wall, step,
-};
-
-pub(crate) const RULES: Rules = Rules {
-    renewal_timeout: 25_000,
-    grace: 60_000,
-    max_backoff: 30_000,
-    end_after: None,
+    RenewalReason, ServerTime, SessionId, State, VaultView, View, Wall, step,
 };
 
 /// When a [`Process`] begins. Its random bits draw the shortest of every pause.

@@ -8,7 +8,7 @@ use crate::reasons::{EndingReason, TokenFate, Unreachable};
 use crate::time::{Awake, Wall};
 
 /// What the driver has to do, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Take the lock, waiting at most the limit; `patient: false` tries once.
     TakeLock {

@@ -51,6 +51,7 @@
 //! | `event.rs`, `action.rs`, `note.rs` | what goes in and out |
 //! | `cause.rs`, `reasons.rs` | why: the closed lists that people see |
 //! | `ids.rs`, `time.rs` | ids and clocks as types of their own |
+//! | `sim.rs` | with the feature `sim`: files, vault and lock as values, for tests and simulations |
 
 mod action;
 mod budget;
@@ -65,6 +66,8 @@ mod reasons;
 mod requests;
 mod retry;
 mod schedule;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod standing;
 mod state;
 mod step;

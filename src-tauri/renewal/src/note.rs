@@ -5,7 +5,7 @@ use crate::event::{Exchange, RenewalReason};
 use crate::reasons::{EndingReason, VaultError};
 
 /// What can happen to a session. The decisions write these; the driver adds what it alone knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Note {
     /// The stored session was read at the start.
     Opened,

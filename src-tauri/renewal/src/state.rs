@@ -167,6 +167,11 @@ impl State {
 
     /// Whether these credentials are held, waited for by a sign-in, or being saved.
     pub fn names(&self, credentials: CredentialsId) -> bool {
+        self.named(credentials).is_some()
+    }
+
+    /// The credentials with this id, if they are held, waited for by a sign-in, or being saved.
+    pub(crate) fn named(&self, credentials: CredentialsId) -> Option<CredentialsInfo> {
         let saving = match self.step {
             Step::Saving { received, .. } => Some(received),
             _ => None,
@@ -174,7 +179,7 @@ impl State {
         [self.held(), self.agenda.sign_in, saving]
             .into_iter()
             .flatten()
-            .any(|info| info.credentials == credentials)
+            .find(|info| info.credentials == credentials)
     }
 
     /// When `end_after` has passed since the first failed attempt.

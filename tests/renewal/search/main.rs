@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use graphql_session_renewal::{EndingReason, Storage};
-use graphql_session_renewal::{Standing, Step};
+use graphql_session_renewal::sim::Saving;
+use graphql_session_renewal::{EndingReason, Standing, Step, Storage};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-use process::{Process, Saving, Work};
+use process::{Process, Work};
 use world::{Caller, Left, Move, World, Wrong};
 
 /// The cores of a CI machine.
@@ -67,7 +67,7 @@ fn guarded() -> Vec<Property<Search>> {
                 let mut on_the_wire =
                     (0..2).filter(|process| world.processes[*process].is_on_the_wire());
                 let first = on_the_wire.next();
-                first.is_none_or(|process| world.lock == Some(process))
+                first.is_none_or(|process| world.host.lock == Some(process))
                     && on_the_wire.next().is_none()
             },
         ),
@@ -98,7 +98,7 @@ fn guarded() -> Vec<Property<Search>> {
         Property::<Search>::always(
             "I3: what is used is stored, or said to be unsaved",
             |_, world| {
-                world.ended.is_some()
+                world.ended().is_some()
                     || world
                         .processes
                         .iter()
@@ -107,6 +107,7 @@ fn guarded() -> Vec<Property<Search>> {
                             own.current.is_none_or(|used| {
                                 own.says_unsaved()
                                     || world
+                                        .host
                                         .vault
                                         .is_some_and(|stored| !used.supersedes(&stored.info))
                             })
@@ -172,7 +173,7 @@ fn at_rest() -> Vec<Property<Search>> {
             |_, world| {
                 !world.is_over()
                     || world.callers.iter().all(|doing| *doing == Caller::Settled)
-                        && world.lock.is_none()
+                        && world.host.lock.is_none()
                         && world.processes.iter().all(|own| {
                             own.state.step == Step::Idle
                                 && own.state.waiters.is_empty()
@@ -184,9 +185,9 @@ fn at_rest() -> Vec<Property<Search>> {
         Property::<Search>::always(
             "I3, I7: at rest a session that stands is held, stored, and taken by the server",
             |_, world| {
-                world.ended.is_some()
+                world.ended().is_some()
                     || !world.is_over()
-                    || world.vault.is_some_and(|stored| {
+                    || world.host.vault.is_some_and(|stored| {
                         world.server.takes(stored.info, world.now)
                             && world.processes.iter().all(|own| {
                                 own.current == Some(stored.info)
@@ -199,13 +200,15 @@ fn at_rest() -> Vec<Property<Search>> {
         Property::<Search>::always(
             "I5: at rest a session that is over is held by nobody, and stored only by a keyring that failed",
             |_, world| {
-                world.ended.is_none()
+                world.ended().is_none()
                     || !world.is_over()
                     || world
                         .processes
                         .iter()
                         .all(|own| own.current.is_none() && own.state.held().is_none())
-                        && (world.vault.is_none() || !world.left.failure || !world.left.late_write)
+                        && (world.host.vault.is_none()
+                            || !world.left.failure
+                            || !world.left.late_write)
             },
         ),
     ]
@@ -221,12 +224,12 @@ const CASES: [Case; 7] = [
         first.current == second.current && first.current.is_some_and(|used| used.generation > 1)
     }),
     ("a lost answer is recovered", |world| {
-        let stored = world.vault.map(|stored| stored.info);
+        let stored = world.host.vault.map(|stored| stored.info);
         world.server.issued() > 2 && stored.is_some_and(|info| info.generation > 1)
     }),
     (
         "a lost answer is past its grace time, and ends the session",
-        |world| world.ended == Some(EndingReason::LostAnswer),
+        |world| world.ended() == Some(EndingReason::LostAnswer),
     ),
     (
         "a sign-out comes between a save and its second look",

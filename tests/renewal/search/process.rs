@@ -1,25 +1,17 @@
-//! One process: its decisions, the actions that follow, and the progress of each slow action. This is the core's shell
-//! (`driver/perform.rs`, `vault/thread.rs`), cut at every boundary that another process, a caller or a crash can see.
+//! One process: its decisions, what they made it do, and how far each slow action has got. This is the shell
+//! (`driver/perform.rs`, `vault/thread.rs`) cut at every boundary that another process, a caller or a crash can see.
 
+use graphql_session_renewal::sim::{RULES, Record, Saving, remove_entry};
 use graphql_session_renewal::{
-    Action, Awake, Cause, CredentialsInfo, EndingReason, Event, Exchange, FailureSeen, FileState,
-    Now, Outcome, Rules, SaveFailure, ServerTime, State, Step, TokenFate, VaultError, VaultView,
-    View, WaiterId, Wall, step,
+    Action, Awake, Cause, CredentialsInfo, EndingReason, Event, Exchange, Now, Outcome, ServerTime,
+    SessionId, State, Step, TokenFate, VaultError, View, WaiterId, step,
 };
 
-use crate::server::GRACE;
-use crate::world::{Record, World, Wrong};
+use crate::world::{World, Wrong};
 
 mod work;
 
-pub(crate) use work::{How, Reading, Saving, Work};
-
-pub(crate) const RULES: Rules = Rules {
-    renewal_timeout: 25_000,
-    grace: GRACE,
-    max_backoff: 30_000,
-    end_after: None,
-};
+pub(crate) use work::{How, Reading, Work};
 
 /// The random bits of every decision. They only draw pauses, and how long a pause is decides nothing but whether the
 /// lock is released for it: this one is long enough.
@@ -37,9 +29,8 @@ enum Life {
 pub(crate) struct Process {
     life: Life,
     pub(crate) state: State,
-    /// Actions that are decided and not performed yet. The first is always one that another process or a caller can
-    /// notice.
-    pub(crate) queue: Vec<Todo>,
+    /// Decided, and not performed yet. The first is always one that somebody else can notice.
+    pub(crate) queue: Vec<Action>,
     pub(crate) work: Option<Work>,
     /// A write that has outlived its limit: `None` inside removes the entry.
     pub(crate) outstanding: Option<Option<Record>>,
@@ -51,20 +42,6 @@ pub(crate) struct Process {
     pub(crate) current: Option<CredentialsInfo>,
     /// It ended the session itself, or learned of the ending from the files.
     knows_the_end: bool,
-}
-
-/// An [`Action`] with the credentials that its ids name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Todo {
-    Begin(Work),
-    Use(CredentialsInfo),
-    Forget,
-    Settle(Vec<WaiterId>, Outcome),
-    ReleaseLock,
-    AppendEnded(EndingReason),
-    Revoke,
-    WriteState(FileState),
-    WriteEnded(EndingReason),
 }
 
 impl Process {
@@ -102,16 +79,13 @@ impl World {
         };
         self.processes[process].state = after;
         self.processes[process].knows_the_end |= learns;
-        let mut settled = Vec::new();
-        for action in actions {
-            match self.todo(process, action) {
-                // Callers that are woken must find the new status.
-                Some(todo @ Todo::Settle(..)) => settled.push(todo),
-                Some(todo) => self.processes[process].queue.push(todo),
-                None => {}
-            }
-        }
-        self.processes[process].queue.extend(settled);
+        // Callers that are woken must find the new status.
+        let (last, mut first): (Vec<_>, Vec<_>) = actions
+            .into_iter()
+            .filter(leaves_something_behind)
+            .partition(|action| matches!(action, Action::Settle(..)));
+        first.extend(last);
+        self.processes[process].queue = first;
         self.perform_unseen(process);
     }
 
@@ -169,69 +143,6 @@ impl World {
         }
     }
 
-    /// What the shell does for an action. Journal, probes and drops have no effect that matters here; the revocation of
-    /// a dropped token has the same effect as that of a sign-out.
-    fn todo(&self, process: usize, action: Action) -> Option<Todo> {
-        let own = &self.processes[process];
-        let begin = |work| Some(Todo::Begin(work));
-        match action {
-            Action::TakeLock { patient } => begin(Work::Lock { patient }),
-            Action::Reread => begin(Work::Look {
-                held: own.state.held(),
-                reading: Reading::Vault,
-            }),
-            Action::Mark { at } => begin(Work::Mark { at, record: None }),
-            Action::Exchange => begin(Work::Exchange {
-                from: None,
-                answer: None,
-            }),
-            Action::Save(info) => begin(Work::Save {
-                info,
-                saving: Saving::Write,
-            }),
-            Action::Remove(_) => begin(Work::Remove),
-            Action::ReleaseLock => Some(Todo::ReleaseLock),
-            Action::Use(id) => own
-                .state
-                .held()
-                .filter(|held| held.credentials == id)
-                .map(Todo::Use),
-            Action::Forget => Some(Todo::Forget),
-            Action::RevokeHeld => Some(Todo::Revoke),
-            Action::AppendEnded(_, reason) => Some(Todo::AppendEnded(reason)),
-            Action::WriteState {
-                of,
-                saved,
-                not_before,
-                failure,
-            } => {
-                let received = match own.state.step {
-                    Step::Saving { received, .. } => Some(received),
-                    _ => None,
-                };
-                let mut known = own.state.held().into_iter().chain(received);
-                let held = known.find(|info| info.credentials == of);
-                held.map(|info| {
-                    Todo::WriteState(FileState {
-                        info,
-                        ended: None,
-                        saved,
-                        not_before,
-                        last_failure: failure.map(|(token, next_at)| FailureSeen {
-                            credentials: of,
-                            at: self.wall(),
-                            token,
-                            next_at,
-                        }),
-                    })
-                })
-            }
-            Action::WriteEnded(reason) => Some(Todo::WriteEnded(reason)),
-            Action::Settle(waiters, outcome) => Some(Todo::Settle(waiters, outcome)),
-            Action::Probe | Action::Drop(_) | Action::SignInDone | Action::Note(_) => None,
-        }
-    }
-
     /// Performs the next action, and those after it that nobody else can notice: whether a crash or another process
     /// comes before or after these is all the same.
     pub(crate) fn perform_next(&mut self, process: usize) {
@@ -241,71 +152,83 @@ impl World {
     }
 
     fn perform_unseen(&mut self, process: usize) {
-        while let Some(
-            Todo::Begin(_)
-            | Todo::Use(_)
-            | Todo::Forget
-            | Todo::Settle(..)
-            | Todo::Revoke
-            | Todo::ReleaseLock,
-        ) = self.processes[process].queue.first()
+        while let Some(first) = self.processes[process].queue.first()
+            && !matches!(
+                first,
+                Action::AppendEnded(..) | Action::WriteState { .. } | Action::WriteEnded(_)
+            )
         {
-            let todo = self.processes[process].queue.remove(0);
-            self.perform(process, todo);
+            let action = self.processes[process].queue.remove(0);
+            self.perform(process, action);
         }
     }
 
-    fn perform(&mut self, process: usize, todo: Todo) {
-        match todo {
-            Todo::Begin(work) => self.begin(process, work),
-            Todo::Use(info) => self.begin_to_use(process, info),
-            Todo::Forget => self.processes[process].current = None,
-            Todo::Settle(waiters, outcome) => {
+    fn perform(&mut self, process: usize, action: Action) {
+        let at = self.wall();
+        let own = &mut self.processes[process];
+        let current = own.current;
+        match action {
+            Action::TakeLock { patient } => self.begin(process, Work::Lock { patient }),
+            Action::Reread => {
+                let held = own.state.held();
+                let reading = Reading::Vault;
+                self.begin(process, Work::Look { held, reading });
+            }
+            Action::Mark { at } => {
+                let renewing_at = Some(at);
+                let record = current.map(|info| Record { info, renewing_at });
+                self.begin(process, Work::Mark { record });
+            }
+            Action::Exchange => {
+                self.judge_exchange(current);
+                let (from, answer) = (current, None);
+                self.begin(process, Work::Exchange { from, answer });
+            }
+            Action::Save(info) => {
+                let saving = Saving::Write;
+                self.begin(process, Work::Save { info, saving });
+            }
+            Action::Remove(session) => self.begin(process, Work::Remove(session)),
+            Action::Use(id) => {
+                let held = own.state.held();
+                if let Some(info) = held.filter(|held| held.credentials == id) {
+                    self.begin_to_use(process, info);
+                }
+            }
+            Action::Forget => own.current = None,
+            Action::Settle(waiters, outcome) => {
                 for waiter in waiters {
                     self.tell(process, waiter, outcome);
                 }
             }
-            Todo::Revoke => self.server.is_being_revoked = true,
-            Todo::ReleaseLock => {
-                if self.processes[process].outstanding.is_some() {
-                    self.processes[process].releases = true;
-                } else {
-                    self.lock = None;
-                }
-            }
-            Todo::AppendEnded(reason) => {
+            Action::RevokeHeld => self.server.is_being_revoked = true,
+            Action::ReleaseLock if own.outstanding.is_some() => own.releases = true,
+            Action::AppendEnded(session, reason) => {
+                own.knows_the_end = true;
                 if !self.is_proven(reason) {
                     self.wrong = Some(Wrong::EndedWithoutProof);
                 }
-                self.ended.get_or_insert(reason);
-                self.processes[process].knows_the_end = true;
+                self.host.append_ended(session, reason);
             }
-            Todo::WriteState(file) => {
-                self.file = Some(file);
+            Action::ReleaseLock | Action::WriteState { .. } | Action::WriteEnded(_) => {
+                let state = &self.processes[process].state;
+                self.host.perform(process, state, current, at, &action);
             }
-            Todo::WriteEnded(reason) => {
-                if let Some(info) = self.processes[process].current {
-                    self.file = Some(FileState {
-                        info,
-                        ended: Some((reason, self.wall())),
-                        saved: false,
-                        not_before: None,
-                        last_failure: None,
-                    });
-                }
-            }
+            Action::Probe | Action::Drop(_) | Action::SignInDone | Action::Note(_) => {}
         }
     }
 
     fn begin_to_use(&mut self, process: usize, info: CredentialsInfo) {
         let is_stored = self
+            .host
             .vault
             .is_some_and(|stored| !info.supersedes(&stored.info));
+        let is_over = self.ended().is_some();
         let own = &mut self.processes[process];
-        if !is_stored && self.ended.is_none() && !own.says_unsaved() {
+        if !is_stored && !is_over && !own.says_unsaved() {
             self.wrong = Some(Wrong::UsedUnsaved);
         }
-        if self.ended.is_some() && own.knows_the_end {
+        if is_over && own.knows_the_end {
             self.wrong = Some(Wrong::UsedAfterItsEnd);
         }
         if own.current.is_some_and(|used| used.supersedes(&info)) {
@@ -320,34 +243,18 @@ impl World {
         match reason {
             EndingReason::SignedOut => !self.left.sign_out,
             EndingReason::Rejected | EndingReason::LostAnswer => {
-                let stored = self.vault.map(|stored| stored.info);
+                let stored = self.host.vault.map(|stored| stored.info);
                 let held = self.processes.iter().filter_map(|own| own.current);
                 let mut any = stored.into_iter().chain(held);
-                self.ended.is_some() || !any.any(|info| self.server.takes(info, self.now))
+                self.ended().is_some() || !any.any(|info| self.server.takes(info, self.now))
             }
             EndingReason::UnreachableTooLong => false,
         }
     }
 
-    fn begin(&mut self, process: usize, mut work: Work) {
-        let current = self.processes[process].current;
-        let needs_lock = match &mut work {
-            Work::Lock { .. } | Work::Look { .. } => false,
-            Work::Mark { at, record } => {
-                *record = current.map(|info| Record {
-                    info,
-                    renewing_at: Some(*at),
-                });
-                true
-            }
-            Work::Exchange { from, .. } => {
-                *from = current;
-                self.judge_exchange(current);
-                true
-            }
-            Work::Save { .. } | Work::Remove => true,
-        };
-        if needs_lock && self.lock != Some(process) {
+    fn begin(&mut self, process: usize, work: Work) {
+        let needs_lock = !matches!(work, Work::Lock { .. } | Work::Look { .. });
+        if needs_lock && self.host.lock != Some(process) {
             self.wrong = Some(Wrong::UsedWithoutLock);
         }
         let own = &mut self.processes[process];
@@ -363,7 +270,7 @@ impl World {
         if from.generation > 1 {
             self.wrong = Some(Wrong::RenewedWithoutNeed);
         }
-        let stored = self.vault.map(|stored| stored.info);
+        let stored = self.host.vault.map(|stored| stored.info);
         let held = self.processes.iter().filter_map(|own| own.current);
         if stored
             .into_iter()
@@ -392,4 +299,13 @@ impl Process {
             graphql_session_renewal::Storage::NotSaved(_)
         )
     }
+}
+
+/// Journal, probes and drops leave nothing behind that matters here; what a dropped token's revocation does is done by
+/// the sign-out's.
+fn leaves_something_behind(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Probe | Action::Drop(_) | Action::SignInDone | Action::Note(_)
+    )
 }

@@ -2,17 +2,15 @@
 //! back after that time revokes the whole session.
 
 use graphql_session_renewal::CredentialsInfo;
+use graphql_session_renewal::sim::RULES;
 use graphql_session_testing::rotation::{
     Exchange, FamilyChange, Grace, OnReuse, Rotation, Standing, Token,
 };
 
 use crate::world::info;
 
-/// How long the server accepts a used refresh token again, in ms.
-pub(crate) const GRACE: u64 = 60_000;
-
 const ROTATION: Rotation = Rotation {
-    grace: Grace::FromFirstUse(GRACE as i64),
+    grace: Grace::FromFirstUse(RULES.grace as i64),
     on_reuse: OnReuse::RevokeFamily,
 };
 

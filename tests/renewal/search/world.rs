@@ -7,9 +7,10 @@
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
+use graphql_session_renewal::sim::{Host, Record};
 use graphql_session_renewal::{
-    CredentialsId, CredentialsInfo, EndingReason, Event, FileState, FileView, Outcome,
-    RenewalReason, ServerTime, SessionId, Standing, Step, Wall,
+    CredentialsId, CredentialsInfo, EndingReason, Event, FileView, Outcome, RenewalReason,
+    ServerTime, SessionId, Standing, Step, Wall,
 };
 
 use crate::process::{How, Process, Work};
@@ -86,13 +87,6 @@ pub(crate) enum Caller {
     Settled,
 }
 
-/// What is in the vault: credentials, and the mark of an exchange that was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Record {
-    pub(crate) info: CredentialsInfo,
-    pub(crate) renewing_at: Option<Wall>,
-}
-
 /// A transition that must not happen. The property that looks for it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Wrong {
@@ -131,12 +125,8 @@ pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) processes: Processes,
     pub(crate) callers: [Caller; 3],
-    /// Who holds the account's lock.
-    pub(crate) lock: Option<usize>,
-    pub(crate) vault: Option<Record>,
-    pub(crate) file: Option<FileState>,
-    /// The ended list: whether the one session is on it, and why it ended.
-    pub(crate) ended: Option<EndingReason>,
+    /// Lock, files and vault, with the one session.
+    pub(crate) host: Host<1>,
     pub(crate) server: Server,
     pub(crate) left: Left,
     pub(crate) wrong: Option<Wrong>,
@@ -208,23 +198,13 @@ impl World {
     /// Two processes that have opened the same stored session; its access token has just expired.
     pub(crate) fn new(left: Left) -> Self {
         let info = info(1, 1);
+        let mut host = Host::default();
+        host.store(info);
         let mut world = Self {
             now: 0,
             processes: Processes::default(),
             callers: [Caller::Sent, Caller::Idle, Caller::Sent],
-            lock: None,
-            vault: Some(Record {
-                info,
-                renewing_at: None,
-            }),
-            file: Some(FileState {
-                info,
-                ended: None,
-                saved: true,
-                not_before: None,
-                last_failure: None,
-            }),
-            ended: None,
+            host,
             server: Server::new(),
             left,
             wrong: None,
@@ -404,9 +384,7 @@ impl World {
             self.write(write);
         }
         self.processes[process] = Process::default();
-        if self.lock == Some(process) {
-            self.lock = None;
-        }
+        self.host.release_lock(process);
         for (caller, doing) in self.callers.iter_mut().enumerate() {
             if CALLS_IN[caller] == process && *doing != Caller::Idle {
                 *doing = Caller::Settled;
@@ -414,18 +392,15 @@ impl World {
         }
     }
 
-    /// What the files say to a process that holds `held`. The two files are read in one go: the list only grows, so
-    /// reading it later than the state file is as if both had been read then, or the state file is stale, which the
-    /// next look makes up for.
+    /// What the files say to a process. They are read in one go: the list only grows, so reading it later than the state
+    /// file is as if both had been read then, or the state file is stale, which the next look makes up for.
     pub(crate) fn files(&self, held: Option<CredentialsInfo>) -> FileView {
-        let ended_at = self.ended.map(|reason| (reason, self.wall()));
-        FileView {
-            ended: held.and(self.ended),
-            state: self.file.map(|file| FileState {
-                ended: file.ended.or(ended_at),
-                ..file
-            }),
-        }
+        self.host.files(held, self.wall())
+    }
+
+    /// Why the one session ended, if it is on the ended list.
+    pub(crate) fn ended(&self) -> Option<EndingReason> {
+        self.host.ending_of(SessionId::of(SESSION))
     }
 
     /// Whether a look at the files would change anything. A process looks whenever they have changed since; here it may
@@ -444,7 +419,8 @@ impl World {
     /// Whether nothing but a timer moves anything on.
     fn is_quiet(&self) -> bool {
         self.processes.iter().all(|own| {
-            let waits_for_lock = self.lock.is_some() && matches!(own.work, Some(Work::Lock { .. }));
+            let waits_for_lock =
+                self.host.lock.is_some() && matches!(own.work, Some(Work::Lock { .. }));
             own.is_running()
                 && (own.work.is_none() || waits_for_lock)
                 && own.queue.is_empty()
@@ -457,7 +433,7 @@ impl World {
     fn may_repeat_an_exchange(&self) -> bool {
         let is_used = |info| self.server.has_used(info);
         (!self.left.lost_answer || !self.left.crash)
-            && (self.vault.is_some_and(|stored| is_used(stored.info))
+            && (self.host.vault.is_some_and(|stored| is_used(stored.info))
                 || self
                     .processes
                     .iter()
@@ -466,13 +442,13 @@ impl World {
 
     /// A write to the vault takes effect.
     pub(crate) fn write(&mut self, record: Option<Record>) {
-        if let (Some(stored), Some(record)) = (self.vault, record)
-            && self.ended.is_none()
+        if let (Some(stored), Some(record)) = (self.host.vault, record)
+            && self.ended().is_none()
             && stored.info.supersedes(&record.info)
         {
             self.wrong = Some(Wrong::OverwroteNewer);
         }
-        self.vault = record;
+        self.host.vault = record;
     }
 
     pub(crate) fn wall(&self) -> Wall {
@@ -502,7 +478,7 @@ impl World {
     pub(crate) fn is_over(&self) -> bool {
         // Most states have a move that is found at once. A process may wait for ever for a lock that another one keeps.
         let is_moving = |own: &Process| {
-            let waits = self.lock.is_some() && matches!(own.work, Some(Work::Lock { .. }));
+            let waits = self.host.lock.is_some() && matches!(own.work, Some(Work::Lock { .. }));
             own.work.is_some() && !waits || !own.queue.is_empty() || !own.is_running()
         };
         if self.processes.iter().any(is_moving) {

@@ -18,8 +18,7 @@ pub(crate) enum Work {
         reading: Reading,
     },
     Mark {
-        at: Wall,
-        /// What calls used when it began.
+        /// With what calls used when it began.
         record: Option<Record>,
     },
     Exchange {
@@ -31,7 +30,7 @@ pub(crate) enum Work {
         saving: Saving,
     },
     /// Reads, compares and removes, under the lock: one part.
-    Remove,
+    Remove(SessionId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,16 +38,6 @@ pub(crate) enum Reading {
     Vault,
     Files(Result<Option<Record>, VaultError>),
     Done(View),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Saving {
-    /// With the first look at the ended list: an ending between the two is found by the second one, as if it had come
-    /// after the write.
-    Write,
-    LookAgain(Result<(), VaultError>),
-    Undo(EndingReason),
-    Done(Result<(), SaveFailure>),
 }
 
 /// How the next part of a slow action goes.
@@ -61,7 +50,7 @@ pub(crate) enum How {
     Late,
     /// Its limit passes while a late write is still under way.
     GivenUp,
-    /// The lock does not get free in time.
+    /// The lock is not released in time.
     NotTaken,
     /// The answer is lost.
     Lost,
@@ -102,7 +91,7 @@ impl World {
             },
             Work::Save { saving, .. } => match saving {
                 Saving::LookAgain(_) => may(How::Fine),
-                Saving::Write if self.ended.is_some() => may(How::Fine),
+                Saving::Write if self.ended().is_some() => may(How::Fine),
                 Saving::Write | Saving::Undo(_) => uses_vault(true),
                 Saving::Done(_) if is_ready => may(How::Fine),
                 Saving::Done(_) => {}
@@ -120,15 +109,18 @@ impl World {
             }
             _ if !is_ready => {}
             Work::Lock { patient } => {
-                if self.lock.is_none() {
+                if self.host.lock.is_none() {
                     may(How::Fine);
                 } else if !patient || self.left.delay {
                     may(How::NotTaken);
                 }
             }
-            Work::Mark { record: None, .. } => may(How::Fine),
+            Work::Mark { record: None } => may(How::Fine),
             Work::Mark { .. } => uses_vault(true),
-            Work::Remove => uses_vault(true),
+            Work::Remove(session) => {
+                let stored = self.host.vault.map(|stored| stored.info.session);
+                uses_vault(stored == Some(*session));
+            }
             Work::Exchange { .. } => {
                 may(How::Fine);
                 if self.left.lost_answer {
@@ -146,17 +138,19 @@ impl World {
         let (next, event) = match work {
             Work::Lock { patient } => (None, Some(self.take_lock(process, patient, how))),
             Work::Look { held, reading } => self.look(process, held, reading, how),
-            Work::Mark { record: None, .. } => (None, Some(Event::Marked(Err(VaultError::Failed)))),
-            Work::Mark { record, .. } => {
+            Work::Mark { record: None } => (None, Some(Event::Marked(Err(VaultError::Failed)))),
+            Work::Mark { record } => {
                 let written = self.write_with(process, record, how);
                 (None, Some(Event::Marked(written)))
             }
             Work::Exchange { from, answer } => self.exchange(from, answer, how),
             Work::Save { info, saving } => self.save(process, info, saving, how),
-            Work::Remove => (
-                None,
-                Some(Event::Removed(self.write_with(process, None, how))),
-            ),
+            Work::Remove(session) => {
+                let read = self.read_with(how);
+                let write = |record| self.write_with(process, record, how);
+                let removed = remove_entry(session, read, write);
+                (None, Some(Event::Removed(removed)))
+            }
         };
         self.processes[process].work = next;
         if let Some(event) = event {
@@ -170,10 +164,8 @@ impl World {
     fn take_lock(&mut self, process: usize, patient: bool, how: How) -> Event {
         if how == How::NotTaken {
             self.left.delay &= !patient;
-            return Event::LockNotTaken(Cause::LockHeld);
         }
-        self.lock = Some(process);
-        Event::LockTaken
+        self.host.take_lock(process)
     }
 
     fn look(
@@ -192,18 +184,10 @@ impl World {
                     Reading::Files(read) => read,
                     _ => self.read_with(how),
                 };
-                let vault = match read {
-                    Err(error) => VaultView::Unavailable(error),
-                    Ok(None) => VaultView::Empty,
-                    Ok(Some(record)) if self.ended.is_some() => {
-                        VaultView::DeadEntry(record.info.session)
-                    }
-                    Ok(Some(Record { info, renewing_at })) => {
-                        VaultView::Entry { info, renewing_at }
-                    }
+                let view = View {
+                    files: self.files(held),
+                    vault: self.host.vault_view(read),
                 };
-                let files = self.files(held);
-                let view = View { files, vault };
                 if is_opening {
                     // The task is not running yet: nothing can come in between.
                     return (None, Some(Event::Opened(view)));
@@ -261,25 +245,11 @@ impl World {
         saving: Saving,
         how: How,
     ) -> (Option<Work>, Option<Event>) {
-        let record = Record {
-            info,
-            renewing_at: None,
-        };
-        let saving = match saving {
-            Saving::Write => match self.ended {
-                Some(reason) => Saving::Done(Err(SaveFailure::Ended(reason))),
-                None => Saving::LookAgain(self.write_with(process, Some(record), how)),
-            },
-            Saving::LookAgain(written) => match self.ended {
-                Some(reason) => Saving::Undo(reason),
-                None => Saving::Done(written.map_err(SaveFailure::Vault)),
-            },
-            Saving::Undo(reason) => {
-                let _ = self.write_with(process, None, how);
-                Saving::Done(Err(SaveFailure::Ended(reason)))
-            }
-            Saving::Done(result) => return (None, Some(Event::Saved(result))),
-        };
+        if let Saving::Done(result) = saving {
+            return (None, Some(Event::Saved(result)));
+        }
+        let ended = self.ended();
+        let saving = saving.next(info, ended, |record| self.write_with(process, record, how));
         (Some(Work::Save { info, saving }), None)
     }
 
@@ -293,12 +263,12 @@ impl World {
                 self.left.given_up -= 1;
                 Err(VaultError::Slow)
             }
-            _ => Ok(self.vault),
+            _ => self.host.read(),
         }
     }
 
     /// A write by the process's one vault thread. One that waits behind a late write and is not given up happens once
-    /// that has landed. (In `vault_thread.rs` it replaces a given-up one that still waits, at once; here that one may land
+    /// that has landed. (In `vault/thread.rs` it replaces a given-up one that still waits, at once; here that one may land
     /// first, which the newer one then overwrites: one state more, under the same lock.)
     fn write_with(
         &mut self,
@@ -339,7 +309,7 @@ impl World {
             self.write(record);
         }
         if releases {
-            self.lock = None;
+            self.host.release_lock(process);
         }
     }
 }
