@@ -116,13 +116,11 @@ pub struct Reply {
     pub status: u16,
     /// Content type, as sent.
     pub content_type: Option<String>,
-    /// Further headers, in the server's order: those of a closed list (`etag`, `retry-after`, `x-request-id`, and what begins
-    /// with `graphql-`, `apollographql-`, `ratelimit-` or `x-ratelimit-`). Cookies and authentication are not among them.
-    pub headers: Vec<(String, String)>,
     /// The body, to the byte.
     pub body: Bytes,
     /// The session that it was sent under, which may be over by now.
     pub session: SessionId,
+    headers: HeaderMap,
 }
 
 impl Reply {
@@ -131,10 +129,31 @@ impl Reply {
         Self {
             status,
             content_type: None,
-            headers: Vec::new(),
             body: body.into(),
             session,
+            headers: HeaderMap::new(),
         }
+    }
+
+    /// The reply with what the server sent as its headers.
+    pub(crate) fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.content_type = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        self.headers = headers;
+        self
+    }
+
+    /// Further headers, with lower-case names: those of a closed list (`etag`, `retry-after`, `x-request-id`, and what
+    /// begins with `graphql-`, `apollographql-`, `ratelimit-` or `x-ratelimit-`). Cookies and authentication are not among
+    /// them.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let shown = self
+            .headers
+            .iter()
+            .filter(|(name, _)| is_handed_on(name.as_str()));
+        shown.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
     }
 }
 
@@ -147,17 +166,9 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// The headers of a reply that callers get; see [`Reply::headers`].
-pub(crate) fn reply_headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .filter(|(name, _)| {
-            let name = name.as_str();
-            REPLY_HEADERS.contains(&name)
-                || REPLY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        })
-        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
-        .collect()
+/// Whether callers get this header of a reply.
+fn is_handed_on(name: &str) -> bool {
+    REPLY_HEADERS.contains(&name) || REPLY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The headers of a request, as far as a caller may set them. Those of a call that waits take no more room than the
@@ -236,12 +247,12 @@ mod tests {
                 HeaderValue::from_static(value),
             );
         }
-        let mut shown = reply_headers(&sent);
-        shown.sort();
-        let expected = [("x-ratelimit-remaining", "41"), ("x-request-id", "7")];
+        let reply = Reply::new(200, "", SessionId::of(1)).with_headers(sent);
+        let mut shown: Vec<_> = reply.headers().collect();
+        shown.sort_unstable();
         assert_eq!(
             shown,
-            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+            [("x-ratelimit-remaining", "41"), ("x-request-id", "7")]
         );
     }
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use graphql_session_renewal::{CredentialsInfo, SessionId, Storage, Wall};
-use reqwest::header::CONTENT_TYPE;
 use tokio::sync::{oneshot, watch};
 
-use crate::call::{AllowedHeaders, Call, Reply, reply_headers};
+use crate::call::{AllowedHeaders, Call, Reply};
 use crate::config::Config;
 use crate::credentials::{Credentials, expiry, new_credentials_id, new_session_id};
 use crate::diagnostics;
@@ -400,17 +399,11 @@ impl SendingCall<'_> {
         }
         async move {
             match read_body(&mut response, shared.config.limits.reply_bytes).await {
-                Ok(body) => Ok(Reply {
-                    status: response.status().as_u16(),
-                    content_type: response
-                        .headers()
-                        .get(CONTENT_TYPE)
-                        .and_then(|value| value.to_str().ok())
-                        .map(str::to_owned),
-                    headers: reply_headers(response.headers()),
-                    body,
-                    session: held.info.session,
-                }),
+                Ok(body) => {
+                    let status = response.status().as_u16();
+                    let headers = std::mem::take(response.headers_mut());
+                    Ok(Reply::new(status, body, held.info.session).with_headers(headers))
+                }
                 Err(TransportError::TooLong) => Err(Error::new(
                     Code::TooLarge,
                     "The server's reply is larger than this application accepts. Ask for less at a time.",
