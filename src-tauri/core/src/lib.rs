@@ -1,8 +1,8 @@
 //! Keeps a person signed in to a GraphQL API whose access tokens are short-lived.
 //!
 //! A [`Session`] holds one account at one server. It keeps the tokens in the OS keyring, sends calls with the current
-//! access token, and renews it once for all calls that wait. It ends when the person signs out, or when the server has
-//! confirmed that it is over. No function of this crate returns a token.
+//! access token, and renews it once for all calls that wait. It ends when the person signs out, or when the server rejects
+//! the refresh token that is still the stored one when it is read again. No function of this crate returns a token.
 //!
 //! ```no_run
 //! use graphql_session::{Call, Config, PasswordLogin, Session};
@@ -23,8 +23,9 @@
 //!
 //! - *Credentials*: an access token, a refresh token and their expiries, as one value. They carry a *session id* (128
 //!   random bits, made at sign-in), a *generation* (+1 per renewal), and a *credentials id* (random, one per exchange).
-//! - *Renewal*: exchanging the refresh token for new credentials. An *exchange* is one attempt, over HTTP. Its *verdict*:
-//!   renewed, rejected, or inconclusive; the table is in [`verdict`]. Its [`Cause`]: why it came out so, as one word.
+//! - *Exchange*: one HTTP request that sends the refresh token. Its *verdict*: renewed, rejected, or inconclusive; the table
+//!   is in [`verdict`]. Its [`Cause`]: why it came out so, as one word. *Renewal*: getting new credentials, which may need
+//!   several exchanges.
 //! - *Mark*: a note in the stored credentials, written before an exchange. A process that finds it after a crash knows
 //!   that an answer may be lost.
 //! - *Waiter*: a call that waits for a renewal. *Replay*: sending a refused call once more with newer credentials.
@@ -91,12 +92,13 @@
 //! | I11 | No token or password appears in a log, error, journal, status, Debug output or file. | `core/secrecy::a_full_run_shows_no_token_and_no_password_in_any_log_error_debug_text_or_file` |
 //! | I12 | A window that opens late, reloads, or misses an event converges on the same status, by asking. | `plugin/endings::a_window_that_opens_after_the_ending_learns_it_by_asking` |
 //!
-//! Which calls are replayed:
+//! Which calls are sent again:
 //!
-//! - A query or a mutation that the server refused as a whole (no `data`, or `data: null`, or a plain HTTP 401).
+//! - A query or a mutation that the server refused as a whole (no `data`, or `data: null`, or HTTP 401 without a
+//!   GraphQL body): the replay, after the renewal.
 //! - Not one that brought part of its data: the caller gets that reply as it is.
 //! - After a lost reply: never a mutation; a query once, if no byte of a reply had arrived. Most often the server had closed
-//!   an idle connection. Such a query may still be refused and replayed.
+//!   an idle connection. This is no replay: a query that is refused then is still replayed once.
 //!
 //! An operation of an unknown kind counts as a mutation ([`OperationKind`]). An upload in the GraphQL multipart request form
 //! is a call like any other: its `operations` say what it does, and a replay sends all of it again, from the one buffer that
@@ -113,13 +115,14 @@
 //!
 //! A connection can break, end without `complete`, or be silent for [`Limits::stream_silence`]. The stream then connects
 //! again after a pause with full jitter, and says `Reconnected`: events may be missing, because no server repeats them. When
-//! the session ends, its streams end at once. A stream is not a call: it has no deadline, is not replayed, and does not count
-//! among the calls on the wire.
+//! the session ends, its streams end at once. A stream is not a call: it has no deadline, and does not count among the calls
+//! that may be on the wire at a time ([`Limits::concurrent_calls`]).
 //!
 //! # Why did that happen
 //!
 //! Every attempt has a [`Cause`], and so has every ending that this process has seen: one word of a closed list, such as
-//! `dns`, `http_503` or `graphql_UNAUTHENTICATED`. It never holds text of a server or a person, so a bug report may quote it.
+//! `dns`, `http_503` or `graphql_UNAUTHENTICATED`. A server's error code stands there only if it is on our list, and no other
+//! text of a server or a person ever does, so a bug report may quote it.
 //! It stands in:
 //!
 //! | where | what about |
@@ -140,18 +143,18 @@
 //! `tests/renewal/search` runs [`step`](graphql_session_renewal::step) itself, not a description of it, under a model
 //! checker. In it, two processes and three callers meet at most one each of: a sign-out, a crash with its restart, a lost
 //! answer (the server rotated the token, or did not), a keyring call that fails, and a keyring write that ends after its
-//! limit. Each can come at every boundary between two actions that another process, a caller or a crash can notice. I1 to
-//! I9 are checked in every state. Where nothing moves on by itself, every call has settled, the lock is free, and both
-//! processes hold what is stored.
+//! limit. Each can come between any two actions, wherever the order makes a difference to another process, a caller or a
+//! restart. I1 to I9 are checked in every state. In every state where nothing is left to do, every call has settled, the
+//! lock is free, and both processes hold what is stored.
 //!
-//! Each `make test` searches all five faults together, in all orders: 19.7 million states and 50.9 million transitions. It
+//! Each `make test` searches all five faults together, in all orders: 19.3 million states and 49.9 million transitions. It
 //! searches each fault once more with a caller that leaves and a wait that outlasts a timer. What it has found is in
 //! `tests/renewal/counterexamples.rs`.
 //!
 //! Not covered:
 //!
-//! - The driver that performs the actions. The model repeats it, cut into its parts: files are read and replaced whole, and
-//!   the keyring carries out requests in their order.
+//! - The real driver. The model has one of its own, with every action cut into its steps. It assumes that files are read and
+//!   replaced whole, and that the keyring carries out requests in their order.
 //! - A second sign-in, renewals ahead of expiry, ambiguous rejections, Retry-After and `end_after`.
 //! - Sleep, clocks that disagree, and times other than "now", "at the next timer" and "past the grace time".
 //! - Endless loops that come back to the same state.

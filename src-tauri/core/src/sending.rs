@@ -37,7 +37,7 @@ pub(crate) trait Outgoing {
     ) -> impl Future<Output = Result<Sent<Self::Accepted>, Error>> + Send;
 
     /// Whether it counts among the requests that may be on the wire at a time.
-    fn takes_place(&self) -> bool;
+    fn counts_on_the_wire(&self) -> bool;
 }
 
 /// What came of sending once.
@@ -82,7 +82,7 @@ impl Sender {
         let mut refused = false;
         let mut waited = false;
         loop {
-            let place = self.place(request.takes_place()).await;
+            let place = self.place(request.counts_on_the_wire()).await;
             let held = self.held(session)?;
             if !waited && self.has_expired(&held) {
                 // Once: with a wrong clock they look expired for ever, and only the server knows.

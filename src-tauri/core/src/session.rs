@@ -343,7 +343,7 @@ struct SendingCall<'a> {
 impl Outgoing for SendingCall<'_> {
     type Accepted = Reply;
 
-    fn takes_place(&self) -> bool {
+    fn counts_on_the_wire(&self) -> bool {
         true
     }
 

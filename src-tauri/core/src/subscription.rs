@@ -42,7 +42,7 @@ pub enum StreamEvent {
         retry_after: Duration,
     },
     /// Connected again, with the credentials that are current now. Events may be missing: what happened in between is
-    /// not sent again, so a page that needs it asks for it again.
+    /// not sent again, so a reader that needs it asks for it again.
     Reconnected,
     /// The server has ended the subscription, or answered without a stream.
     Complete,
@@ -148,10 +148,10 @@ impl Subscription {
         let sender = self.request.sender.clone();
         let session = self.request.session;
         async move {
-            // Not the status: it may be equal after a new sign-in.
+            // The session's id and not the status, which can look the same after a sign-out and a new sign-in.
             let mut sessions = sender.shared().session.subscribe();
             let is_over = |now: &Option<SessionId>| *now != session || now.is_none();
-            // The sender lives as long as the session that is held here.
+            // Cannot fail: `sender` keeps the watch alive.
             let _ = sessions.wait_for(is_over).await;
             let gone = sender.held(session).err();
             gone.unwrap_or_else(Error::signed_out)
@@ -176,7 +176,7 @@ impl Subscription {
                     Code::TooLarge,
                     "An event is larger than this application accepts. Subscribe to fewer fields.",
                 )),
-                Heard::Nothing => {
+                Heard::Disconnected => {
                     let now = self.request.sender.shared().awake();
                     let stood = now.since(connection.since);
                     self.lose(stood, Duration::ZERO)
@@ -234,7 +234,7 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// What the page subscribes to.
+/// What is subscribed to.
 struct Request {
     sender: Arc<Sender>,
     call: Call,
@@ -254,7 +254,7 @@ enum Accepted {
 impl Outgoing for Request {
     type Accepted = Accepted;
 
-    fn takes_place(&self) -> bool {
+    fn counts_on_the_wire(&self) -> bool {
         false
     }
 
@@ -293,7 +293,8 @@ impl Request {
             CallVerdict::GatewayError(cause) => return Err(self.away(held, cause, asked)),
             CallVerdict::Served => {}
         }
-        // A page of a portal or a proxy, a throttle, a server that starts: none of them has decided anything.
+        // A call hands such an answer to its caller. A stream tries again: the HTML page of a portal, a throttle or a starting
+        // server has neither accepted nor rejected the subscription.
         let is_graphql = Envelope::read(&body).is_some_and(|envelope| envelope.is_graphql());
         if matches!(status, 429 | 503) || !is_graphql {
             return Err(self.away(held, Cause::Http(status), asked));

@@ -32,8 +32,8 @@ pub(super) enum Heard {
     Next(Bytes),
     Complete,
     TooLong,
-    /// It broke, fell silent, or ended without a word.
-    Nothing,
+    /// It broke, fell silent, or ended without `complete`.
+    Disconnected,
 }
 
 pub(super) struct Connection {
@@ -67,12 +67,12 @@ impl Connection {
                 {
                     return Heard::TooLong;
                 }
-                Some(Err(_)) | None => return Heard::Nothing,
+                Some(Err(_)) | None => return Heard::Disconnected,
             };
             match (block.event.as_deref(), block.data) {
                 (Some("next"), Some(payload)) => return Heard::Next(payload.into()),
                 (Some("complete"), _) => return Heard::Complete,
-                // Of no meaning in graphql-sse.
+                // graphql-sse defines no other events, and a `next` has data.
                 _ => {}
             }
         }
@@ -112,7 +112,7 @@ fn chunks(
         move |(mut response, mut unfinished)| {
             let silent = clock.sleep(silence);
             async move {
-                // What has arrived is used, however long nobody asked for it.
+                // Data first: a reader that comes back after the limit gets the chunk that is waiting, not the silence.
                 let chunk = tokio::select! {
                     biased;
                     chunk = response.chunk() => chunk.map_err(|_| Broken::Lost)?,
@@ -128,40 +128,40 @@ fn chunks(
     ))
 }
 
-/// How much of an event has come in whose end has not: the parser has to keep that. An event ends with an empty line;
-/// comments, which keep a stream alive for days without an event, are not kept.
+/// Counts the bytes of the event that is still incomplete, because the parser has to buffer them. An event ends with an
+/// empty line. Comment lines are not counted: the parser drops them, and a server may send them for days as keep-alives.
 #[derive(Default)]
 struct Unfinished {
     bytes: usize,
-    line: usize,
+    line_length: usize,
     is_comment: bool,
-    previous: u8,
+    previous_byte: u8,
 }
 
 impl Unfinished {
-    /// Takes note of what has come in; gives the most that there was of one event.
+    /// Counts a chunk. Returns the largest size that a single event reached in it, finished or not.
     fn add(&mut self, chunk: &[u8]) -> usize {
         let mut most = self.bytes;
         for &byte in chunk {
             match byte {
-                // The second half of one line's end.
-                b'\n' if self.previous == b'\r' => {}
+                // The `\n` of a `\r\n`.
+                b'\n' if self.previous_byte == b'\r' => {}
                 b'\n' | b'\r' => {
-                    if self.line == 0 {
+                    if self.line_length == 0 {
                         self.bytes = 0;
                     }
-                    self.line = 0;
+                    self.line_length = 0;
                 }
                 _ => {
-                    if self.line == 0 {
+                    if self.line_length == 0 {
                         self.is_comment = byte == b':';
                     }
-                    self.line += 1;
+                    self.line_length += 1;
                     self.bytes += usize::from(!self.is_comment);
                     most = most.max(self.bytes);
                 }
             }
-            self.previous = byte;
+            self.previous_byte = byte;
         }
         most
     }
