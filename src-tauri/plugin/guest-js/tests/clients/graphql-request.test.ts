@@ -49,7 +49,7 @@ it("a mutation is sent with its variables", async () => {
   expect(plugin.lastCall.operation).toMatchObject({ operationName: "Rename", variables });
 });
 
-it("a batch is one call, and its answers are told apart", async () => {
+it("a batch is one call, and each answer reaches its own request", async () => {
   const plugin = new Plugin(() => `[${ADA},${RENAMED}]`);
   const answers = await clientOf().batchRequests([
     { document: PEOPLE, variables: { first: 1 } },
