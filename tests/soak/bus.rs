@@ -1,8 +1,6 @@
 //! A private session bus, and on it a keyring service that can be killed, frozen and locked.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode};
@@ -13,30 +11,14 @@ mod daemon;
 use crate::plan::KeyringTrouble;
 use crate::{FOLDER, ROLE};
 pub(crate) use daemon::KeyringDaemon;
-use daemon::{BUS_WITHOUT_SERVICES, KEYRING_PASSWORD};
+use daemon::{KEYRING_PASSWORD, this_program_on_a_private_bus};
 
 /// Starts this program again as the runner, with a bus and a home of its own.
 pub(crate) fn conduct() -> ExitCode {
     let home = tempfile::tempdir().expect("a temporary folder");
-    let runtime = home.path().join("run");
-    fs::create_dir(&runtime).expect("own folder");
-    fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).expect("own folder");
-    let bus = home.path().join("bus.conf");
-    fs::write(&bus, BUS_WITHOUT_SERVICES).expect("own folder");
-    let status = Command::new("dbus-run-session")
-        .arg("--config-file")
-        .arg(bus)
-        .arg("--")
-        .arg(std::env::current_exe().expect("this program has a file"))
+    let status = this_program_on_a_private_bus(home.path(), false)
         .env(ROLE, "conductor")
         .env(FOLDER, home.path())
-        .env("HOME", home.path())
-        .env("XDG_DATA_HOME", home.path().join("data"))
-        .env("XDG_RUNTIME_DIR", &runtime)
-        // Without a display a locked keyring fails at once instead of asking a person who is not there.
-        .env_remove("DISPLAY")
-        .env_remove("WAYLAND_DISPLAY")
-        .env_remove("DBUS_SESSION_BUS_ADDRESS")
         .status();
     match status.expect("dbus-run-session is installed").code() {
         Some(0) => ExitCode::SUCCESS,

@@ -1,6 +1,9 @@
 //! The keyring service on a private bus, and that bus. Shared with `tests/soak`.
 
+use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// The keyring's own password.
@@ -10,7 +13,7 @@ pub(crate) const KEYRING_PASSWORD: &str = "keyring password";
 const START_LIMIT: &str = "30";
 
 /// A bus that starts nothing on demand: only a test starts a keyring service on it.
-pub(crate) const BUS_WITHOUT_SERVICES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+const BUS_WITHOUT_SERVICES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>session</type>
@@ -23,6 +26,30 @@ pub(crate) const BUS_WITHOUT_SERVICES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//
   </policy>
 </busconfig>
 "#;
+
+/// This program, to be started on a private bus with this home. The bus starts services on demand, or none.
+pub(crate) fn this_program_on_a_private_bus(home: &Path, services_on_demand: bool) -> Command {
+    let runtime = home.join("run");
+    fs::create_dir(&runtime).expect("own folder");
+    fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).expect("own folder");
+    let mut command = Command::new("dbus-run-session");
+    if !services_on_demand {
+        let file = home.join("bus.conf");
+        fs::write(&file, BUS_WITHOUT_SERVICES).expect("own folder");
+        command.arg("--config-file").arg(file);
+    }
+    command
+        .arg("--")
+        .arg(std::env::current_exe().expect("this program has a file"))
+        .env("HOME", home)
+        .env("XDG_DATA_HOME", home.join("data"))
+        .env("XDG_RUNTIME_DIR", &runtime)
+        // Without a display a locked keyring fails at once instead of asking a person who is not there.
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .env_remove("DBUS_SESSION_BUS_ADDRESS");
+    command
+}
 
 /// The keyring service; ended when dropped.
 pub(crate) struct KeyringDaemon(pub(crate) Child);

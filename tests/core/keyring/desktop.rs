@@ -2,7 +2,6 @@
 //! and started again.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -11,48 +10,59 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use zbus::{Message, MessageStream};
 
-use crate::daemon::BUS_WITHOUT_SERVICES;
 pub(crate) use crate::daemon::KeyringDaemon;
+use crate::daemon::this_program_on_a_private_bus;
 use crate::host;
 
-/// Where a role finds its home; set by [`Bus::run`] alone.
-pub(crate) const HOME: &str = "SESSION_TEST_HOME";
+/// Where a scenario finds its home; set by [`Bus::start`] alone.
+const HOME: &str = "SESSION_TEST_HOME";
 
 /// How long one scenario may take, in real time.
 const SCENARIO: Duration = Duration::from_secs(240);
 
+/// Plays a test's scenario on a private bus, with a home of its own. The bus starts no service on demand.
+///
+/// A scenario needs a process that knows only this bus, so the test starts this binary again, for itself alone. That
+/// process finds the home in its environment, and plays the scenario.
+pub(crate) fn on_a_bus<S: AsyncFnOnce(PathBuf)>(scenario: S) {
+    play(scenario, false);
+}
+
+/// The same, and the bus starts services on demand.
+pub(crate) fn on_a_bus_with_services<S: AsyncFnOnce(PathBuf)>(scenario: S) {
+    play(scenario, true);
+}
+
+fn play<S: AsyncFnOnce(PathBuf)>(scenario: S, services_on_demand: bool) {
+    let Some(home) = std::env::var_os(HOME) else {
+        return Bus::start(test_of::<S>(), services_on_demand).succeeds();
+    };
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().expect("a runtime");
+    runtime.block_on(scenario(home.into()));
+}
+
+/// The name of the test that has this scenario: "start::a_case" of "keyring::start::a_case::{{closure}}".
+fn test_of<S>() -> &'static str {
+    let name = std::any::type_name::<S>().trim_end_matches("::{{closure}}");
+    name.split_once("::").expect("the path of a closure").1
+}
+
 /// A private home and bus. Dropping it ends all its processes.
-pub(crate) struct Bus {
+struct Bus {
     child: Child,
     home: tempfile::TempDir,
 }
 
 impl Bus {
-    /// Starts the test `role` of this test binary on a private bus, which starts services on demand or not at all.
-    pub(crate) fn run(role: &str, services_on_demand: bool) -> Self {
+    /// Starts a test of this test binary on a private bus, which starts services on demand or not at all.
+    fn start(test: &str, services_on_demand: bool) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
-        let runtime = home.path().join("run");
-        fs::create_dir(&runtime).expect("a folder");
-        fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).expect("own folder");
-        let mut command = Command::new("dbus-run-session");
-        if !services_on_demand {
-            let file = home.path().join("bus.conf");
-            fs::write(&file, BUS_WITHOUT_SERVICES).expect("own folder");
-            command.arg("--config-file").arg(file);
-        }
         let output = fs::File::create(home.path().join("output")).expect("own folder");
         let errors = output.try_clone().expect("an open file");
-        let child = command
-            .arg("--")
-            .arg(std::env::current_exe().expect("this test has a file"))
-            .args(["--ignored", "--exact", role, "--nocapture"])
+        let child = this_program_on_a_private_bus(home.path(), services_on_demand)
+            .args(["--exact", test, "--nocapture"])
             .env(HOME, home.path())
-            .env("HOME", home.path())
-            .env("XDG_DATA_HOME", home.path().join("data"))
-            .env("XDG_RUNTIME_DIR", &runtime)
-            .env_remove("DISPLAY")
-            .env_remove("WAYLAND_DISPLAY")
-            .env_remove("DBUS_SESSION_BUS_ADDRESS")
             // A group of its own, to end all processes that the bus starts on demand.
             .process_group(0)
             .stdout(output)
@@ -62,7 +72,7 @@ impl Bus {
         Self { child, home }
     }
 
-    pub(crate) fn succeeds(mut self) {
+    fn succeeds(mut self) {
         let until = Instant::now() + SCENARIO;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("own child") {
@@ -134,21 +144,4 @@ impl UnansweredPrompt {
         }
         panic!("the bus is gone");
     }
-}
-
-/// The role's folder.
-///
-/// # Panics
-/// Outside of a private bus, where a role would use the person's own keyring.
-pub(crate) fn home() -> PathBuf {
-    let home = std::env::var_os(HOME).expect("a role is played by the test beside it, not by hand");
-    home.into()
-}
-
-/// Checks that this process is on a private bus, for a role that needs no folder.
-///
-/// # Panics
-/// As [`home`] does.
-pub(crate) fn assert_is_private() {
-    home();
 }

@@ -1,5 +1,5 @@
-//! The real keyring service: gnome-keyring on a private D-Bus session bus with a home of its own. This test binary
-//! starts itself again on that bus, for one of the ignored tests `role_*`. A role ends what it starts.
+//! The real keyring service: gnome-keyring on a private D-Bus session bus with a home of its own. Each test starts this
+//! binary again on that bus, for itself alone, and plays its scenario there. A scenario ends what it starts.
 //!
 //! Needs `dbus-run-session`, `gnome-keyring-daemon` and `gdbus` (packages dbus, gnome-keyring, libglib2.0-bin).
 
@@ -39,6 +39,13 @@ async fn open(home: &Path) -> Session {
     config.limits.call_timeout = Duration::from_secs(100);
     config.limits.quit_timeout = Duration::from_secs(20);
     Session::open(config).await.expect("opens")
+}
+
+/// The application quits, and is started again.
+async fn reopen(session: Session, home: &Path) -> Session {
+    session.close().await;
+    drop(session);
+    open(home).await
 }
 
 async fn server() -> FaultServer {

@@ -8,12 +8,12 @@ use graphql_session::{Closed, Config, Keyring, Phase, Session, Storage, Vault, V
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::desktop::{Bus, KeyringDaemon, UnansweredPrompt, assert_is_private, home};
+use crate::desktop::{KeyringDaemon, UnansweredPrompt, on_a_bus};
 use crate::fixture::call_succeeds;
 use crate::host::{ANSWER, Host, Process, noted_by_all};
-use crate::moments::{MOMENTS, halt_at};
-use crate::survival::{Survivor, die, ends_once, recovers};
-use crate::{open, server, sign_in};
+use crate::moments::halt_at;
+use crate::survival::{Survivor, kill_at_every_moment};
+use crate::{open, reopen, server, sign_in};
 
 /// The limits of a keyring that may freeze, in ms. A frozen one exceeds them; a working one on a busy machine does not.
 const VAULT: u64 = 2_000;
@@ -26,284 +26,236 @@ const GONE_WITHIN: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_service_restarted_between_two_calls_is_reconnected_and_nothing_is_lost() {
-    Bus::run("trouble::role_restarted_service", false).succeeds();
-}
+    on_a_bus(async |home| {
+        let service = KeyringDaemon::start();
+        let server = server().await;
+        let session = open(&home).await;
+        sign_in(&session, &server).await;
+        call_succeeds(&session).await;
+        drop(service);
+        let _service = KeyringDaemon::start();
 
-#[tokio::test]
-#[ignore = "a role: a test beside it starts this binary again to play it"]
-async fn role_restarted_service() {
-    let home = home();
-    let service = KeyringDaemon::start();
-    let server = server().await;
-    let session = open(&home).await;
-    sign_in(&session, &server).await;
-    call_succeeds(&session).await;
-    drop(service);
-    let _service = KeyringDaemon::start();
+        server.expire_access_tokens();
+        call_succeeds(&session).await;
 
-    server.expire_access_tokens();
-    call_succeeds(&session).await;
-
-    assert_eq!(session.status().storage, Storage::Saved);
-    session.close().await;
-    drop(session);
-    let session = open(&home).await;
-    call_succeeds(&session).await;
-    assert_eq!(server.counts().renewals, 1);
+        assert_eq!(session.status().storage, Storage::Saved);
+        let session = reopen(session, &home).await;
+        call_succeeds(&session).await;
+        assert_eq!(server.counts().renewals, 1);
+    });
 }
 
 #[test]
 fn after_a_killed_service_the_status_is_unsaved_until_it_is_back() {
-    Bus::run("trouble::role_killed_service", false).succeeds();
-}
+    on_a_bus(async |home| {
+        let service = KeyringDaemon::start();
+        let server = server().await;
+        server.grace(None);
+        let session = open(&home).await;
+        sign_in(&session, &server).await;
+        assert_eq!(session.close().await, Closed::Kept);
+        drop(service);
 
-#[tokio::test]
-#[ignore = "a role: a test beside it starts this binary again to play it"]
-async fn role_killed_service() {
-    let home = home();
-    let service = KeyringDaemon::start();
-    let server = server().await;
-    server.grace(None);
-    let session = open(&home).await;
-    sign_in(&session, &server).await;
-    assert_eq!(session.close().await, Closed::Kept);
-    drop(service);
+        server.expire_access_tokens();
+        call_succeeds(&session).await;
 
-    server.expire_access_tokens();
-    call_succeeds(&session).await;
+        let status = session.status();
+        let missing = VaultError::Missing;
+        assert_eq!(status.phase, Phase::SignedIn);
+        assert_eq!(status.storage, Storage::NotSaved(missing));
+        call_succeeds(&session).await;
+        // A person who quits now is warned.
+        assert_eq!(session.close().await, Closed::NotSaved(missing));
 
-    let status = session.status();
-    let missing = VaultError::Missing;
-    assert_eq!(status.phase, Phase::SignedIn);
-    assert_eq!(status.storage, Storage::NotSaved(missing));
-    call_succeeds(&session).await;
-    // A person who quits now is warned.
-    assert_eq!(session.close().await, Closed::NotSaved(missing));
-
-    let _service = KeyringDaemon::start();
-    saved_by_itself(&session).await;
-    assert_eq!(session.close().await, Closed::Kept);
-    drop(session);
-    let session = open(&home).await;
-    server.expire_access_tokens();
-    call_succeeds(&session).await;
-    assert_eq!(server.counts().exchanged, 2, "the spent token was stored");
+        let _service = KeyringDaemon::start();
+        saved_by_itself(&session).await;
+        assert_eq!(session.close().await, Closed::Kept);
+        let session = reopen(session, &home).await;
+        server.expire_access_tokens();
+        call_succeeds(&session).await;
+        assert_eq!(server.counts().exchanged, 2, "the spent token was stored");
+    });
 }
 
 #[test]
 fn a_frozen_service_delays_no_call_and_its_late_writes_overwrite_nothing_newer() {
-    Bus::run("trouble::role_frozen_service", false).succeeds();
-}
+    on_a_bus(async |home| {
+        let service = KeyringDaemon::start();
+        let server = server().await;
+        server.grace(None);
+        let session = open_with_short_limits(&home).await;
+        sign_in(&session, &server).await;
+        service.freeze();
 
-#[tokio::test]
-#[ignore = "a role: a test beside it starts this binary again to play it"]
-async fn role_frozen_service() {
-    let home = home();
-    let service = KeyringDaemon::start();
-    let server = server().await;
-    server.grace(None);
-    let session = open_with_short_limits(&home).await;
-    sign_in(&session, &server).await;
-    service.freeze();
+        // A call to the frozen service blocks. In each renewal three such calls exceed their limit.
+        for _ in 0..2 {
+            server.expire_access_tokens();
+            call_succeeds(&session).await;
+            let asked = Instant::now();
+            assert_eq!(session.status().phase, Phase::SignedIn);
+            assert!(asked.elapsed() < Duration::from_millis(VAULT), "waited");
+        }
+        let slow = VaultError::Slow;
+        assert_eq!(session.status().storage, Storage::NotSaved(slow));
+        assert_eq!(session.close().await, Closed::NotSaved(slow));
 
-    // A call to the frozen service blocks. In each renewal three such calls exceed their limit.
-    for _ in 0..2 {
+        service.thaw();
+        saved_by_itself(&session).await;
+        assert_eq!(session.close().await, Closed::Kept);
+        let session = reopen(session, &home).await;
         server.expire_access_tokens();
         call_succeeds(&session).await;
-        let asked = Instant::now();
-        assert_eq!(session.status().phase, Phase::SignedIn);
-        assert!(asked.elapsed() < Duration::from_millis(VAULT), "waited");
-    }
-    let slow = VaultError::Slow;
-    assert_eq!(session.status().storage, Storage::NotSaved(slow));
-    assert_eq!(session.close().await, Closed::NotSaved(slow));
-
-    service.thaw();
-    saved_by_itself(&session).await;
-    assert_eq!(session.close().await, Closed::Kept);
-    drop(session);
-    let session = open(&home).await;
-    server.expire_access_tokens();
-    call_succeeds(&session).await;
-    // The server has no grace time: if a late write had overwritten the newest token, the session would have ended.
-    assert_eq!(server.counts().exchanged, 3);
-    assert_eq!(session.status().storage, Storage::Saved);
+        // The server has no grace time: if a late write had overwritten the newest token, the session would have ended.
+        assert_eq!(server.counts().exchanged, 3);
+        assert_eq!(session.status().storage, Storage::Saved);
+    });
 }
 
 #[test]
 fn a_sign_out_while_the_service_is_frozen_lasts_and_its_entry_is_removed_later() {
-    Bus::run("trouble::role_sign_out_frozen", false).succeeds();
-}
+    on_a_bus(async |_| {
+        let service = KeyringDaemon::start();
+        let host = host_with_short_limits().await;
+        let mut process = renewed_while_frozen(&service, &host).await;
 
-#[tokio::test]
-#[ignore = "a role: a test beside it starts this binary again to play it"]
-async fn role_sign_out_frozen() {
-    assert_is_private();
-    let service = KeyringDaemon::start();
-    let host = host_with_short_limits().await;
-    let mut process = renewed_while_frozen(&service, &host).await;
+        // Its save has been sent to the frozen service.
+        assert_eq!(process.ask("sign_out").await, "SignedOut");
+        service.thaw();
 
-    // Its save has been sent to the frozen service.
-    assert_eq!(process.ask("sign_out").await, "SignedOut");
-    service.thaw();
-
-    assert_eq!(process.ask("quit").await, "Kept");
-    assert_eq!(host.stored().await, None);
-    let mut restarted = host.process();
-    assert_eq!(restarted.ask("phase").await, "SignedOut");
+        assert_eq!(process.ask("quit").await, "Kept");
+        assert_eq!(host.stored().await, None);
+        let mut restarted = host.process();
+        assert_eq!(restarted.ask("phase").await, "SignedOut");
+    });
 }
 
 #[test]
 fn with_a_frozen_service_a_process_starts_answers_warns_and_exits_in_time() {
-    Bus::run("trouble::role_exit", false).succeeds();
-}
+    on_a_bus(async |_| {
+        let service = KeyringDaemon::start();
+        let host = host_with_short_limits().await;
+        let mut process = host.processes(1).await.remove(0);
+        service.freeze();
+        host.server.expire_access_tokens();
+        let call = process.tell("call");
 
-#[tokio::test]
-#[ignore = "a role: a test beside it starts this binary again to play it"]
-async fn role_exit() {
-    assert_is_private();
-    let service = KeyringDaemon::start();
-    let host = host_with_short_limits().await;
-    let mut process = host.processes(1).await.remove(0);
-    service.freeze();
-    host.server.expire_access_tokens();
-    let call = process.tell("call");
+        // The phase depends on the machine's speed. The answer must come all the same.
+        let phase = process.ask("phase").await;
+        assert!(["Renewing", "SignedIn"].contains(&&*phase), "{phase}");
+        assert_eq!(process.answer(call).await, "200");
+        let mut beside = host.process();
+        assert_eq!(beside.ask("phase").await, "Locked", "not signed out");
+        assert_eq!(beside.ask("call").await, "Locked");
+        for (process, closed) in [(process, "NotSaved(Slow)"), (beside, "Kept")] {
+            let mut process = process;
+            let since = Instant::now();
+            assert_eq!(process.ask("quit").await, closed);
+            assert!(process.ends().await.success());
+            let took = since.elapsed();
+            assert!(took < GONE_WITHIN, "{took:?}");
+        }
 
-    // The phase depends on the machine's speed. The answer must come all the same.
-    let phase = process.ask("phase").await;
-    assert!(["Renewing", "SignedIn"].contains(&&*phase), "{phase}");
-    assert_eq!(process.answer(call).await, "200");
-    let mut beside = host.process();
-    assert_eq!(beside.ask("phase").await, "Locked", "not signed out");
-    assert_eq!(beside.ask("call").await, "Locked");
-    for (process, closed) in [(process, "NotSaved(Slow)"), (beside, "Kept")] {
-        let mut process = process;
-        let since = Instant::now();
-        assert_eq!(process.ask("quit").await, closed);
-        assert!(process.ends().await.success());
-        let took = since.elapsed();
-        assert!(took < GONE_WITHIN, "{took:?}");
-    }
-
-    // A save that was sent may take effect after its sender has ended, or never: the entry is old or new, and whole.
-    service.thaw();
-    let stored = host.stored().await.expect("an entry");
-    assert!(
-        [1, 2]
-            .map(|generation| json!(generation))
-            .contains(&stored["generation"])
-    );
-    let mut restarted = host.process();
-    assert_eq!(restarted.ask("call").await, "200");
-    assert_eq!(restarted.ask("noted ended").await, "0");
+        // A save that was sent may take effect after its sender has ended, or never: the entry is old or new, and whole.
+        service.thaw();
+        let stored = host.stored().await.expect("an entry");
+        assert!(matches!(stored["generation"].as_u64(), Some(1 | 2)));
+        let mut restarted = host.process();
+        assert_eq!(restarted.ask("call").await, "200");
+        assert_eq!(restarted.ask("noted ended").await, "0");
+    });
 }
 
 #[test]
 fn with_a_frozen_service_a_process_that_missed_a_renewal_sends_no_spent_token() {
-    Bus::run("trouble::role_missed_renewal", false).succeeds();
-}
+    on_a_bus(async |_| {
+        let service = KeyringDaemon::start();
+        let host = host_with_short_limits().await;
+        host.server.grace(None);
+        let mut processes = host.processes(2).await;
+        processes[1].freeze();
+        host.server.expire_access_tokens();
+        assert_eq!(processes[0].ask("call").await, "200");
+        assert_eq!(processes[0].ask("storage").await, "Saved");
+        service.freeze();
+        processes[1].thaw();
 
-#[tokio::test]
-#[ignore = "a role: a test beside it starts this binary again to play it"]
-async fn role_missed_renewal() {
-    assert_is_private();
-    let service = KeyringDaemon::start();
-    let host = host_with_short_limits().await;
-    host.server.grace(None);
-    let mut processes = host.processes(2).await;
-    processes[1].freeze();
-    host.server.expire_access_tokens();
-    assert_eq!(processes[0].ask("call").await, "200");
-    assert_eq!(processes[0].ask("storage").await, "Saved");
-    service.freeze();
-    processes[1].thaw();
+        assert_eq!(processes[1].ask("call").await, "Unreachable");
+        assert_eq!(processes[0].ask("call").await, "200");
 
-    assert_eq!(processes[1].ask("call").await, "Unreachable");
-    assert_eq!(processes[0].ask("call").await, "200");
-
-    service.thaw();
-    assert_eq!(processes[1].ask("served").await, "200");
-    assert_eq!(host.refresh_tokens_sent().len(), 1);
-    assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
+        service.thaw();
+        assert_eq!(processes[1].ask("served").await, "200");
+        assert_eq!(host.refresh_tokens_sent().len(), 1);
+        assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
+    });
 }
 
 #[test]
 fn a_locked_service_that_dies_during_a_save_frees_the_lock_and_the_save_is_retried() {
-    Bus::run("trouble::role_dies_while_locked", false).succeeds();
-}
+    on_a_bus(async |_| {
+        let service = KeyringDaemon::start();
+        let host = host_with_short_limits().await;
+        let mut processes = host.processes(2).await;
+        let mut prompt = UnansweredPrompt::expected().await;
+        host.server.expire_access_tokens();
+        let call = halt_at(&mut processes[0], "AnswerRead").await;
+        service.lock();
+        let _ = processes[0].tell("go_on");
 
-#[tokio::test]
-#[ignore = "a role: a test beside it starts this binary again to play it"]
-async fn role_dies_while_locked() {
-    assert_is_private();
-    let service = KeyringDaemon::start();
-    let host = host_with_short_limits().await;
-    let mut processes = host.processes(2).await;
-    let mut prompt = UnansweredPrompt::expected().await;
-    host.server.expire_access_tokens();
-    let call = halt_at(&mut processes[0], "AnswerRead").await;
-    service.lock();
-    let _ = processes[0].tell("go_on");
+        // The service dies while its prompt is open, so the prompt never completes.
+        prompt.opened().await;
+        drop(service);
+        assert_eq!(processes[0].answer(call).await, "200");
+        processes[0].ask("until Missing").await;
 
-    // The service dies while its prompt is open, so the prompt never completes.
-    prompt.opened().await;
-    drop(service);
-    assert_eq!(processes[0].answer(call).await, "200");
-    processes[0].ask("until Missing").await;
-
-    let _service = KeyringDaemon::start();
-    processes[0].ask("until Saved").await;
-    host.until_unlocked().await;
-    let stored = host.stored().await.expect("an entry");
-    assert_eq!(stored["generation"], json!(2));
-    assert_eq!(processes[1].ask("call").await, "200", "adopted");
-    host.server.expire_access_tokens();
-    assert_eq!(processes[1].ask("call").await, "200", "renewed");
-    assert_eq!(processes[1].ask("storage").await, "Saved");
-    assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
+        let _service = KeyringDaemon::start();
+        processes[0].ask("until Saved").await;
+        host.until_unlocked().await;
+        let stored = host.stored().await.expect("an entry");
+        assert_eq!(stored["generation"], json!(2));
+        assert_eq!(processes[1].ask("call").await, "200", "adopted");
+        host.server.expire_access_tokens();
+        assert_eq!(processes[1].ask("call").await, "200", "renewed");
+        assert_eq!(processes[1].ask("storage").await, "Saved");
+        assert_eq!(noted_by_all(&mut processes, "ended").await, 0);
+    });
 }
 
 #[test]
 fn services_that_die_during_their_prompts_change_no_entry_and_leak_no_thread() {
-    Bus::run("trouble::role_dies_again_and_again", false).succeeds();
-}
+    on_a_bus(async |_| {
+        let mut service = KeyringDaemon::start();
+        let mut prompt = UnansweredPrompt::expected().await;
+        let keyring = Arc::new(Keyring::new("holdfast-test"));
+        let ask = |asked: fn(&Keyring) -> Result<Option<SecretString>, VaultError>| {
+            let keyring = keyring.clone();
+            tokio::task::spawn_blocking(move || asked(&keyring))
+        };
+        let write = |keyring: &Keyring| keyring.write("me", &"kept".into()).map(|()| None);
+        let overwrite = |keyring: &Keyring| keyring.write("me", &"lost".into()).map(|()| None);
+        let remove = |keyring: &Keyring| keyring.remove("me").map(|()| None);
+        let read = |keyring: &Keyring| keyring.read("me");
+        ask(write).await.expect("no panic").expect("written");
+        let open = threads_and_sockets();
 
-#[tokio::test]
-#[ignore = "a role: a test beside it starts this binary again to play it"]
-async fn role_dies_again_and_again() {
-    assert_is_private();
-    let mut service = KeyringDaemon::start();
-    let mut prompt = UnansweredPrompt::expected().await;
-    let keyring = Arc::new(Keyring::new("holdfast-test"));
-    let ask = |asked: fn(&Keyring) -> Result<Option<SecretString>, VaultError>| {
-        let keyring = keyring.clone();
-        tokio::task::spawn_blocking(move || asked(&keyring))
-    };
-    let write = |keyring: &Keyring| keyring.write("me", &"kept".into()).map(|()| None);
-    let overwrite = |keyring: &Keyring| keyring.write("me", &"lost".into()).map(|()| None);
-    let remove = |keyring: &Keyring| keyring.remove("me").map(|()| None);
-    let read = |keyring: &Keyring| keyring.read("me");
-    ask(write).await.expect("no panic").expect("written");
-    let open = threads_and_sockets();
+        for change in [overwrite, remove, overwrite, remove] {
+            service.lock();
+            let changing = ask(change);
+            prompt.opened().await;
+            drop(service);
+            let changed = tokio::time::timeout(ANSWER, changing).await;
+            let changed = changed.expect("it returns").expect("no panic");
+            assert_eq!(changed.err(), Some(VaultError::Missing));
 
-    for change in [overwrite, remove, overwrite, remove] {
-        service.lock();
-        let changing = ask(change);
-        prompt.opened().await;
-        drop(service);
-        let changed = tokio::time::timeout(ANSWER, changing).await;
-        let changed = changed.expect("it returns").expect("no panic");
-        assert_eq!(changed.err(), Some(VaultError::Missing));
-
-        service = KeyringDaemon::start();
-        let kept = ask(read).await.expect("no panic").expect("can be read");
-        assert_eq!(kept.expect("an entry").expose_secret(), "kept");
-    }
-    let until = Instant::now() + ANSWER;
-    while threads_and_sockets() != open {
-        assert!(Instant::now() < until, "{:?}", threads_and_sockets());
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+            service = KeyringDaemon::start();
+            let kept = ask(read).await.expect("no panic").expect("can be read");
+            assert_eq!(kept.expect("an entry").expose_secret(), "kept");
+        }
+        let until = Instant::now() + ANSWER;
+        while threads_and_sockets() != open {
+            assert!(Instant::now() < until, "{:?}", threads_and_sockets());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
 }
 
 /// How many threads for the keyring this process has, and how many sockets.
@@ -322,69 +274,39 @@ fn threads_and_sockets() -> (usize, usize) {
 
 #[test]
 fn killed_while_a_frozen_service_holds_its_save_the_next_start_recovers() {
-    Bus::run("trouble::role_killed_in_a_save", false).succeeds();
-}
+    on_a_bus(async |_| {
+        let service = KeyringDaemon::start();
+        let host = host_with_short_limits().await;
+        let mut process = renewed_while_frozen(&service, &host).await;
+        assert_eq!(process.ask("storage").await, "Slow");
+        process.kill();
+        service.thaw();
 
-#[tokio::test]
-#[ignore = "a role: a test beside it starts this binary again to play it"]
-async fn role_killed_in_a_save() {
-    assert_is_private();
-    let service = KeyringDaemon::start();
-    let host = host_with_short_limits().await;
-    let mut process = renewed_while_frozen(&service, &host).await;
-    assert_eq!(process.ask("storage").await, "Slow");
-    process.kill();
-    service.thaw();
-
-    let stored = host.stored().await.expect("an entry");
-    assert!(
-        [1, 2]
-            .map(|generation| json!(generation))
-            .contains(&stored["generation"])
-    );
-    let mut restarted = host.process();
-    assert_eq!(restarted.ask("call").await, "200");
-    assert_eq!(restarted.ask("noted ended").await, "0");
-    assert_eq!(restarted.ask("storage").await, "Saved");
+        let stored = host.stored().await.expect("an entry");
+        assert!(matches!(stored["generation"].as_u64(), Some(1 | 2)));
+        let mut restarted = host.process();
+        assert_eq!(restarted.ask("call").await, "200");
+        assert_eq!(restarted.ask("noted ended").await, "0");
+        assert_eq!(restarted.ask("storage").await, "Saved");
+    });
 }
 
 #[test]
 fn killed_at_any_moment_of_a_renewal_the_next_start_recovers_from_the_real_keyring() {
-    Bus::run("trouble::role_killed_at_every_moment", false).succeeds();
-}
-
-#[tokio::test]
-#[ignore = "a role: a test beside it starts this binary again to play it"]
-async fn role_killed_at_every_moment() {
-    assert_is_private();
-    let _service = KeyringDaemon::start();
-    for moment in MOMENTS {
-        let host = Host::with_keyring(json!({})).await;
-        let mut survivor = die(&host, moment, Survivor::Restarted).await;
-        recovers(&host, moment, &mut survivor).await;
-    }
+    on_a_bus(async |_| {
+        let _service = KeyringDaemon::start();
+        let host = async || Host::with_keyring(json!({})).await;
+        kill_at_every_moment(host, Survivor::Restarted).await;
+    });
 }
 
 #[test]
 fn killed_at_any_moment_without_grace_the_next_start_recovers_or_ends_once() {
-    Bus::run("trouble::role_killed_without_grace", false).succeeds();
-}
-
-#[tokio::test]
-#[ignore = "a role: a test beside it starts this binary again to play it"]
-async fn role_killed_without_grace() {
-    assert_is_private();
-    let _service = KeyringDaemon::start();
-    for moment in MOMENTS {
-        let host = Host::with_keyring(json!({})).await;
-        host.server.grace(None);
-        let mut survivor = die(&host, moment, Survivor::Restarted).await;
-        if moment.is_at_stake() {
-            ends_once(&host, moment, &mut survivor).await;
-        } else {
-            recovers(&host, moment, &mut survivor).await;
-        }
-    }
+    on_a_bus(async |_| {
+        let _service = KeyringDaemon::start();
+        let host = async || Host::with_keyring(json!({})).await.without_grace();
+        kill_at_every_moment(host, Survivor::Restarted).await;
+    });
 }
 
 async fn saved_by_itself(session: &Session) {

@@ -36,6 +36,8 @@ pub(crate) struct Host {
     pub(crate) folder: tempfile::TempDir,
     vault: Arc<dyn Vault>,
     has_keyring: bool,
+    /// Whether the server accepts a used refresh token again for a minute.
+    pub(crate) has_grace: bool,
     settings: Value,
 }
 
@@ -53,6 +55,7 @@ impl Host {
             vault: Arc::new(FileVault::in_folder(folder.path())),
             folder,
             has_keyring: false,
+            has_grace: true,
             settings: json!({ "limits": patient(limits) }),
         }
     }
@@ -67,6 +70,15 @@ impl Host {
         };
         host.store(None).await;
         host
+    }
+
+    /// The server accepts no used refresh token.
+    pub(crate) fn without_grace(self) -> Self {
+        self.server.grace(None);
+        Self {
+            has_grace: false,
+            ..self
+        }
     }
 
     /// Starts a process.
@@ -320,6 +332,19 @@ pub(crate) fn freeze(pid: u32) {
 pub(crate) fn signal(pid: u32, name: &str) {
     let sent = Command::new("kill").args([name, &pid.to_string()]).status();
     assert!(sent.expect("kill is there").success());
+}
+
+/// Each process makes a call.
+pub(crate) fn call_all(processes: &mut [Process]) -> Vec<Told> {
+    let calls = processes.iter_mut().map(|process| process.tell("call"));
+    calls.collect()
+}
+
+/// Each process says that its call was served.
+pub(crate) async fn all_served(processes: &mut [Process], calls: Vec<Told>) {
+    for (process, call) in processes.iter_mut().zip(calls) {
+        assert_eq!(process.answer(call).await, "200");
+    }
 }
 
 /// How many entries with this word all journals together have.

@@ -16,10 +16,6 @@ pub(crate) struct Moment {
     stop: Stop,
     /// The record in the vault.
     pub(crate) stored: Stored,
-    /// The server has exchanged the stored refresh token.
-    pub(crate) is_rotated: bool,
-    /// The process holds the account's lock.
-    pub(crate) is_locked: bool,
 }
 
 /// The record in the vault.
@@ -29,6 +25,8 @@ pub(crate) enum Stored {
     Old,
     /// The old credentials, with the mark of an exchange that has begun.
     Marked,
+    /// The same, and the server has exchanged them.
+    Spent,
     /// The new credentials.
     New,
 }
@@ -57,115 +55,95 @@ pub(crate) const MOMENTS: &[Moment] = &[
         name: "the lock is taken",
         stop: Stop::Halt("ReadBegins"),
         stored: Stored::Old,
-        is_rotated: false,
-        is_locked: true,
     },
     Moment {
         name: "the vault is read again",
         stop: Stop::Halt("ReadEnds"),
         stored: Stored::Old,
-        is_rotated: false,
-        is_locked: true,
     },
     Moment {
         name: "files and vault are read, and the mark is about to be written",
         stop: Stop::Halt("MarkBegins"),
         stored: Stored::Old,
-        is_rotated: false,
-        is_locked: true,
     },
     Moment {
         name: "the record is marked",
         stop: Stop::Halt("MarkEnds"),
         stored: Stored::Marked,
-        is_rotated: false,
-        is_locked: true,
     },
     Moment {
         name: "the exchange is about to be sent",
         stop: Stop::Halt("ExchangeBegins"),
         stored: Stored::Marked,
-        is_rotated: false,
-        is_locked: true,
     },
     Moment {
         name: "the exchange is sent, and the server has not acted",
         stop: Stop::Server(|| Fault::Stall),
         stored: Stored::Marked,
-        is_rotated: false,
-        is_locked: true,
     },
     Moment {
         name: "the server has rotated, and has not answered",
         stop: Stop::Server(|| Fault::after_acting(Fault::Stall)),
-        stored: Stored::Marked,
-        is_rotated: true,
-        is_locked: true,
+        stored: Stored::Spent,
     },
     Moment {
         name: "half of the answer has been sent",
         stop: Stop::Server(|| Fault::StallInBody),
-        stored: Stored::Marked,
-        is_rotated: true,
-        is_locked: true,
+        stored: Stored::Spent,
     },
     Moment {
         name: "the answer has arrived whole",
         stop: Stop::Halt("AnswerRead"),
-        stored: Stored::Marked,
-        is_rotated: true,
-        is_locked: true,
+        stored: Stored::Spent,
     },
     Moment {
         name: "the save is about to begin",
         stop: Stop::Halt("SaveBegins"),
-        stored: Stored::Marked,
-        is_rotated: true,
-        is_locked: true,
+        stored: Stored::Spent,
     },
     Moment {
         name: "the save has failed",
         stop: Stop::CannotSave,
-        stored: Stored::Marked,
-        is_rotated: true,
-        is_locked: true,
+        stored: Stored::Spent,
     },
     Moment {
         name: "the new credentials are saved, and the state file is the old one",
         stop: Stop::Halt("SaveEnds"),
         stored: Stored::New,
-        is_rotated: true,
-        is_locked: true,
     },
     #[cfg(target_os = "linux")]
     Moment {
         name: "the new state file is half written beside the old one",
         stop: Stop::HalfStateFile,
         stored: Stored::New,
-        is_rotated: true,
-        // The system has killed the process there.
-        is_locked: false,
     },
     Moment {
         name: "the state file is written, and a first call uses the new credentials",
         stop: Stop::FirstUse,
         stored: Stored::New,
-        is_rotated: true,
-        is_locked: false,
     },
     Moment {
         name: "the call is answered",
         stop: Stop::Answered,
         stored: Stored::New,
-        is_rotated: true,
-        is_locked: false,
     },
 ];
 
 impl Moment {
     /// The stored refresh token is spent, and only the process has the newer one.
     pub(crate) fn is_at_stake(&self) -> bool {
-        self.is_rotated && self.stored != Stored::New
+        self.stored == Stored::Spent
+    }
+
+    /// The process holds the account's lock.
+    pub(crate) fn is_locked(&self) -> bool {
+        match self.stop {
+            // The system has killed the process there.
+            #[cfg(target_os = "linux")]
+            Stop::HalfStateFile => false,
+            Stop::FirstUse | Stop::Answered => false,
+            Stop::Halt(_) | Stop::Server(_) | Stop::CannotSave => true,
+        }
     }
 
     /// Lets the process make the first renewal since its sign-in, up to this moment. Returns the call that needs it.
@@ -176,7 +154,7 @@ impl Moment {
             Stop::Server(fault) => {
                 server.on_renewal(fault());
                 let call = process.tell("call");
-                let exchanged = u64::from(self.is_rotated);
+                let exchanged = u64::from(self.is_at_stake());
                 server
                     .wait_for(|counts| counts.renewals >= 1 && counts.exchanged == exchanged)
                     .await;
@@ -226,6 +204,7 @@ impl Moment {
             stored["renewing_at"].is_null(),
         ) {
             (true, true) => Stored::Old,
+            (true, false) if self.is_at_stake() => Stored::Spent,
             (true, false) => Stored::Marked,
             (false, _) => Stored::New,
         };

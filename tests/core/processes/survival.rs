@@ -6,7 +6,7 @@ use graphql_session_testing::Counts;
 use serde_json::Value;
 
 use crate::host::{Host, Process};
-use crate::moments::Moment;
+use crate::moments::{MOMENTS, Moment};
 
 /// Less than every limit that the waiting process might wait for (an attempt 20 s, the lock 30 s), and enough for a
 /// busy machine: on a quiet one a renewal takes 0.1 s.
@@ -21,8 +21,22 @@ pub(crate) enum Survivor {
     Waiting,
 }
 
+/// Kills a process at every moment, each time on another `host`. The survivor recovers; or the session ends, once, where
+/// only the dead process had a token that the server still accepts.
+pub(crate) async fn kill_at_every_moment(host: impl AsyncFn() -> Host, survivor: Survivor) {
+    for moment in MOMENTS {
+        let host = host().await;
+        let mut process = die(&host, moment, survivor).await;
+        if moment.is_at_stake() && !host.has_grace {
+            ends_once(&host, moment, &mut process).await;
+        } else {
+            recovers(&host, moment, &mut process).await;
+        }
+    }
+}
+
 /// Kills a process at this moment. Returns the one that goes on.
-pub(crate) async fn die(host: &Host, moment: &Moment, survivor: Survivor) -> Process {
+async fn die(host: &Host, moment: &Moment, survivor: Survivor) -> Process {
     let mut processes = host.processes(2).await;
     let mut waiting = processes.pop().expect("two");
     let mut dying = processes.pop().expect("two");
@@ -32,7 +46,7 @@ pub(crate) async fn die(host: &Host, moment: &Moment, survivor: Survivor) -> Pro
     let before = host.stored().await.expect("signed in");
     host.server.expire_access_tokens();
     let _ = moment.reach(host, &mut dying).await;
-    assert_eq!(host.is_locked(), moment.is_locked, "{}", moment.name);
+    assert_eq!(host.is_locked(), moment.is_locked(), "{}", moment.name);
     if survivor == Survivor::Restarted {
         dying.kill();
         moment.check_stored(host, &before).await;
@@ -41,7 +55,7 @@ pub(crate) async fn die(host: &Host, moment: &Moment, survivor: Survivor) -> Pro
     }
     let refused = host.server.counts().calls_refused;
     let call = waiting.tell("call");
-    if moment.is_locked {
+    if moment.is_locked() {
         let waits = |counts: &Counts| counts.calls_refused > refused;
         host.server.wait_for(waits).await;
     }
@@ -55,7 +69,7 @@ pub(crate) async fn die(host: &Host, moment: &Moment, survivor: Survivor) -> Pro
     waiting
 }
 
-pub(crate) async fn recovers(host: &Host, moment: &Moment, survivor: &mut Process) {
+async fn recovers(host: &Host, moment: &Moment, survivor: &mut Process) {
     let name = moment.name;
     assert_eq!(survivor.ask("call").await, "200", "{name}");
     assert_eq!(survivor.ask("storage").await, "Saved", "{name}");
@@ -71,7 +85,7 @@ pub(crate) async fn recovers(host: &Host, moment: &Moment, survivor: &mut Proces
     assert_eq!(host.server.counts().exchanged, exchanged, "{name}");
 }
 
-pub(crate) async fn ends_once(host: &Host, moment: &Moment, survivor: &mut Process) {
+async fn ends_once(host: &Host, moment: &Moment, survivor: &mut Process) {
     let name = moment.name;
     assert_eq!(survivor.ask("call").await, "SignedOut", "{name}");
     assert_eq!(survivor.ask("ending").await, "LostAnswer", "{name}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use graphql_session_testing::{EMAIL, Fault, Gate};
 use serde_json::{Value, json};
 
-use crate::host::{Host, noted_by_all};
+use crate::host::{Host, all_served, call_all, noted_by_all};
 use crate::moments::halt_at;
 
 #[tokio::test]
@@ -16,14 +16,12 @@ async fn two_processes_that_see_the_expiry_together_make_one_renewal_and_one_ado
     host.server.expire_access_tokens();
     host.server.on_renewal(Fault::hold(&gate));
 
-    let calls: Vec<_> = processes.iter_mut().map(|one| one.tell("call")).collect();
+    let calls = call_all(&mut processes);
     host.server
         .wait_for(|counts| counts.calls_refused == 2 && counts.renewals == 1)
         .await;
     gate.open();
-    for (process, call) in processes.iter_mut().zip(calls) {
-        assert_eq!(process.answer(call).await, "200");
-    }
+    all_served(&mut processes, calls).await;
 
     let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.exchanged), (1, 1));
@@ -63,10 +61,8 @@ async fn of_eight_processes_at_one_expiry_only_the_one_that_renews_changes_the_v
     let host = Host::start().await;
     let mut processes = host.processes(8).await;
     host.server.expire_access_tokens();
-    let calls: Vec<_> = processes.iter_mut().map(|one| one.tell("call")).collect();
-    for (process, call) in processes.iter_mut().zip(calls) {
-        assert_eq!(process.answer(call).await, "200");
-    }
+    let calls = call_all(&mut processes);
+    all_served(&mut processes, calls).await;
 
     let mut changes = 0;
     for process in &mut processes {
@@ -166,14 +162,12 @@ async fn one_outage_is_one_series_of_attempts_for_eight_processes() {
     host.server.expire_access_tokens();
     host.server.on_every_renewal(Fault::status(503));
 
-    let calls: Vec<_> = processes.iter_mut().map(|one| one.tell("call")).collect();
+    let calls = call_all(&mut processes);
     host.server
         .wait_for(|counts| counts.renewals == ATTEMPTS)
         .await;
     host.server.behave();
-    for (process, call) in processes.iter_mut().zip(calls) {
-        assert_eq!(process.answer(call).await, "200");
-    }
+    all_served(&mut processes, calls).await;
 
     let counts = host.server.counts();
     assert_eq!((counts.renewals, counts.exchanged), (ATTEMPTS + 1, 1));
