@@ -4,14 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use graphql_session::{
-    Answer, AuthClient, BoxFuture, Code, DEFAULT_ACCOUNT, Dialect, EndingReason, Envelope, Error,
-    Facts, Issued, PasswordLogin, Phase, Protocol, Reading, Request, Session, Tokens, Twenty,
-};
+use graphql_session::{Code, DEFAULT_ACCOUNT, EndingReason, Phase, Protocol, Session, Twenty};
 use graphql_session_testing::{EMAIL, Fault, TestHost, query};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::fixture::watched_twenty::WatchedTwenty;
 use crate::fixture::{
     call_succeeds, code, patient_host, session_with_expired_token, spawn_call, until_noted,
     wait_for_phase,
@@ -537,64 +535,19 @@ async fn an_answer_that_is_too_long_may_have_used_the_token() {
     row.check(&host, &session, row.what).await;
 }
 
-/// Twenty, read by code that panics over the first answer.
-struct Panicking {
-    twenty: Twenty,
-    has_panicked: AtomicBool,
-}
-
-impl Protocol for Panicking {
-    fn facts(&self) -> &Facts {
-        self.twenty.facts()
-    }
-
-    fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
-        self.twenty.check(client)
-    }
-
-    fn sign_in<'a>(
-        &'a self,
-        client: &'a AuthClient,
-        login: &'a PasswordLogin,
-    ) -> BoxFuture<'a, Result<Issued, Error>> {
-        self.twenty.sign_in(client, login)
-    }
-
-    fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
-        self.twenty.dialects(last)
-    }
-
-    fn renewal(&self, refresh: &secrecy::SecretString, dialect: Dialect) -> Request {
-        self.twenty.renewal(refresh, dialect)
-    }
-
-    fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading {
-        let again = self.has_panicked.swap(true, Ordering::SeqCst);
-        assert!(again, "the protocol panics");
-        self.twenty.read_renewal(answer, dialect)
-    }
-
-    fn refuses(&self, status: u16, envelope: &Envelope) -> bool {
-        self.twenty.refuses(status, envelope)
-    }
-
-    fn subject(&self, tokens: &Tokens) -> Option<String> {
-        self.twenty.subject(tokens)
-    }
-
-    fn revocation(&self, refresh: &secrecy::SecretString, dialect: Dialect) -> Option<Request> {
-        self.twenty.revocation(refresh, dialect)
-    }
-}
-
 #[tokio::test]
 async fn a_protocol_that_panics_over_an_answer_costs_one_attempt() {
     let row = row("anything at all, where the protocol's own code panics over it");
     let host = patient_host().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
-    config.protocol = Arc::new(Panicking {
-        twenty: Twenty::new(),
-        has_panicked: AtomicBool::new(false),
+    let has_panicked = AtomicBool::new(false);
+    let answered = move || {
+        let again = has_panicked.swap(true, Ordering::SeqCst);
+        assert!(again, "the protocol panics");
+    };
+    config.protocol = Arc::new(WatchedTwenty {
+        answered: Box::new(answered),
+        ..WatchedTwenty::default()
     });
     let session = Session::open(config).await.expect("opens");
     host.sign_in(&session).await;

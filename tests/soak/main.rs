@@ -23,6 +23,9 @@ mod processes;
 mod report;
 #[cfg(target_os = "linux")]
 mod runner;
+#[cfg(target_os = "linux")]
+#[path = "../core/fixture/watched_twenty.rs"]
+mod watched_twenty;
 
 /// Which role this process has; absent where a person starts the program.
 #[cfg(target_os = "linux")]

@@ -5,14 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use graphql_session::{
-    Answer, AuthClient, BoxFuture, Call, Config, Data, Dialect, Envelope, Error, Facts, Issued,
-    PasswordLogin, Protocol, Reading, Reply, Request, Session, Tokens, Twenty,
-};
+use graphql_session::{Call, Config, Data, Envelope, Error, PasswordLogin, Reply, Session};
 use graphql_session_testing::{PASSWORD, mutation, query};
-use secrecy::SecretString;
 use tokio::sync::mpsc;
 
+use crate::watched_twenty::WatchedTwenty;
 use crate::{GRACE, limits};
 
 /// How often new entries of the journal are passed on. A killed process loses only its entries of this time.
@@ -31,7 +28,9 @@ pub(crate) fn service() -> String {
 pub(crate) async fn run(folder: &Path, account: &str) {
     let mut config = Config::new(APPLICATION, folder);
     account.clone_into(&mut config.account);
-    config.protocol = Arc::new(ShortGrace::new());
+    let mut protocol = WatchedTwenty::default();
+    protocol.facts.grace = Some(GRACE);
+    config.protocol = Arc::new(protocol);
     config.limits = limits();
     let session = Session::open(config).await.expect("opens");
     tokio::spawn(pass_on_status(session.clone()));
@@ -171,64 +170,5 @@ fn say(line: &str) {
     let mut output = std::io::stdout().lock();
     if writeln!(output, "{line}").is_err() {
         std::process::exit(1);
-    }
-}
-
-/// Twenty with a grace time that is over within seconds, as the soak's server has it.
-struct ShortGrace {
-    twenty: Twenty,
-    facts: Facts,
-}
-
-impl ShortGrace {
-    fn new() -> Self {
-        let twenty = Twenty::new();
-        let facts = Facts {
-            grace: Some(GRACE),
-            ..twenty.facts().clone()
-        };
-        Self { twenty, facts }
-    }
-}
-
-impl Protocol for ShortGrace {
-    fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
-        self.twenty.check(client)
-    }
-
-    fn sign_in<'a>(
-        &'a self,
-        client: &'a AuthClient,
-        login: &'a PasswordLogin,
-    ) -> BoxFuture<'a, Result<Issued, Error>> {
-        self.twenty.sign_in(client, login)
-    }
-
-    fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
-        self.twenty.dialects(last)
-    }
-
-    fn renewal(&self, refresh: &SecretString, dialect: Dialect) -> Request {
-        self.twenty.renewal(refresh, dialect)
-    }
-
-    fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading {
-        self.twenty.read_renewal(answer, dialect)
-    }
-
-    fn refuses(&self, status: u16, envelope: &Envelope) -> bool {
-        self.twenty.refuses(status, envelope)
-    }
-
-    fn subject(&self, tokens: &Tokens) -> Option<String> {
-        self.twenty.subject(tokens)
-    }
-
-    fn revocation(&self, refresh: &SecretString, dialect: Dialect) -> Option<Request> {
-        self.twenty.revocation(refresh, dialect)
     }
 }

@@ -10,15 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use graphql_session::{
-    Answer, AuthClient, BoxFuture, Code, Config, Dialect, Envelope, Error, Facts, Issued,
-    PasswordLogin, Protocol, Reading, Request, Session, Status, Storage, Tokens, Twenty, Vault,
-    VaultError,
+    Code, Config, Error, PasswordLogin, Session, Status, Storage, Vault, VaultError,
 };
 use graphql_session_testing::{EMAIL, PASSWORD, query};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use crate::fixture;
+use crate::fixture::{self, watched_twenty::WatchedTwenty};
 
 /// Where a process finds its folder.
 pub(crate) const FOLDER: &str = "SESSION_TEST_FOLDER";
@@ -56,9 +55,14 @@ async fn a_process_of_the_application() {
         vault,
         watched: watched.clone(),
     });
-    config.protocol = Arc::new(WatchedProtocol {
-        protocol: Twenty::new(),
-        watched: watched.clone(),
+    let reach = |step| {
+        let watched = watched.clone();
+        Box::new(move || watched.reach(step))
+    };
+    config.protocol = Arc::new(WatchedTwenty {
+        begins: reach(Step::ExchangeBegins),
+        answered: reach(Step::AnswerRead),
+        ..WatchedTwenty::default()
     });
     let session = Session::open(config).await.expect("opens");
     let mut commands = listen(watched.clone());
@@ -81,7 +85,10 @@ fn listen(watched: Arc<Watched>) -> mpsc::UnboundedReceiver<(u64, String)> {
             let (number, command) = line.split_once(' ').expect("a number and a command");
             let number = number.parse().expect("a number");
             match command.split_once(' ').unwrap_or((command, "")) {
-                ("halt", step) => watched.halt(Step::called(step), number),
+                ("halt", step) => {
+                    let step = serde_json::from_value(step.into()).expect("a step's name");
+                    watched.halt(step, number);
+                }
                 ("go_on", _) => watched.go_on(),
                 ("vault", how) => watched.fails.store(how == "fails", Ordering::SeqCst),
                 _ => {
@@ -178,8 +185,8 @@ fn storage(status: &Status) -> String {
 }
 
 /// Where a process can halt during a renewal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+enum Step {
     ReadBegins,
     ReadEnds,
     MarkBegins,
@@ -190,24 +197,6 @@ pub(crate) enum Step {
     AnswerRead,
     SaveBegins,
     SaveEnds,
-}
-
-impl Step {
-    const ALL: [Self; 8] = [
-        Self::ReadBegins,
-        Self::ReadEnds,
-        Self::MarkBegins,
-        Self::MarkEnds,
-        Self::ExchangeBegins,
-        Self::AnswerRead,
-        Self::SaveBegins,
-        Self::SaveEnds,
-    ];
-
-    fn called(name: &str) -> Self {
-        let named = |step: &Self| format!("{step:?}") == name;
-        Self::ALL.into_iter().find(named).expect("a step's name")
-    }
 }
 
 /// What a test can see and control in a process.
@@ -284,55 +273,6 @@ impl Vault for WatchedVault {
     fn remove(&self, account: &str) -> Result<(), VaultError> {
         self.watched.change()?;
         self.vault.remove(account)
-    }
-}
-
-struct WatchedProtocol {
-    protocol: Twenty,
-    watched: Arc<Watched>,
-}
-
-impl Protocol for WatchedProtocol {
-    fn renewal(&self, refresh: &SecretString, dialect: Dialect) -> Request {
-        self.watched.reach(Step::ExchangeBegins);
-        self.protocol.renewal(refresh, dialect)
-    }
-
-    fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading {
-        self.watched.reach(Step::AnswerRead);
-        self.protocol.read_renewal(answer, dialect)
-    }
-
-    fn facts(&self) -> &Facts {
-        self.protocol.facts()
-    }
-
-    fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
-        self.protocol.check(client)
-    }
-
-    fn sign_in<'a>(
-        &'a self,
-        client: &'a AuthClient,
-        login: &'a PasswordLogin,
-    ) -> BoxFuture<'a, Result<Issued, Error>> {
-        self.protocol.sign_in(client, login)
-    }
-
-    fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
-        self.protocol.dialects(last)
-    }
-
-    fn refuses(&self, status: u16, envelope: &Envelope) -> bool {
-        self.protocol.refuses(status, envelope)
-    }
-
-    fn subject(&self, tokens: &Tokens) -> Option<String> {
-        self.protocol.subject(tokens)
-    }
-
-    fn revocation(&self, refresh: &SecretString, dialect: Dialect) -> Option<Request> {
-        self.protocol.revocation(refresh, dialect)
     }
 }
 
