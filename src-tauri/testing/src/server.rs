@@ -117,15 +117,13 @@ impl FaultServer {
 
     /// The person that every server knows, ready to sign in.
     pub fn person(&self) -> PasswordLogin {
-        PasswordLogin {
-            email: EMAIL.to_owned(),
-            password: PASSWORD.into(),
-        }
+        login(EMAIL, PASSWORD)
     }
 
-    /// Adds an account.
-    pub fn add_person(&self, email: &str, password: &str) {
+    /// Adds an account. Returns the person, ready to sign in.
+    pub fn add_person(&self, email: &str, password: &str) -> PasswordLogin {
         self.inside().records.add_person(email, password);
+        login(email, password)
     }
 
     /// This account asks for a second factor from now on.
@@ -144,11 +142,6 @@ impl FaultServer {
     /// How long access tokens last that are issued from now on. Default: 30 min.
     pub fn access_tokens_last(&self, lifetime: Duration) {
         self.inside().records.access_lifetime = lifetime;
-    }
-
-    /// How long refresh tokens last that are issued from now on. Default: 60 days.
-    pub fn refresh_tokens_last(&self, lifetime: Duration) {
-        self.inside().records.refresh_lifetime = lifetime;
     }
 
     /// How long a used refresh token is taken again, from its first use; `None`: not at all. Default: 60 s.
@@ -446,6 +439,13 @@ impl std::fmt::Debug for FaultServer {
         f.debug_struct("FaultServer")
             .field("address", &self.shared.address)
             .finish_non_exhaustive()
+    }
+}
+
+fn login(email: &str, password: &str) -> PasswordLogin {
+    PasswordLogin {
+        email: email.to_owned(),
+        password: password.into(),
     }
 }
 

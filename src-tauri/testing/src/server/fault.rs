@@ -63,40 +63,49 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// An HTTP status with a plain text body, as a proxy sends it.
-    pub fn status(status: u16) -> Self {
+    /// An HTTP answer without headers of its own.
+    pub fn answer(status: u16, body: impl Into<String>) -> Self {
         Self::Answer {
             status,
-            headers: vec![("content-type".into(), "text/plain".into())],
-            body: format!("status {status}"),
+            headers: Vec::new(),
+            body: body.into(),
         }
+    }
+
+    /// An HTTP answer with one header of its own.
+    pub fn answer_with(
+        status: u16,
+        header: &str,
+        value: impl Into<String>,
+        body: impl Into<String>,
+    ) -> Self {
+        Self::Answer {
+            status,
+            headers: vec![(header.to_owned(), value.into())],
+            body: body.into(),
+        }
+    }
+
+    /// An HTTP status with a plain text body, as a proxy sends it.
+    pub fn status(status: u16) -> Self {
+        let body = format!("status {status}");
+        Self::answer_with(status, "content-type", "text/plain", body)
     }
 
     /// The same with a Retry-After header: seconds, or an HTTP date.
     pub fn retry_after(status: u16, value: impl Into<String>) -> Self {
-        Self::Answer {
-            status,
-            headers: vec![("retry-after".into(), value.into())],
-            body: String::new(),
-        }
+        Self::answer_with(status, "retry-after", value, "")
     }
 
     /// A page for people, as a captive portal or a login proxy sends it.
     pub fn html(status: u16) -> Self {
-        Self::Answer {
-            status,
-            headers: vec![("content-type".into(), "text/html".into())],
-            body: "<!doctype html><title>Welcome</title><p>Please accept our terms.".into(),
-        }
+        let body = "<!doctype html><title>Welcome</title><p>Please accept our terms.";
+        Self::answer_with(status, "content-type", "text/html", body)
     }
 
     /// A redirect to `address`.
     pub fn redirect(address: impl Into<String>) -> Self {
-        Self::Answer {
-            status: 302,
-            headers: vec![("location".into(), address.into())],
-            body: String::new(),
-        }
+        Self::answer_with(302, "location", address, "")
     }
 
     /// Status 200 and no body.
@@ -116,11 +125,7 @@ impl Fault {
 
     /// Status 200 with this JSON text.
     pub fn json(body: impl Into<String>) -> Self {
-        Self::Answer {
-            status: 200,
-            headers: vec![("content-type".into(), "application/json".into())],
-            body: body.into(),
-        }
+        Self::answer_with(200, "content-type", "application/json", body)
     }
 
     /// A GraphQL error with HTTP status 200.

@@ -261,10 +261,11 @@ impl Ledger {
     ) -> impl Iterator<Item = (Option<PairNumber>, Rejection, Option<&Words>)> {
         let entries = self.entries.iter().enumerate();
         entries.filter_map(|(at, entry)| match &entry.fact {
-            Fact::Attempt(attempt) => match attempt.outcome {
-                AttemptOutcome::Rejected(why) => Some((attempt.pair, why, self.words.get(&at))),
-                _ => None,
-            },
+            Fact::Attempt(Attempt {
+                pair,
+                outcome: AttemptOutcome::Rejected(why),
+                ..
+            }) => Some((*pair, *why, self.words.get(&at))),
             _ => None,
         })
     }
@@ -314,32 +315,28 @@ impl Ledger {
 
     /// Why this session may be over: the explanation of its last rejection.
     pub fn explain_session(&self, session: SessionNumber) -> Option<Explanation> {
-        let of_session = self.rejections().map(|(entry, _)| entry);
-        let last = of_session
-            .filter(|entry| entry.session == Some(session))
-            .last()?;
-        self.explain(last)
+        self.explain(self.last_rejection(session)?.0)
     }
 
     /// Whether this session was rejected in the end because an answer to itself was lost, and not because of another
     /// session's spent token: this server revokes all sessions of an account with it.
     pub fn has_lost_answer(&self, session: SessionNumber) -> bool {
-        let of_session = self.rejections();
-        let last = of_session
-            .filter(|(entry, _)| entry.session == Some(session))
-            .last();
-        last.is_some_and(|(entry, attempt)| {
-            let reused = match attempt.outcome {
-                AttemptOutcome::Rejected(Rejection::Spent) => attempt.pair,
-                AttemptOutcome::Rejected(Rejection::Revoked(Revocation::Reused(pair))) => {
-                    Some(pair)
-                }
-                _ => None,
-            };
-            let reused = reused.and_then(|pair| self.pair(pair));
-            reused.is_some_and(|pair| pair.session == session)
-                && self.explain(entry) == Some(Explanation::LostAnswer)
-        })
+        let Some((entry, attempt)) = self.last_rejection(session) else {
+            return false;
+        };
+        let reused = match attempt.outcome {
+            AttemptOutcome::Rejected(Rejection::Spent) => attempt.pair,
+            AttemptOutcome::Rejected(Rejection::Revoked(Revocation::Reused(pair))) => Some(pair),
+            _ => None,
+        };
+        let reused = reused.and_then(|pair| self.pair(pair));
+        reused.is_some_and(|pair| pair.session == session)
+            && self.explain(entry) == Some(Explanation::LostAnswer)
+    }
+
+    fn last_rejection(&self, session: SessionNumber) -> Option<(&Entry, &Attempt)> {
+        let is_its = |(entry, _): &(&Entry, &Attempt)| entry.session == Some(session);
+        self.rejections().filter(is_its).last()
     }
 
     /// The largest number of attempts that were under way at once for one account.

@@ -19,6 +19,9 @@ use graphql_session::OperationKind;
 /// How long a used refresh token is taken again by default, in ms, as at Twenty.
 const GRACE_MS: i64 = 60_000;
 
+/// How long refresh tokens last: 60 days, as at Twenty.
+const REFRESH_LIFETIME: Duration = Duration::from_secs(60 * 86_400);
+
 /// Where the authentication operations are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AuthenticationOn {
@@ -70,7 +73,6 @@ pub(super) enum Peculiarity {
 /// Everything that the server knows.
 pub(super) struct Records {
     pub(super) access_lifetime: Duration,
-    pub(super) refresh_lifetime: Duration,
     pub(super) rotation: Rotation,
     pub(super) authentication_on: AuthenticationOn,
     pub(super) access_field: AccessField,
@@ -117,7 +119,6 @@ impl Records {
     pub(super) fn new(origin: String) -> Self {
         Self {
             access_lifetime: Duration::from_secs(1_800),
-            refresh_lifetime: Duration::from_secs(60 * 86_400),
             rotation: Rotation {
                 grace: Grace::FromFirstUse(GRACE_MS),
                 on_reuse: OnReuse::RevokeFamily,
@@ -472,7 +473,7 @@ impl Records {
     /// `from`: the pair whose refresh token it is issued for; `None` at a sign-in.
     fn pair(&mut self, email: &str, now: Timestamp, from: Option<PairNumber>) -> IssuedPair {
         let access_until = now + self.access_lifetime;
-        let refresh_until = now + self.refresh_lifetime;
+        let refresh_until = now + REFRESH_LIFETIME;
         let access = self.token("ACCESS", email, now, access_until, false);
         let refresh = self.token("REFRESH", email, now, refresh_until, true);
         let number = self.ledger.issue(email, now, from, [&access, &refresh]);
