@@ -193,101 +193,53 @@ mod tests {
     }
 
     #[test]
-    fn without_a_grace_time_a_used_token_is_spent_in_the_same_millisecond() {
-        let rotation = Rotation {
-            grace: Grace::None,
-            on_reuse: OnReuse::KeepFamily,
-        };
-        let used = used_at(rotation, &[7]);
-
-        assert_eq!(rotation.standing(used, false, 7), Standing::Spent);
-        assert_eq!(
-            rotation.exchange(used, false, 7),
-            Exchange::Rejected {
-                standing: Standing::Spent,
-                family: FamilyChange::Unchanged
-            },
-        );
-    }
-
-    #[test]
-    fn a_grace_time_of_zero_is_none() {
-        for grace in [Grace::FromFirstUse(0), Grace::FromLatestUse(0)] {
-            let rotation = Rotation {
-                grace,
-                on_reuse: OnReuse::KeepFamily,
-            };
-            let used = used_at(rotation, &[7]);
-            assert_eq!(rotation.standing(used, false, 7), Standing::Spent);
-        }
-    }
-
-    #[test]
-    fn a_grace_time_ends_in_the_millisecond_after_its_last_one() {
-        for grace in [Grace::FromFirstUse(MINUTE), Grace::FromLatestUse(MINUTE)] {
-            let rotation = Rotation {
-                grace,
-                on_reuse: OnReuse::KeepFamily,
-            };
-            let used = used_at(rotation, &[7]);
-            assert_eq!(
-                rotation.standing(used, false, 7 + MINUTE - 1),
-                Standing::InGrace
-            );
-            assert_eq!(rotation.standing(used, false, 7 + MINUTE), Standing::Spent);
-        }
-    }
-
-    #[test]
-    fn a_second_use_extends_the_grace_time_only_where_it_counts_from_the_latest() {
-        for (grace, expected) in [
-            (Grace::FromFirstUse(MINUTE), Standing::Spent),
-            (Grace::FromLatestUse(MINUTE), Standing::InGrace),
+    fn a_used_token_is_taken_again_for_as_long_as_its_grace_time_lasts() {
+        let (first, latest) = (Grace::FromFirstUse(MINUTE), Grace::FromLatestUse(MINUTE));
+        let again: &[i64] = &[0, MINUTE - 1];
+        let ages: &[i64] = &[0, MINUTE, i64::MAX];
+        for (grace, uses, now, expected) in [
+            // Without a grace time, also in the millisecond of its use.
+            (Grace::None, &[7][..], 7, Standing::Spent),
+            (Grace::FromFirstUse(0), &[7], 7, Standing::Spent),
+            (Grace::FromLatestUse(0), &[7], 7, Standing::Spent),
+            // In its last millisecond, and in the one after it.
+            (first, &[7], 6 + MINUTE, Standing::InGrace),
+            (first, &[7], 7 + MINUTE, Standing::Spent),
+            (latest, &[7], 6 + MINUTE, Standing::InGrace),
+            (latest, &[7], 7 + MINUTE, Standing::Spent),
+            // A second use extends it only where it counts from the latest.
+            (first, again, MINUTE + 1, Standing::Spent),
+            (latest, again, MINUTE + 1, Standing::InGrace),
+            // A server that does not rotate.
+            (Grace::Forever, ages, i64::MAX, Standing::InGrace),
+            // A clock that was set back does not end it.
+            (first, &[MINUTE], 0, Standing::InGrace),
+            (first, &[i64::MIN], i64::MAX, Standing::Spent),
         ] {
-            let rotation = Rotation {
-                grace,
-                on_reuse: OnReuse::KeepFamily,
-            };
-            let used = used_at(rotation, &[0, MINUTE - 1]);
-            assert_eq!(
-                rotation.standing(used, false, MINUTE + 1),
-                expected,
-                "{grace:?}"
-            );
+            for on_reuse in REUSES {
+                let rotation = Rotation { grace, on_reuse };
+                let case = format!("{rotation:?}, used at {uses:?}, now {now}");
+                let used = used_at(rotation, uses);
+                assert_eq!(rotation.standing(used, false, now), expected, "{case}");
+                let is_granted =
+                    matches!(rotation.exchange(used, false, now), Exchange::Granted(_));
+                assert_eq!(is_granted, expected == Standing::InGrace, "{case}");
+            }
         }
-    }
-
-    #[test]
-    fn a_server_that_does_not_rotate_takes_the_same_token_for_ever() {
-        let rotation = Rotation {
-            grace: Grace::Forever,
-            on_reuse: OnReuse::RevokeFamily,
-        };
-        let used = used_at(rotation, &[0, MINUTE, i64::MAX]);
-        assert_eq!(rotation.standing(used, false, i64::MAX), Standing::InGrace);
     }
 
     #[test]
     fn a_spent_token_does_to_its_family_what_the_server_says() {
-        for (on_reuse, expected) in [
+        let spent = FamilyChange::Becomes(Token::Used(MINUTE));
+        for (on_reuse, family) in [
             (OnReuse::KeepFamily, FamilyChange::Unchanged),
             (OnReuse::RevokeFamily, FamilyChange::Revoked),
-            (
-                OnReuse::SpendFamily,
-                FamilyChange::Becomes(Token::Used(MINUTE)),
-            ),
+            (OnReuse::SpendFamily, spent),
         ] {
-            let rotation = Rotation {
-                grace: Grace::FromFirstUse(MINUTE),
-                on_reuse,
-            };
-            assert_eq!(
-                rotation.exchange(Token::Used(0), false, MINUTE),
-                Exchange::Rejected {
-                    standing: Standing::Spent,
-                    family: expected
-                },
-            );
+            let grace = Grace::FromFirstUse(MINUTE);
+            let exchange = Rotation { grace, on_reuse }.exchange(Token::Used(0), false, MINUTE);
+            let standing = Standing::Spent;
+            assert_eq!(exchange, Exchange::Rejected { standing, family });
         }
     }
 
@@ -304,10 +256,8 @@ mod tests {
         else {
             panic!("taken after its grace time");
         };
-        assert_eq!(
-            rotation.standing(token, false, 2 * MINUTE - 1),
-            Standing::InGrace
-        );
+        let at_its_end = rotation.standing(token, false, 2 * MINUTE - 1);
+        assert_eq!(at_its_end, Standing::InGrace);
         assert_eq!(rotation.standing(token, false, 2 * MINUTE), Standing::Spent);
     }
 
@@ -336,19 +286,5 @@ mod tests {
             assert_eq!(rotation.exchange(Token::Unknown, false, 0), rejected);
             assert_eq!(rotation.exchange(Token::Unknown, true, 0), rejected);
         }
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_does_not_end_a_grace_time() {
-        let rotation = Rotation {
-            grace: Grace::FromFirstUse(MINUTE),
-            on_reuse: OnReuse::KeepFamily,
-        };
-        assert_eq!(
-            rotation.standing(Token::Used(MINUTE), false, 0),
-            Standing::InGrace
-        );
-        let longest = rotation.standing(Token::Used(i64::MIN), false, i64::MAX);
-        assert_eq!(longest, Standing::Spent);
     }
 }
