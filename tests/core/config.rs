@@ -6,114 +6,85 @@ use graphql_session::{Code, Config, Limits, Session};
 use graphql_session_testing::TestHost;
 use serde_json::json;
 
+use crate::fixture::SECOND;
+
+const ZERO: Duration = Duration::ZERO;
+
+type Spoil<T> = fn(&mut T);
+
 #[tokio::test]
 async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
-    type Spoil = fn(&mut Config);
-    let cases: [(&str, Spoil); 21] = [
-        ("account", |config| config.account = String::new()),
-        ("account", |config| config.account = "a/b".into()),
-        ("account", |config| config.account = "..".into()),
-        ("account", |config| config.account = "x".repeat(65)),
-        ("server", |config| {
-            config.server = Some("ftp://crm.example.com".into())
+    let of_config: [(&str, Spoil<Config>); 7] = [
+        ("account", |to| to.account = String::new()),
+        ("account", |to| to.account = "a/b".into()),
+        ("account", |to| to.account = "..".into()),
+        ("account", |to| to.account = "x".repeat(65)),
+        ("server", |to| {
+            to.server = Some("ftp://crm.example.com".into())
         }),
-        ("server", |config| {
-            config.server = Some("http://crm.example.com".into())
+        ("server", |to| {
+            to.server = Some("http://crm.example.com".into())
         }),
-        ("endAfterSeconds", |config| {
-            config.end_after = Some(Duration::ZERO)
-        }),
-        ("limits.attemptTimeoutMs", |config| {
-            config.limits.attempt_timeout = Duration::ZERO
-        }),
-        ("limits.renewalTimeoutMs", |config| {
-            config.limits.renewal_timeout = Duration::ZERO
-        }),
-        ("limits.renewalTimeoutMs", |config| {
-            config.limits.renewal_timeout = Duration::from_secs(9)
-        }),
-        ("limits.maxBackoffMs", |config| {
-            config.limits.max_backoff = Duration::ZERO
-        }),
-        ("limits.maxBackoffMs", |config| {
-            config.limits.max_backoff = Duration::from_secs(601)
-        }),
-        ("limits.lockTimeoutMs", |config| {
-            config.limits.lock_timeout = Duration::ZERO
-        }),
-        ("limits.vaultReadMs", |config| {
-            config.limits.vault_read = Duration::ZERO
-        }),
-        ("limits.vaultWriteMs", |config| {
-            config.limits.vault_write = Duration::ZERO
-        }),
-        ("limits.callTimeoutMs", |config| {
-            config.limits.call_timeout = Duration::from_secs(20)
-        }),
-        ("limits.quitTimeoutMs", |config| {
-            config.limits.quit_timeout = Duration::ZERO
-        }),
-        ("limits.streamSilenceMs", |config| {
-            config.limits.stream_silence = Duration::ZERO
-        }),
-        ("limits.concurrentCalls", |config| {
-            config.limits.concurrent_calls = 0
-        }),
-        ("limits.requestBytes", |config| {
-            config.limits.request_bytes = 0
-        }),
-        ("limits.replyBytes", |config| config.limits.reply_bytes = 0),
+        ("endAfterSeconds", |to| to.end_after = Some(ZERO)),
     ];
-    let host = TestHost::start().await;
-    for (key, spoil) in cases {
-        let mut config = host.config("work");
-        spoil(&mut config);
-        let error = Session::open(config).await.expect_err(key);
-        assert_eq!(error.code(), Code::Config, "{key}");
-        let named = format!("`{key}`");
-        assert!(
-            error.message().contains(&named),
-            "{key}: {}",
-            error.message()
-        );
+    for (key, spoil) in of_config {
+        assert_names(key, spoil).await;
     }
+    let of_limits: [(&str, Spoil<Limits>); 14] = [
+        ("attemptTimeoutMs", |to| to.attempt_timeout = ZERO),
+        ("renewalTimeoutMs", |to| to.renewal_timeout = ZERO),
+        ("renewalTimeoutMs", |to| to.renewal_timeout = 9 * SECOND),
+        ("maxBackoffMs", |to| to.max_backoff = ZERO),
+        ("maxBackoffMs", |to| to.max_backoff = 601 * SECOND),
+        ("lockTimeoutMs", |to| to.lock_timeout = ZERO),
+        ("vaultReadMs", |to| to.vault_read = ZERO),
+        ("vaultWriteMs", |to| to.vault_write = ZERO),
+        ("callTimeoutMs", |to| to.call_timeout = 20 * SECOND),
+        ("quitTimeoutMs", |to| to.quit_timeout = ZERO),
+        ("streamSilenceMs", |to| to.stream_silence = ZERO),
+        ("concurrentCalls", |to| to.concurrent_calls = 0),
+        ("requestBytes", |to| to.request_bytes = 0),
+        ("replyBytes", |to| to.reply_bytes = 0),
+    ];
+    for (key, spoil) in of_limits {
+        let key = format!("limits.{key}");
+        assert_names(&key, |config| spoil(&mut config.limits)).await;
+    }
+}
+
+/// Settings that were spoiled do not open a session, and the message names this key.
+async fn assert_names(key: &str, spoil: impl FnOnce(&mut Config)) {
+    let host = TestHost::start().await;
+    let mut config = host.config("work");
+    spoil(&mut config);
+    let error = Session::open(config).await.expect_err(key);
+    assert_eq!(error.code(), Code::Config, "{key}");
+    let message = error.message();
+    assert!(message.contains(&format!("`{key}`")), "{key}: {message}");
 }
 
 #[tokio::test]
 async fn a_state_folder_that_cannot_be_made_fails_at_open() {
-    let host = TestHost::start().await;
-    let mut config = host.config("work");
     let in_the_way = std::env::current_exe().expect("this test has a file");
-    config.state_dir = in_the_way.join("state");
-
-    let error = Session::open(config)
-        .await
-        .expect_err("a file is in the way");
-
-    assert_eq!(error.code(), Code::Config);
-    assert!(
-        error.message().contains("`stateDir`"),
-        "{}",
-        error.message()
-    );
+    assert_names("stateDir", |config| {
+        config.state_dir = in_the_way.join("state")
+    })
+    .await;
 }
 
 #[test]
 fn an_unknown_key_and_a_wrong_type_are_named() {
+    let of_text = json!({ "limits": { "attemptTimeoutMs": "10 s" } });
     for (settings, key) in [
         (json!({ "acount": "work" }), "acount"),
         (json!({ "limits": { "attemptMS": 1 } }), "attemptMS"),
-        (
-            json!({ "limits": { "attemptTimeoutMs": "10 s" } }),
-            "limits.attemptTimeoutMs",
-        ),
+        (of_text, "limits.attemptTimeoutMs"),
         (json!({ "endAfterSeconds": -1 }), "endAfterSeconds"),
         (json!({ "protocol": "smtp" }), "protocol"),
         (json!({ "server": 7 }), "server"),
     ] {
-        let error = Config::from_json("testing", "unused", &settings)
-            .err()
-            .expect(key);
+        let config = Config::from_json("testing", "unused", &settings);
+        let error = config.err().expect(key);
         assert_eq!(error.code(), Code::Config, "{key}");
         assert!(error.message().contains(key), "{key}: {}", error.message());
     }
@@ -136,30 +107,28 @@ fn settings_in_json_arrive_in_the_configuration() {
     assert_eq!(config.account, "work");
     assert_eq!(config.end_after, Some(Duration::from_secs(60)));
     let ms = Duration::from_millis;
-    assert_eq!(
-        config.limits,
-        Limits {
-            attempt_timeout: ms(1),
-            renewal_timeout: ms(2),
-            max_backoff: ms(10),
-            lock_timeout: ms(3),
-            vault_read: ms(4),
-            vault_write: ms(5),
-            call_timeout: ms(6),
-            quit_timeout: ms(7),
-            concurrent_calls: 8,
-            request_bytes: 11,
-            reply_bytes: 9,
-            stream_silence: Duration::from_millis(12),
-        }
-    );
+    let limits = Limits {
+        attempt_timeout: ms(1),
+        renewal_timeout: ms(2),
+        max_backoff: ms(10),
+        lock_timeout: ms(3),
+        vault_read: ms(4),
+        vault_write: ms(5),
+        call_timeout: ms(6),
+        quit_timeout: ms(7),
+        concurrent_calls: 8,
+        request_bytes: 11,
+        reply_bytes: 9,
+        stream_silence: ms(12),
+    };
+    assert_eq!(config.limits, limits);
 }
 
 #[test]
 fn the_default_limits_compose_so_that_no_waiter_outlives_its_call() {
     let limits = Limits::default();
-    let longest =
-        limits.lock_timeout + limits.renewal_timeout + limits.vault_read + limits.vault_write;
+    let vault = limits.vault_read + limits.vault_write;
+    let longest = limits.lock_timeout + limits.renewal_timeout + vault;
     assert!(longest <= limits.call_timeout);
     assert!(limits.attempt_timeout <= limits.renewal_timeout);
 }
