@@ -2,21 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::path::PathBuf;
 
-use graphql_session::{DEFAULT_ACCOUNT, Phase, Storage};
-use graphql_session_testing::TestHost;
+use graphql_session::{Phase, Storage};
 
-use crate::fixture::{call_succeeds, leftovers, session_with_expired_token};
-
-fn state_file(host: &TestHost) -> PathBuf {
-    host.folder().join(format!("{DEFAULT_ACCOUNT}.state.json"))
-}
+use crate::fixture::{call_succeeds, leftovers, renew, signed_out, state_file, with_expired_token};
 
 #[tokio::test]
 async fn a_reader_of_the_state_file_keeps_the_whole_old_one_while_it_is_replaced() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     let old = fs::read_to_string(state_file(&host)).expect("signed in");
     let mut opened = File::open(state_file(&host)).expect("signed in");
 
@@ -32,13 +25,11 @@ async fn a_reader_of_the_state_file_keeps_the_whole_old_one_while_it_is_replaced
 /// A folder in the file's place stands for all that can prevent its replacement.
 #[tokio::test]
 async fn a_state_file_that_cannot_be_replaced_leaves_nothing_beside_it() {
-    let host = TestHost::start().await;
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let (host, session) = signed_out().await;
     fs::create_dir(state_file(&host)).expect("own folder");
 
     host.sign_in(&session).await;
-    host.server.expire_access_tokens();
-    call_succeeds(&session).await;
+    renew(&host, &session).await;
 
     let status = session.status();
     assert_eq!(

@@ -1,21 +1,26 @@
 //! One record per renewal, from its trigger to its outcome. That `tracing` says the same is in `events.rs`.
 
 use graphql_session::{Cause, Code, DEFAULT_ACCOUNT, Phase, Session, VaultError};
-use graphql_session_testing::{EMAIL, Fault, Gate, PASSWORD, TestHost, VaultCall, query};
+use graphql_session_testing::{EMAIL, Fault, PASSWORD, TestHost, VaultCall, query};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    MINUTE, SECOND, call_succeeds, code, join_all, session_with_expired_token, signed_in_session,
-    spawn_call, spawn_calls, wait_for_phase,
+    MINUTE, SECOND, call_fails, call_in_renewal, call_succeeds, code, hold_renewal, join_all,
+    late_failure, renew, signed_in, spawn_call, spawn_calls, wait_for_phase, wait_for_refusals,
+    with_expired_token,
 };
 
-/// Every `renewal` record, without the times, which differ from run to run.
+/// Every `renewal` record.
+pub(crate) fn facts_of_renewals(session: &Session) -> Vec<Value> {
+    let journal = session.journal().into_iter();
+    let renewals = journal.filter(|entry| entry.what == "renewal");
+    renewals.map(|entry| Value::Object(entry.facts)).collect()
+}
+
+/// The same without the times, which differ from run to run.
 fn records(session: &Session) -> Vec<Value> {
-    let journal = session.journal();
-    let renewals = journal.iter().filter(|entry| entry.what == "renewal");
-    renewals
-        .map(|entry| without_times(Value::Object(entry.facts.clone())))
-        .collect()
+    let records = facts_of_renewals(session).into_iter();
+    records.map(without_times).collect()
 }
 
 fn without_times(mut record: Value) -> Value {
@@ -26,78 +31,87 @@ fn without_times(mut record: Value) -> Value {
     record
 }
 
+/// The one record that there is.
+fn only(mut records: Vec<Value>) -> Value {
+    assert_eq!(records.len(), 1, "{records:#?}");
+    records.remove(0)
+}
+
+/// These facts stand in the record, beside others.
+#[track_caller]
+pub(crate) fn assert_says(record: &Value, facts: &Value) {
+    for (fact, value) in facts.as_object().expect("facts") {
+        assert_eq!(&record[fact], value, "{fact}");
+    }
+}
+
+/// A session in an outage of its renewals, whose first call has failed.
+async fn in_an_outage() -> (TestHost, Session) {
+    let (host, session) = with_expired_token().await;
+    host.server.on_every_renewal(Fault::status(503));
+    assert_eq!(late_failure(&host, &session).await, Code::Unreachable);
+    (host, session)
+}
+
 #[tokio::test]
 async fn a_plain_renewal_is_one_record_from_its_trigger_to_its_save() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
+    let (host, session) = with_expired_token().await;
+    let gate = hold_renewal(&host);
     let calls = spawn_calls(&session, 3, &query("people"));
-    host.server
-        .wait_for(|counts| counts.calls_refused == 3)
-        .await;
+    wait_for_refusals(&host, 3).await;
     host.clock.quiet().await;
     gate.open();
     join_all(calls).await;
 
-    assert_eq!(
-        records(&session),
-        [json!({
-            "why": "refused", "from": 1, "to": 2, "waiters": 3,
-            "attempts": [{ "verdict": "renewed", "cause": "new_tokens" }], "attemptCount": 1,
-            "lockWaitMs": 0, "saved": true, "outcome": "renewed",
-        })]
-    );
+    let record = json!({
+        "why": "refused", "from": 1, "to": 2, "waiters": 3,
+        "attempts": [{ "verdict": "renewed", "cause": "new_tokens" }], "attemptCount": 1,
+        "lockWaitMs": 0, "saved": true, "outcome": "renewed",
+    });
+    assert_eq!(records(&session), [record]);
 }
 
 #[tokio::test]
 async fn a_renewal_ahead_of_expiry_is_a_record_without_waiters() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     for _ in 0..24 {
         host.clock.pass_in_strides(MINUTE, 10 * SECOND).await;
         call_succeeds(&session).await;
     }
 
-    let records = records(&session);
-    assert_eq!(records.len(), 1);
-    assert_eq!(
-        (&records[0]["why"], &records[0]["waiters"]),
-        (&json!("ahead"), &json!(0))
+    let record = only(records(&session));
+    assert_says(
+        &record,
+        &json!({ "why": "ahead", "waiters": 0, "outcome": "renewed" }),
     );
-    assert_eq!(records[0]["outcome"], "renewed");
 }
 
 #[tokio::test]
 async fn three_attempts_of_different_verdicts_are_one_record() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.server.on_renewal(Fault::retry_after(503, "2"));
     host.server.on_renewal(Fault::rotate_then_drop());
 
     host.clock.run_until(call_succeeds(&session)).await;
 
-    assert_eq!(
-        records(&session),
-        [json!({
-            "why": "refused", "from": 1, "to": 2, "waiters": 1,
-            "attempts": [
-                {
-                    "verdict": "inconclusive", "cause": "http_503", "httpStatus": 503,
-                    "token": "not_used", "retryAfterMs": 2_000,
-                },
-                { "verdict": "inconclusive", "cause": "connection_lost", "token": "maybe_used" },
-                { "verdict": "renewed", "cause": "new_tokens" },
-            ],
-            "attemptCount": 3, "lockWaitMs": 0, "saved": true, "outcome": "renewed",
-        })]
-    );
+    let record = json!({
+        "why": "refused", "from": 1, "to": 2, "waiters": 1,
+        "attempts": [
+            {
+                "verdict": "inconclusive", "cause": "http_503", "httpStatus": 503,
+                "token": "not_used", "retryAfterMs": 2_000,
+            },
+            { "verdict": "inconclusive", "cause": "connection_lost", "token": "maybe_used" },
+            { "verdict": "renewed", "cause": "new_tokens" },
+        ],
+        "attemptCount": 3, "lockWaitMs": 0, "saved": true, "outcome": "renewed",
+    });
+    assert_eq!(records(&session), [record]);
 }
 
 #[tokio::test]
 async fn the_time_of_an_attempt_and_the_wait_for_the_lock_are_noted_in_milliseconds() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     let other = host.session(DEFAULT_ACCOUNT).await;
     host.server.on_renewal(Fault::Stall);
     let first = spawn_call(&other, query("people"));
@@ -108,90 +122,74 @@ async fn the_time_of_an_attempt_and_the_wait_for_the_lock_are_noted_in_milliseco
     let second = spawn_call(&session, query("companies"));
     host.clock.run_until(join_all(vec![first, second])).await;
 
-    let stalled = &other.journal();
-    let stalled = stalled.iter().find(|entry| entry.what == "renewal");
-    let attempts = &stalled.expect("a record").facts["attempts"];
-    assert_eq!(attempts[0]["ms"], 10_000);
-    let waited = session.journal();
-    let waited = waited.iter().find(|entry| entry.what == "renewal");
-    let facts = &waited.expect("a record").facts;
-    assert!(
-        facts["lockWaitMs"].as_u64().is_some_and(|ms| ms >= 10_000),
-        "{facts:?}"
-    );
+    let stalled = &facts_of_renewals(&other)[0];
+    assert_eq!(stalled["attempts"][0]["ms"], 10_000);
+    let waited = &facts_of_renewals(&session)[0];
+    let waited_ms = waited["lockWaitMs"].as_u64();
+    assert!(waited_ms.is_some_and(|ms| ms >= 10_000), "{waited:?}");
 }
 
 #[tokio::test]
 async fn a_renewal_whose_save_failed_says_why_and_that_it_renewed() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.vault.fail(VaultCall::Write, VaultError::Locked);
 
     call_succeeds(&session).await;
 
-    let records = records(&session);
-    assert_eq!(records.len(), 1);
-    assert_eq!(records[0]["outcome"], "renewed");
-    assert_eq!(records[0]["saved"], "keyring_locked");
+    let record = only(records(&session));
+    assert_says(
+        &record,
+        &json!({ "outcome": "renewed", "saved": "keyring_locked" }),
+    );
 
+    // A later save is no renewal.
     host.vault.work_again();
     host.clock.pass(MINUTE).await;
-    assert_eq!(
-        self::records(&session).len(),
-        1,
-        "a later save is no renewal"
-    );
+    assert_eq!(records(&session), [record]);
 }
 
 #[tokio::test]
 async fn an_adoption_is_a_record_with_the_generation_that_was_found_and_no_attempt() {
-    let host = TestHost::start().await;
-    let renewing = signed_in_session(&host).await;
+    let (host, renewing) = signed_in().await;
     let adopting = host.session(DEFAULT_ACCOUNT).await;
     call_succeeds(&adopting).await;
-    host.server.expire_access_tokens();
-    call_succeeds(&renewing).await;
+    renew(&host, &renewing).await;
 
     call_succeeds(&adopting).await;
 
-    assert_eq!(
-        records(&adopting),
-        [json!({
-            "why": "refused", "from": 1, "to": 2, "waiters": 1,
-            "attempts": [], "attemptCount": 0, "lockWaitMs": 0, "outcome": "adopted",
-        })]
-    );
+    let record = json!({
+        "why": "refused", "from": 1, "to": 2, "waiters": 1,
+        "attempts": [], "attemptCount": 0, "lockWaitMs": 0, "outcome": "adopted",
+    });
+    assert_eq!(records(&adopting), [record]);
 }
 
 #[tokio::test]
-async fn a_rejected_renewal_is_a_record_with_the_reason_of_the_ending() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+async fn a_rejected_renewal_is_a_record_and_an_ending_with_its_reason_and_cause() {
+    let (host, session) = with_expired_token().await;
     host.server.revoke_sessions();
 
-    assert_eq!(
-        code(session.execute(query("people")).await),
-        Code::SignedOut
-    );
+    assert_eq!(call_fails(&session).await, Code::SignedOut);
 
-    assert_eq!(
-        records(&session),
-        [json!({
-            "why": "refused", "from": 1, "waiters": 1,
-            "attempts": [{
-                "verdict": "rejected", "cause": "graphql_FORBIDDEN", "httpStatus": 200,
-            }],
-            "attemptCount": 1, "lockWaitMs": 0, "outcome": "ended", "reason": "rejected",
-            "cause": "graphql_FORBIDDEN",
-        })]
-    );
+    let record = json!({
+        "why": "refused", "from": 1, "waiters": 1,
+        "attempts": [{
+            "verdict": "rejected", "cause": "graphql_FORBIDDEN", "httpStatus": 200,
+        }],
+        "attemptCount": 1, "lockWaitMs": 0, "outcome": "ended", "reason": "rejected",
+        "cause": "graphql_FORBIDDEN",
+    });
+    assert_eq!(records(&session), [record]);
+    let ending = session.status().ending.expect("an ending");
+    let cause = ending.cause.expect("this process heard it");
+    assert_eq!(cause.to_string(), "graphql_FORBIDDEN");
+    assert_eq!(cause.http_status(), Some(200));
 }
 
 #[tokio::test]
 async fn an_ambiguous_rejection_that_is_confirmed_shows_both_answers() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    host.server.remove_member(graphql_session_testing::EMAIL);
+    let (host, session) = with_expired_token().await;
+    host.server.remove_member(EMAIL);
 
     let call = spawn_call(&session, query("people"));
     wait_for_phase(&host, &session, Phase::Ended).await;
@@ -211,60 +209,41 @@ async fn an_ambiguous_rejection_that_is_confirmed_shows_both_answers() {
 
 #[tokio::test]
 async fn a_sign_out_during_a_renewal_closes_its_record_with_the_late_verdict() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
-    let call = spawn_call(&session, query("people"));
-    host.server.wait_for(|counts| counts.renewals == 1).await;
+    let (host, session) = with_expired_token().await;
+    let (call, gate) = call_in_renewal(&host, &session).await;
 
     session.sign_out().await;
     assert_eq!(code(call.await.expect("no panic")), Code::SignedOut);
     gate.open();
     host.clock.quiet().await;
 
-    assert_eq!(
-        records(&session),
-        [json!({
-            "why": "refused", "from": 1, "waiters": 1,
-            "attempts": [{ "verdict": "renewed", "cause": "new_tokens" }], "attemptCount": 1,
-            "lockWaitMs": 0, "outcome": "signed_out",
-        })]
-    );
+    let record = json!({
+        "why": "refused", "from": 1, "waiters": 1,
+        "attempts": [{ "verdict": "renewed", "cause": "new_tokens" }], "attemptCount": 1,
+        "lockWaitMs": 0, "outcome": "signed_out",
+    });
+    assert_eq!(records(&session), [record]);
 }
 
 #[tokio::test]
 async fn a_renewal_that_gives_up_is_one_record_and_the_servers_return_is_another() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    host.server.on_every_renewal(Fault::status(503));
-    let call = session.execute(query("people"));
-    assert_eq!(code(host.clock.run_until(call).await), Code::Unreachable);
+    let (host, session) = in_an_outage().await;
     host.server.behave();
     wait_for_phase(&host, &session, Phase::SignedIn).await;
 
     let records = records(&session);
     assert_eq!(records.len(), 2);
-    assert_eq!(
-        (
-            &records[0]["outcome"],
-            &records[0]["reason"],
-            &records[0]["waiters"]
-        ),
-        (&json!("unreachable"), &json!("server"), &json!(1))
-    );
+    let gave_up = json!({ "outcome": "unreachable", "reason": "server", "waiters": 1 });
+    assert_says(&records[0], &gave_up);
     assert_eq!(records[1]["outcome"], "renewed");
     let attempts = |record: &Value| record["attemptCount"].as_u64().expect("a number");
-    assert_eq!(
-        attempts(&records[0]) + attempts(&records[1]),
-        host.server.counts().renewals
-    );
+    let attempts: u64 = records.iter().map(attempts).sum();
+    assert_eq!(attempts, host.server.counts().renewals);
 }
 
 #[tokio::test]
 async fn the_cause_of_an_outage_stands_in_error_status_and_journal() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.server.on_every_renewal(Fault::status(503));
 
     let call = session.execute(query("people"));
@@ -280,19 +259,12 @@ async fn the_cause_of_an_outage_stands_in_error_status_and_journal() {
 
 #[tokio::test]
 async fn diagnostics_tell_what_happened_and_neither_who_nor_where_nor_a_token() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    host.server.on_every_renewal(Fault::status(503));
-    let call = session.execute(query("people"));
-    assert_eq!(code(host.clock.run_until(call).await), Code::Unreachable);
+    let (host, session) = in_an_outage().await;
 
     let text = session.diagnostics();
 
-    for line in [
-        "phase: \"unreachable\"",
-        "cause: http_503",
-        "protocol: twenty",
-    ] {
+    let phase = "phase: \"unreachable\"";
+    for line in [phase, "cause: http_503", "protocol: twenty"] {
         assert!(text.lines().any(|known| known == line), "{line}: {text}");
     }
     assert!(text.contains(" attempt_sent: {"), "the journal: {text}");
@@ -305,26 +277,8 @@ async fn diagnostics_tell_what_happened_and_neither_who_nor_where_nor_a_token() 
 }
 
 #[tokio::test]
-async fn an_ending_names_the_servers_rejection_as_its_cause() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    host.server.revoke_sessions();
-    let refused = session.execute(query("people")).await;
-    assert_eq!(code(refused), Code::SignedOut);
-
-    let ending = session.status().ending.expect("an ending");
-    let cause = ending.cause.expect("this process heard it");
-    assert_eq!(cause.to_string(), "graphql_FORBIDDEN");
-    assert_eq!(cause.http_status(), Some(200));
-}
-
-#[tokio::test]
 async fn an_outage_of_hours_keeps_the_last_twenty_attempts_of_a_renewal_and_counts_all() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    host.server.on_every_renewal(Fault::status(503));
-    let call = session.execute(query("people"));
-    assert_eq!(code(host.clock.run_until(call).await), Code::Unreachable);
+    let (host, session) = in_an_outage().await;
     let told = host.server.counts().renewals;
     host.clock.pass_in_strides(60 * MINUTE, 10 * SECOND).await;
     host.server.behave();
@@ -341,15 +295,12 @@ async fn an_outage_of_hours_keeps_the_last_twenty_attempts_of_a_renewal_and_coun
 /// A thousand entries are kept: after some 400 renewals the oldest are gone, and nothing grows any more.
 #[tokio::test]
 async fn thousands_of_renewals_keep_the_journal_at_its_bound() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     for _ in 0..2_000 {
-        host.server.expire_access_tokens();
-        call_succeeds(&session).await;
+        renew(&host, &session).await;
     }
 
-    let journal = session.journal();
-    assert_eq!(journal.len(), 1_000);
-    let newest = journal.iter().rev().find(|entry| entry.what == "renewal");
-    assert_eq!(newest.expect("a record").facts["to"], 2_001);
+    assert_eq!(session.journal().len(), 1_000);
+    let newest = records(&session).pop().expect("a record");
+    assert_eq!(newest["to"], 2_001);
 }

@@ -2,26 +2,24 @@
 
 use std::time::Duration;
 
-use graphql_session::{Clock, DEFAULT_ACCOUNT, Phase, Session};
+use graphql_session::{Clock as _, DEFAULT_ACCOUNT, Phase, Session};
 use graphql_session_testing::{
     AnswerFate, Attempt, AttemptOutcome, EMAIL, Explanation, Fact, Fault, Rejection, Revocation,
     TestHost, query,
 };
 
 use crate::fixture::{
-    MINUTE, SECOND, call_succeeds, session_with_expired_token, signed_in_session, spawn_call,
-    wait_for_phase,
+    MINUTE, SECOND, call_succeeds, lose_an_answer, signed_in, wait_for_phase, with_expired_token,
 };
 
-/// Every attempt so far, in their order.
+/// Every attempt so far, in their order, without its time.
 fn attempts(host: &TestHost) -> Vec<Attempt> {
     let ledger = host.server.ledger();
-    let attempts = ledger.attempts();
-    let without_time = attempts.map(|(_, attempt)| Attempt {
-        over_at: None,
-        ..*attempt
-    });
-    without_time.collect()
+    let mut attempts: Vec<_> = ledger.attempts().map(|(_, attempt)| *attempt).collect();
+    for attempt in &mut attempts {
+        attempt.over_at = None;
+    }
+    attempts
 }
 
 /// One query; its outcome does not matter.
@@ -30,10 +28,10 @@ async fn call(host: &TestHost, session: &Session) {
     let _ = host.clock.run_until(calling).await;
 }
 
-/// An attempt with a fresh token, whose answer was written.
-fn plain(pair: usize, outcome: AttemptOutcome) -> Attempt {
+/// An attempt with the fresh token of the sign-in, whose answer was written.
+fn attempt(outcome: AttemptOutcome) -> Attempt {
     Attempt {
-        pair: Some(pair),
+        pair: Some(1),
         spent: None,
         beside: 0,
         outcome,
@@ -44,32 +42,21 @@ fn plain(pair: usize, outcome: AttemptOutcome) -> Attempt {
 
 #[tokio::test]
 async fn the_ledger_numbers_exchanges_and_tells_lost_requests_from_lost_answers() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.server.on_renewal(Fault::Reset);
     host.server.on_renewal(Fault::rotate_then_drop());
     call(&host, &session).await;
 
     let attempts = attempts(&host);
-    let untouched = Attempt {
-        answer: AnswerFate::Lost,
-        ..plain(1, AttemptOutcome::Untouched)
-    };
-    assert_eq!(attempts[0], untouched);
-    let lost = Attempt {
-        answer: AnswerFate::Lost,
-        ..plain(1, AttemptOutcome::Exchanged(2))
-    };
-    assert_eq!(attempts[1], lost);
-    let Attempt { spent, .. } = attempts[2];
-    assert!(spent.is_some_and(|spent| spent.inside_grace));
-    assert_eq!(
-        attempts[2],
-        Attempt {
-            spent,
-            ..plain(1, AttemptOutcome::Exchanged(3))
-        }
-    );
+    let mut lost = [AttemptOutcome::Untouched, AttemptOutcome::Exchanged(2)].map(attempt);
+    for attempt in &mut lost {
+        attempt.answer = AnswerFate::Lost;
+    }
+    assert_eq!(attempts[..2], lost);
+    let mut again = attempt(AttemptOutcome::Exchanged(3));
+    again.spent = attempts[2].spent;
+    assert_eq!(attempts[2..], [again]);
+    assert!(again.spent.is_some_and(|spent| spent.inside_grace));
 
     let ledger = host.server.ledger();
     assert_eq!(ledger.exchanges().count(), 2);
@@ -84,13 +71,8 @@ async fn the_ledger_numbers_exchanges_and_tells_lost_requests_from_lost_answers(
 
 #[tokio::test]
 async fn a_lost_answer_past_its_grace_time_explains_the_rejection_of_its_token() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    host.server.on_renewal(Fault::rotate_then_drop());
-    host.server.on_every_renewal(Fault::Reset);
-    let waiting = spawn_call(&session, query("people"));
-    host.clock.pass(2 * MINUTE).await;
-    let _ = waiting.await.expect("no panic");
+    let (host, session) = with_expired_token().await;
+    lose_an_answer(&host, &session, Fault::Reset, 2 * MINUTE).await;
     host.server.behave();
     wait_for_phase(&host, &session, Phase::Ended).await;
 
@@ -105,16 +87,11 @@ async fn a_lost_answer_past_its_grace_time_explains_the_rejection_of_its_token()
 
 #[tokio::test]
 async fn a_session_revoked_for_another_sessions_spent_token_has_lost_no_answer_itself() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     let elsewhere = host.another();
     let other = elsewhere.session(DEFAULT_ACCOUNT).await;
     elsewhere.sign_in(&other).await;
-    host.server.on_renewal(Fault::rotate_then_drop());
-    host.server.on_every_renewal(Fault::Reset);
-    let waiting = spawn_call(&session, query("people"));
-    host.clock.pass(2 * MINUTE).await;
-    let _ = waiting.await.expect("no panic");
+    lose_an_answer(&host, &session, Fault::Reset, 2 * MINUTE).await;
     host.server.behave();
     wait_for_phase(&host, &session, Phase::Ended).await;
     host.server.expire_access_tokens();
@@ -127,13 +104,10 @@ async fn a_session_revoked_for_another_sessions_spent_token_has_lost_no_answer_i
 
 #[tokio::test]
 async fn the_rejection_of_a_spent_token_whose_successor_was_used_has_no_explanation() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     let backup = host.vault.stored(DEFAULT_ACCOUNT);
     call_succeeds(&session).await;
     session.close().await;
-    drop(session);
-    host.clock.quiet().await;
     // A person restored an old copy of the keyring and of the application's folder.
     let restored = host.another();
     let backup = backup.expect("stored");
@@ -151,20 +125,15 @@ async fn the_rejection_of_a_spent_token_whose_successor_was_used_has_no_explanat
 
 #[tokio::test]
 async fn an_injected_revocation_explains_only_its_session_and_a_sign_out_is_no_rejection() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.server.revoke_sessions_of(EMAIL);
     call(&host, &session).await;
 
     let ledger = host.server.ledger();
     assert_eq!(ledger.explain_session(1), Some(Explanation::Injected));
-    assert_eq!(
-        attempts(&host),
-        [plain(
-            1,
-            AttemptOutcome::Rejected(Rejection::Revoked(Revocation::Injected))
-        )]
-    );
+    let revoked = Rejection::Revoked(Revocation::Injected);
+    let rejected = attempt(AttemptOutcome::Rejected(revoked));
+    assert_eq!(attempts(&host), [rejected]);
 
     host.sign_in(&session).await;
     session.sign_out().await;
@@ -178,8 +147,7 @@ async fn an_injected_revocation_explains_only_its_session_and_a_sign_out_is_no_r
 
 #[tokio::test]
 async fn the_ledger_shows_no_token_text() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     host.clock.advance(Duration::from_secs(60 * 60));
     call(&host, &session).await;
 

@@ -108,12 +108,8 @@ fn no_test_has_a_name_of_more_than_80_characters() {
     for file in files {
         let source = fs::read_to_string(&file).expect("UTF-8");
         for name in names_of_functions(&source).filter(|name| has_test(&source, name)) {
-            let length = name.len();
             let place = file.display();
-            assert!(
-                length <= NAME_AT_MOST,
-                "{length} characters in {place}: {name}"
-            );
+            assert!(name.len() <= NAME_AT_MOST, "{place}: {name}");
             tests += 1;
         }
     }

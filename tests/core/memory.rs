@@ -6,11 +6,14 @@ mod fixture;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use graphql_session::{Code, DEFAULT_ACCOUNT, Session};
-use graphql_session_testing::{Fault, Gate, TestHost, query};
+use graphql_session::Code;
+use graphql_session_testing::{Counts, Fault, Gate, query};
 use tokio::sync::Mutex;
 
-use crate::fixture::{MINUTE, code, join_all, signed_in_session, spawn_calls};
+use crate::fixture::{
+    MINUTE, assert_failed, code, hold_and_reject_renewal, join_all, signed_in, signed_in_with,
+    spawn_calls,
+};
 
 /// The calls that wait at once.
 const WAITERS: usize = 10_000;
@@ -101,10 +104,9 @@ static ALONE: Mutex<()> = Mutex::const_new(());
 #[tokio::test]
 async fn ten_thousand_waiters_take_a_bounded_number_of_bytes_each_and_give_them_back() {
     let _alone = ALONE.lock().await;
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     host.clock.advance(45 * MINUTE);
-    let gate = reject_behind_a_gate(&host);
+    let gate = hold_and_reject_renewal(&host);
     host.clock.quiet().await;
     let before = IN_USE.load(Ordering::Relaxed);
 
@@ -113,17 +115,12 @@ async fn ten_thousand_waiters_take_a_bounded_number_of_bytes_each_and_give_them_
     host.clock.quiet().await;
     let taken = IN_USE.load(Ordering::Relaxed) - before;
     gate.open();
-    for outcome in join_all(calls).await {
-        assert_eq!(code(outcome), Code::SignedOut);
-    }
+    assert_failed(join_all(calls).await, Code::SignedOut);
     host.clock.quiet().await;
     let left = IN_USE.load(Ordering::Relaxed).saturating_sub(before);
 
-    println!(
-        "{} bytes per waiter, {} left",
-        taken / WAITERS,
-        left / WAITERS
-    );
+    let (each, each_left) = (taken / WAITERS, left / WAITERS);
+    println!("{each} bytes per waiter, {each_left} left");
     assert!(taken <= WAITERS * BYTES_PER_WAITER, "{taken} bytes");
     assert!(left <= WAITERS * BYTES_LEFT_PER_WAITER, "{left} bytes left");
 }
@@ -131,27 +128,23 @@ async fn ten_thousand_waiters_take_a_bounded_number_of_bytes_each_and_give_them_
 #[tokio::test]
 async fn a_refused_call_keeps_nothing_of_its_reply_while_it_waits() {
     let _alone = ALONE.lock().await;
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     host.server.keeps_requests(false);
     let long = "x".repeat(REFUSAL_BYTES);
     let refusal = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", &long);
     host.server.on_every_call(refusal);
-    let gate = reject_behind_a_gate(&host);
+    let gate = hold_and_reject_renewal(&host);
     host.clock.quiet().await;
     let before = IN_USE.load(Ordering::Relaxed);
 
     let calls_in_all = host.server.counts().calls + REFUSED as u64;
     let calls = spawn_calls(&session, REFUSED, &query("people"));
-    host.server
-        .wait_for(|counts| counts.calls == calls_in_all)
-        .await;
+    let all_arrived = |counts: &Counts| counts.calls == calls_in_all;
+    host.server.wait_for(all_arrived).await;
     host.clock.quiet().await;
     let taken = IN_USE.load(Ordering::Relaxed) - before;
     gate.open();
-    for outcome in join_all(calls).await {
-        assert_eq!(code(outcome), Code::SignedOut);
-    }
+    assert_failed(join_all(calls).await, Code::SignedOut);
 
     println!("{} bytes per refused waiter", taken / REFUSED);
     assert!(taken <= REFUSED * REFUSAL_BYTES, "{taken} bytes");
@@ -170,21 +163,9 @@ async fn a_waiter_allocates_one_small_node_from_joining_the_renewal_to_its_outco
     assert!(waiting.larger <= growth + BESIDE, "{waiting:?}");
 }
 
-/// The next renewal waits at the gate, and is rejected then.
-fn reject_behind_a_gate(host: &TestHost) -> Gate {
-    let gate = Gate::new();
-    let rejection = Fault::refuse("UNAUTHENTICATED", "UNAUTHENTICATED", "Token has expired.");
-    host.server.on_renewal(Fault::hold_then(&gate, rejection));
-    gate
-}
-
 /// What calls allocate before they are sent: they queue behind a call, and only one may be on the wire.
 async fn of_calls_that_queue() -> Allocations {
-    let host = TestHost::start().await;
-    let mut config = host.config(DEFAULT_ACCOUNT);
-    config.limits.concurrent_calls = 1;
-    let session = Session::open(config).await.expect("the session opens");
-    host.sign_in(&session).await;
+    let (host, session) = signed_in_with(|config| config.limits.concurrent_calls = 1).await;
     let gate = Gate::new();
     host.server.on_call(Fault::hold(&gate));
     let first = spawn_calls(&session, 1, &query("people"));
@@ -202,10 +183,9 @@ async fn of_calls_that_queue() -> Allocations {
 
 /// The same calls with an expired token, from their start until each has failed with `SignedOut`.
 async fn of_calls_that_wait() -> Allocations {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     host.clock.advance(45 * MINUTE);
-    let gate = reject_behind_a_gate(&host);
+    let gate = hold_and_reject_renewal(&host);
     host.clock.quiet().await;
 
     let before = Allocations::so_far();

@@ -26,10 +26,8 @@ async fn oauth_2_renews_from_a_form_and_from_json_and_the_new_token_is_good_for_
 
     let access = second["access_token"].as_str();
     let (status, reply) = call(&server, access).await;
-    assert_eq!(
-        (status, &reply["data"]["people"]["totalCount"]),
-        (200, &json!(1))
-    );
+    let count = &reply["data"]["people"]["totalCount"];
+    assert_eq!((status, count), (200, &json!(1)));
 }
 
 #[tokio::test]
@@ -43,10 +41,8 @@ async fn a_revoked_session_is_rejected_in_the_words_of_each_protocol() {
 
     let path = "/auth/v1/token?grant_type=refresh_token";
     let (status, said) = post(&server, path, None, body.to_string()).await;
-    assert_eq!(
-        (status, &said["error_code"]),
-        (400, &json!("refresh_token_not_found"))
-    );
+    let not_found = json!("refresh_token_not_found");
+    assert_eq!((status, &said["error_code"]), (400, &not_found));
     assert_eq!(server.counts().renewals_refused, 2);
 }
 
@@ -63,13 +59,8 @@ async fn a_supabase_sign_out_with_the_access_token_ends_the_session() {
     assert!(renewed["expires_at"].is_i64());
 
     let access = renewed["access_token"].as_str();
-    let (status, _) = post(
-        &server,
-        "/auth/v1/logout?scope=local",
-        access,
-        String::new(),
-    )
-    .await;
+    let sign_out = "/auth/v1/logout?scope=local";
+    let (status, _) = post(&server, sign_out, access, String::new()).await;
     assert_eq!(status, 200);
     let (status, _) = post(&server, path, None, body(&renewed["refresh_token"])).await;
     assert_eq!(status, 400);
@@ -159,19 +150,13 @@ async fn post(
         body.len(),
     );
     let mut connection = TcpStream::connect(host).await.expect("a connection");
-    connection
-        .write_all(request.as_bytes())
-        .await
-        .expect("a request that is taken");
-    connection
-        .shutdown()
-        .await
-        .expect("a connection that can be half closed");
+    let sent = connection.write_all(request.as_bytes()).await;
+    sent.expect("a request that is taken");
+    let half_closed = connection.shutdown().await;
+    half_closed.expect("a connection that can be half closed");
     let mut reply = String::new();
-    connection
-        .read_to_string(&mut reply)
-        .await
-        .expect("a reply");
+    let read = connection.read_to_string(&mut reply).await;
+    read.expect("a reply");
     let (head, body) = reply.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).expect("a status").parse();
     let body = serde_json::from_str(body).unwrap_or_default();

@@ -1,15 +1,14 @@
 //! Replies: handed over byte for byte, and judged only by their status, `data` and `errors`.
 
-use graphql_session_testing::{Fault, TestHost, mutation, query};
+use graphql_session_testing::{Fault, mutation, query};
 
-use crate::fixture::signed_in_session;
+use crate::fixture::signed_in;
 
 const REFUSAL: &str = r#"{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}"#;
 
 #[tokio::test]
 async fn every_reply_is_handed_over_byte_for_byte() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     for body in [
         // Numbers that a double cannot hold, and spellings that a parser would change.
         r#"{"data":{"big":123456789012345678901234567890,"small":1e-400,"zero":-0,"one":1.0,"ten":1E1}}"#,
@@ -18,29 +17,37 @@ async fn every_reply_is_handed_over_byte_for_byte() {
         "{\"data\":{\"text\":\"\\u00e9 é \\ud83d\\ude00 \\/ \\ud800\"}}\r\n\n ",
         "\u{feff}{\"data\":{}}",
         r#"{"data":{"cut":["#,
+        "{\"data\":{\"beyond a double\":1e400}}",
         "[1,2,3]",
         "null",
         "<!doctype html><p>Welcome",
         "",
     ] {
-        host.server.on_call(Fault::json(body));
-        let reply = session.execute(query("people")).await.expect("handed on");
-        assert_eq!(reply.body, body);
-        assert_eq!(reply.status, 200);
-        assert_eq!(reply.content_type.as_deref(), Some("application/json"));
+        host.server.answer("people", body);
+        for is_replayed in [false, true] {
+            if is_replayed {
+                host.server.expire_access_tokens();
+            }
+            let before = host.server.counts().renewals;
+            let reply = session.execute(query("people")).await.expect("handed on");
+            assert_eq!((reply.status, &reply.body[..]), (200, body.as_bytes()));
+            let content_type = reply.content_type.as_deref();
+            assert_eq!(content_type, Some("application/json; charset=utf-8"));
+            let renewals = host.server.counts().renewals - before;
+            assert_eq!(renewals, u64::from(is_replayed), "{body}");
+        }
     }
-    assert_eq!(host.server.counts().renewals, 0);
 }
 
 /// A reply with data means that something ran, so nothing is replayed, wherever `data` is in the reply, and with any
 /// error beside it.
 #[tokio::test]
 async fn a_reply_with_a_data_object_is_handed_over_also_with_a_refusal_in_it() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
+    let usual = format!(r#"{{"data":{{}},"errors":[{REFUSAL}]}}"#);
     let replies = [
-        (200, format!(r#"{{"data":{{}},"errors":[{REFUSAL}]}}"#)),
-        (400, format!(r#"{{"data":{{}},"errors":[{REFUSAL}]}}"#)),
+        (400, usual.clone()),
+        (200, usual),
         (
             200,
             format!(r#"{{"errors":[{REFUSAL}],"data":{{"a":null}}}}"#),
@@ -56,11 +63,7 @@ async fn a_reply_with_a_data_object_is_handed_over_also_with_a_refusal_in_it() {
         (200, format!(r#"{{"data":{{"a":[1,"errors":[{REFUSAL}]}}"#)),
     ];
     for (status, body) in replies {
-        host.server.on_call(Fault::Answer {
-            status,
-            headers: Vec::new(),
-            body: body.clone(),
-        });
+        host.server.on_call(Fault::answer(status, body.clone()));
         let reply = session.execute(mutation("createPerson")).await;
         assert_eq!(reply.expect("handed over").body, body, "{status}");
     }
@@ -75,8 +78,7 @@ async fn a_refusal_without_a_data_object_is_replayed_wherever_it_stands_in_the_r
         format!(r#"{{"data":null,"extensions":{{"data":{{"a":1}}}},"errors":[{REFUSAL}]}}"#),
         format!(r#"{{"extensions":{{"data":{{}}}},"errors":[{REFUSAL}]}}"#),
     ] {
-        let host = TestHost::start().await;
-        let session = signed_in_session(&host).await;
+        let (host, session) = signed_in().await;
         host.server.on_call(Fault::json(body.clone()));
         let reply = session.execute(query("people")).await.expect("replayed");
         assert_ne!(reply.body, body);
@@ -96,27 +98,18 @@ async fn a_401_is_a_refusal_unless_its_body_has_data() {
         (r#"{"data":{"a":1}}"#, 0),
         (r#"{"errors":["Unauthorized"],"data":{"a":1}}"#, 0),
     ] {
-        let host = TestHost::start().await;
-        let session = signed_in_session(&host).await;
-        host.server.on_call(Fault::Answer {
-            status: 401,
-            headers: Vec::new(),
-            body: body.into(),
-        });
+        let (host, session) = signed_in().await;
+        host.server.on_call(Fault::answer(401, body));
         let reply = session.execute(query("people")).await.expect("a reply");
-        assert_eq!(
-            reply.status,
-            if renewals == 1 { 200 } else { 401 },
-            "{body}"
-        );
+        let status = if renewals == 1 { 200 } else { 401 };
+        assert_eq!(reply.status, status, "{body}");
         assert_eq!(host.server.counts().renewals, renewals, "{body}");
     }
 }
 
 #[tokio::test]
 async fn a_reply_names_its_session_and_has_the_servers_retry_after() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     host.server.on_call(Fault::retry_after(429, "7"));
 
     let reply = session.execute(query("people")).await.expect("a reply");

@@ -1,38 +1,17 @@
 //! What goes out and what comes back: named endpoints, allowed headers, untouched bytes (I11).
 
-use graphql_session::{Call, Code, DEFAULT_ACCOUNT, Phase, Session};
-use graphql_session_testing::{Fault, TestHost, call, mutation, query};
+use graphql_session::{Call, Code, Phase};
+use graphql_session_testing::{Fault, Gate, TestHost, call, mutation, query};
 
 use crate::fixture::{
-    MINUTE, call_succeeds, code, join_all, session_with_expired_token, signed_in_session,
-    spawn_calls,
+    MINUTE, assert_served, call_fails, call_succeeds, code, hold_renewal, join_all, late_failure,
+    renew, signed_in, signed_in_with, signed_out, spawn_calls, wait_for_refusals,
+    with_expired_token,
 };
 
 #[tokio::test]
-async fn a_replys_bytes_are_handed_on_untouched() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    for body in [
-        "{\"data\":{\"zebra\":12345678901234567890123,\"apple\":1.50}}",
-        "{ \"data\" : {\"b\":[1.0, -0],\n\t\"a\":1,\"b\":null,\"text\":\"\\u00e9é\\/\"} }\r\n ",
-        "{\"data\":{\"beyond a double\":1e400}}",
-    ] {
-        host.server.answer("people", body);
-        let reply = session.execute(query("people")).await.expect("served");
-        assert_eq!(reply.body, body);
-        let content_type = reply.content_type.as_deref();
-        assert_eq!(content_type, Some("application/json; charset=utf-8"));
-
-        host.server.expire_access_tokens();
-        let reply = session.execute(query("people")).await.expect("replayed");
-        assert_eq!(reply.body, body);
-    }
-}
-
-#[tokio::test]
 async fn a_reply_that_is_no_json_is_handed_on_with_its_status() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     host.server.on_call(Fault::html(500));
 
     let reply = session.execute(query("people")).await.expect("handed on");
@@ -44,8 +23,7 @@ async fn a_reply_that_is_no_json_is_handed_on_with_its_status() {
 
 #[tokio::test]
 async fn unknown_endpoints_and_addresses_are_refused_without_a_request() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     let before = host.server.counts();
     let elsewhere = TestHost::start().await;
 
@@ -60,9 +38,8 @@ async fn unknown_endpoints_and_addresses_are_refused_without_a_request() {
         "https://evil.example/graphql",
         &format!("{}/graphql", elsewhere.server.address()),
     ] {
-        let outcome = session
-            .execute(call(endpoint.to_owned(), "query", "people"))
-            .await;
+        let call = call(endpoint.to_owned(), "query", "people");
+        let outcome = session.execute(call).await;
         assert_eq!(code(outcome), Code::InvalidRequest, "{endpoint}");
     }
 
@@ -70,10 +47,15 @@ async fn unknown_endpoints_and_addresses_are_refused_without_a_request() {
     assert_eq!(elsewhere.server.counts().connections, 0);
 }
 
+fn with_header(name: &str, value: &str) -> Call {
+    let mut call = query("people");
+    call.headers = vec![(name.into(), value.into())];
+    call
+}
+
 #[tokio::test]
 async fn headers_that_could_carry_credentials_or_forge_the_route_are_refused() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     let before = host.server.counts();
 
     for name in [
@@ -89,30 +71,20 @@ async fn headers_that_could_carry_credentials_or_forge_the_route_are_refused() {
         "bad name",
         "",
     ] {
-        let mut call = query("people");
-        call.headers = vec![(name.into(), "value".into())];
-        assert_eq!(
-            code(session.execute(call).await),
-            Code::InvalidRequest,
-            "{name}"
-        );
+        let outcome = session.execute(with_header(name, "value")).await;
+        assert_eq!(code(outcome), Code::InvalidRequest, "{name}");
     }
-    let mut call = query("people");
-    call.headers = vec![("x-trace".into(), "one\r\nauthorization: two".into())];
-    assert_eq!(code(session.execute(call).await), Code::InvalidRequest);
+    let forged = with_header("x-trace", "one\r\nauthorization: two");
+    assert_eq!(code(session.execute(forged).await), Code::InvalidRequest);
 
     assert_eq!(host.server.counts(), before);
 }
 
 #[tokio::test]
 async fn allowed_headers_arrive_and_the_session_sets_authorization_itself() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    let mut call = query("people");
-    call.headers = vec![
-        ("Accept-Language".into(), "de".into()),
-        ("X-Request-Id".into(), "7".into()),
-    ];
+    let (host, session) = signed_in().await;
+    let mut call = with_header("Accept-Language", "de");
+    call.headers.push(("X-Request-Id".into(), "7".into()));
 
     session.execute(call).await.expect("served");
 
@@ -127,8 +99,7 @@ async fn allowed_headers_arrive_and_the_session_sets_authorization_itself() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_carries_no_authorization_elsewhere() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     let elsewhere = TestHost::start().await;
     let address = format!("{}/graphql", elsewhere.server.address());
     host.server.on_call(Fault::redirect(address));
@@ -145,9 +116,8 @@ async fn a_redirect_is_not_followed_and_carries_no_authorization_elsewhere() {
 /// refresh token was used.
 #[tokio::test]
 async fn every_renewal_opens_a_connection_of_its_own() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    call_succeeds(&session).await;
+    let (host, session) = signed_in().await;
+    renew(&host, &session).await;
     host.server.expire_access_tokens();
     let before = host.server.counts();
 
@@ -155,31 +125,20 @@ async fn every_renewal_opens_a_connection_of_its_own() {
 
     let after = host.server.counts();
     assert_eq!((before.renewals, after.renewals), (1, 2));
-    assert!(
-        after.connections > before.connections,
-        "the second renewal came over the connection of the first"
-    );
+    assert!(after.connections > before.connections);
 }
 
 #[tokio::test]
 async fn a_reply_over_the_limit_is_refused_and_not_handed_on() {
-    let host = TestHost::start().await;
-    let mut config = host.config(DEFAULT_ACCOUNT);
-    config.limits.reply_bytes = 1_000;
-    let session = Session::open(config).await.expect("opens");
-    host.sign_in(&session).await;
-    host.server
-        .answer("people", format!("{{\"data\":\"{}\"}}", "x".repeat(2_000)));
+    let (host, session) = signed_in_with(|config| config.limits.reply_bytes = 1_000).await;
+    host.server.answer("people", "x".repeat(2_000));
 
-    let outcome = session.execute(query("people")).await;
-
-    assert_eq!(code(outcome), Code::TooLarge);
+    assert_eq!(call_fails(&session).await, Code::TooLarge);
 }
 
 #[tokio::test]
 async fn a_chunked_reply_is_handed_on_untouched() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     let body = format!("{{\"data\":\"{}\"}}", "x".repeat(1_000));
     host.server.answer("people", body.clone());
     host.server.on_call(Fault::Chunked);
@@ -191,8 +150,7 @@ async fn a_chunked_reply_is_handed_on_untouched() {
 
 #[tokio::test]
 async fn a_chunked_reply_that_breaks_off_is_no_reply() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     for (call, expected) in [
         (query("people"), Code::Unreachable),
         (mutation("createPerson"), Code::MaybeExecuted),
@@ -208,18 +166,12 @@ async fn a_chunked_reply_that_breaks_off_is_no_reply() {
 async fn the_reply_limit_of_a_chunked_answer_is_enforced_while_reading() {
     // Many chunks, and one that is too long by itself.
     for (limit, length) in [(1_000, 2_000), (50, 60)] {
-        let host = TestHost::start().await;
-        let mut config = host.config(DEFAULT_ACCOUNT);
-        config.limits.reply_bytes = limit;
-        let session = Session::open(config).await.expect("opens");
-        host.sign_in(&session).await;
+        let (host, session) = signed_in_with(|config| config.limits.reply_bytes = limit).await;
         host.server.answer("people", "x".repeat(length));
 
         for fault in [Fault::Chunked, Fault::EndlessChunks] {
             host.server.on_call(fault);
-            let call = session.execute(query("people"));
-            let outcome = host.clock.run_until(call).await;
-            assert_eq!(code(outcome), Code::TooLarge);
+            assert_eq!(late_failure(&host, &session).await, Code::TooLarge);
             host.clock.quiet().await;
             assert_eq!(session.status().phase, Phase::SignedIn);
         }
@@ -228,12 +180,8 @@ async fn the_reply_limit_of_a_chunked_answer_is_enforced_while_reading() {
 
 #[tokio::test]
 async fn at_most_the_configured_number_of_calls_is_on_the_wire_and_the_rest_queue() {
-    let host = TestHost::start().await;
-    let mut config = host.config(DEFAULT_ACCOUNT);
-    config.limits.concurrent_calls = 3;
-    let session = Session::open(config).await.expect("opens");
-    host.sign_in(&session).await;
-    let gate = graphql_session_testing::Gate::new();
+    let (host, session) = signed_in_with(|config| config.limits.concurrent_calls = 3).await;
+    let gate = Gate::new();
     host.server.on_every_call(Fault::hold(&gate));
 
     let calls = spawn_calls(&session, 10, &query("people"));
@@ -242,37 +190,25 @@ async fn at_most_the_configured_number_of_calls_is_on_the_wire_and_the_rest_queu
     assert_eq!(host.server.counts().calls, 3);
     gate.open();
 
-    for outcome in join_all(calls).await {
-        assert_eq!(outcome.expect("served").status, 200);
-    }
+    assert_served(join_all(calls).await);
 }
 
 #[tokio::test]
 async fn waiters_do_not_count_as_calls_on_the_wire() {
-    let host = TestHost::start().await;
-    let mut config = host.config(DEFAULT_ACCOUNT);
-    config.limits.concurrent_calls = 1;
-    let session = Session::open(config).await.expect("opens");
-    host.sign_in(&session).await;
+    let (host, session) = signed_in_with(|config| config.limits.concurrent_calls = 1).await;
     host.server.expire_access_tokens();
-    let gate = graphql_session_testing::Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
+    let gate = hold_renewal(&host);
 
     let calls = spawn_calls(&session, 5, &query("people"));
-    host.server
-        .wait_for(|counts| counts.calls_refused == 5)
-        .await;
+    wait_for_refusals(&host, 5).await;
     gate.open();
 
-    for outcome in join_all(calls).await {
-        assert_eq!(outcome.expect("replayed").status, 200);
-    }
+    assert_served(join_all(calls).await);
 }
 
 #[tokio::test]
 async fn a_call_without_a_session_fails_without_a_request() {
-    let host = TestHost::start().await;
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let (host, session) = signed_out().await;
     for call in [
         query("people"),
         mutation("createPerson"),
@@ -285,17 +221,13 @@ async fn a_call_without_a_session_fails_without_a_request() {
 
 #[tokio::test]
 async fn a_body_that_is_not_graphql_is_sent_as_it_is_and_counts_as_a_mutation() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.clock.advance(45 * MINUTE);
     let odd = Call::new("graphql", r#"[{"query":"{ people { id } }"}]"#);
 
-    let reply = session
-        .execute(odd)
-        .await
-        .expect("the server judges the body, not the session");
+    let reply = session.execute(odd).await;
 
     let seen = host.server.seen().pop().expect("arrived");
     assert_eq!(seen.body, br#"[{"query":"{ people { id } }"}]"#);
-    assert_eq!(reply.status, 200);
+    assert_served(vec![reply]);
 }

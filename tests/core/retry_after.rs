@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::fixture::{
-    MINUTE, SECOND, call_succeeds, code, patient_host, session_with_expired_token,
-    signed_in_session,
+    MINUTE, SECOND, call_succeeds, late_failure, patient_host, patient_with_expired_token,
+    session_with_expired_token,
 };
 
 /// The pause that the answer to the first attempt asked for, in ms.
@@ -20,18 +20,10 @@ fn asked_for(session: &Session) -> Value {
 
 #[tokio::test]
 async fn a_retry_after_that_is_wrong_or_has_passed_asks_for_nothing() {
-    for value in [
-        "soon",
-        "-5",
-        "1.5",
-        "12 s",
-        "",
-        "0",
-        "Mon, 05 Jan 2026 08:00:00 GMT",
-        "Mon, 45 Jan 2026 09:02:00 GMT",
-    ] {
-        let host = patient_host().await;
-        let session = session_with_expired_token(&host).await;
+    let passed = "Mon, 05 Jan 2026 08:00:00 GMT";
+    let no_date = "Mon, 45 Jan 2026 09:02:00 GMT";
+    for value in ["soon", "-5", "1.5", "12 s", "", "0", passed, no_date] {
+        let (host, session) = patient_with_expired_token().await;
         host.server.on_renewal(Fault::retry_after(503, value));
         let began = host.clock.awake();
         host.clock.run_until(call_succeeds(&session)).await;
@@ -44,8 +36,7 @@ async fn a_retry_after_that_is_wrong_or_has_passed_asks_for_nothing() {
 #[tokio::test]
 async fn a_retry_after_of_hours_is_capped_at_ten_minutes() {
     for value in ["86400", "Tue, 06 Jan 2026 09:00:00 GMT"] {
-        let host = patient_host().await;
-        let session = session_with_expired_token(&host).await;
+        let (host, session) = patient_with_expired_token().await;
         host.server.on_renewal(Fault::retry_after(429, value));
         let call = session.execute(query("people"));
         let error = host.clock.run_until(call).await.expect_err("told when");
@@ -63,10 +54,9 @@ async fn a_retry_after_date_is_judged_by_the_servers_clock() {
     for hours in [-24, 1] {
         for has_date in [true, false] {
             let host = patient_host().await;
-            host.server
-                .clock_is_off_by(SignedDuration::from_hours(hours));
-            let session = signed_in_session(&host).await;
-            host.server.expire_access_tokens();
+            let off_by = SignedDuration::from_hours(hours);
+            host.server.clock_is_off_by(off_by);
+            let session = session_with_expired_token(&host).await;
             host.server.sends_date(has_date);
             let two_minutes_later = match hours {
                 -24 => "Sun, 04 Jan 2026 09:02:00 GMT",
@@ -74,14 +64,11 @@ async fn a_retry_after_date_is_judged_by_the_servers_clock() {
             };
             let fault = Fault::retry_after(503, two_minutes_later);
             host.server.on_renewal(fault);
-            let call = session.execute(query("people"));
-            assert_eq!(code(host.clock.run_until(call).await), Code::Unreachable);
+            assert_eq!(late_failure(&host, &session).await, Code::Unreachable);
 
             let asked = asked_for(&session).as_u64().expect("a pause");
-            assert!(
-                (118_000..=120_000).contains(&asked),
-                "{asked} ms at {hours} h, Date header: {has_date}"
-            );
+            let case = format!("{asked} ms at {hours} h, Date header: {has_date}");
+            assert!((118_000..=120_000).contains(&asked), "{case}");
         }
     }
 }

@@ -14,7 +14,9 @@ use graphql_session_testing::{
     EMAIL, Fault, PASSWORD, TestHost, VaultCall, call, mutation, query, subscription, upload,
 };
 
-use crate::fixture::{MINUTE, call_succeeds, session_with_expired_token, wait_for_phase};
+use crate::fixture::{
+    MINUTE, call_succeeds, restarted, session_with_expired_token, wait_for_phase,
+};
 
 /// Everything that any crate of this process logs.
 #[derive(Clone, Default)]
@@ -126,11 +128,8 @@ async fn live(host: &TestHost, shown: &mut Shown) {
     shown.error(outcome);
     host.server.behave();
     wait_for_phase(host, &session, Phase::SignedIn).await;
-    shown.error(
-        session
-            .execute(call(token.clone(), "query", "people"))
-            .await,
-    );
+    let elsewhere = call(token.clone(), "query", "people");
+    shown.error(session.execute(elsewhere).await);
     shown.session(&session);
 
     // A stream that is refused, opens, breaks and then fails; and an upload.
@@ -142,8 +141,7 @@ async fn live(host: &TestHost, shown: &mut Shown) {
     let _ = writeln!(shown.0, "{reply:?}");
 
     // A restart; an entry that is damaged; an ending; tokens from elsewhere; a sign-out.
-    drop(session);
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let session = restarted(host, session).await;
     call_succeeds(&session).await;
     let stored = host.vault.stored(DEFAULT_ACCOUNT).expect("stored");
     host.vault
@@ -202,18 +200,13 @@ async fn a_full_run_shows_no_token_and_no_password_in_any_log_error_debug_text_o
     shown.session(&ended);
 
     let log = capture.text();
-    assert!(
-        log.contains("graphql_session"),
-        "the session's own events are missing"
-    );
-    assert!(log.contains("hyper"), "other crates' events are missing");
-    assert!(log.contains("TRACE"), "the finest level is missing");
+    // The session's own events, those of other crates, and the finest level.
+    for known in ["graphql_session", "hyper", "TRACE"] {
+        assert!(log.contains(known), "{known} is missing");
+    }
     let secrets = host.server.secrets();
-    assert!(
-        secrets.len() >= 12,
-        "only {} tokens were issued",
-        secrets.len()
-    );
+    let issued = secrets.len();
+    assert!(issued >= 12, "only {issued} tokens were issued");
     for secret in &secrets {
         // The head of a JWT is the same in all of them; what follows is secret, in parts, too.
         let parts: Vec<_> = secret.split('.').skip(1).collect();

@@ -1,14 +1,16 @@
 //! Signing in, and every refusal of a sign-in.
 
 use graphql_session::{
-    Clock, Code, DEFAULT_ACCOUNT, Origin, PasswordLogin, Phase, Session, Storage,
+    Clock as _, Code, DEFAULT_ACCOUNT, Origin, PasswordLogin, Phase, Session, Storage,
 };
 use graphql_session_testing::{
-    AccessField, AuthenticationOn, EMAIL, Fault, Gate, TestHost, VaultCall, query,
+    AccessField, AuthenticationOn, EMAIL, Fault, TestHost, VaultCall, query,
 };
 
 use crate::fixture::{
-    SECOND, call_succeeds, code, session_with_expired_token, signed_in_session, spawn_call,
+    GRACE, SECOND, assert_failed, assert_is_about_grace, assert_one_renewal,
+    call_in_renewal_that_meets, call_succeeds, code, join_all, renew, restarted, sign_in_as_grace,
+    signed_in, signed_in_session, signed_out, spawn_sign_in, with_expired_token,
 };
 
 fn person(email: &str, password: &str) -> PasswordLogin {
@@ -20,8 +22,7 @@ fn person(email: &str, password: &str) -> PasswordLogin {
 
 #[tokio::test]
 async fn a_person_signs_in_and_the_status_says_who_and_where() {
-    let host = TestHost::start().await;
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let (host, session) = signed_out().await;
     assert_eq!(session.status().phase, Phase::SignedOut);
     let address = host.server.address();
 
@@ -40,31 +41,18 @@ async fn a_person_signs_in_and_the_status_says_who_and_where() {
 
 #[tokio::test]
 async fn each_refusal_has_its_code_and_leaves_nobody_signed_in() {
-    let host = TestHost::start().await;
+    let (host, session) = signed_out().await;
     host.server.ask_second_factor(EMAIL);
-    host.server
-        .add_person("grace@example.com", "another password");
-    let session = host.session(DEFAULT_ACCOUNT).await;
-    let address = host.server.address();
-    let elsewhere = address.replace("127.0.0.1", "localhost");
+    let grace = host.server.add_person(GRACE, "another password");
+    let here = host.server.address();
+    let elsewhere = here.replace("127.0.0.1", "localhost");
+    let nobody = person("nobody@example.com", "any");
 
     for (server, person, expected) in [
-        (
-            &address,
-            person("grace@example.com", "wrong"),
-            Code::WrongPassword,
-        ),
-        (
-            &address,
-            person("nobody@example.com", "any"),
-            Code::UnknownUser,
-        ),
-        (&address, host.server.person(), Code::SecondFactorRequired),
-        (
-            &elsewhere,
-            person("grace@example.com", "another password"),
-            Code::NotThisServer,
-        ),
+        (&here, person(GRACE, "wrong"), Code::WrongPassword),
+        (&here, nobody, Code::UnknownUser),
+        (&here, host.server.person(), Code::SecondFactorRequired),
+        (&elsewhere, grace, Code::NotThisServer),
     ] {
         assert_eq!(code(session.sign_in(server, person).await), expected);
     }
@@ -75,34 +63,25 @@ async fn each_refusal_has_its_code_and_leaves_nobody_signed_in() {
 
 #[tokio::test]
 async fn each_failure_of_server_or_network_has_its_code() {
+    let login_page = Fault::redirect("https://login.example");
+    let internal = Fault::refuse("INTERNAL_SERVER_ERROR", "", "connect ECONNREFUSED");
+    let throttled = Fault::refuse("BAD_USER_INPUT", "", "Limit reached.");
+    let unverified = Fault::refuse("FORBIDDEN", "", "Email not verified");
     for (fault, expected) in [
         (Fault::status(503), Code::NoAnswer),
         (Fault::status(429), Code::NoAnswer),
         (Fault::html(200), Code::NotThisServer),
         (Fault::status(404), Code::NotThisServer),
-        (
-            Fault::redirect("https://login.example"),
-            Code::NotThisServer,
-        ),
+        (login_page, Code::NotThisServer),
         (Fault::Reset, Code::NoAnswer),
         (Fault::Stall, Code::NoAnswer),
         (Fault::Truncate(10), Code::NoAnswer),
-        (
-            Fault::refuse("INTERNAL_SERVER_ERROR", "", "connect ECONNREFUSED"),
-            Code::NoAnswer,
-        ),
-        (
-            Fault::refuse("BAD_USER_INPUT", "", "Limit reached."),
-            Code::NoAnswer,
-        ),
-        (
-            Fault::refuse("FORBIDDEN", "", "Email not verified"),
-            Code::SignInRefused,
-        ),
+        (internal, Code::NoAnswer),
+        (throttled, Code::NoAnswer),
+        (unverified, Code::SignInRefused),
     ] {
         let case = format!("{fault:?}");
-        let host = TestHost::start().await;
-        let session = host.session(DEFAULT_ACCOUNT).await;
+        let (host, session) = signed_out().await;
         host.server.on_sign_in(fault);
         let address = host.server.address();
         let signing_in = session.sign_in(&address, host.server.person());
@@ -114,8 +93,7 @@ async fn each_failure_of_server_or_network_has_its_code() {
 
 #[tokio::test]
 async fn a_server_that_is_away_is_reported_as_no_answer() {
-    let host = TestHost::start().await;
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let (host, session) = signed_out().await;
     host.server.stop().await;
     let address = host.server.address();
 
@@ -126,8 +104,7 @@ async fn a_server_that_is_away_is_reported_as_no_answer() {
 
 #[tokio::test]
 async fn a_failed_sign_in_leaves_the_session_that_is_there() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     let address = host.server.address();
 
     let outcome = session.sign_in(&address, person(EMAIL, "wrong")).await;
@@ -139,35 +116,27 @@ async fn a_failed_sign_in_leaves_the_session_that_is_there() {
 
 #[tokio::test]
 async fn a_person_signs_in_to_older_and_newer_servers() {
+    let (old_field, new_field) = (AccessField::AccessToken, AccessField::default());
     for (on, field) in [
-        (AuthenticationOn::BothEndpoints, AccessField::AccessToken),
-        (
-            AuthenticationOn::MetadataOnly,
-            AccessField::AccessOrWorkspaceAgnosticToken,
-        ),
-        (AuthenticationOn::MetadataOnly, AccessField::AccessToken),
+        (AuthenticationOn::BothEndpoints, old_field),
+        (AuthenticationOn::MetadataOnly, new_field),
+        (AuthenticationOn::MetadataOnly, old_field),
     ] {
         let host = TestHost::start().await;
         host.server.authentication_on(on);
         host.server.access_field(field);
         let session = signed_in_session(&host).await;
 
-        host.server.expire_access_tokens();
-        call_succeeds(&session).await;
+        renew(&host, &session).await;
 
-        let counts = host.server.counts();
-        assert_eq!(
-            (counts.renewals, counts.exchanged),
-            (1, 1),
-            "the dialect is remembered"
-        );
+        // The dialect is remembered.
+        assert_one_renewal(&host);
     }
 }
 
 #[tokio::test]
 async fn tokens_from_elsewhere_sign_in_and_renew() {
-    let host = TestHost::start().await;
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let (host, session) = signed_out().await;
     let issued = host.server.issue(EMAIL);
     let address = host.server.address();
 
@@ -175,8 +144,7 @@ async fn tokens_from_elsewhere_sign_in_and_renew() {
     let signing_in = session.sign_in_with_tokens(&address, email, issued.to_tokens());
     assert_eq!(signing_in.await.expect("signed in").phase, Phase::SignedIn);
     call_succeeds(&session).await;
-    host.server.expire_access_tokens();
-    call_succeeds(&session).await;
+    renew(&host, &session).await;
 
     let counts = host.server.counts();
     assert_eq!((counts.sign_ins, counts.renewals), (0, 1));
@@ -184,8 +152,7 @@ async fn tokens_from_elsewhere_sign_in_and_renew() {
 
 #[tokio::test]
 async fn tokens_without_a_refresh_token_are_no_session() {
-    let host = TestHost::start().await;
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let (host, session) = signed_out().await;
     let mut tokens = host.server.issue(EMAIL).to_tokens();
     tokens.refresh = None;
     let address = host.server.address();
@@ -207,10 +174,8 @@ async fn with_a_configured_server_a_sign_in_to_another_one_is_refused() {
     let address = other.server.address();
     let outcome = session.sign_in(&address, other.server.person()).await;
     assert_eq!(code(outcome), Code::InvalidAddress);
-    assert_eq!(
-        code(session.check_server(&address).await),
-        Code::InvalidAddress
-    );
+    let checked = session.check_server(&address).await;
+    assert_eq!(code(checked), Code::InvalidAddress);
     assert_eq!(other.server.counts().connections, 0);
 
     host.sign_in(&session).await;
@@ -218,15 +183,12 @@ async fn with_a_configured_server_a_sign_in_to_another_one_is_refused() {
 
 #[tokio::test]
 async fn checking_a_server_tells_a_twenty_server_from_another() {
-    let host = TestHost::start().await;
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let (host, session) = signed_out().await;
 
-    let check = session
-        .check_server(&host.server.address())
-        .await
-        .expect("answers");
+    let address = host.server.address();
+    let check = session.check_server(&address).await.expect("answers");
 
-    assert_eq!(check.origin, host.server.address());
+    assert_eq!(check.origin, address);
     assert_eq!(check.protocol, "twenty");
     assert_eq!(session.status().phase, Phase::SignedOut);
 }
@@ -265,48 +227,33 @@ fn plain_http_is_for_loopback_addresses_only() {
 
 #[tokio::test]
 async fn a_second_sign_in_replaces_the_first_session_and_revokes_it() {
-    let host = TestHost::start().await;
-    host.server
-        .add_person("grace@example.com", "another password");
-    let session = signed_in_session(&host).await;
-    let address = host.server.address();
+    let (host, session) = signed_in().await;
 
-    let grace = person("grace@example.com", "another password");
-    let status = session.sign_in(&address, grace).await.expect("signed in");
+    let status = sign_in_as_grace(&host, &session).await;
 
-    assert_eq!(status.person.as_deref(), Some("grace@example.com"));
+    assert_eq!(status.person.as_deref(), Some(GRACE));
     assert_eq!(status.endings, 0, "a sign-in is no ending");
     host.server.wait_for(|counts| counts.sign_outs == 1).await;
-    let reply = session.execute(query("currentUser")).await.expect("served");
-    assert!(String::from_utf8_lossy(&reply.body).contains("grace@example.com"));
+    assert_is_about_grace(session.execute(query("currentUser")).await);
 }
 
 #[tokio::test]
 async fn the_session_id_survives_renewals_and_restarts_and_the_next_session_has_another() {
-    let host = TestHost::start().await;
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let (host, session) = signed_out().await;
     assert_eq!(session.id(), None);
-    let address = host.server.address();
-    let sign_in = |session: &Session| {
-        let (session, address) = (session.clone(), address.clone());
-        let person = host.server.person();
-        async move { session.sign_in(&address, person).await.expect("signed in") }
-    };
-    sign_in(&session).await;
+    host.sign_in(&session).await;
     let first = session.id();
     assert!(first.is_some());
 
-    host.server.expire_access_tokens();
-    call_succeeds(&session).await;
+    renew(&host, &session).await;
     assert_eq!(host.server.counts().exchanged, 1);
     assert_eq!(session.id(), first);
     session.close().await;
-    drop(session);
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let session = restarted(&host, session).await;
     assert_eq!(session.id(), first);
 
     // The same person at the same server.
-    sign_in(&session).await;
+    host.sign_in(&session).await;
     let second = session.id();
     assert!(second.is_some() && second != first);
     session.sign_out().await;
@@ -315,13 +262,9 @@ async fn the_session_id_survives_renewals_and_restarts_and_the_next_session_has_
 
 #[tokio::test]
 async fn a_sign_in_during_the_confirmation_of_a_rejection_does_not_wait_for_it() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     let refusal = Fault::refuse("INTERNAL_SERVER_ERROR", "", "User Workspace not found");
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold_then(&gate, refusal));
-    let call = spawn_call(&session, query("people"));
-    host.server.wait_for(|counts| counts.renewals == 1).await;
+    let (call, gate) = call_in_renewal_that_meets(&host, &session, refusal).await;
     // The read that follows a rejection, before the session believes it.
     host.vault.hold(VaultCall::Read);
     gate.open();
@@ -329,11 +272,7 @@ async fn a_sign_in_during_the_confirmation_of_a_rejection_does_not_wait_for_it()
     assert_eq!(host.vault.held_now(), 1);
 
     let before = host.clock.awake();
-    let signing_in = {
-        let (session, address) = (session.clone(), host.server.address());
-        let person = host.server.person();
-        tokio::spawn(async move { session.sign_in(&address, person).await })
-    };
+    let signing_in = spawn_sign_in(&host, &session);
     host.server.wait_for(|counts| counts.sign_ins == 2).await;
     host.clock.quiet().await;
     host.vault.release(VaultCall::Read);
@@ -343,6 +282,6 @@ async fn a_sign_in_during_the_confirmation_of_a_rejection_does_not_wait_for_it()
     assert_eq!(status.phase, Phase::SignedIn);
     let waited = host.clock.awake() - before;
     assert!(waited < SECOND, "{waited:?}");
-    assert_eq!(code(call.await.expect("no panic")), Code::SignedOut);
+    assert_failed(join_all(vec![call]).await, Code::SignedOut);
     call_succeeds(&session).await;
 }

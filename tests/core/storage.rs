@@ -3,43 +3,35 @@
 use graphql_session::{
     Clock as _, Closed, Code, DEFAULT_ACCOUNT, LockedReason, Phase, Storage, VaultError,
 };
-use graphql_session_testing::{Fault, Gate, TestHost, VaultCall, query};
-use serde_json::Value;
+use graphql_session_testing::{TestHost, VaultCall, query};
 
 use crate::fixture::{
-    MINUTE, SECOND, call_succeeds, code, join_all, journal_count, session_with_expired_token,
-    signed_in_session, spawn_call, spawn_calls, wait_for_phase,
+    MINUTE, SECOND, assert_served, call_fails, call_in_renewal, call_in_save, call_succeeds,
+    hold_renewal, join_all, journal_count, renew, restarted, signed_in, signed_in_session,
+    spawn_call, spawn_calls, stored_record, wait_for_phase, wait_for_refusals, with_expired_token,
 };
 
 #[tokio::test]
 async fn new_credentials_are_in_the_vault_before_any_call_uses_them() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
+    let (host, session) = with_expired_token().await;
+    let gate = hold_renewal(&host);
     let old = host.vault.stored(DEFAULT_ACCOUNT);
     let calls = spawn_calls(&session, 5, &query("people"));
-    host.server
-        .wait_for(|counts| counts.calls_refused == 5 && counts.renewals == 1)
-        .await;
+    wait_for_refusals(&host, 5).await;
+    host.server.wait_for(|counts| counts.renewals == 1).await;
     host.vault.hold(VaultCall::Write);
     gate.open();
     host.vault.wait_until_held(1).await;
     host.clock.quiet().await;
 
+    // None of them is used before they are saved.
     let counts = host.server.counts();
-    assert_eq!(
-        (counts.exchanged, counts.calls),
-        (1, 1 + 5),
-        "used before they were saved"
-    );
+    assert_eq!((counts.exchanged, counts.calls), (1, 1 + 5));
     assert_eq!(session.status().phase, Phase::Renewing);
     assert_eq!(journal_count(&session, "renewed"), 0);
 
     host.vault.release(VaultCall::Write);
-    for outcome in join_all(calls).await {
-        assert_eq!(outcome.expect("replayed").status, 200);
-    }
+    assert_served(join_all(calls).await);
     assert!(host.vault.stored(DEFAULT_ACCOUNT) != old);
 }
 
@@ -54,8 +46,7 @@ async fn without_a_keyring_service_the_session_stays_in_memory_and_the_status_sa
 
     host.sign_in(&session).await;
     call_succeeds(&session).await;
-    host.server.expire_access_tokens();
-    call_succeeds(&session).await;
+    renew(&host, &session).await;
 
     let status = session.status();
     assert_eq!((status.phase, status.storage), (Phase::SignedIn, missing));
@@ -75,7 +66,7 @@ async fn a_keyring_locked_at_the_start_is_not_taken_for_signed_out_and_unlocking
     assert_eq!(status.phase, Phase::Locked);
     assert_eq!(status.locked, Some(LockedReason::KeyringLocked));
     assert_eq!(status.server, Some(host.server.address()));
-    assert_eq!(code(session.execute(query("people")).await), Code::Locked);
+    assert_eq!(call_fails(&session).await, Code::Locked);
     assert_eq!(host.server.counts(), before);
 
     host.vault.work_again();
@@ -126,14 +117,8 @@ async fn a_new_sign_in_replaces_the_hidden_session_and_that_one_does_not_come_ba
 
 #[tokio::test]
 async fn an_entry_damaged_by_hand_shows_as_locked_and_a_new_sign_in_repairs_it() {
-    for damage in [
-        "",
-        "no json",
-        "{}",
-        "{\"version\":1}",
-        "{\"version\":99}",
-        "\u{0}",
-    ] {
+    let (old, new) = ("{\"version\":1}", "{\"version\":99}");
+    for damage in ["", "no json", "{}", old, new, "\u{0}"] {
         let host = TestHost::start().await;
         drop(signed_in_session(&host).await);
         host.vault.replace(DEFAULT_ACCOUNT, damage);
@@ -141,11 +126,8 @@ async fn an_entry_damaged_by_hand_shows_as_locked_and_a_new_sign_in_repairs_it()
         let session = host.session(DEFAULT_ACCOUNT).await;
         let status = session.status();
         assert_eq!(status.phase, Phase::Locked, "{damage:?}");
-        assert_eq!(
-            status.locked,
-            Some(LockedReason::KeyringFailed),
-            "{damage:?}"
-        );
+        let reason = Some(LockedReason::KeyringFailed);
+        assert_eq!(status.locked, reason, "{damage:?}");
 
         host.sign_in(&session).await;
         call_succeeds(&session).await;
@@ -155,13 +137,11 @@ async fn an_entry_damaged_by_hand_shows_as_locked_and_a_new_sign_in_repairs_it()
 
 #[tokio::test]
 async fn a_keyring_read_that_fails_after_a_good_renewal_leaves_the_session_in_memory() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     call_succeeds(&session).await;
     host.vault.fail(VaultCall::Read, VaultError::Failed);
 
-    host.server.expire_access_tokens();
-    call_succeeds(&session).await;
+    renew(&host, &session).await;
 
     assert_eq!(session.status().phase, Phase::SignedIn);
     assert_eq!(host.server.counts().renewals, 2);
@@ -169,19 +149,12 @@ async fn a_keyring_read_that_fails_after_a_good_renewal_leaves_the_session_in_me
 
 #[tokio::test]
 async fn a_keyring_write_that_fails_after_the_rotation_is_reported_and_retried() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
-    let call = spawn_call(&session, query("people"));
-    host.server.wait_for(|counts| counts.renewals == 1).await;
+    let (host, session) = with_expired_token().await;
+    let (call, gate) = call_in_renewal(&host, &session).await;
     host.vault.fail(VaultCall::Write, VaultError::Failed);
     gate.open();
 
-    assert!(
-        join_all(vec![call]).await.remove(0).is_ok(),
-        "the session goes on"
-    );
+    assert_served(join_all(vec![call]).await);
     let status = session.status();
     assert_eq!(status.phase, Phase::SignedIn);
     assert_eq!(status.storage, Storage::NotSaved(VaultError::Failed));
@@ -191,20 +164,15 @@ async fn a_keyring_write_that_fails_after_the_rotation_is_reported_and_retried()
     host.vault.work_again();
     host.clock.pass(31 * SECOND).await;
     assert_eq!(session.status().storage, Storage::Saved);
-    drop(session);
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let session = restarted(&host, session).await;
     call_succeeds(&session).await;
-    assert_eq!(
-        host.server.counts().renewals,
-        1,
-        "the old credentials were stored"
-    );
+    // The new credentials were stored.
+    assert_eq!(host.server.counts().renewals, 1);
 }
 
 #[tokio::test]
 async fn quitting_before_the_save_tries_once_more_and_reports_what_would_be_lost() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.vault.fail_all(VaultError::Locked);
     call_succeeds(&session).await;
     host.clock.pass(10 * SECOND).await;
@@ -212,17 +180,13 @@ async fn quitting_before_the_save_tries_once_more_and_reports_what_would_be_lost
     let unsaved = Closed::NotSaved(VaultError::Locked);
     let tries = host.vault.count(VaultCall::Write);
     assert_eq!(session.close().await, unsaved);
-    assert_eq!(
-        host.vault.count(VaultCall::Write),
-        tries + 1,
-        "the last chance was not used"
-    );
+    let last_tries = host.vault.count(VaultCall::Write) - tries;
+    assert_eq!(last_tries, 1);
 
     // After the warning, the person unlocks the keyring and quits again.
     host.vault.work_again();
     assert_eq!(session.close().await, Closed::Kept);
-    drop(session);
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let session = restarted(&host, session).await;
     call_succeeds(&session).await;
     assert_eq!(host.server.counts().renewals, 1, "lost by quitting");
 }
@@ -243,8 +207,7 @@ async fn quitting_with_nobody_signed_in_loses_nothing_whatever_the_keyring_says(
 
 #[tokio::test]
 async fn a_keyring_locked_before_the_exchange_does_not_stop_an_expired_session_renewing() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.vault.fail_all(VaultError::Locked);
 
     call_succeeds(&session).await;
@@ -265,8 +228,7 @@ async fn credentials_too_long_for_the_platform_stay_unsaved_and_the_status_says_
     let too_long = Storage::NotSaved(VaultError::TooLong);
     assert_eq!(session.status().storage, too_long);
 
-    host.server.expire_access_tokens();
-    call_succeeds(&session).await;
+    renew(&host, &session).await;
 
     let status = session.status();
     assert_eq!((status.phase, status.storage), (Phase::SignedIn, too_long));
@@ -277,24 +239,12 @@ async fn credentials_too_long_for_the_platform_stay_unsaved_and_the_status_says_
 /// 3. The write returns. What it wrote must not stay.
 #[tokio::test]
 async fn a_write_that_returns_long_after_its_limit_restores_no_signed_out_session() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
-    let call = spawn_call(&session, query("people"));
-    host.server.wait_for(|counts| counts.renewals == 1).await;
-    host.vault.hold(VaultCall::Write);
-    gate.open();
-    host.vault.wait_until_held(1).await;
+    let (host, session) = with_expired_token().await;
+    let call = call_in_save(&host, &session).await;
     host.clock.pass(9 * SECOND).await;
-    assert!(
-        join_all(vec![call]).await.remove(0).is_ok(),
-        "the session goes on"
-    );
-    assert_eq!(
-        session.status().storage,
-        Storage::NotSaved(VaultError::Slow)
-    );
+    assert_served(join_all(vec![call]).await);
+    let slow = Storage::NotSaved(VaultError::Slow);
+    assert_eq!(session.status().storage, slow);
 
     assert_eq!(session.sign_out().await.phase, Phase::SignedOut);
     host.clock.pass(30 * SECOND).await;
@@ -302,29 +252,21 @@ async fn a_write_that_returns_long_after_its_limit_restores_no_signed_out_sessio
     host.clock.pass(30 * SECOND).await;
 
     assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None);
-    drop(session);
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let session = restarted(&host, session).await;
     assert_eq!(session.status().phase, Phase::SignedOut);
 }
 
 /// When the late write lands, the limit of the sign-out's own removal has passed.
 #[tokio::test]
 async fn a_write_that_returns_after_the_sign_outs_own_limit_leaves_no_entry_behind() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
-    let call = spawn_call(&session, query("people"));
-    host.server.wait_for(|counts| counts.renewals == 1).await;
-    host.vault.hold(VaultCall::Write);
-    gate.open();
-    host.vault.wait_until_held(1).await;
+    let (host, session) = with_expired_token().await;
+    let call = call_in_save(&host, &session).await;
     let mut changes = session.changes();
     let slow = Storage::NotSaved(VaultError::Slow);
     let given_up = changes.wait_for(|status| status.storage == slow);
     let status = host.clock.run_until(given_up).await;
     drop(status.expect("the session lives"));
-    assert!(join_all(vec![call]).await.remove(0).is_ok());
+    assert_served(join_all(vec![call]).await);
 
     session.sign_out().await;
     host.clock.pass(MINUTE).await;
@@ -337,17 +279,12 @@ async fn a_write_that_returns_after_the_sign_outs_own_limit_leaves_no_entry_behi
 
 #[tokio::test]
 async fn a_write_that_returns_long_after_its_limit_overwrites_nothing_newer() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.vault.hold(VaultCall::Write);
     // The keyring holds the mark of this renewal. After the write's limit the renewal goes on without the mark.
     let call = spawn_call(&session, query("people"));
     host.vault.wait_until_held(1).await;
-    host.clock
-        .run_until(join_all(vec![call]))
-        .await
-        .remove(0)
-        .expect("renewed");
+    assert_served(host.clock.run_until(join_all(vec![call])).await);
     host.server.expire_access_tokens();
     host.clock.run_until(call_succeeds(&session)).await;
     assert_eq!(host.server.counts().exchanged, 2);
@@ -355,16 +292,13 @@ async fn a_write_that_returns_long_after_its_limit_overwrites_nothing_newer() {
     host.vault.release(VaultCall::Write);
     host.clock.pass(MINUTE).await;
 
-    let stored = host.vault.stored(DEFAULT_ACCOUNT).expect("saved");
-    let stored: Value = serde_json::from_str(&stored).expect("a record");
-    assert_eq!(stored["generation"], 3);
+    assert_eq!(stored_record(&host)["generation"], 3);
     assert_eq!(session.status().storage, Storage::Saved);
 }
 
 #[tokio::test]
 async fn a_keyring_that_does_not_answer_delays_neither_status_nor_calls_nor_the_exit() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     host.vault.hold(VaultCall::Read);
     host.vault.hold(VaultCall::Write);
     host.server.expire_access_tokens();
@@ -374,11 +308,7 @@ async fn a_keyring_that_does_not_answer_delays_neither_status_nor_calls_nor_the_
     let before = host.clock.awake();
     assert_eq!(session.status().phase, Phase::Renewing);
     assert_eq!(host.clock.awake(), before);
-    host.clock
-        .run_until(waiting)
-        .await
-        .expect("no panic")
-        .expect("renewed without it");
+    assert_served(host.clock.run_until(join_all(vec![waiting])).await);
     host.clock.run_until(session.close()).await;
 
     let beside = host.clock.run_until(host.session(DEFAULT_ACCOUNT)).await;
@@ -391,11 +321,9 @@ async fn a_keyring_that_does_not_answer_delays_neither_status_nor_calls_nor_the_
 #[tokio::test]
 async fn an_entry_deleted_by_hand_locks_a_running_process_until_the_entry_is_back() {
     for damage in [None, Some("{\"version\":1")] {
-        let host = TestHost::start().await;
-        let session = signed_in_session(&host).await;
+        let (host, session) = signed_in().await;
         let other = host.session(DEFAULT_ACCOUNT).await;
-        host.server.expire_access_tokens();
-        call_succeeds(&other).await;
+        renew(&host, &other).await;
         drop(other);
         let newest = host.vault.stored(DEFAULT_ACCOUNT).expect("saved");
         match damage {
@@ -403,9 +331,7 @@ async fn an_entry_deleted_by_hand_locks_a_running_process_until_the_entry_is_bac
             Some(text) => host.vault.replace(DEFAULT_ACCOUNT, text),
         }
 
-        let outcome = session.execute(query("people")).await;
-
-        assert_eq!(code(outcome), Code::Locked);
+        assert_eq!(call_fails(&session).await, Code::Locked);
         assert_eq!(session.status().phase, Phase::Locked);
         assert_eq!(journal_count(&session, "entry_lost"), 1);
         assert_eq!(host.server.counts().renewals, 1, "a spent token is sent");
@@ -419,13 +345,10 @@ async fn an_entry_deleted_by_hand_locks_a_running_process_until_the_entry_is_bac
 
 #[tokio::test]
 async fn a_vault_that_panics_is_a_vault_that_failed() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     host.vault.panic_next(VaultCall::Read);
     host.vault.panic_next(VaultCall::Write);
-    host.server.expire_access_tokens();
-
-    call_succeeds(&session).await;
+    renew(&host, &session).await;
 
     assert_eq!(session.status().phase, Phase::SignedIn);
     host.clock.pass(2 * SECOND).await;
@@ -434,8 +357,7 @@ async fn a_vault_that_panics_is_a_vault_that_failed() {
 
 #[tokio::test]
 async fn credentials_of_an_ended_session_that_come_back_from_a_backup_stay_dead() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     let backup = host.vault.stored(DEFAULT_ACCOUNT).expect("saved");
     session.sign_out().await;
     host.clock.quiet().await;
@@ -446,15 +368,8 @@ async fn credentials_of_an_ended_session_that_come_back_from_a_backup_stay_dead(
     let session = host.session(DEFAULT_ACCOUNT).await;
 
     assert_eq!(session.status().phase, Phase::SignedOut);
-    assert_eq!(
-        code(session.execute(query("people")).await),
-        Code::SignedOut
-    );
+    assert_eq!(call_fails(&session).await, Code::SignedOut);
     assert_eq!(host.server.counts().calls, before);
     host.clock.quiet().await;
-    assert_eq!(
-        host.vault.stored(DEFAULT_ACCOUNT),
-        None,
-        "the dead entry is removed"
-    );
+    assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None);
 }

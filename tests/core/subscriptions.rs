@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use graphql_session::{
-    Clock, Code, DEFAULT_ACCOUNT, Error, Phase, Session, StreamEvent, Subscription,
+    Clock as _, Code, DEFAULT_ACCOUNT, Error, Phase, Session, StreamEvent, Subscription,
 };
-use graphql_session_testing::{Fault, Feed, Gate, TestHost, call, mutation, query, subscription};
+use graphql_session_testing::{
+    Counts, Fault, Feed, Seen, TestHost, call, mutation, query, subscription,
+};
 
 use crate::fixture::{
-    MINUTE, SECOND, call_succeeds, code, join_all, patient_host, session_with_expired_token,
-    signed_in_session, spawn_calls, wait_for_phase,
+    MINUTE, SECOND, assert_served, call_fails, call_succeeds, code, hold_renewal, join_all,
+    patient_host, renew, signed_in, signed_in_session, signed_in_with, spawn_calls, wait_for_phase,
+    with_expired_token,
 };
 
 const FIELD: &str = "onDbEvent";
@@ -26,6 +29,18 @@ async fn opened(host: &TestHost, session: &Session) -> (Subscription, Feed) {
     assert_eq!(heard(host, &mut stream).await, StreamEvent::Open);
     let number = usize::try_from(so_far).expect("few streams");
     (stream, host.server.feed(number).await)
+}
+
+/// A host with its session, an open stream, and the server's end of it.
+async fn open_stream() -> (TestHost, Session, Subscription, Feed) {
+    let (host, session) = signed_in().await;
+    let (stream, feed) = opened(&host, &session).await;
+    (host, session, stream, feed)
+}
+
+async fn wait_for_a_closed_stream(host: &TestHost) {
+    let is_there = |counts: &Counts| counts.streams_over == 1;
+    host.server.wait_for(is_there).await;
 }
 
 /// The next event; virtual time passes until it comes.
@@ -56,8 +71,7 @@ fn next(payload: &str) -> StreamEvent {
 /// The Authorization of each subscription that the server got.
 fn authorizations(host: &TestHost) -> Vec<String> {
     let asked = host.server.seen_asking_for(FIELD);
-    let header =
-        |seen: &graphql_session_testing::Seen| seen.header("authorization").map(str::to_owned);
+    let header = |seen: &Seen| seen.header("authorization").map(str::to_owned);
     asked.iter().filter_map(header).collect()
 }
 
@@ -70,13 +84,10 @@ fn draw_the_longest(host: &TestHost) {
 
 #[tokio::test]
 async fn a_stream_that_is_open_is_not_cut_by_a_renewal() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, feed) = opened(&host, &session).await;
+    let (host, session, mut stream, feed) = open_stream().await;
     let reading = tokio::spawn(async move { (stream.next().await, stream) });
     tokio::task::yield_now().await;
-    host.server.expire_access_tokens();
-    call_succeeds(&session).await;
+    renew(&host, &session).await;
     assert_eq!(host.server.counts().renewals, 1);
 
     feed.next("{\"data\":1}");
@@ -91,9 +102,7 @@ async fn a_stream_that_is_open_is_not_cut_by_a_renewal() {
 
 #[tokio::test]
 async fn after_a_loss_a_stream_uses_the_newer_token_and_says_that_events_may_be_missing() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, feed) = opened(&host, &session).await;
+    let (host, session, mut stream, feed) = open_stream().await;
     host.server.expire_access_tokens();
     host.clock.pass(2 * SECOND).await;
     call_succeeds(&session).await;
@@ -115,26 +124,19 @@ async fn after_a_loss_a_stream_uses_the_newer_token_and_says_that_events_may_be_
 
 #[tokio::test]
 async fn refusals_at_connect_join_the_one_renewal_of_refused_calls() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
+    let (host, session) = with_expired_token().await;
+    let gate = hold_renewal(&host);
     let calls = spawn_calls(&session, 10, &query("people"));
-    let streams: Vec<_> = (0..10)
-        .map(|_| {
-            let mut stream = subscribe(&session);
-            tokio::spawn(async move { (stream.next().await, stream) })
-        })
-        .collect();
-    let all_refused = |counts: &graphql_session_testing::Counts| {
-        counts.calls_refused == 10 && counts.subscriptions_refused == 10
-    };
+    let streams = [(); 10].map(|()| {
+        let mut stream = subscribe(&session);
+        tokio::spawn(async move { (stream.next().await, stream) })
+    });
+    let all_refused =
+        |counts: &Counts| (counts.calls_refused, counts.subscriptions_refused) == (10, 10);
     host.server.wait_for(all_refused).await;
     gate.open();
 
-    for outcome in join_all(calls).await {
-        assert_eq!(outcome.expect("replayed").status, 200);
-    }
+    assert_served(join_all(calls).await);
     for stream in streams {
         let (event, _) = stream.await.expect("no panic");
         assert_eq!(event, Some(StreamEvent::Open));
@@ -145,8 +147,7 @@ async fn refusals_at_connect_join_the_one_renewal_of_refused_calls() {
 
 #[tokio::test]
 async fn a_plain_401_at_connect_is_a_refusal_too() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     host.server.on_subscription(Fault::status(401));
 
     opened(&host, &session).await;
@@ -170,8 +171,7 @@ async fn a_token_that_is_known_to_have_expired_is_renewed_before_a_stream_connec
 
 #[tokio::test]
 async fn a_stream_that_is_refused_with_fresh_credentials_fails_and_signs_nobody_out() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     host.server.on_every_subscription(Fault::access_refused());
     let mut stream = subscribe(&session);
 
@@ -185,8 +185,7 @@ async fn a_stream_that_is_refused_with_fresh_credentials_fails_and_signs_nobody_
 
 #[tokio::test]
 async fn a_stream_waits_out_an_outage_of_the_renewal() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.server.on_every_renewal(Fault::status(503));
     let mut stream = subscribe(&session);
     lost(&host, &mut stream).await;
@@ -204,9 +203,8 @@ async fn a_stream_waits_out_an_outage_of_the_renewal() {
 
 #[tokio::test]
 async fn a_minute_of_silence_is_a_loss_and_comments_count_as_life() {
-    let host = patient_host().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, feed) = opened(&host, &session).await;
+    let (host, _session, mut stream, feed) = open_stream().await;
+    host.clock.wait_for_calm_rounds(40);
     let five_minutes = async {
         tokio::select! {
             event = stream.next() => panic!("comments were sent all the time: {event:?}"),
@@ -222,16 +220,12 @@ async fn a_minute_of_silence_is_a_loss_and_comments_count_as_life() {
     let silence = host.clock.awake() - since;
     assert!(silence <= MINUTE && silence > 45 * SECOND, "{silence:?}");
     assert_eq!(heard(&host, &mut stream).await, StreamEvent::Reconnected);
-    host.server
-        .wait_for(|counts| counts.streams_over == 1)
-        .await;
+    wait_for_a_closed_stream(&host).await;
 }
 
 #[tokio::test]
 async fn a_body_that_ends_without_complete_is_a_loss_and_complete_is_the_end() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, feed) = opened(&host, &session).await;
+    let (host, _session, mut stream, feed) = open_stream().await;
     feed.next("{\"data\":1}");
     feed.end();
     assert_eq!(heard(&host, &mut stream).await, next("{\"data\":1}"));
@@ -249,23 +243,18 @@ async fn a_body_that_ends_without_complete_is_a_loss_and_complete_is_the_end() {
 
 #[tokio::test]
 async fn pauses_between_reconnects_grow_to_their_limit_and_are_kept() {
-    let host = patient_host().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, feed) = opened(&host, &session).await;
+    let (host, _session, mut stream, feed) = open_stream().await;
+    host.clock.wait_for_calm_rounds(40);
     draw_the_longest(&host);
     host.server.on_every_subscription(Fault::Close);
     feed.cut();
 
-    let mut pauses = Vec::new();
-    let mut connected_at = Vec::new();
-    for _ in 0..7 {
-        pauses.push(lost(&host, &mut stream).await);
-        connected_at.push(host.clock.awake());
-    }
-
-    assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs));
-    for (pause, times) in pauses.iter().zip(connected_at.windows(2)) {
-        assert_eq!(times[1] - times[0], *pause);
+    lost(&host, &mut stream).await;
+    for seconds in [1, 2, 4, 8, 16, 30] {
+        let since = host.clock.awake();
+        let next_pause = lost(&host, &mut stream).await;
+        assert_eq!(host.clock.awake() - since, seconds * SECOND);
+        assert_eq!(next_pause, SECOND * u32::min(2 * seconds, 30));
     }
 }
 
@@ -281,11 +270,8 @@ async fn a_stream_that_lasted_a_minute_reconnects_as_after_a_first_loss() {
     assert_eq!(lost(&host, &mut stream).await, 2 * SECOND);
     assert_eq!(heard(&host, &mut stream).await, StreamEvent::Open);
     host.server.feed(0).await.cut();
-    assert_eq!(
-        lost(&host, &mut stream).await,
-        4 * SECOND,
-        "a short connection ended the backoff"
-    );
+    // A short connection does not end the backoff.
+    assert_eq!(lost(&host, &mut stream).await, 4 * SECOND);
     assert_eq!(heard(&host, &mut stream).await, StreamEvent::Reconnected);
 
     host.clock.pass(MINUTE).await;
@@ -297,10 +283,9 @@ async fn a_stream_that_lasted_a_minute_reconnects_as_after_a_first_loss() {
 #[tokio::test]
 async fn a_throttle_at_connect_is_waited_out_for_as_long_as_the_server_asks() {
     for status in [429, 503] {
-        let host = TestHost::start().await;
-        let session = signed_in_session(&host).await;
-        host.server
-            .on_subscription(Fault::retry_after(status, "90"));
+        let (host, session) = signed_in().await;
+        let fault = Fault::retry_after(status, "90");
+        host.server.on_subscription(fault);
         let mut stream = subscribe(&session);
         let since = host.clock.awake();
 
@@ -322,8 +307,7 @@ async fn the_answer_of_a_portal_or_proxy_at_connect_is_a_loss() {
         Fault::Reset,
         Fault::Stall,
     ] {
-        let host = TestHost::start().await;
-        let session = signed_in_session(&host).await;
+        let (host, session) = signed_in().await;
         host.server.on_subscription(fault);
         let mut stream = subscribe(&session);
 
@@ -338,8 +322,7 @@ async fn the_answer_of_a_portal_or_proxy_at_connect_is_a_loss() {
 
 #[tokio::test]
 async fn a_sign_out_closes_every_stream_whether_it_is_open_pauses_or_connects() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     let (mut open, _feed) = opened(&host, &session).await;
     host.server.on_subscription(Fault::Close);
     let mut pausing = subscribe(&session);
@@ -350,9 +333,8 @@ async fn a_sign_out_closes_every_stream_whether_it_is_open_pauses_or_connects() 
         let ends = tokio::join!(open.next(), pausing.next(), connecting.next());
         (ends, open)
     });
-    host.server
-        .wait_for(|counts| counts.subscriptions == 3)
-        .await;
+    let all_arrived = |counts: &Counts| counts.subscriptions == 3;
+    host.server.wait_for(all_arrived).await;
     let since = host.clock.awake();
 
     session.sign_out().await;
@@ -361,30 +343,21 @@ async fn a_sign_out_closes_every_stream_whether_it_is_open_pauses_or_connects() 
     for event in [first, second, third] {
         assert_eq!(event, Some(StreamEvent::Failed(signed_out())));
     }
-    host.server
-        .wait_for(|counts| counts.streams_over == 1)
-        .await;
+    wait_for_a_closed_stream(&host).await;
     assert_eq!(host.clock.awake(), since, "at once");
     drop(open);
 }
 
 #[tokio::test]
 async fn an_ending_closes_a_stream() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, _feed) = opened(&host, &session).await;
+    let (host, session, mut stream, _feed) = open_stream().await;
     host.server.revoke_sessions();
     host.server.expire_access_tokens();
-    assert_eq!(
-        code(session.execute(query("people")).await),
-        Code::SignedOut
-    );
+    assert_eq!(call_fails(&session).await, Code::SignedOut);
 
     assert_eq!(failed(&host, &mut stream).await, signed_out());
 
-    host.server
-        .wait_for(|counts| counts.streams_over == 1)
-        .await;
+    wait_for_a_closed_stream(&host).await;
     let mut late = subscribe(&session);
     assert_eq!(failed(&host, &mut late).await, signed_out());
     assert_eq!(host.server.counts().subscriptions, 1);
@@ -392,9 +365,7 @@ async fn an_ending_closes_a_stream() {
 
 #[tokio::test]
 async fn a_new_sign_in_of_the_same_person_closes_the_streams_of_the_session_before() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, _feed) = opened(&host, &session).await;
+    let (host, session, mut stream, _feed) = open_stream().await;
 
     host.sign_in(&session).await;
 
@@ -405,9 +376,7 @@ async fn a_new_sign_in_of_the_same_person_closes_the_streams_of_the_session_befo
 
 #[tokio::test]
 async fn a_sign_out_in_another_process_closes_a_stream() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, _feed) = opened(&host, &session).await;
+    let (host, _session, mut stream, _feed) = open_stream().await;
     let other = host.session(DEFAULT_ACCOUNT).await;
     wait_for_phase(&host, &other, Phase::SignedIn).await;
 
@@ -418,30 +387,26 @@ async fn a_sign_out_in_another_process_closes_a_stream() {
 
 #[tokio::test]
 async fn a_dropped_stream_closes_its_connection() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    let (stream, _feed) = opened(&host, &session).await;
+    let (host, _session, stream, _feed) = open_stream().await;
 
     drop(stream);
 
-    host.server
-        .wait_for(|counts| counts.streams_over == 1)
-        .await;
+    wait_for_a_closed_stream(&host).await;
 }
 
 // ── Events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
 async fn a_graphql_error_instead_of_a_stream_is_handed_on_and_is_the_end() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     let error = "{\"errors\":[{\"message\":\"Cannot query field \\\"nope\\\"\"}]}";
     for status in [200, 400, 500] {
-        host.server.on_subscription(Fault::Answer {
+        host.server.on_subscription(Fault::answer_with(
             status,
-            headers: vec![("content-type".into(), "application/json".into())],
-            body: error.into(),
-        });
+            "content-type",
+            "application/json",
+            error,
+        ));
         let mut stream = subscribe(&session);
 
         assert_eq!(heard(&host, &mut stream).await, next(error));
@@ -453,9 +418,7 @@ async fn a_graphql_error_instead_of_a_stream_is_handed_on_and_is_the_end() {
 
 #[tokio::test]
 async fn payloads_are_untouched_however_the_bytes_come() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, feed) = opened(&host, &session).await;
+    let (host, _session, mut stream, feed) = open_stream().await;
     let payload = "{ \"z\":12345678901234567890123, \"a\":1.50,\"é\":\"\\u00e9 – \\/\"}";
     for byte in format!(":\r\n\r\nid: 7\r\nevent: next\r\ndata: {payload}\r\n\r\n").bytes() {
         feed.bytes([byte]);
@@ -469,9 +432,7 @@ async fn payloads_are_untouched_however_the_bytes_come() {
 
 #[tokio::test]
 async fn an_event_without_an_end_is_refused_while_it_is_read() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, feed) = opened(&host, &session).await;
+    let (host, _session, mut stream, feed) = open_stream().await;
     feed.bytes("event: next\ndata: ");
     for _ in 0..5 {
         feed.bytes(vec![b'x'; 1 << 20]);
@@ -479,18 +440,12 @@ async fn an_event_without_an_end_is_refused_while_it_is_read() {
 
     assert_eq!(failed(&host, &mut stream).await.code(), Code::TooLarge);
     assert_eq!(stream.next().await, None);
-    host.server
-        .wait_for(|counts| counts.streams_over == 1)
-        .await;
+    wait_for_a_closed_stream(&host).await;
 }
 
 #[tokio::test]
 async fn the_reply_limit_holds_for_events_and_for_answers_without_a_stream() {
-    let host = TestHost::start().await;
-    let mut config = host.config(DEFAULT_ACCOUNT);
-    config.limits.reply_bytes = 1_000;
-    let session = Session::open(config).await.expect("the session opens");
-    host.sign_in(&session).await;
+    let (host, session) = signed_in_with(|config| config.limits.reply_bytes = 1_000).await;
     let (mut stream, feed) = opened(&host, &session).await;
 
     // Together they are longer than the limit, which is for each event.
@@ -508,9 +463,8 @@ async fn the_reply_limit_holds_for_events_and_for_answers_without_a_stream() {
 async fn a_slow_reader_holds_the_server_back() {
     /// Far more than sockets and HTTP buffer for a reader that does not read: some 10 MiB on Linux.
     const EVENTS: usize = 64;
-    let host = patient_host().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, feed) = opened(&host, &session).await;
+    let (host, _session, mut stream, feed) = open_stream().await;
+    host.clock.wait_for_calm_rounds(40);
     let payload = format!("\"{}\"", "x".repeat(1 << 20));
     for _ in 0..EVENTS {
         feed.next(&payload);
@@ -528,11 +482,7 @@ async fn a_slow_reader_holds_the_server_back() {
 
 #[tokio::test]
 async fn streams_do_not_count_as_calls_on_the_wire() {
-    let host = TestHost::start().await;
-    let mut config = host.config(DEFAULT_ACCOUNT);
-    config.limits.concurrent_calls = 1;
-    let session = Session::open(config).await.expect("the session opens");
-    host.sign_in(&session).await;
+    let (host, session) = signed_in_with(|config| config.limits.concurrent_calls = 1).await;
 
     let _streams = [opened(&host, &session).await, opened(&host, &session).await];
 
@@ -541,8 +491,7 @@ async fn streams_do_not_count_as_calls_on_the_wire() {
 
 #[tokio::test]
 async fn a_subscribe_without_a_subscription_or_to_elsewhere_is_refused_unsent() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     let before = host.server.counts();
     let mut with_token = subscription(FIELD);
     with_token.headers = vec![("Authorization".into(), "Bearer mine".into())];
@@ -561,9 +510,7 @@ async fn a_subscribe_without_a_subscription_or_to_elsewhere_is_refused_unsent() 
 
 #[tokio::test]
 async fn neither_a_stream_nor_its_events_show_a_token_or_a_payload() {
-    let host = TestHost::start().await;
-    let session = signed_in_session(&host).await;
-    let (mut stream, feed) = opened(&host, &session).await;
+    let (host, session, mut stream, feed) = open_stream().await;
     let mut shown = format!("{stream:?}");
     feed.next("{\"data\":\"private\"}");
     feed.cut();

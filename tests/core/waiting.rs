@@ -1,26 +1,25 @@
 //! Calls that wait for a renewal: for how long, and what happens to the renewal when they leave (I2, I8, I10).
 
-use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, Session};
-use graphql_session_testing::{Fault, Gate, TestHost, query};
+use graphql_session::{Clock as _, Closed, Code, DEFAULT_ACCOUNT, Phase};
+use graphql_session_testing::{Fault, mutation, query};
 
 use crate::fixture::{
-    SECOND, call_succeeds, code, join_all, journal_count, session_with_expired_token, spawn_call,
-    spawn_calls, wait_for_phase,
+    MINUTE, SECOND, assert_failed, assert_served, call_at_server, call_in_renewal, call_succeeds,
+    calls_at_once, code, hold_renewal, join_all, journal_count, late_failure, restarted, signed_in,
+    signed_in_with, spawn_call, spawn_calls, spawn_close, wait_for_phase, wait_for_refusals,
+    with_expired_token,
 };
 
 #[tokio::test]
 async fn a_renewal_that_hangs_gives_every_waiter_an_error_within_the_budget() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.server.on_every_renewal(Fault::Stall);
-    let before = graphql_session::Clock::awake(&host.clock);
+    let before = host.clock.awake();
 
-    let calls = spawn_calls(&session, 20, &query("people"));
-    for outcome in host.clock.run_until(join_all(calls)).await {
-        assert_eq!(code(outcome), Code::Unreachable);
-    }
+    let outcomes = calls_at_once(&host, &session, 20).await;
+    assert_failed(outcomes, Code::Unreachable);
 
-    let took = graphql_session::Clock::awake(&host.clock) - before;
+    let took = host.clock.awake() - before;
     assert!(took <= 26 * SECOND, "{took:?}");
     assert_eq!(host.server.counts().renewals_at_once, 1);
     assert_eq!(session.status().endings, 0);
@@ -33,10 +32,8 @@ async fn a_renewal_that_hangs_gives_every_waiter_an_error_within_the_budget() {
 
 #[tokio::test]
 async fn when_every_waiter_has_gone_the_new_credentials_are_still_stored() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
+    let (host, session) = with_expired_token().await;
+    let gate = hold_renewal(&host);
     let old = host.vault.stored(DEFAULT_ACCOUNT);
     let calls = spawn_calls(&session, 3, &query("people"));
     host.server.wait_for(|counts| counts.renewals == 1).await;
@@ -52,70 +49,45 @@ async fn when_every_waiter_has_gone_the_new_credentials_are_still_stored() {
     assert_eq!(host.server.counts().exchanged, 1);
     assert_eq!(journal_count(&session, "renewed"), 1);
     let new = host.vault.stored(DEFAULT_ACCOUNT);
-    assert!(
-        new.is_some() && new != old,
-        "the vault still holds the old credentials"
-    );
+    assert!(new.is_some() && new != old, "the old credentials");
     let before = host.server.counts().calls;
     call_succeeds(&session).await;
-    assert_eq!(
-        host.server.counts().calls,
-        before + 1,
-        "not the new credentials"
-    );
+    let sent = host.server.counts().calls - before;
+    assert_eq!(sent, 1, "not the new credentials");
 }
 
 #[tokio::test]
 async fn the_first_caller_leaves_during_the_renewal_and_the_others_succeed() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
-    let first = spawn_call(&session, query("people"));
-    host.server.wait_for(|counts| counts.renewals == 1).await;
+    let (host, session) = with_expired_token().await;
+    let (first, gate) = call_in_renewal(&host, &session).await;
     let others = spawn_calls(&session, 7, &query("companies"));
-    host.server
-        .wait_for(|counts| counts.calls_refused == 8)
-        .await;
+    wait_for_refusals(&host, 8).await;
     first.abort();
     let _ = first.await;
 
     gate.open();
 
-    for outcome in join_all(others).await {
-        assert_eq!(outcome.expect("replayed").status, 200);
-    }
+    assert_served(join_all(others).await);
     assert_eq!(host.server.counts().renewals, 1);
 }
 
 #[tokio::test]
 async fn a_failed_renewal_is_one_failure_for_a_hundred_waiters_at_once() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.server.on_every_renewal(Fault::retry_after(503, "60"));
 
-    let calls = spawn_calls(&session, 100, &query("people"));
-    let outcomes = host.clock.run_until(join_all(calls)).await;
+    let outcomes = calls_at_once(&host, &session, 100).await;
 
     assert_eq!(outcomes.len(), 100);
-    for outcome in outcomes {
-        assert_eq!(code(outcome), Code::Unreachable);
-    }
+    assert_failed(outcomes, Code::Unreachable);
     assert_eq!(host.server.counts().renewals, 1);
     assert_eq!(host.server.counts().served, 1, "a call was replayed");
 }
 
 #[tokio::test]
 async fn a_call_cancelled_on_the_wire_closes_its_connection_and_frees_its_place() {
-    let host = TestHost::start().await;
-    let mut config = host.config(DEFAULT_ACCOUNT);
-    config.limits.concurrent_calls = 1;
-    let session = Session::open(config).await.expect("opens");
-    host.sign_in(&session).await;
-    let gate = Gate::new();
-    host.server.on_call(Fault::hold(&gate));
-    let call = spawn_call(&session, query("people"));
-    host.server.wait_for(|counts| counts.calls == 1).await;
+    let (host, session) = signed_in_with(|config| config.limits.concurrent_calls = 1).await;
+    let (call, _gate) = call_at_server(&host, &session, "people", None).await;
     assert_eq!(host.server.calls_under_way(), 1);
 
     call.abort();
@@ -128,10 +100,8 @@ async fn a_call_cancelled_on_the_wire_closes_its_connection_and_frees_its_place(
 
 #[tokio::test]
 async fn a_waiter_with_a_shorter_deadline_times_out_alone() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
+    let (host, session) = with_expired_token().await;
+    let gate = hold_renewal(&host);
     let mut hasty = query("people");
     hasty.deadline = Some(2 * SECOND);
     let patient = spawn_calls(&session, 5, &query("people"));
@@ -141,19 +111,15 @@ async fn a_waiter_with_a_shorter_deadline_times_out_alone() {
     assert_eq!(code(outcome), Code::TimedOut);
     gate.open();
 
-    for outcome in join_all(patient).await {
-        assert_eq!(outcome.expect("replayed").status, 200);
-    }
+    assert_served(join_all(patient).await);
     assert_eq!(host.server.counts().renewals, 1);
 }
 
 #[tokio::test]
 async fn a_call_cancelled_while_it_waits_is_never_sent() {
-    let host = TestHost::start().await;
-    let session = crate::fixture::signed_in_session(&host).await;
-    host.clock.advance(45 * crate::fixture::MINUTE);
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
+    let (host, session) = signed_in().await;
+    host.clock.advance(45 * MINUTE);
+    let gate = hold_renewal(&host);
     let kept = spawn_call(&session, query("people"));
     let taken_back = spawn_call(&session, query("companies"));
     host.server.wait_for(|counts| counts.renewals == 1).await;
@@ -162,7 +128,7 @@ async fn a_call_cancelled_while_it_waits_is_never_sent() {
     let _ = taken_back.await;
 
     gate.open();
-    assert!(join_all(vec![kept]).await.remove(0).is_ok());
+    assert_served(join_all(vec![kept]).await);
     host.clock.quiet().await;
 
     let counts = host.server.counts();
@@ -172,17 +138,15 @@ async fn a_call_cancelled_while_it_waits_is_never_sent() {
 
 #[tokio::test]
 async fn a_call_that_hangs_times_out_by_its_own_limit() {
-    let host = TestHost::start().await;
-    let session = crate::fixture::signed_in_session(&host).await;
+    let (host, session) = signed_in().await;
     host.server.on_every_call(Fault::Stall);
-    let before = graphql_session::Clock::awake(&host.clock);
+    let before = host.clock.awake();
 
-    let outcome = host.clock.run_until(session.execute(query("people"))).await;
-    assert_eq!(code(outcome), Code::TimedOut);
-    let took = graphql_session::Clock::awake(&host.clock) - before;
+    assert_eq!(late_failure(&host, &session).await, Code::TimedOut);
+    let took = host.clock.awake() - before;
     assert_eq!(took, 75 * SECOND);
 
-    let change = graphql_session_testing::mutation("createPerson");
+    let change = mutation("createPerson");
     let outcome = host.clock.run_until(session.execute(change)).await;
     assert_eq!(code(outcome), Code::MaybeExecuted);
     assert_eq!(session.status().phase, Phase::SignedIn);
@@ -190,28 +154,20 @@ async fn a_call_that_hangs_times_out_by_its_own_limit() {
 
 #[tokio::test]
 async fn closing_waits_for_a_sent_exchange_and_its_save() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
-    let gate = Gate::new();
-    host.server.on_renewal(Fault::hold(&gate));
+    let (host, session) = with_expired_token().await;
     let old = host.vault.stored(DEFAULT_ACCOUNT);
-    let call = spawn_call(&session, query("people"));
-    host.server.wait_for(|counts| counts.renewals == 1).await;
+    let (call, gate) = call_in_renewal(&host, &session).await;
     call.abort();
 
-    let closing = tokio::spawn({
-        let session = session.clone();
-        async move { session.close().await }
-    });
+    let closing = spawn_close(&session);
     host.clock.quiet().await;
     assert!(!closing.is_finished(), "did not wait for the exchange");
     gate.open();
     assert_eq!(closing.await.expect("no panic"), Closed::Kept);
 
-    let new = host.vault.stored(DEFAULT_ACCOUNT).expect("stored");
-    assert!(Some(&new) != old.as_ref());
-    drop(session);
-    let session = host.session(DEFAULT_ACCOUNT).await;
+    let new = host.vault.stored(DEFAULT_ACCOUNT);
+    assert!(new.is_some() && new != old);
+    let session = restarted(&host, session).await;
     let before = host.server.counts().renewals;
     call_succeeds(&session).await;
     assert_eq!(host.server.counts().renewals, before);
@@ -219,19 +175,15 @@ async fn closing_waits_for_a_sent_exchange_and_its_save() {
 
 #[tokio::test]
 async fn closing_gives_up_at_its_limit() {
-    let host = TestHost::start().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = with_expired_token().await;
     host.server.on_every_renewal(Fault::Stall);
     let call = spawn_call(&session, query("people"));
     host.server.wait_for(|counts| counts.renewals == 1).await;
     call.abort();
-    let before = graphql_session::Clock::awake(&host.clock);
+    let before = host.clock.awake();
 
     let closed = host.clock.run_until(session.close()).await;
 
     assert_eq!(closed, Closed::Unfinished);
-    assert_eq!(
-        graphql_session::Clock::awake(&host.clock) - before,
-        3 * SECOND
-    );
+    assert_eq!(host.clock.awake() - before, 3 * SECOND);
 }
