@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use graphql_session::{Code, DEFAULT_ACCOUNT, EndingReason, Phase, Protocol, Session, Twenty};
+use graphql_session::{Code, DEFAULT_ACCOUNT, Phase, Protocol as _, Session, Twenty};
 use graphql_session_testing::{EMAIL, Fault, TestHost, query};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::endings::assert_ends_once;
 use crate::fixture::watched_twenty::WatchedTwenty;
 use crate::fixture::{
-    call_succeeds, code, patient_host, session_with_expired_token, spawn_call, until_noted,
-    wait_for_phase,
+    call_succeeds, code, join_all, patient_host, patient_with_expired_token, renew, signed_in_with,
+    spawn_call, spawn_calls, until_noted, wait_for_phase,
 };
 
 const VERDICT: &str = include_str!("../../src-tauri/core/src/verdict.rs");
@@ -20,7 +21,7 @@ const DOCUMENT: &str = include_str!("../../docs/faults.md");
 const THESE_TESTS: &str = include_str!("verdicts.rs");
 
 /// The first pause of the backoff, in ms.
-const FIRST_BACKOFF: std::ops::RangeInclusive<i64> = 300..=1_000;
+const FIRST_BACKOFF: std::ops::RangeInclusive<i128> = 300..=1_000;
 
 /// The lines of the table, as in the manual.
 fn table() -> Vec<&'static str> {
@@ -71,13 +72,9 @@ fn every_row_of_the_table_has_its_test_here() {
         // A long first cell is on a line of its own.
         let wrapped = format!("{:?},\n", row.what);
         let alone = format!("        {:?}\n", row.what);
-        assert!(
-            [named, wrapped, alone]
-                .iter()
-                .any(|name| THESE_TESTS.contains(name.as_str())),
-            "no test for {:?}",
-            row.what
-        );
+        let mut forms = [named, wrapped, alone].into_iter();
+        let is_named = forms.any(|form| THESE_TESTS.contains(&form));
+        assert!(is_named, "no test for {:?}", row.what);
     }
 }
 
@@ -96,23 +93,22 @@ impl Row {
     async fn holds_for(&self, faults: impl IntoIterator<Item = Fault>) {
         for fault in faults {
             let case = format!("{}: {fault:?}", self.what);
-            let host = patient_host().await;
-            let session = session_with_expired_token(&host).await;
+            let (host, session) = patient_with_expired_token().await;
             host.server.on_renewal(fault);
             self.check(&host, &session, &case).await;
         }
     }
 
+    /// Five calls wait for the first attempt, and are served after it or the next one. Five later calls need no attempt.
     async fn check(&self, host: &TestHost, session: &Session, case: &str) {
-        let call = session.execute(query("people"));
-        let outcome = host.clock.run_until(call).await;
-        assert_eq!(outcome.map(|reply| reply.status), Ok(200), "{case}");
-        let status = session.status();
-        assert_eq!(
-            (status.phase, status.endings),
-            (Phase::SignedIn, 0),
-            "{case}"
-        );
+        for _ in 0..2 {
+            let calls = join_all(spawn_calls(session, 5, &query("people")));
+            for outcome in host.clock.run_until(calls).await {
+                assert_eq!(outcome.map(|reply| reply.status), Ok(200), "{case}");
+            }
+        }
+        assert_eq!(session.status().phase, Phase::SignedIn, "{case}");
+        assert_eq!(session.status().endings, 0, "{case}");
         assert_eq!(host.server.counts().renewals_at_once, 1, "{case}");
         self.check_attempt(session, case);
         let attempts = answers(session).len();
@@ -121,24 +117,14 @@ impl Row {
 
     /// The cause in the journal is one of the row's, and fits the HTTP status of the answer.
     fn check_cause(&self, answered: &Value, case: &str) {
-        let cause = answered["cause"]
-            .as_str()
-            .expect("every attempt has a cause");
-        let by_status = answered["httpStatus"]
-            .as_u64()
-            .map(|status| format!("http_{status}"));
-        let is_status = by_status.as_deref() == Some(cause);
-        let named = self.cause.split('`').any(|word| word == cause);
+        let cause = answered["cause"].as_str().expect("a cause");
+        let is_status = cause == format!("http_{}", answered["httpStatus"]);
+        let is_named = self.cause.split('`').any(|word| word == cause);
         let names_all_statuses = self.cause == "`http_` and the status";
-        assert!(
-            named || (names_all_statuses && is_status),
-            "{case}: {cause} is not one of {}",
-            self.cause
-        );
-        assert!(
-            is_status || !cause.starts_with("http_"),
-            "{case}: {answered}"
-        );
+        let is_one = is_named || (names_all_statuses && is_status);
+        assert!(is_one, "{case}: {cause} is not one of {}", self.cause);
+        let is_of_its_answer = is_status || !cause.starts_with("http_");
+        assert!(is_of_its_answer, "{case}: {answered}");
     }
 
     /// What the journal says about the first attempt, and about the pause after it.
@@ -149,11 +135,9 @@ impl Row {
         if self.verdict == "inconclusive" {
             assert_eq!(first["token"], self.token.replace(' ', "_"), "{case}");
         }
-        let sent: Vec<_> = noted_at(session, "attempt_sent");
-        let pause = sent
-            .get(1)
-            .map(|next| next.duration_since(answered_at).as_millis());
-        let pause = pause.map(|ms| i64::try_from(ms).expect("a short time"));
+        let journal = session.journal().into_iter();
+        let second = journal.filter(|entry| entry.what == "attempt_sent").nth(1);
+        let pause = second.map(|sent| sent.at.duration_since(answered_at).as_millis());
         match self.next {
             "none" => assert_eq!(pause, None, "{case}"),
             "at once" => assert_eq!(pause, Some(0), "{case}"),
@@ -176,12 +160,6 @@ fn answers(session: &Session) -> Vec<(Timestamp, Value)> {
         .collect()
 }
 
-fn noted_at(session: &Session, what: &str) -> Vec<Timestamp> {
-    let journal = session.journal();
-    let entries = journal.iter().filter(|entry| entry.what == what);
-    entries.map(|entry| entry.at).collect()
-}
-
 /// The refresh tokens that were sent, one per renewal.
 fn sent_tokens(host: &TestHost) -> Vec<String> {
     let seen = host.server.seen_asking_for("renewToken");
@@ -200,11 +178,7 @@ fn tokens_with_status(host: &TestHost, status: u16) -> Fault {
         "accessOrWorkspaceAgnosticToken": token(&pair.access, pair.access_until),
         "refreshToken": token(&pair.refresh, pair.refresh_until),
     } } } });
-    Fault::Answer {
-        status,
-        headers: Vec::new(),
-        body: body.to_string(),
-    }
+    Fault::answer(status, body.to_string())
 }
 
 // ── In the protocol's words ─────────────────────────────────────────────────────────────────────────────────────────
@@ -214,14 +188,12 @@ async fn new_tokens_replace_the_old_ones_whatever_the_http_status() {
     let row = row("new tokens, with any HTTP status");
     assert_eq!(row.token, "replaced");
     for status in [200, 201, 401, 500, 503] {
-        let host = patient_host().await;
-        let session = session_with_expired_token(&host).await;
+        let (host, session) = patient_with_expired_token().await;
         let fault = tokens_with_status(&host, status);
         host.server.on_renewal(fault);
         row.check(&host, &session, &status.to_string()).await;
 
-        host.server.expire_access_tokens();
-        call_succeeds(&session).await;
+        renew(&host, &session).await;
         let sent = sent_tokens(&host);
         assert_ne!(sent[0], sent[1], "the old refresh token was kept");
     }
@@ -232,15 +204,16 @@ async fn new_tokens_replace_the_old_ones_whatever_the_http_status() {
 async fn new_tokens_without_a_refresh_token_keep_the_old_one() {
     let row = row("new tokens without a refresh token");
     assert_eq!(row.token, "kept");
-    let host = patient_host().await;
-    let session = session_with_expired_token(&host).await;
-    host.server.on_renewal(Fault::WithoutRefreshToken);
+    let (host, session) = patient_with_expired_token().await;
+    host.server.on_every_renewal(Fault::WithoutRefreshToken);
     row.check(&host, &session, row.what).await;
 
-    host.server.expire_access_tokens();
-    call_succeeds(&session).await;
+    for _ in 0..2 {
+        renew(&host, &session).await;
+    }
     let sent = sent_tokens(&host);
-    assert_eq!(sent[0], sent[1]);
+    assert_eq!(sent, [sent[0].as_str(); 3]);
+    assert_eq!(session.status().endings, 0);
 }
 
 #[tokio::test]
@@ -249,18 +222,12 @@ async fn a_final_error_ends_the_session_once_it_is_confirmed() {
     assert_eq!(row.token, "dead, once confirmed");
     for status in [200, 400, 401, 403, 500, 503] {
         for code in ["UNAUTHENTICATED", "FORBIDDEN", "BAD_USER_INPUT"] {
-            let host = patient_host().await;
-            let session = session_with_expired_token(&host).await;
+            let (host, session) = patient_with_expired_token().await;
             let fault = Fault::refuse_with_status(status, code, "", "Not this one");
             host.server.on_renewal(fault);
-            let call = session.execute(query("people"));
-            let outcome = host.clock.run_until(call).await;
-            assert_eq!(self::code(outcome), Code::SignedOut, "{status} {code}");
-            row.check_attempt(&session, code);
-            let reason = session.status().ending.map(|ending| ending.reason);
-            assert_eq!(reason, Some(EndingReason::Rejected), "{status} {code}");
-            host.clock.quiet().await;
-            assert_eq!(host.vault.stored(DEFAULT_ACCOUNT), None, "{status} {code}");
+            let case = format!("{status} {code}");
+            assert_ends_once(&host, &session, &case).await;
+            row.check_attempt(&session, &case);
         }
     }
 }
@@ -271,8 +238,7 @@ async fn a_final_error_that_is_also_given_by_mistake_is_asked_for_once_more() {
         "a final error that this server also gives by mistake: at Twenty \"User Workspace not found\"",
     );
     assert_eq!(row.token, "in doubt");
-    let host = patient_host().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = patient_with_expired_token().await;
     host.server.remove_member(EMAIL);
     let call = spawn_call(&session, query("people"));
     wait_for_phase(&host, &session, Phase::Ended).await;
@@ -285,9 +251,10 @@ async fn a_final_error_that_is_also_given_by_mistake_is_asked_for_once_more() {
 
 #[tokio::test]
 async fn a_throttle_leaves_the_token_unused() {
+    let later = "Limit reached. Please try again after 60000 ms.";
     row("a throttle: at Twenty `BAD_USER_INPUT` with \"Limit reached\"")
         .holds_for([
-            Fault::refuse("BAD_USER_INPUT", "", "Limit reached. Try again later."),
+            Fault::refuse("BAD_USER_INPUT", "", later),
             Fault::refuse("BAD_USER_INPUT", "LIMIT_REACHED", "Too many requests"),
             Fault::refuse_with_status(429, "BAD_USER_INPUT", "LIMIT_REACHED", "Too many"),
         ])
@@ -309,14 +276,17 @@ async fn a_schema_error_in_every_dialect_is_one_attempt_that_leaves_the_token_un
     let row = row(
         "a schema error in every dialect; the next dialect is asked at once, within the attempt",
     );
-    let host = patient_host().await;
-    let session = session_with_expired_token(&host).await;
-    for _ in 0..Twenty::new().dialects(None).len() {
-        let message = "Cannot query field \"renewToken\" on type \"Mutation\".";
-        let fault = Fault::refuse("GRAPHQL_VALIDATION_FAILED", "", message);
-        host.server.on_renewal(fault);
+    let message = "Cannot query field \"renewToken\" on type \"Mutation\".";
+    for unknown in [
+        Fault::refuse("GRAPHQL_VALIDATION_FAILED", "", message),
+        Fault::json(json!({ "errors": [{ "message": message }] }).to_string()),
+    ] {
+        let (host, session) = patient_with_expired_token().await;
+        for _ in 0..Twenty::new().dialects(None).len() {
+            host.server.on_renewal(unknown.clone());
+        }
+        row.check(&host, &session, &format!("{unknown:?}")).await;
     }
-    row.check(&host, &session, row.what).await;
 }
 
 #[tokio::test]
@@ -324,7 +294,12 @@ async fn any_other_graphql_error_leaves_the_token_unused() {
     let without_a_code = Fault::json(r#"{"errors":[{"message":"Something"}],"data":null}"#);
     row("any other GraphQL error: an internal error, an unknown code, none")
         .holds_for([
-            Fault::refuse("INTERNAL_SERVER_ERROR", "", "Connection terminated"),
+            Fault::refuse(
+                "INTERNAL_SERVER_ERROR",
+                "",
+                "connect ECONNREFUSED 127.0.0.1:5432",
+            ),
+            Fault::refuse("INTERNAL_SERVER_ERROR", "", "Too many requests."),
             Fault::refuse_with_status(500, "INTERNAL_SERVER_ERROR", "", "Internal"),
             Fault::refuse("SOMETHING_NEW", "", "Something"),
             without_a_code,
@@ -359,13 +334,11 @@ async fn any_other_5xx_may_have_used_the_token_whatever_its_body() {
 
 #[tokio::test]
 async fn a_redirect_leaves_the_token_unused() {
-    let faults = [301, 302, 303, 307, 308].map(|status| Fault::Answer {
-        status,
-        headers: vec![("location".into(), "http://portal.example/login".into())],
-        body: String::new(),
-    });
+    let redirects = [301, 302, 303, 307, 308]
+        .map(|status| Fault::answer_with(status, "location", "http://portal.example/login", ""));
+    let without_location = Fault::html(302);
     row("a redirect, which is not followed")
-        .holds_for(faults)
+        .holds_for(redirects.into_iter().chain([without_location]))
         .await;
 }
 
@@ -387,11 +360,7 @@ async fn a_captive_portal_leaves_the_token_unused() {
 
 #[tokio::test]
 async fn an_empty_answer_may_have_used_the_token() {
-    let no_content = Fault::Answer {
-        status: 204,
-        headers: Vec::new(),
-        body: String::new(),
-    };
+    let no_content = Fault::answer(204, String::new());
     row("HTTP 2xx with an empty body")
         .holds_for([Fault::empty(), no_content])
         .await;
@@ -427,11 +396,7 @@ fn any_body(status: u16) -> Vec<Fault> {
         "{}",
         r#"{"statusCode":0,"message":"Bad luck"}"#,
     ];
-    let plain = bodies.map(|body| Fault::Answer {
-        status,
-        headers: Vec::new(),
-        body: body.into(),
-    });
+    let plain = bodies.map(|body| Fault::answer(status, body));
     plain.into_iter().chain([Fault::html(status)]).collect()
 }
 
@@ -449,10 +414,13 @@ async fn assert_not_sent(row: Row, host: &TestHost, address: &str) {
     let call = spawn_call(&session, query("people"));
     until_noted(&session, "answered").await;
     let outcome = host.clock.run_until(call).await.expect("no panic");
-    assert_eq!(code(outcome), Code::Unreachable);
+    let error = outcome.expect_err("nobody is there");
+    assert_eq!(error.code(), Code::Unreachable);
+    assert!(error.retry_after_hint().is_some());
     row.check_attempt(&session, row.what);
     assert_eq!(session.status().phase, Phase::Unreachable);
     assert_eq!(host.server.counts().renewals, 0);
+    assert!(host.vault.stored(DEFAULT_ACCOUNT).is_some());
 }
 
 #[tokio::test]
@@ -491,8 +459,7 @@ async fn a_connection_that_breaks_before_an_answer_may_have_used_the_token() {
 #[tokio::test]
 async fn an_attempt_that_stalls_ends_at_its_limit_and_may_have_used_the_token() {
     let row = row("no answer within the limit of an attempt");
-    let host = patient_host().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = patient_with_expired_token().await;
     host.server.on_renewal(Fault::Stall);
     row.check(&host, &session, row.what).await;
     assert_eq!(answers(&session)[0].1["ms"], 10_000);
@@ -525,8 +492,7 @@ async fn an_answer_that_is_too_long_may_have_used_the_token() {
     row.holds_for([Fault::EndlessChunks]).await;
 
     // A body of valid tokens that is longer than the limit.
-    let host = patient_host().await;
-    let session = session_with_expired_token(&host).await;
+    let (host, session) = patient_with_expired_token().await;
     let mut fault = tokens_with_status(&host, 200);
     if let Fault::Answer { body, .. } = &mut fault {
         body.push_str(&" ".repeat(1 << 20));
@@ -538,19 +504,16 @@ async fn an_answer_that_is_too_long_may_have_used_the_token() {
 #[tokio::test]
 async fn a_protocol_that_panics_over_an_answer_costs_one_attempt() {
     let row = row("anything at all, where the protocol's own code panics over it");
-    let host = patient_host().await;
-    let mut config = host.config(DEFAULT_ACCOUNT);
-    let has_panicked = AtomicBool::new(false);
-    let answered = move || {
-        let again = has_panicked.swap(true, Ordering::SeqCst);
-        assert!(again, "the protocol panics");
-    };
-    config.protocol = Arc::new(WatchedTwenty {
-        answered: Box::new(answered),
-        ..WatchedTwenty::default()
-    });
-    let session = Session::open(config).await.expect("opens");
-    host.sign_in(&session).await;
+    let (host, session) = signed_in_with(|config| {
+        let has_panicked = AtomicBool::new(false);
+        let panics_once = move || assert!(has_panicked.swap(true, Ordering::SeqCst), "it panics");
+        config.protocol = Arc::new(WatchedTwenty {
+            answered: Box::new(panics_once),
+            ..WatchedTwenty::default()
+        });
+    })
+    .await;
+    host.clock.wait_for_calm_rounds(40);
     call_succeeds(&session).await;
     host.server.expire_access_tokens();
     row.check(&host, &session, row.what).await;
