@@ -167,7 +167,8 @@ async fn assert_handed_over(code: &str, sub_code: &str) {
     let reply = session.execute(query("people")).await.expect("handed over");
 
     assert_eq!(reply.status, 200, "{sub_code}");
-    assert!(String::from_utf8_lossy(&reply.body).contains(sub_code));
+    let body = String::from_utf8_lossy(&reply.body);
+    assert!(body.contains(sub_code), "{sub_code}: {body}");
     assert_eq!(host.server.counts().renewals, 0, "{sub_code}");
 }
 
