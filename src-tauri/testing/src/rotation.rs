@@ -239,7 +239,8 @@ mod tests {
             let grace = Grace::FromFirstUse(MINUTE);
             let exchange = Rotation { grace, on_reuse }.exchange(Token::Used(0), false, MINUTE);
             let standing = Standing::Spent;
-            assert_eq!(exchange, Exchange::Rejected { standing, family });
+            let rejected = Exchange::Rejected { standing, family };
+            assert_eq!(exchange, rejected, "{on_reuse:?}");
         }
     }
 
