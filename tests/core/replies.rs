@@ -18,6 +18,8 @@ async fn every_reply_is_handed_over_byte_for_byte() {
         "\u{feff}{\"data\":{}}",
         r#"{"data":{"cut":["#,
         "{\"data\":{\"beyond a double\":1e400}}",
+        "{\"data\":{\"zebra\":12345678901234567890123,\"apple\":1.50}}",
+        "{ \"data\" : {\"b\":[1.0, -0],\n\t\"a\":1,\"b\":null,\"text\":\"\\u00e9é\\/\"} }\r\n ",
         "[1,2,3]",
         "null",
         "<!doctype html><p>Welcome",

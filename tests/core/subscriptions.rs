@@ -249,7 +249,7 @@ async fn pauses_between_reconnects_grow_to_their_limit_and_are_kept() {
     host.server.on_every_subscription(Fault::Close);
     feed.cut();
 
-    lost(&host, &mut stream).await;
+    assert_eq!(lost(&host, &mut stream).await, SECOND);
     for seconds in [1, 2, 4, 8, 16, 30] {
         let since = host.clock.awake();
         let next_pause = lost(&host, &mut stream).await;
