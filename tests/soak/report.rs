@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use graphql_session_testing::{FaultServer, Ledger};
+use graphql_session_testing::Ledger;
 
-use crate::calls::Calls;
-use crate::endings::{Endings, Violation, email};
-use crate::processes::{Place, Processes};
+use crate::endings::{Violation, email};
+use crate::processes::Place;
+use crate::runner::Soak;
 
 /// Facts of the account's ledger that are shown with a violation; the rest is long before it.
 const FACTS: usize = 120;
@@ -29,18 +28,18 @@ impl Tally {
     }
 }
 
-pub(crate) fn progress(
-    since: Duration,
-    tally: &Tally,
-    calls: &Calls,
-    endings: &Endings,
-    ledger: &Ledger,
-) {
+pub(crate) fn progress(soak: &Soak, ledger: &Ledger) {
+    let Soak {
+        tally,
+        calls,
+        endings,
+        ..
+    } = soak;
     let settled: u64 = calls.settled.values().sum();
     let ended: u64 = endings.counted.values().sum();
     println!(
         "{:>3} min: {} renewals, {} adoptions, {ended} endings (all explained), {settled} calls settled, {} open, {} injections",
-        since.as_secs() / 60,
+        soak.began.elapsed().as_secs() / 60,
         ledger.exchanges().count(),
         tally.noted("adopted"),
         calls.open(),
@@ -48,16 +47,19 @@ pub(crate) fn progress(
     );
 }
 
-pub(crate) fn table(
-    seed: u64,
-    since: Duration,
-    tally: &Tally,
-    calls: &Calls,
-    endings: &Endings,
-    server: &FaultServer,
-) {
-    let ledger = server.ledger();
-    let mut text = format!("\nseed {seed}, {} s\n", since.as_secs());
+pub(crate) fn table(soak: &Soak) {
+    let Soak {
+        tally,
+        calls,
+        endings,
+        ..
+    } = soak;
+    let ledger = soak.server.ledger();
+    let mut text = format!(
+        "\nseed {}, {} s\n",
+        soak.seed,
+        soak.began.elapsed().as_secs()
+    );
     let mut row = |name: &str, count: &dyn std::fmt::Display| {
         let _ = writeln!(text, "  {name:<58} {count:>9}");
     };
@@ -102,25 +104,20 @@ pub(crate) fn table(
     print!("{text}");
 }
 
-pub(crate) fn violation(
-    seed: u64,
-    violation: &Violation,
-    processes: &Processes,
-    server: &FaultServer,
-) {
-    println!("\nVIOLATION (seed {seed}): {}", violation.what);
+pub(crate) fn violation(soak: &Soak, violation: &Violation) {
+    println!("\nVIOLATION (seed {}): {}", soak.seed, violation.what);
     let Some(account) = violation.account else {
         return;
     };
     let email = email(account);
     println!("\nThe server's ledger of {email}:");
-    let ledger = server.ledger();
+    let ledger = soak.server.ledger();
     let facts: Vec<_> = ledger.of_account(&email).collect();
     for fact in &facts[facts.len().saturating_sub(FACTS)..] {
         println!("  {fact}");
     }
     let is_its = |(_, place): &(usize, &Place)| place.account == account;
-    for (at, place) in processes.places.iter().enumerate().filter(is_its) {
+    for (at, place) in soak.processes.places.iter().enumerate().filter(is_its) {
         println!("\nProcess {at}, #{}:", place.incarnation);
         for line in &place.tail {
             println!("  {line}");

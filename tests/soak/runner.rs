@@ -50,17 +50,17 @@ struct Leaving {
     is_sign_in: bool,
 }
 
-struct Soak {
-    seed: u64,
-    began: Instant,
-    server: FaultServer,
+pub(crate) struct Soak {
+    pub(crate) seed: u64,
+    pub(crate) began: Instant,
+    pub(crate) server: FaultServer,
     keyring: KeyringDaemon,
     vault: Keyring,
-    processes: Processes,
+    pub(crate) processes: Processes,
     said: mpsc::UnboundedReceiver<Said>,
-    calls: Calls,
-    endings: Endings,
-    tally: Tally,
+    pub(crate) calls: Calls,
+    pub(crate) endings: Endings,
+    pub(crate) tally: Tally,
     undo: Vec<(Instant, Undo)>,
     leaving: HashMap<u64, Leaving>,
     /// In a calm: the last outcome of each process's call.
@@ -85,18 +85,11 @@ pub(crate) async fn run(folder: &Path) -> ExitCode {
     let mut soak = Soak::start(folder, seed).await;
     match soak.play(Duration::from_secs(60 * minutes)).await {
         Ok(()) => {
-            let Soak {
-                tally,
-                calls,
-                endings,
-                server,
-                ..
-            } = &soak;
-            report::table(seed, soak.began.elapsed(), tally, calls, endings, server);
+            report::table(&soak);
             ExitCode::SUCCESS
         }
         Err(violation) => {
-            report::violation(seed, &violation, &soak.processes, &soak.server);
+            report::violation(&soak, &violation);
             ExitCode::FAILURE
         }
     }
@@ -188,17 +181,17 @@ impl Soak {
                 }
             }
             Injection::Expire { account } => self.server.expire_access_tokens_of(&email(account)),
-            Injection::Renewals(mishaps) => {
-                for mishap in mishaps {
-                    self.server.on_renewal(mishap.fault());
+            Injection::Renewals(faults) => {
+                for fault in faults {
+                    self.server.on_renewal(fault);
                 }
             }
-            Injection::Call(mishap) => self.server.on_call(mishap.fault()),
-            Injection::SignInStep(mishap) => self.server.on_sign_in(mishap.fault()),
-            Injection::Outage { mishap, calls, ms } => {
-                self.server.on_every_renewal(mishap.fault());
+            Injection::Call(fault) => self.server.on_call(fault),
+            Injection::SignInStep(fault) => self.server.on_sign_in(fault),
+            Injection::Outage { fault, calls, ms } => {
+                self.server.on_every_renewal(fault.clone());
                 if calls {
-                    self.server.on_every_call(mishap.fault());
+                    self.server.on_every_call(fault);
                 }
                 self.later(ms, Undo::Behave);
             }
@@ -347,10 +340,7 @@ impl Soak {
     fn hear(&mut self, said: &Said) -> Result<(), Violation> {
         self.processes.remember(said);
         let account = self.processes.places[said.place].account;
-        let violation = |what: String| Violation {
-            account: Some(account),
-            what,
-        };
+        let violation = |what: String| Violation::of(account, what);
         let is_present = self.processes.places[said.place].incarnation == said.incarnation
             && self.processes.is_alive(said.place);
         let words: Vec<_> = said.line.split(' ').collect();
@@ -405,13 +395,7 @@ impl Soak {
         })?;
         if self.began.elapsed() >= self.next_line {
             self.next_line += Duration::from_secs(60);
-            report::progress(
-                self.began.elapsed(),
-                &self.tally,
-                &self.calls,
-                &self.endings,
-                &ledger,
-            );
+            report::progress(self, &ledger);
         }
         Ok(())
     }
@@ -471,12 +455,10 @@ impl Soak {
             if Instant::now() > until {
                 let is_stored = self.is_stored(account);
                 let heard: Vec<_> = places.map(|place| self.heard.get(&place)).collect();
-                return Err(Violation {
-                    account: Some(account),
-                    what: format!(
-                        "not every process recovered within {CALM:?}: {heard:?}, stored as the state file says: {is_stored}"
-                    ),
-                });
+                let what = format!(
+                    "not every process recovered within {CALM:?}: {heard:?}, stored as the state file says: {is_stored}"
+                );
+                return Err(Violation::of(account, what));
             }
         }
     }
@@ -507,10 +489,8 @@ impl Soak {
             }
             self.attend(Instant::now() + ASK_AGAIN).await?;
             if Instant::now() > until {
-                return Err(Violation {
-                    account: Some(account),
-                    what: format!("nobody could sign in within {CALM:?}"),
-                });
+                let what = format!("nobody could sign in within {CALM:?}");
+                return Err(Violation::of(account, what));
             }
         }
         Ok(())
