@@ -74,13 +74,8 @@ impl World {
             let fits = stored.is_some() == is_in || excused;
             assert!(
                 fits,
-                "process {process} is {:?}, and {} stored\n{}",
+                "process {process} is {:?}, and stored is {stored:?}\n{}",
                 status.phase,
-                if stored.is_some() {
-                    "a session is"
-                } else {
-                    "none is"
-                },
                 self.described()
             );
         }
@@ -111,11 +106,8 @@ impl World {
             );
         }
         self.pass(SECOND, &Step::Pass(Span::Moment));
-        let phases: Vec<_> = self
-            .statuses(account)
-            .iter()
-            .map(|(_, status)| status.phase)
-            .collect();
+        let statuses = self.statuses(account);
+        let phases: Vec<_> = statuses.iter().map(|(_, status)| status.phase).collect();
         let agree = |one: &Phase| (*one == Phase::SignedIn) == (phases[0] == Phase::SignedIn);
         assert!(
             phases.iter().all(agree)

@@ -198,6 +198,11 @@ impl Process {
             own,
         }
     }
+
+    /// Its session for this account, once it is open.
+    pub(crate) fn session(&self, account: usize) -> Option<Session> {
+        self.seats[account].session().cloned()
+    }
 }
 
 impl Seat {
