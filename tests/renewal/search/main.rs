@@ -15,7 +15,7 @@ use graphql_session_renewal::{EndingReason, Standing, Step, Storage};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use process::{Process, Work};
-use world::{Caller, Left, Move, World, Wrong};
+use world::{Caller, Left, Move, World};
 
 /// The cores of a CI machine.
 const THREADS: usize = 2;
@@ -57,10 +57,10 @@ impl Model for Search {
 
 /// I1 to I9, in every state.
 fn guarded() -> Vec<Property<Search>> {
-    fn never(world: &World, wrong: Wrong) -> bool {
-        world.wrong != Some(wrong)
-    }
     vec![
+        Property::<Search>::always("nothing happens that is named in `Wrong`", |_, world| {
+            world.wrong.is_none()
+        }),
         Property::<Search>::always(
             "I1: at most one exchange is on the wire, under the lock",
             |_, world| {
@@ -72,13 +72,6 @@ fn guarded() -> Vec<Property<Search>> {
             },
         ),
         Property::<Search>::always(
-            "I1: vault and server are used under the lock only",
-            |_, world| never(world, Wrong::UsedWithoutLock),
-        ),
-        Property::<Search>::always("I1: a process does one slow thing at a time", |_, world| {
-            never(world, Wrong::TwoUnderWay)
-        }),
-        Property::<Search>::always(
             "I2: a process that sent an exchange waits for its answer",
             |_, world| {
                 world.processes.iter().all(|own| {
@@ -86,14 +79,6 @@ fn guarded() -> Vec<Property<Search>> {
                         || !own.queue.is_empty()
                 })
             },
-        ),
-        Property::<Search>::always(
-            "I2: new credentials of a session that stands are saved",
-            |_, world| never(world, Wrong::AnswerDropped),
-        ),
-        Property::<Search>::always(
-            "I3: nothing is used before it is stored, or said to be unsaved",
-            |_, world| never(world, Wrong::UsedUnsaved),
         ),
         Property::<Search>::always(
             "I3: what is used is stored, or said to be unsaved",
@@ -115,31 +100,6 @@ fn guarded() -> Vec<Property<Search>> {
             },
         ),
         Property::<Search>::always(
-            "I4: a refusal of older credentials renews nothing",
-            |_, world| never(world, Wrong::RenewedWithoutNeed),
-        ),
-        Property::<Search>::always(
-            "I5: a process that knows of the end uses the session no more",
-            |_, world| never(world, Wrong::UsedAfterItsEnd),
-        ),
-        Property::<Search>::always("I5: what calls use never becomes older", |_, world| {
-            never(world, Wrong::WentBack)
-        }),
-        Property::<Search>::always("I5: a late write overwrites nothing newer", |_, world| {
-            never(world, Wrong::OverwroteNewer)
-        }),
-        Property::<Search>::always(
-            "I6, I7: a session ends by sign-out, or when the server takes nothing that is left of it",
-            |_, world| never(world, Wrong::EndedWithoutProof),
-        ),
-        Property::<Search>::always("I8: a waiter gets one outcome", |_, world| {
-            never(world, Wrong::ToldTwice)
-        }),
-        Property::<Search>::always(
-            "I8: one failure is the failure of all who wait",
-            |_, world| never(world, Wrong::FailedOneByOne),
-        ),
-        Property::<Search>::always(
             "I8: who waits is known to the process in which it waits",
             |_, world| {
                 let waiting = world
@@ -153,14 +113,6 @@ fn guarded() -> Vec<Property<Search>> {
                     .sum();
                 known == waiting.count() || world.processes.iter().any(|own| !own.queue.is_empty())
             },
-        ),
-        Property::<Search>::always(
-            "I9: a call is replayed with newer credentials, once",
-            |_, world| never(world, Wrong::ReplayedWithTheSame),
-        ),
-        Property::<Search>::always(
-            "no spent token is exchanged after its grace time while this machine holds a newer one",
-            |_, world| never(world, Wrong::ExchangedSpent),
         ),
     ]
 }
