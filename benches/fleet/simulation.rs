@@ -297,11 +297,10 @@ impl Simulation {
             return;
         };
         let exchange = if answered {
-            let renewed = self.new_credentials(held.generation + 1, 0);
             let renewed = CredentialsInfo {
                 session: held.session,
                 begun_at: held.begun_at,
-                ..renewed
+                ..self.new_credentials(held.generation + 1, 0)
             };
             Exchange::Renewed(renewed, Cause::NewTokens)
         } else {

@@ -25,9 +25,10 @@ const RENEWAL: &str = r#"{"query":"mutation RenewToken { renewToken }"}"#;
 
 /// A session with its server.
 pub(crate) struct Ours {
-    session: Session,
+    pub(crate) session: Session,
     clock: Arc<BenchClock>,
-    control: Bare,
+    /// Its own way to the server.
+    pub(crate) control: Bare,
     _folder: tempfile::TempDir,
 }
 
@@ -76,11 +77,6 @@ impl Ours {
         ours
     }
 
-    /// The session itself.
-    pub(crate) fn session(&self) -> &Session {
-        &self.session
-    }
-
     /// One call, which is served.
     pub(crate) async fn call(&self) {
         let reply = self.session.execute(Call::new("graphql", QUERY)).await;
@@ -91,16 +87,6 @@ impl Ours {
     pub(crate) async fn expire(&self) {
         self.control.control(&format!("{JUMP}{JUMP_MS}")).await;
         self.clock.jumped.fetch_add(JUMP_MS, Ordering::SeqCst);
-    }
-
-    /// The access token is refused to this many calls, all of them before the renewal is answered.
-    pub(crate) async fn refuse(&self, calls: usize) {
-        self.control.refuse(calls).await;
-    }
-
-    /// What its server counted since its start.
-    pub(crate) async fn renewals(&self) -> u64 {
-        self.control.renewals().await
     }
 
     /// Many calls at once; all of them are served in the end.
@@ -165,12 +151,13 @@ impl Bare {
         self.headers.store(Arc::new(headers(access)));
     }
 
-    /// See [`Ours::refuse`].
+    /// The access token is refused to this many calls, all of them before the renewal is answered.
     pub(crate) async fn refuse(&self, calls: usize) {
         self.control(&format!("{REFUSE}{calls}")).await;
     }
 
-    async fn renewals(&self) -> u64 {
+    /// What the server counted since its start.
+    pub(crate) async fn renewals(&self) -> u64 {
         let counted = self.control(RENEWALS).await;
         let text = std::str::from_utf8(&counted).expect("text");
         text.parse().expect("a number")

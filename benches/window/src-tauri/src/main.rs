@@ -7,13 +7,16 @@
 mod figures;
 mod memory;
 mod server;
+#[path = "../../../server_process.rs"]
+mod server_process;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use figures::Figures;
 use jiff::{SignedDuration, Timestamp};
-use server::{LENGTH_HEADER, ServerProcess};
+use server::LENGTH_HEADER;
+use server_process::ServerProcess;
 use tauri::ipc::{Request, Response};
 use tauri::{AppHandle, State};
 use tauri_plugin_graphql_session::graphql_session::{Config, MemoryVault, Tokens};
@@ -35,7 +38,9 @@ fn main() {
     if std::env::var_os(ROLE).is_some() {
         return tauri::async_runtime::block_on(server::serve());
     }
-    let server = ServerProcess::start(ROLE);
+    let server = ServerProcess::start(|command| {
+        command.env(ROLE, "server");
+    });
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut config = Config::new("bench", folder.path());
     config.vault = Arc::new(MemoryVault::new());
