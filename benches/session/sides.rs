@@ -12,7 +12,12 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Request, Url};
 use tokio::sync::Semaphore;
 
+use bare_client::bare_client;
+
 use crate::server::{self, JUMP, LIFETIME, REFUSE, RENEWALS, ServerProcess};
+
+#[path = "../bare_client.rs"]
+mod bare_client;
 
 /// Both sides put this many requests on the wire at a time.
 pub(crate) const CONNECTIONS: usize = 32;
@@ -113,7 +118,7 @@ impl Bare {
     pub(crate) fn start() -> Self {
         let server = server::start();
         Self {
-            client: client(),
+            client: bare_client(),
             url: format!("{}/graphql", server.origin).parse().expect("a URL"),
             headers: ArcSwap::from_pointee(headers(Some(&server::token(1)))),
             places: Semaphore::new(CONNECTIONS),
@@ -191,23 +196,6 @@ fn headers(token: Option<&str>) -> HeaderMap {
         headers.insert(AUTHORIZATION, bearer.expect("a header's value"));
     }
     headers
-}
-
-/// Without what the session's client goes without, too: neither side follows redirects or repeats anything by itself.
-fn client() -> reqwest::Client {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("protocol versions")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .build()
-        .expect("a client")
 }
 
 /// Shorter sleeps are those of the session's own looks at its files; every deadline is longer.

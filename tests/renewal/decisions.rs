@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use graphql_session_renewal::sim::Host;
 use graphql_session_renewal::{
-    Action, Cause, CredentialsId, CredentialsInfo, EndingReason, Event, Exchange, RenewalReason,
-    SessionId, State, Step, Storage, TokenFate, VaultError, WaiterId,
+    Action, Awake, Cause, CredentialsId, CredentialsInfo, EndingReason, Event, Exchange,
+    RenewalReason, SessionId, State, Step, Storage, TokenFate, VaultError, WaiterId,
 };
 use proptest::prelude::*;
 
@@ -182,12 +182,8 @@ impl World {
 
     fn pass(&mut self, ms: u64) {
         let until = self.own.now.awake.plus(ms);
-        while let Some(wake) = self
-            .own
-            .state
-            .next_wake(&RULES)
-            .filter(|wake| *wake <= until)
-        {
+        let is_due = |wake: &Awake| *wake <= until;
+        while let Some(wake) = self.own.state.next_wake(&RULES).filter(is_due) {
             self.own.stays_awake(wake.since(self.own.now.awake));
             self.happen(Event::Tick);
             let again = self.own.state.next_wake(&RULES);

@@ -6,7 +6,7 @@ use graphql_session_testing::VaultCall;
 use proptest::prelude::*;
 
 use super::faults::Trouble;
-use super::model::{Calls, KeyringTrouble, Span, Step};
+use super::model::{AtServer, Calls, KeyringTrouble, Span, Step};
 
 /// What has happened before the first step. It begins with one process, signed in to every account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +55,14 @@ impl Beginning {
         let query = Step::Call(Calls::one_query(0));
         let opens = |process| Step::Opens { process };
         let sign_in = |process| Step::SignIn { process, account };
-        let expires = Step::AccessExpires { account };
+        let expires = Step::Server(account, AtServer::AccessExpires);
         let renews = [opens(1), expires, query];
-        let is_renewing = [opens(1), expires, Step::HoldRenewal { account }, query];
+        let is_renewing = [
+            opens(1),
+            expires,
+            Step::Server(account, AtServer::HoldRenewal),
+            query,
+        ];
         let sign_out = Step::SignOut {
             process: 1,
             account,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use graphql_session::{Code, Error, Phase, Reply, Status};
 use graphql_session_testing::call;
 
-use super::model::{PROCESSES, Span, Step};
+use super::model::{AtServer, PROCESSES, Span, Step};
 use super::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -80,7 +80,7 @@ impl World {
             );
         }
         // With an expired access token, one call makes a renewal or learns that the session is over.
-        self.play(Step::AccessExpires { account });
+        self.play(Step::Server(account, AtServer::AccessExpires));
         let is_touched = self.accounts[account].is_touched;
         for (process, before) in self.statuses(account) {
             let mut outcome = self.one_call(process, account);

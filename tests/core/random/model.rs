@@ -44,10 +44,8 @@ pub(crate) enum Step {
     CallerLeaves {
         which: usize,
     },
-    /// The server refuses every access token from now on; no session knows.
-    AccessExpires {
-        account: usize,
-    },
+    /// At the server of an account.
+    Server(usize, AtServer),
     Pass(Span),
     /// The machine sleeps for so many hours.
     Sleep {
@@ -67,9 +65,6 @@ pub(crate) enum Step {
         how: Trouble,
         times: usize,
     },
-    HoldRenewal {
-        account: usize,
-    },
     /// The next call's answer is held. Then it comes, or the connection `breaks`.
     HoldCall {
         account: usize,
@@ -78,27 +73,6 @@ pub(crate) enum Step {
     /// One of the held answers is released, not always the oldest.
     LetGo {
         which: usize,
-    },
-    ServerBehaves {
-        account: usize,
-    },
-    ServerStops {
-        account: usize,
-    },
-    ServerReturns {
-        account: usize,
-    },
-    /// The person's sessions are revoked at the server.
-    Revoked {
-        account: usize,
-    },
-    /// The server's database was reset: it knows no refresh token.
-    Forgotten {
-        account: usize,
-    },
-    /// All refresh tokens issued so far run out.
-    RefreshExpires {
-        account: usize,
     },
     SignIn {
         process: usize,
@@ -136,6 +110,24 @@ pub(crate) enum Step {
         account: usize,
         age: usize,
     },
+}
+
+/// What happens at a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtServer {
+    /// It refuses every access token from now on; no session knows.
+    AccessExpires,
+    /// The next renewal's answer is held.
+    HoldRenewal,
+    Behaves,
+    Stops,
+    Returns,
+    /// The person's sessions are revoked.
+    Revoked,
+    /// The database was reset: it knows no refresh token.
+    Forgotten,
+    /// All refresh tokens issued so far run out.
+    RefreshExpires,
 }
 
 /// Calls of one process, `many` at once.
@@ -218,17 +210,10 @@ impl Step {
     fn account(&self) -> Option<usize> {
         match *self {
             Self::Call(Calls { account, .. })
-            | Self::AccessExpires { account }
+            | Self::Server(account, _)
             | Self::RenewalsGoWrong { account, .. }
             | Self::CallsGoWrong { account, .. }
-            | Self::HoldRenewal { account }
             | Self::HoldCall { account, .. }
-            | Self::ServerBehaves { account }
-            | Self::ServerStops { account }
-            | Self::ServerReturns { account }
-            | Self::Revoked { account }
-            | Self::Forgotten { account }
-            | Self::RefreshExpires { account }
             | Self::SignIn { account, .. }
             | Self::SignOut { account, .. }
             | Self::TryNow { account, .. }
@@ -307,12 +292,13 @@ impl ReferenceStateMachine for Happenings {
     fn transitions(model: &Model) -> BoxedStrategy<Step> {
         let account = 0..model.setting.accounts;
         let of_account = |step: fn(usize) -> Step| account.clone().prop_map(step);
+        let at_server = |what| account.clone().prop_map(move |at| Step::Server(at, what));
         let running: Vec<_> = (0..PROCESSES).filter(|at| model.running[*at]).collect();
         let stopped: Vec<_> = (0..PROCESSES).filter(|at| !model.running[*at]).collect();
         let mut choices = Choices::default();
 
         choices.can(14, spans().prop_map(Step::Pass));
-        choices.can(12, of_account(|account| Step::AccessExpires { account }));
+        choices.can(12, at_server(AtServer::AccessExpires));
         let troubles = (account.clone(), renewal_troubles(), 1_usize..4);
         let go_wrong = troubles.prop_map(|(account, how, times)| Step::RenewalsGoWrong {
             account,
@@ -327,20 +313,20 @@ impl ReferenceStateMachine for Happenings {
             times,
         });
         choices.can(9, go_wrong);
-        choices.can(6, of_account(|account| Step::HoldRenewal { account }));
+        choices.can(6, at_server(AtServer::HoldRenewal));
         let held = (account.clone(), prop::bool::weighted(0.3));
         let hold = held.prop_map(|(account, breaks)| Step::HoldCall { account, breaks });
         choices.can(4, hold);
-        choices.can(2, of_account(|account| Step::ServerBehaves { account }));
-        choices.can(1, of_account(|account| Step::Revoked { account }));
-        choices.can(1, of_account(|account| Step::RefreshExpires { account }));
-        choices.can(1, of_account(|account| Step::Forgotten { account }));
+        choices.can(2, at_server(AtServer::Behaves));
+        choices.can(1, at_server(AtServer::Revoked));
+        choices.can(1, at_server(AtServer::RefreshExpires));
+        choices.can(1, at_server(AtServer::Forgotten));
         choices.can(2, (1_i64..10).prop_map(|hours| Step::Sleep { hours }));
         for (account, away) in model.server_is_away.iter().enumerate() {
             if *away {
-                choices.can(4, Just(Step::ServerReturns { account }));
+                choices.can(4, Just(Step::Server(account, AtServer::Returns)));
             } else {
-                choices.can(1, Just(Step::ServerStops { account }));
+                choices.can(1, Just(Step::Server(account, AtServer::Stops)));
             }
         }
         if model.held > 0 {
@@ -426,8 +412,8 @@ impl ReferenceStateMachine for Happenings {
             | Step::Dies { process, .. }
             | Step::Quits { process } => model.running[process],
             Step::Opens { process } => !model.running[process],
-            Step::ServerStops { account } => !model.server_is_away[account],
-            Step::ServerReturns { account } => model.server_is_away[account],
+            Step::Server(account, AtServer::Stops) => !model.server_is_away[account],
+            Step::Server(account, AtServer::Returns) => model.server_is_away[account],
             Step::LetGo { .. } => model.held > 0,
             Step::CallerLeaves { .. } => model.open_calls > 0,
             _ => true,
@@ -439,19 +425,17 @@ impl ReferenceStateMachine for Happenings {
             Step::Call(Calls { many, .. }) => model.open_calls += many,
             Step::CallerLeaves { .. } => model.open_calls -= 1,
             Step::Pass(Span::Call | Span::Minutes | Span::Lifetime) => model.open_calls = 0,
-            Step::HoldRenewal { .. } | Step::HoldCall { .. } => model.held += 1,
+            Step::Server(_, AtServer::HoldRenewal) | Step::HoldCall { .. } => model.held += 1,
             Step::LetGo { .. } => model.held -= 1,
-            Step::ServerStops { account } => model.server_is_away[account] = true,
-            Step::ServerReturns { account } => model.server_is_away[account] = false,
+            Step::Server(account, AtServer::Stops) => model.server_is_away[account] = true,
+            Step::Server(account, AtServer::Returns) => model.server_is_away[account] = false,
             Step::Opens { process } => model.running[process] = true,
             Step::Dies { process, .. } | Step::Quits { process } => model.running[process] = false,
             Step::Keyring(_) => model.keyring_works = false,
             Step::KeyringHeals => model.keyring_works = true,
             Step::SignIn { .. } => model.may_be_signed_out = false,
             Step::SignOut { .. }
-            | Step::Revoked { .. }
-            | Step::Forgotten { .. }
-            | Step::RefreshExpires { .. }
+            | Step::Server(_, AtServer::Revoked | AtServer::Forgotten | AtServer::RefreshExpires)
             | Step::RenewalsGoWrong {
                 how: Trouble::Rejected,
                 ..

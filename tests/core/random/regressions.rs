@@ -5,6 +5,7 @@ use graphql_session_testing::VaultCall::{Read, Write};
 
 use super::beginning::Beginning;
 use super::faults::Trouble;
+use super::model::AtServer::{AccessExpires, HoldRenewal, RefreshExpires, Stops};
 use super::model::KeyringTrouble::{Fails, Slow};
 use super::model::Span::Call as LongerThanAnyCall;
 use super::model::Span::{Grace, Lifetime, LockWait, Minutes, Moment, NextAttempt, Seconds};
@@ -31,7 +32,7 @@ fn a_clock_set_back_after_a_failed_attempt_does_not_prolong_its_pause() {
     };
     setting.replay(&[
         Sleep { hours: 1 },
-        ServerStops { account: 0 },
+        Server(0, Stops),
         call(0),
         ClockSet { hours: -2 },
     ]);
@@ -123,7 +124,7 @@ fn the_mark_of_an_unsaved_sign_in_does_not_overwrite_an_entry_saved_meanwhile() 
             calls_go_wrong(Trouble::Refused, 5),
             sign_in(1),
             sign_in(0),
-            RefreshExpires { account: 0 },
+            Server(0, RefreshExpires),
             Pass(LongerThanAnyCall),
             Call(Calls {
                 mutation: true,
@@ -186,10 +187,10 @@ fn after_a_lost_answer_a_server_may_renew_without_a_new_refresh_token() {
         Opens { process: 2 },
         renewals_go_wrong(Trouble::Truncated, 1),
         renewals_go_wrong(Trouble::KeepsRefreshToken, 1),
-        AccessExpires { account: 0 },
+        Server(0, AccessExpires),
         call(2),
         Pass(Grace),
-        AccessExpires { account: 0 },
+        Server(0, AccessExpires),
         call(0),
     ]);
 }
@@ -204,11 +205,11 @@ fn a_rejection_is_not_believed_while_the_vault_holds_a_newer_entry() {
         ..ORDINARY
     };
     setting.replay(&[
-        AccessExpires { account: 0 },
+        Server(0, AccessExpires),
         call(0),
         entry_restored(2),
         Opens { process: 1 },
-        HoldRenewal { account: 0 },
+        Server(0, HoldRenewal),
         call(1),
         entry_restored(1),
         LetGo { which: 0 },

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::faults::Trouble;
 use super::keyring::RecordingKeyring;
-use super::model::{Calls, KeyringTrouble, Model, PROCESSES, Setting, Step};
+use super::model::{AtServer, Calls, KeyringTrouble, Model, PROCESSES, Setting, Step};
 use super::process::{Asked, Entering, Own, Process};
 use super::records::{Account, Family};
 
@@ -160,11 +160,7 @@ impl World {
                     left.task.abort();
                 }
             }
-            Step::AccessExpires { account } => {
-                let account = &mut self.accounts[account];
-                account.server.expire_access_tokens();
-                account.suspect_all();
-            }
+            Step::Server(account, what) => self.happen_at_server(account, what),
             Step::Pass(span) => self.pass(self.length(span), &step),
             Step::Sleep { hours } => {
                 self.machine.jump_wall(SignedDuration::from_hours(hours));
@@ -207,11 +203,6 @@ impl World {
                     account.server.on_call(how.fault());
                 }
             }
-            Step::HoldRenewal { account } => {
-                let gate = Gate::new();
-                self.accounts[account].server.on_renewal(Fault::hold(&gate));
-                self.gates.push(gate);
-            }
             Step::HoldCall { account, breaks } => {
                 let gate = Gate::new();
                 let fault = if breaks {
@@ -227,20 +218,6 @@ impl World {
                     let which = which % self.gates.len();
                     self.gates.remove(which).open();
                 }
-            }
-            Step::ServerBehaves { account } => self.accounts[account].server.behave(),
-            Step::ServerStops { account } => {
-                let server = self.accounts[account].server.clone();
-                self.on_servers(async move { server.stop().await });
-            }
-            Step::ServerReturns { account } => {
-                let server = self.accounts[account].server.clone();
-                self.on_servers(async move { server.start_again() });
-            }
-            Step::Revoked { account } => self.accounts[account].server.revoke_sessions(),
-            Step::Forgotten { account } => self.accounts[account].server.forget_refresh_tokens(),
-            Step::RefreshExpires { account } => {
-                self.accounts[account].server.expire_refresh_tokens();
             }
             Step::SignIn { process, account } => self.sign_in(process, account),
             Step::SignOut { process, account } => self.sign_out(process, account),
@@ -275,6 +252,27 @@ impl World {
                     self.keyring.scripted.replace(&account.name, text);
                 }
             }
+        }
+    }
+
+    fn happen_at_server(&mut self, account: usize, what: AtServer) {
+        let server = self.accounts[account].server.clone();
+        match what {
+            AtServer::AccessExpires => {
+                server.expire_access_tokens();
+                self.accounts[account].suspect_all();
+            }
+            AtServer::HoldRenewal => {
+                let gate = Gate::new();
+                server.on_renewal(Fault::hold(&gate));
+                self.gates.push(gate);
+            }
+            AtServer::Behaves => server.behave(),
+            AtServer::Stops => self.on_servers(async move { server.stop().await }),
+            AtServer::Returns => self.on_servers(async move { server.start_again() }),
+            AtServer::Revoked => server.revoke_sessions(),
+            AtServer::Forgotten => server.forget_refresh_tokens(),
+            AtServer::RefreshExpires => server.expire_refresh_tokens(),
         }
     }
 

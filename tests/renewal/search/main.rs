@@ -102,16 +102,11 @@ fn guarded() -> Vec<Property<Search>> {
         Property::<Search>::always(
             "I8: who waits is known to the process in which it waits",
             |_, world| {
-                let waiting = world
-                    .callers
-                    .iter()
-                    .filter(|doing| matches!(doing, Caller::Waiting));
-                let known: usize = world
-                    .processes
-                    .iter()
-                    .map(|own| own.state.waiters.len())
-                    .sum();
-                known == waiting.count() || world.processes.iter().any(|own| !own.queue.is_empty())
+                let callers = world.callers.iter();
+                let waiting = callers.filter(|doing| matches!(doing, Caller::Waiting));
+                let processes = || world.processes.iter();
+                let known: usize = processes().map(|own| own.state.waiters.len()).sum();
+                known == waiting.count() || processes().any(|own| !own.queue.is_empty())
             },
         ),
     ]
@@ -186,13 +181,17 @@ const CASES: [Case; 7] = [
     (
         "a sign-out comes between a save and its second look",
         |world| {
-            world.processes.iter().any(|own| {
-                let saving = match own.work {
-                    Some(Work::Save { saving, .. }) => Some(saving),
-                    _ => None,
-                };
-                matches!(saving, Some(Saving::Undo(_)))
-            })
+            let undoes = |work: &Work| {
+                matches!(
+                    work,
+                    Work::Save {
+                        saving: Saving::Undo(_),
+                        ..
+                    }
+                )
+            };
+            let mut works = world.processes.iter().filter_map(|own| own.work.as_ref());
+            works.any(undoes)
         },
     ),
     (
@@ -204,19 +203,15 @@ const CASES: [Case; 7] = [
         },
     ),
     ("a late write holds back the lock", |world| {
-        let is_held_back = |own: &Process| own.outstanding.is_some() && !own.state.has_lock;
-        world
-            .processes
-            .iter()
-            .any(|own| own.is_running() && is_held_back(own))
+        let is_late = |own: &Process| own.is_running() && own.outstanding.is_some();
+        let mut processes = world.processes.iter();
+        processes.any(|own| is_late(own) && !own.state.has_lock)
     }),
     (
         "the keyring hides the session from a process that starts",
         |world| {
-            let standing = world.processes.iter().map(|own| own.state.session);
-            standing
-                .into_iter()
-                .any(|standing| matches!(standing, Standing::Locked { .. }))
+            let mut standing = world.processes.iter().map(|own| own.state.session);
+            standing.any(|standing| matches!(standing, Standing::Locked { .. }))
         },
     ),
 ];

@@ -229,9 +229,6 @@ impl World {
         }
         for (caller, doing) in self.callers.iter().enumerate() {
             let process = CALLS_IN[caller];
-            if !self.processes[process].is_running() {
-                continue;
-            }
             if !self.is_ready(process) {
                 continue;
             }

@@ -4,6 +4,8 @@
 //! The page (`src/main.ts`) keeps the time, this side answers it and prints what it found. The server is a process of its
 //! own, this binary with a role.
 
+#[path = "../../../bare_client.rs"]
+mod bare_client;
 mod figures;
 mod memory;
 mod server;
@@ -13,6 +15,7 @@ mod server_process;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bare_client::bare_client;
 use figures::Figures;
 use jiff::{SignedDuration, Timestamp};
 use server::LENGTH_HEADER;
@@ -148,18 +151,4 @@ async fn report(app: AppHandle, figures: Figures) {
 async fn fail(app: AppHandle, problem: String) {
     eprintln!("The page failed: {problem}");
     app.exit(1);
-}
-
-fn bare_client() -> reqwest::Client {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("protocol versions")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .no_proxy()
-        .build()
-        .expect("a client")
 }
