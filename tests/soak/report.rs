@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use graphql_session_testing::Ledger;
 
-use crate::endings::{Violation, email};
+use crate::calls::Calls;
+use crate::endings::{Endings, Violation, email};
 use crate::processes::Place;
-use crate::runner::Soak;
 
 /// Facts of the account's ledger that are shown with a violation; the rest is long before it.
 const FACTS: usize = 120;
 
-/// What was counted beside calls and endings.
-#[derive(Default)]
+/// What is counted.
 pub(crate) struct Tally {
+    pub(crate) calls: Calls,
+    pub(crate) endings: Endings,
     /// Words of the processes' journals.
     pub(crate) noted: BTreeMap<String, u64>,
     /// What was injected, by name.
@@ -23,43 +25,37 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    pub(crate) fn new(endings: Endings) -> Self {
+        Self {
+            calls: Calls::default(),
+            endings,
+            noted: BTreeMap::new(),
+            injected: BTreeMap::new(),
+            calms: 0,
+        }
+    }
+
     fn noted(&self, what: &str) -> u64 {
         self.noted.get(what).copied().unwrap_or(0)
     }
 }
 
-pub(crate) fn progress(soak: &Soak, ledger: &Ledger) {
-    let Soak {
-        tally,
-        calls,
-        endings,
-        ..
-    } = soak;
-    let settled: u64 = calls.settled.values().sum();
-    let ended: u64 = endings.counted.values().sum();
+pub(crate) fn progress(since: Duration, tally: &Tally, ledger: &Ledger) {
+    let settled: u64 = tally.calls.settled.values().sum();
+    let ended: u64 = tally.endings.counted.values().sum();
     println!(
         "{:>3} min: {} renewals, {} adoptions, {ended} endings (all explained), {settled} calls settled, {} open, {} injections",
-        soak.began.elapsed().as_secs() / 60,
+        since.as_secs() / 60,
         ledger.exchanges().count(),
         tally.noted("adopted"),
-        calls.open(),
+        tally.calls.open(),
         tally.injected.values().sum::<u64>(),
     );
 }
 
-pub(crate) fn table(soak: &Soak) {
-    let Soak {
-        tally,
-        calls,
-        endings,
-        ..
-    } = soak;
-    let ledger = soak.server.ledger();
-    let mut text = format!(
-        "\nseed {}, {} s\n",
-        soak.seed,
-        soak.began.elapsed().as_secs()
-    );
+pub(crate) fn table(seed: u64, since: Duration, tally: &Tally, ledger: &Ledger) {
+    let (calls, endings) = (&tally.calls, &tally.endings);
+    let mut text = format!("\nseed {seed}, {} s\n", since.as_secs());
     let mut row = |name: &str, count: &dyn std::fmt::Display| {
         let _ = writeln!(text, "  {name:<58} {count:>9}");
     };
@@ -104,20 +100,19 @@ pub(crate) fn table(soak: &Soak) {
     print!("{text}");
 }
 
-pub(crate) fn violation(soak: &Soak, violation: &Violation) {
-    println!("\nVIOLATION (seed {}): {}", soak.seed, violation.what);
+pub(crate) fn violation(seed: u64, violation: &Violation, places: &[Place], ledger: &Ledger) {
+    println!("\nVIOLATION (seed {seed}): {}", violation.what);
     let Some(account) = violation.account else {
         return;
     };
     let email = email(account);
     println!("\nThe server's ledger of {email}:");
-    let ledger = soak.server.ledger();
     let facts: Vec<_> = ledger.of_account(&email).collect();
     for fact in &facts[facts.len().saturating_sub(FACTS)..] {
         println!("  {fact}");
     }
     let is_its = |(_, place): &(usize, &Place)| place.account == account;
-    for (at, place) in soak.processes.places.iter().enumerate().filter(is_its) {
+    for (at, place) in places.iter().enumerate().filter(is_its) {
         println!("\nProcess {at}, #{}:", place.incarnation);
         for line in &place.tail {
             println!("  {line}");
