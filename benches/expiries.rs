@@ -1,15 +1,17 @@
 //! Whether a renewal is felt: calls at a constant rate over 30 expiries, those around a renewal beside all others, in
 //! one run and in real time. The server is a process of its own, this binary with a role.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graphql_session::{Config, MemoryVault, PasswordLogin, Session, SystemClock};
 use graphql_session_testing::{EMAIL, Fault, FaultServer, Gate, PASSWORD, query};
 use jiff::{SignedDuration, Timestamp};
-use tokio::runtime::Runtime;
+
+use server_process::ServerProcess;
+
+#[path = "server_process.rs"]
+mod server_process;
 
 /// Renewals to be seen.
 const RENEWALS: usize = 30;
@@ -31,12 +33,15 @@ const ROLE: &str = "HOLDFAST_BENCH_ROLE";
 /// One call: when it was due, and how long after that it had its reply.
 type Call = (Timestamp, Duration);
 
-fn main() {
+#[tokio::main(worker_threads = 2)]
+async fn main() {
     if std::env::var_os(ROLE).is_some() {
-        return runtime().block_on(serve());
+        return serve().await;
     }
-    let mut server = ServerProcess::start();
-    let (calls, renewals) = runtime().block_on(run(&server.address));
+    let mut server = ServerProcess::start(|command| {
+        command.env(ROLE, "server");
+    });
+    let (calls, renewals) = run(&server.origin).await;
     let (mut around, mut others): (Vec<_>, Vec<_>) = calls
         .into_iter()
         .partition(|(due, _)| renewals.iter().any(|one| one.is_around(*due)));
@@ -45,7 +50,7 @@ fn main() {
     report("around a renewal", &mut around);
     report("all others", &mut others);
     let waiters: u64 = renewals.iter().map(|one| one.waiters).sum();
-    let refused = server.refused();
+    let refused: u64 = server.ask().parse().expect("a number");
     println!("calls that waited for a renewal: {waiters}; refused for their token: {refused}");
     assert_eq!((waiters, refused), (0, 0), "a renewal was felt");
 }
@@ -120,60 +125,6 @@ fn renewals(session: &Session) -> Vec<Renewal> {
         }
     }
     renewals
-}
-
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime")
-}
-
-struct ServerProcess {
-    child: Child,
-    asking: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    address: String,
-}
-
-impl ServerProcess {
-    fn start() -> Self {
-        let own = std::env::current_exe().expect("our own path");
-        let mut child = Command::new(own)
-            .env(ROLE, "server")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a server process");
-        let mut server = Self {
-            asking: child.stdin.take().expect("its input"),
-            answers: BufReader::new(child.stdout.take().expect("its output")),
-            child,
-            address: String::new(),
-        };
-        server.address = server.line();
-        server
-    }
-
-    /// How many calls the server refused for their access token.
-    fn refused(&mut self) -> u64 {
-        writeln!(self.asking).expect("it listens");
-        self.line().parse().expect("a number")
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.answers.read_line(&mut line).expect("it answers");
-        line.trim().to_owned()
-    }
-}
-
-impl Drop for ServerProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// The server: says its address, and at each line how many calls it has refused.

@@ -1,46 +1,13 @@
 //! What the servers of the benches and of the comparison share: a process of their own, and just enough of HTTP/1.1 to
 //! answer at once.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-/// A server's process, which says its address in its first line and ends with this value.
-pub(crate) struct ServerProcess {
-    child: Child,
-    /// Its address.
-    pub(crate) origin: String,
-}
+pub(crate) use server_process::ServerProcess;
 
-impl ServerProcess {
-    /// Starts this very program anew; `as_server` tells it to be the server.
-    pub(crate) fn start(as_server: impl FnOnce(&mut Command)) -> Self {
-        let own = std::env::current_exe().expect("our own path");
-        let mut command = Command::new(own);
-        as_server(&mut command);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a server process");
-        let mut origin = String::new();
-        BufReader::new(child.stdout.take().expect("its output"))
-            .read_line(&mut origin)
-            .expect("its address");
-        Self {
-            child,
-            origin: origin.trim().to_owned(),
-        }
-    }
-}
-
-impl Drop for ServerProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+#[path = "server_process.rs"]
+mod server_process;
 
 /// Reads one request with its body; `None` once the client has closed the connection.
 pub(crate) async fn read_request(stream: &mut TcpStream, request: &mut Vec<u8>) -> Option<()> {

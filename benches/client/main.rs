@@ -5,24 +5,6 @@
 //! `scripts/bench-client.sh` builds all and gives it a desktop of its own. It prints a table, and writes the figures to
 //! `target/compare/client.json`; logs stay in `target/compare/client/`.
 
-#[allow(
-    dead_code,
-    reason = "shared with the window's tests, which use all of it"
-)]
-#[path = "../../tests/desktop/application.rs"]
-mod application;
-#[allow(
-    dead_code,
-    reason = "shared with the window's tests, which use all of it"
-)]
-#[path = "../../tests/desktop/close_button.rs"]
-mod close_button;
-#[allow(
-    dead_code,
-    reason = "shared with the window's tests, which use all of it"
-)]
-#[path = "../../tests/desktop/demo_control.rs"]
-mod demo_control;
 mod memory;
 mod report;
 mod starts;
@@ -30,21 +12,21 @@ mod starts;
     dead_code,
     reason = "shared with the window's tests, which use all of it"
 )]
-#[path = "../../tests/desktop/steps.rs"]
-mod steps;
-#[path = "../../tests/desktop/waiting.rs"]
-mod waiting;
-#[allow(
-    dead_code,
-    reason = "shared with the window's tests, which use all of it"
-)]
-#[path = "../../tests/desktop/window.rs"]
-mod window;
+#[path = "../../tests/desktop"]
+mod desktop {
+    pub(crate) mod application;
+    pub(crate) mod close_button;
+    pub(crate) mod demo_control;
+    pub(crate) mod steps;
+    pub(crate) mod waiting;
+    pub(crate) mod window;
+}
 
 use std::path::{Path, PathBuf};
 
 use application::{Application, DemoSetting, Home};
 use demo_server::{DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
+use desktop::{application, close_button, demo_control, steps, waiting, window};
 use memory::Memory;
 use report::Report;
 use starts::Start;

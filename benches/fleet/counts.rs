@@ -35,32 +35,16 @@ impl Counts {
         }
     }
 
-    pub(crate) fn renewal(&mut self, at: u64, was_expired: bool) {
-        let kind = if was_expired {
-            &mut self.expired
-        } else {
-            &mut self.working
-        };
-        kind[(at / SECOND) as usize] += 1;
-    }
-
-    pub(crate) fn sign_in(&mut self, at: u64) {
-        self.sign_ins[(at / SECOND) as usize] += 1;
-    }
-
-    pub(crate) fn probe(&mut self, at: u64) {
-        self.probes[(at / SECOND) as usize] += 1;
-    }
-
-    pub(crate) fn call(&mut self, at: u64) {
-        self.calls[(at / SECOND) as usize] += 1;
-    }
-
     /// Renewals of both kinds of clients: those with a working access token, and those with an expired one.
     pub(crate) fn renewals(&self) -> PerSecond {
         let both = self.working.iter().zip(&self.expired);
         both.map(|(working, expired)| working + expired).collect()
     }
+}
+
+/// One more at this time, in ms.
+pub(crate) fn count(counted: &mut PerSecond, at: u64) {
+    counted[(at / SECOND) as usize] += 1;
 }
 
 /// The busiest second of a span of seconds.

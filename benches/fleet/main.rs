@@ -15,7 +15,6 @@ mod report;
 mod simulation;
 
 use std::path::Path;
-use std::sync::Mutex;
 
 use counts::{Counts, peak, quantile};
 use simulation::{Outage, Plan, Policy, SECOND, Simulation};
@@ -113,29 +112,20 @@ fn run_all(clients: u32) -> Runs {
         signed_in_within: Some(10 * SECOND),
         ..ours
     };
+    let policy = |policy| Plan { policy, ..ours };
+    let outage = |outage| Plan { outage, ..ours };
+    let together_no_jitter = Plan {
+        policy: Policy::NoJitter,
+        ..never_away
+    };
     let mut plans = vec![
         ours,
-        Plan {
-            policy: Policy::NoJitter,
-            ..ours
-        },
-        Plan {
-            policy: Policy::LogOut,
-            ..ours
-        },
-        Plan {
-            outage: Outage::AnswersLost,
-            ..ours
-        },
-        Plan {
-            outage: Outage::RenewalsOnly,
-            ..ours
-        },
+        policy(Policy::NoJitter),
+        policy(Policy::LogOut),
+        outage(Outage::AnswersLost),
+        outage(Outage::RenewalsOnly),
         never_away,
-        Plan {
-            policy: Policy::NoJitter,
-            ..never_away
-        },
+        together_no_jitter,
     ];
     plans.extend(PAUSES.map(|pause| Plan {
         max_backoff: pause * SECOND,
@@ -152,35 +142,24 @@ fn run_all(clients: u32) -> Runs {
         renewals_only: next(),
         together: next(),
         together_no_jitter: next(),
-        pauses: PAUSES
-            .into_iter()
-            .zip(std::iter::from_fn(|| counted.next()))
-            .collect(),
+        pauses: PAUSES.into_iter().zip(counted).collect(),
     }
 }
 
 /// What each plan counted, in their order.
 fn run_side_by_side(plans: &[Plan]) -> Vec<Counts> {
-    let next = Mutex::new(plans.iter().enumerate());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let plan = next.lock().expect("no panic").next();
-                    let Some((place, plan)) = plan else {
-                        break;
-                    };
-                    let counts = Simulation::run(*plan);
-                    eprintln!("run {} of {}", place + 1, plans.len());
-                    done.lock().expect("no panic").push((place, counts));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().expect("no panic");
-    done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, counts)| counts).collect()
+    let mut counted = Vec::new();
+    for plans in plans.chunks(AT_ONCE) {
+        std::thread::scope(|scope| {
+            let plans = plans.iter().copied();
+            let running: Vec<_> = plans
+                .map(|plan| scope.spawn(move || Simulation::run(plan)))
+                .collect();
+            counted.extend(running.into_iter().map(|run| run.join().expect("no panic")));
+        });
+        eprintln!("{} runs are done", counted.len());
+    }
+    counted
 }
 
 /// The seconds of the steady state.

@@ -106,16 +106,13 @@ The same ten minutes, with our policy.
 |---|---|---|---|---|---|---|---|---|
 ",
     );
+    let (lost, renewals_only) = (&runs.answers_lost, &runs.renewals_only);
     row(text, "connections are refused", &runs.ours);
-    row(
-        text,
-        "requests are taken, no answer comes",
-        &runs.answers_lost,
-    );
+    row(text, "requests are taken, no answer comes", lost);
     row(
         text,
         "HTTP 503 for renewals, calls are served",
-        &runs.renewals_only,
+        renewals_only,
     );
     text.push_str(
         "
@@ -217,12 +214,8 @@ fn waited(counts: &Counts) -> String {
         return "none | none | none".to_owned();
     }
     let wait = |share| quantile(&counts.waits, share);
-    format!(
-        "{:.1} s | {:.1} s | {:.1} s",
-        wait(0.5),
-        wait(0.99),
-        wait(1.0)
-    )
+    let (median, p99, longest) = (wait(0.5), wait(0.99), wait(1.0));
+    format!("{median:.1} s | {p99:.1} s | {longest:.1} s")
 }
 
 fn whole(counts: &Counts) -> (u64, u64) {

@@ -10,7 +10,7 @@ use graphql_session_renewal::{
     RenewalReason, Rules, ServerTime, SessionId, State, TokenFate, Wall, step,
 };
 
-use crate::counts::Counts;
+use crate::counts::{Counts, count};
 use crate::random::Random;
 
 /// One second, in ms.
@@ -231,7 +231,7 @@ impl Simulation {
                 let next = self.now + self.random.exponential(BETWEEN_CALLS);
                 self.later(next, client, Due::PersonActs);
                 if self.now < self.quiet_until[index] && self.is_up() {
-                    return self.counts.call(self.now);
+                    return count(&mut self.counts.calls, self.now);
                 }
                 let acting = &mut self.clients[index];
                 acting.in_use = true;
@@ -239,7 +239,7 @@ impl Simulation {
                 if !acting.signed_out {
                     self.send(client);
                 } else if self.is_up() {
-                    self.counts.sign_in(self.now);
+                    count(&mut self.counts.sign_ins, self.now);
                     self.later(self.now + ROUND_TRIP, client, Due::SignedIn);
                 }
             }
@@ -259,7 +259,7 @@ impl Simulation {
             };
             return self.tell(client, needed);
         }
-        self.counts.call(self.now);
+        count(&mut self.counts.calls, self.now);
         let answered = self.is_up() || self.plan.outage == Outage::RenewalsOnly;
         self.later(self.now + ROUND_TRIP, client, Due::CallEnds { answered });
     }
@@ -297,11 +297,10 @@ impl Simulation {
             return;
         };
         let exchange = if answered {
-            let renewed = self.new_credentials(held.generation + 1, 0);
             let renewed = CredentialsInfo {
                 session: held.session,
                 begun_at: held.begun_at,
-                ..renewed
+                ..self.new_credentials(held.generation + 1, 0)
             };
             Exchange::Renewed(renewed, Cause::NewTokens)
         } else {
@@ -366,13 +365,18 @@ impl Simulation {
                     held.has_expired(server_time(self.now).plus(EXPIRY_MARGIN))
                 });
                 let in_a_hurry = client.was_expired || (!up && has_expired);
-                self.counts.renewal(self.now, in_a_hurry);
+                let counted = if in_a_hurry {
+                    &mut self.counts.expired
+                } else {
+                    &mut self.counts.working
+                };
+                count(counted, self.now);
                 let at = self.now + ROUND_TRIP;
                 self.later(at, number, Due::Exchanged { answered: up });
             }
             Action::Probe => {
                 let answered = up || self.plan.outage == Outage::RenewalsOnly;
-                self.counts.probe(self.now);
+                count(&mut self.counts.probes, self.now);
                 self.later(self.now + ROUND_TRIP, number, Due::Probed { answered });
             }
             Action::Settle(_, Outcome::Renewed) => self.send(number),

@@ -108,27 +108,16 @@ impl Baseline {
             return ExitCode::SUCCESS;
         }
         let before = self.instructions_per_call;
-        let rows = [
-            (
-                "a call through the session",
-                before.session,
-                now.session,
-                TOLERATED,
-            ),
-            (
-                "what the session adds to a call",
-                before.added(),
-                now.added(),
-                TOLERATED_OF_ADDED,
-            ),
-        ];
-        // Each row is said, also after one that fails.
-        let fits = rows.map(|(what, before, now, tolerated)| {
+        let fits = |what: &str, of: fn(Counts) -> u64, tolerated: f64| {
+            let (before, now) = (of(before), of(now));
             let percent = 100.0 * (now as f64 / before as f64 - 1.0);
             println!("{what}: {before} instructions recorded, {now} now, {percent:+.2} %");
             percent.abs() <= tolerated
-        });
-        if fits == [true; 2] {
+        };
+        // Both are said, also where the first one fails.
+        let call = fits("a call through the session", |it| it.session, TOLERATED);
+        let added = "what the session adds to a call";
+        if fits(added, Counts::added, TOLERATED_OF_ADDED) && call {
             return ExitCode::SUCCESS;
         }
         println!(

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, SamplingMode};
+use criterion::{Criterion, SamplingMode};
 use tokio::runtime::Runtime;
 
-use crate::cpu::{self, CpuTime};
-use crate::figures::{Figure, Turns};
+use crate::cpu;
+use crate::figures::{self, Figure, Turns};
+use crate::runtime;
 use crate::sides::{Bare, CONNECTIONS, Ours};
-use crate::{SIDES, runtime};
 
 /// Calls of one side in one turn: some 20 ms.
 const BLOCK: usize = 256;
@@ -18,7 +18,7 @@ const BLOCK: usize = 256;
 const CALLERS: [usize; 3] = [1, 8, 64];
 
 /// Of both sides, and what a session adds.
-pub(crate) fn measure(criterion: &mut Criterion<CpuTime>) -> Vec<Figure> {
+pub(crate) fn measure(criterion: &mut Criterion) -> Vec<Figure> {
     let mut figures = Vec::new();
     let runtime = runtime();
     let bare = runtime.block_on(async { Arc::new(Bare::start()) });
@@ -46,22 +46,14 @@ pub(crate) fn measure(criterion: &mut Criterion<CpuTime>) -> Vec<Figure> {
             let ours = another.clone();
             async move { ours.call().await }
         };
-        for (name, is_session) in SIDES {
-            group.bench_function(BenchmarkId::new(name, callers), |bencher| {
-                bencher.iter_custom(|rounds| {
-                    let mut counted = Duration::ZERO;
-                    for _ in 0..rounds {
-                        let (bare, ours) = turns.run(
-                            || cpu_per_call(&runtime, callers, bare_call.clone()),
-                            || cpu_per_call(&runtime, callers, our_call.clone()),
-                        );
-                        turns.push(bare.as_secs_f64() * 1e6, ours.as_secs_f64() * 1e6);
-                        counted += if is_session { ours } else { bare };
-                    }
-                    counted
-                });
-            });
-        }
+        figures::show(&mut group, callers, || {
+            let (bare, ours) = turns.run(
+                || cpu_per_call(&runtime, callers, bare_call.clone()),
+                || cpu_per_call(&runtime, callers, our_call.clone()),
+            );
+            turns.push(bare.as_secs_f64() * 1e6, ours.as_secs_f64() * 1e6);
+            (bare, ours)
+        });
         figures.extend(turns.difference(&format!("CPU per call, {callers} at a time"), "µs"));
     }
     group.finish();

@@ -1,14 +1,10 @@
-//! The CPU time of this process as a measurement for criterion: what a call costs, however busy the machine is.
+//! CPU time: what a call costs, however busy the machine is.
 
 use std::time::{Duration, Instant};
 
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use rustix::time::{ClockId, clock_gettime};
 
-/// User and system time of all threads of this process. The server is another process.
-pub(crate) struct CpuTime;
-
-/// Since the start of this process.
+/// User and system time of all threads of this process, since its start. The server is another process.
 pub(crate) fn now() -> Duration {
     of(ClockId::ProcessCPUTime)
 }
@@ -37,34 +33,5 @@ impl Taken {
             time: began.elapsed(),
             cpu: now() - cpu,
         }
-    }
-}
-
-impl Measurement for CpuTime {
-    type Intermediate = Duration;
-    type Value = Duration;
-
-    fn start(&self) -> Duration {
-        now()
-    }
-
-    fn end(&self, began: Duration) -> Duration {
-        now() - began
-    }
-
-    fn add(&self, one: &Duration, other: &Duration) -> Duration {
-        *one + *other
-    }
-
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn to_f64(&self, value: &Duration) -> f64 {
-        WallTime.to_f64(value)
-    }
-
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
     }
 }

@@ -1,7 +1,10 @@
 //! Figures with their intervals: printed, and written to `target/compare/session.json` for `make compare`.
 
 use std::path::Path;
+use std::time::Duration;
 
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
@@ -99,6 +102,25 @@ impl Turns {
             Figure::of(format!("{name}, session"), unit, &self.ours),
             Figure::of(format!("{name}, {comparison}"), its_unit, &compared),
         ]
+    }
+}
+
+/// Shows criterion what each side took, whichever time that is. Both take turns in every measurement, so that the machine's mood is the same for
+/// both.
+pub(crate) fn show(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    parameter: usize,
+    mut turn: impl FnMut() -> (Duration, Duration),
+) {
+    for (name, is_session) in [("bare reqwest", false), ("session", true)] {
+        group.bench_function(BenchmarkId::new(name, parameter), |bencher| {
+            bencher.iter_custom(|rounds| {
+                let turns = (0..rounds).map(|_| turn());
+                turns
+                    .map(|(bare, ours)| if is_session { ours } else { bare })
+                    .sum()
+            });
+        });
     }
 }
 

@@ -12,22 +12,13 @@ mod waiters;
 use criterion::Criterion;
 use tokio::runtime::Runtime;
 
-use crate::cpu::CpuTime;
-
-/// Which side criterion is shown. Both take turns in every measurement, so that the machine's mood is the same for both.
-const SIDES: [(&str, bool); 2] = [("bare reqwest", false), ("session", true)];
-
 fn main() {
     if server::is_this_process() {
         return runtime().block_on(server::serve());
     }
-    let mut figures = Vec::new();
-    let mut of_cpu = Criterion::default()
-        .with_measurement(CpuTime)
-        .configure_from_args();
-    figures.extend(calls::measure(&mut of_cpu));
-    let mut of_time = Criterion::default().configure_from_args();
-    figures.extend(waiters::measure(&mut of_time));
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut figures = calls::measure(&mut criterion);
+    figures.extend(waiters::measure(&mut criterion));
     figures.extend(reads::measure());
     figures::report(&figures);
 }

@@ -12,7 +12,12 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Request, Url};
 use tokio::sync::Semaphore;
 
+use bare_client::bare_client;
+
 use crate::server::{self, JUMP, LIFETIME, REFUSE, RENEWALS, ServerProcess};
+
+#[path = "../bare_client.rs"]
+mod bare_client;
 
 /// Both sides put this many requests on the wire at a time.
 pub(crate) const CONNECTIONS: usize = 32;
@@ -25,9 +30,10 @@ const RENEWAL: &str = r#"{"query":"mutation RenewToken { renewToken }"}"#;
 
 /// A session with its server.
 pub(crate) struct Ours {
-    session: Session,
+    pub(crate) session: Session,
     clock: Arc<BenchClock>,
-    control: Bare,
+    /// Its own way to the server.
+    pub(crate) control: Bare,
     _folder: tempfile::TempDir,
 }
 
@@ -76,11 +82,6 @@ impl Ours {
         ours
     }
 
-    /// The session itself.
-    pub(crate) fn session(&self) -> &Session {
-        &self.session
-    }
-
     /// One call, which is served.
     pub(crate) async fn call(&self) {
         let reply = self.session.execute(Call::new("graphql", QUERY)).await;
@@ -91,16 +92,6 @@ impl Ours {
     pub(crate) async fn expire(&self) {
         self.control.control(&format!("{JUMP}{JUMP_MS}")).await;
         self.clock.jumped.fetch_add(JUMP_MS, Ordering::SeqCst);
-    }
-
-    /// The access token is refused to this many calls, all of them before the renewal is answered.
-    pub(crate) async fn refuse(&self, calls: usize) {
-        self.control.refuse(calls).await;
-    }
-
-    /// What its server counted since its start.
-    pub(crate) async fn renewals(&self) -> u64 {
-        self.control.renewals().await
     }
 
     /// Many calls at once; all of them are served in the end.
@@ -127,7 +118,7 @@ impl Bare {
     pub(crate) fn start() -> Self {
         let server = server::start();
         Self {
-            client: client(),
+            client: bare_client(),
             url: format!("{}/graphql", server.origin).parse().expect("a URL"),
             headers: ArcSwap::from_pointee(headers(Some(&server::token(1)))),
             places: Semaphore::new(CONNECTIONS),
@@ -165,12 +156,13 @@ impl Bare {
         self.headers.store(Arc::new(headers(access)));
     }
 
-    /// See [`Ours::refuse`].
+    /// The access token is refused to this many calls, all of them before the renewal is answered.
     pub(crate) async fn refuse(&self, calls: usize) {
         self.control(&format!("{REFUSE}{calls}")).await;
     }
 
-    async fn renewals(&self) -> u64 {
+    /// What the server counted since its start.
+    pub(crate) async fn renewals(&self) -> u64 {
         let counted = self.control(RENEWALS).await;
         let text = std::str::from_utf8(&counted).expect("text");
         text.parse().expect("a number")
@@ -204,23 +196,6 @@ fn headers(token: Option<&str>) -> HeaderMap {
         headers.insert(AUTHORIZATION, bearer.expect("a header's value"));
     }
     headers
-}
-
-/// Without what the session's client goes without, too: neither side follows redirects or repeats anything by itself.
-fn client() -> reqwest::Client {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("protocol versions")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .build()
-        .expect("a client")
 }
 
 /// Shorter sleeps are those of the session's own looks at its files; every deadline is longer.

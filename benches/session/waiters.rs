@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, SamplingMode};
+use criterion::{Criterion, SamplingMode};
 
 use crate::cpu::Taken;
-use crate::figures::{Figure, Turns};
+use crate::figures::{self, Figure, Turns};
+use crate::runtime;
 use crate::sides::{Bare, Ours};
-use crate::{SIDES, runtime};
 
 /// So many wait for one renewal.
 const WAITERS: [usize; 2] = [1_000, 10_000];
@@ -42,31 +42,23 @@ pub(crate) fn measure(criterion: &mut Criterion) -> Vec<Figure> {
             .measurement_time(Duration::from_secs(10));
         for calls in WAITERS {
             let (mut of_time, mut of_cpu) = (Turns::default(), Turns::default());
-            for (name, is_session) in SIDES {
-                group.bench_function(BenchmarkId::new(name, calls), |bencher| {
-                    bencher.iter_custom(|rounds| {
-                        let mut counted = Duration::ZERO;
-                        for _ in 0..rounds {
-                            let (bare, ours) = of_time.run(
-                                || runtime.block_on(bare_round(&bare, why, calls)),
-                                || runtime.block_on(our_round(&ours, why, calls)),
-                            );
-                            of_time.push(millis(bare.time), millis(ours.time));
-                            of_cpu.push(millis(bare.cpu), millis(ours.cpu));
-                            counted += if is_session { ours.time } else { bare.time };
-                        }
-                        rounds_done += rounds;
-                        counted
-                    });
-                });
-            }
+            figures::show(&mut group, calls, || {
+                let (bare, ours) = of_time.run(
+                    || runtime.block_on(bare_round(&bare, why, calls)),
+                    || runtime.block_on(our_round(&ours, why, calls)),
+                );
+                of_time.push(millis(bare.time), millis(ours.time));
+                of_cpu.push(millis(bare.cpu), millis(ours.cpu));
+                rounds_done += 1;
+                (bare.time, ours.time)
+            });
             let name = format!("{calls} waiters, {word}");
             figures.extend(of_time.ratio(&name, "ms"));
             figures.extend(of_cpu.ratio(&format!("{name}, CPU"), "ms"));
         }
         group.finish();
     }
-    let renewals = runtime.block_on(ours.renewals());
+    let renewals = runtime.block_on(ours.control.renewals());
     assert_eq!(
         renewals, rounds_done,
         "renewals and rounds: each takes exactly one"
@@ -91,7 +83,7 @@ async fn bare_round(bare: &Arc<Bare>, why: Why, calls: usize) -> Taken {
 async fn our_round(ours: &Arc<Ours>, why: Why, calls: usize) -> Taken {
     match why {
         Why::Expired => ours.expire().await,
-        Why::Refused => ours.refuse(calls).await,
+        Why::Refused => ours.control.refuse(calls).await,
     }
     Taken::by(ours.calls(calls)).await
 }

@@ -2,7 +2,7 @@
 
 use graphql_session_renewal::{
     Action, Cause, CredentialsId, EndingReason, Event, Exchange, Outcome, SessionId, Standing,
-    Step, VaultError, VaultView, View,
+    Step, VaultError, VaultView,
 };
 
 use crate::process::{Process, entry, files, info};
@@ -12,10 +12,7 @@ fn a_sign_out_while_the_vault_is_read_is_not_undone_by_what_was_read() {
     let mut process = Process::rereading();
 
     process.hears(Event::SignedOut);
-    process.hears(Event::Reread(View {
-        files: files(1, true),
-        vault: entry(1),
-    }));
+    process.rereads(files(1, true), entry(1));
 
     assert_eq!(process.state.held(), None);
     assert!(process.does(|action| *action == Action::Remove(SessionId::of(1))));
@@ -31,10 +28,7 @@ fn while_the_vault_hides_newer_credentials_the_spent_ones_are_not_exchanged() {
     ] {
         let mut process = Process::rereading();
 
-        process.hears(Event::Reread(View {
-            files: files(2, saved),
-            vault,
-        }));
+        process.rereads(files(2, saved), vault);
 
         assert!(process.told_unreachable(), "{vault:?}");
         assert!(matches!(process.state.step, Step::Pausing { .. }));
@@ -48,10 +42,7 @@ fn newer_credentials_that_were_deleted_leave_the_session_locked_and_nothing_is_s
     for vault in [VaultView::Empty, VaultView::Damaged] {
         let mut process = Process::rereading();
 
-        process.hears(Event::Reread(View {
-            files: files(2, true),
-            vault,
-        }));
+        process.rereads(files(2, true), vault);
 
         assert!(process.does(|action| matches!(action, Action::Settle(_, Outcome::Locked))));
         assert!(matches!(process.state.session, Standing::Locked { .. }));
@@ -65,38 +56,26 @@ fn newer_credentials_that_were_deleted_leave_the_session_locked_and_nothing_is_s
 #[test]
 fn a_dead_entry_that_cannot_be_removed_does_not_stop_a_renewal() {
     let dead = SessionId::of(9);
-    let view = View {
-        files: files(1, true),
-        vault: VaultView::DeadEntry(dead),
-    };
     let mut process = Process::rereading();
-    process.hears(Event::Reread(view));
+    process.rereads(files(1, true), VaultView::DeadEntry(dead));
     assert_eq!(process.actions, [Action::Remove(dead)]);
 
     process.hears(Event::Removed(Err(VaultError::Locked)));
     assert!(process.does(|action| *action == Action::Reread));
-    process.hears(Event::Reread(view));
+    process.rereads(files(1, true), VaultView::DeadEntry(dead));
 
     assert!(process.does(|action| matches!(action, Action::Mark { .. })));
 }
 
 #[test]
 fn a_rejection_is_not_believed_while_the_vault_hides_newer_credentials() {
-    let mut process = Process::rereading();
-    process.hears(Event::Reread(View {
-        files: files(1, true),
-        vault: entry(1),
-    }));
-    process.hears(Event::Marked(Ok(())));
+    let mut process = Process::exchanging();
     process.hears(Event::Exchanged(Exchange::Rejected {
         ambiguous: false,
         cause: Cause::Http(200),
     }));
 
-    process.hears(Event::Reread(View {
-        files: files(2, true),
-        vault: VaultView::Unavailable(VaultError::Locked),
-    }));
+    process.rereads(files(2, true), VaultView::Unavailable(VaultError::Locked));
 
     assert!(process.told_unreachable());
     assert!(
@@ -111,10 +90,7 @@ fn a_rejection_is_not_believed_while_the_vault_hides_newer_credentials() {
 fn an_entry_that_could_not_be_read_is_not_overwritten_by_a_mark() {
     let mut process = Process::rereading();
 
-    process.hears(Event::Reread(View {
-        files: files(1, true),
-        vault: VaultView::Unavailable(VaultError::Failed),
-    }));
+    process.rereads(files(1, true), VaultView::Unavailable(VaultError::Failed));
 
     assert!(!process.does(|action| matches!(action, Action::Mark { .. })));
     assert!(process.does(|action| *action == Action::Exchange));
@@ -124,12 +100,7 @@ fn an_entry_that_could_not_be_read_is_not_overwritten_by_a_mark() {
 /// exchange the spent ones.
 #[test]
 fn the_state_file_names_new_credentials_before_they_are_saved() {
-    let mut process = Process::rereading();
-    process.hears(Event::Reread(View {
-        files: files(1, true),
-        vault: entry(1),
-    }));
-    process.hears(Event::Marked(Ok(())));
+    let mut process = Process::exchanging();
 
     process.hears(Event::Exchanged(Exchange::Renewed(
         info(2),
@@ -150,10 +121,7 @@ fn the_state_file_names_new_credentials_before_they_are_saved() {
 fn without_a_keyring_no_newer_credentials_are_hidden_and_the_renewal_goes_on() {
     let mut process = Process::rereading();
 
-    process.hears(Event::Reread(View {
-        files: files(2, false),
-        vault: VaultView::Unavailable(VaultError::Missing),
-    }));
+    process.rereads(files(2, false), VaultView::Unavailable(VaultError::Missing));
 
     assert!(process.does(|action| *action == Action::Exchange));
 }

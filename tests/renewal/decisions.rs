@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use graphql_session_renewal::sim::{Host, RULES};
+use graphql_session_renewal::sim::Host;
 use graphql_session_renewal::{
-    Action, Awake, Cause, CredentialsId, CredentialsInfo, EndingReason, Event, Exchange, Now,
-    RenewalReason, ServerTime, SessionId, State, Step, Storage, TokenFate, VaultError, WaiterId,
-    Wall, step,
+    Action, Awake, Cause, CredentialsId, CredentialsInfo, EndingReason, Event, Exchange,
+    RenewalReason, SessionId, State, Step, Storage, TokenFate, VaultError, WaiterId,
 };
 use proptest::prelude::*;
+
+use crate::process::{Process, RULES};
 
 /// Lifetime of an access token, in ms.
 const LIFETIME: u64 = 1_800_000;
@@ -88,9 +89,7 @@ fn moves() -> impl Strategy<Value = Move> {
 }
 
 struct World {
-    state: State,
-    awake: Awake,
-    wall: Wall,
+    own: Process,
     ids: u128,
     host: Host<MOST_MOVES>,
     /// The refresh token that the server takes, by credentials; others only within their grace time.
@@ -106,9 +105,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut world = Self {
-            state: State::default(),
-            awake: Awake::default(),
-            wall: Wall::from_ms(1_000_000),
+            own: Process::unopened(),
             ids: 0,
             host: Host::default(),
             newest: None,
@@ -118,7 +115,7 @@ impl World {
             waiting: BTreeSet::new(),
             next_waiter: 0,
         };
-        let view = world.host.view(None, world.wall);
+        let view = world.host.view(None, world.own.now.wall);
         world.happen(Event::Opened(view));
         world.play(Move::SignIn);
         world.settle();
@@ -134,21 +131,20 @@ impl World {
                 }
             }
             Move::Served => {
-                if let Some(held) = self.state.held() {
+                if let Some(held) = self.own.state.held() {
                     self.happen(Event::Served(held.credentials));
                 }
             }
             Move::RetryNow => self.happen(Event::RetryNow),
             Move::SignIn => {
                 let session = SessionId::of(self.next_number());
-                let info = self.info(session, 1);
-                self.newest = Some(info);
+                let info = self.issue(session, 1);
                 self.happen(Event::SignedIn(info));
             }
             Move::SignOut => self.happen(Event::SignedOut),
             Move::Finish(answer) => self.finish(answer),
             Move::Pass(ms) => self.pass(ms),
-            Move::Sleep(ms) => self.wall = self.wall.plus(ms),
+            Move::Sleep(ms) => self.own.sleeps(ms),
             Move::LockKeyring(true) => self.host.vault_answers = Err(VaultError::Locked),
             Move::LockKeyring(false) => self.host.vault_answers = Ok(()),
             Move::OtherTakesLock(true) => {
@@ -158,7 +154,7 @@ impl World {
             Move::OtherRenews => self.other_renews(),
             Move::OtherSignsOut => self.other_signs_out(),
             Move::CallIsLost => {
-                if let Some(held) = self.state.held() {
+                if let Some(held) = self.own.state.held() {
                     self.happen(Event::Lost(held.credentials, Cause::Timeout));
                 }
             }
@@ -171,7 +167,7 @@ impl World {
     }
 
     fn call(&mut self, reason: RenewalReason) {
-        let Some(seen) = self.state.held() else {
+        let Some(seen) = self.own.state.held() else {
             return;
         };
         self.next_waiter += 1;
@@ -185,24 +181,23 @@ impl World {
     }
 
     fn pass(&mut self, ms: u64) {
-        let until = self.awake.plus(ms);
-        while let Some(wake) = self.state.next_wake(&RULES).filter(|wake| *wake <= until) {
-            self.wall = self.wall.plus(wake.since(self.awake));
-            self.awake = self.awake.max(wake);
+        let until = self.own.now.awake.plus(ms);
+        let is_due = |wake: &Awake| *wake <= until;
+        while let Some(wake) = self.own.state.next_wake(&RULES).filter(is_due) {
+            self.own.stays_awake(wake.since(self.own.now.awake));
             self.happen(Event::Tick);
-            let again = self.state.next_wake(&RULES);
+            let again = self.own.state.next_wake(&RULES);
             assert!(
                 again.is_none_or(|again| again > wake),
                 "a tick that changes nothing would spin: {:?}",
-                self.state
+                self.own.state
             );
         }
-        self.wall = self.wall.plus(until.since(self.awake));
-        self.awake = self.awake.max(until);
+        self.own.stays_awake(until.since(self.own.now.awake));
     }
 
     fn other_renews(&mut self) {
-        if self.state.has_lock {
+        if self.own.state.has_lock {
             return;
         }
         let Some(stored) = self.host.read().ok().flatten().map(|entry| entry.info) else {
@@ -211,12 +206,7 @@ impl World {
         if self.host.ending_of(stored.session).is_some() {
             return;
         }
-        let renewed = self.info(stored.session, stored.generation + 1);
-        let renewed = CredentialsInfo {
-            begun_at: stored.begun_at,
-            ..renewed
-        };
-        self.newest = Some(renewed);
+        let renewed = self.renew(stored);
         self.host.store(renewed);
         self.look();
     }
@@ -231,7 +221,7 @@ impl World {
 
     /// Somebody else has written the files.
     fn look(&mut self) {
-        let files = self.host.files(self.state.held(), self.wall);
+        let files = self.host.files(self.own.state.held(), self.own.now.wall);
         self.happen(Event::FilesChanged(files));
     }
 
@@ -253,11 +243,11 @@ impl World {
         current: Option<CredentialsInfo>,
     ) -> Option<Event> {
         self.host
-            .perform(OWN, &self.state, current, self.wall, action)
+            .perform(OWN, &self.own.state, current, self.own.now.wall, action)
     }
 
     fn answer(&mut self, answer: Answer) -> Exchange {
-        let Step::Exchanging { from, .. } = self.state.step else {
+        let Step::Exchanging { from, .. } = self.own.state.step else {
             unreachable!("an exchange is under way")
         };
         let inconclusive = |token, retry_after| Exchange::Inconclusive {
@@ -274,11 +264,7 @@ impl World {
         match answer {
             Answer::Lost => {
                 // Rotated, and the process does not know.
-                let info = self.info(from.session, from.generation + 1);
-                self.newest = Some(CredentialsInfo {
-                    begun_at: from.begun_at,
-                    ..info
-                });
+                self.renew(from);
                 inconclusive(TokenFate::MaybeUsed, None)
             }
             Answer::Trouble => inconclusive(TokenFate::NotUsed, None),
@@ -287,29 +273,17 @@ impl World {
             Answer::Ambiguous => rejected(true),
             Answer::Honest if !is_newest => rejected(false),
             Answer::Honest | Answer::Renewed => {
-                let info = self.info(from.session, from.generation + 1);
-                let info = CredentialsInfo {
-                    begun_at: from.begun_at,
-                    ..info
-                };
-                self.newest = Some(info);
-                Exchange::Renewed(info, Cause::NewTokens)
+                Exchange::Renewed(self.renew(from), Cause::NewTokens)
             }
         }
     }
 
     fn happen(&mut self, event: Event) {
-        let before = self.state.clone();
+        let before = self.own.state.clone();
         let shown = format!("{event:?}");
-        let now = Now {
-            awake: self.awake,
-            wall: self.wall,
-            server: self.server(),
-            random: 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(self.ids as u32)),
-            in_use: true,
-        };
-        let (state, actions) = step(before.clone(), event, now, &RULES);
-        self.state = state;
+        self.own.now.random = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(u64::from(self.ids as u32));
+        self.own.hears(event);
+        let actions = std::mem::take(&mut self.own.actions);
         for action in actions {
             self.perform(action, &before, &shown);
         }
@@ -332,7 +306,7 @@ impl World {
                 self.begin(action);
             }
             Action::Use(id) => {
-                self.in_use = self.state.held();
+                self.in_use = self.own.state.held();
                 assert_eq!(self.in_use.map(|used| used.credentials), Some(id));
             }
             Action::Forget => self.in_use = None,
@@ -370,7 +344,7 @@ impl World {
     }
 
     fn check(&self, event: &str) {
-        let held = self.state.held();
+        let held = self.own.state.held();
         assert_eq!(
             self.in_use, held,
             "calls use something else than is held, after {event}"
@@ -383,28 +357,28 @@ impl World {
             let stored = self.host.vault;
             assert!(
                 stored.is_some_and(|stored| !held.supersedes(&stored.info))
-                    || self.state.storage != Storage::Saved,
+                    || self.own.state.storage != Storage::Saved,
                 "neither stored nor said to be unsaved after {event} (I3)"
             );
         }
         assert_eq!(
-            self.state.waiters.iter().collect::<BTreeSet<_>>(),
+            self.own.state.waiters.iter().collect::<BTreeSet<_>>(),
             self.waiting,
             "a waiter is forgotten after {event}"
         );
         let rests = matches!(
-            self.state.step,
+            self.own.state.step,
             Step::Idle | Step::Pausing { .. } | Step::KeepingLock { .. }
         );
         assert_eq!(
             self.under_way.is_none(),
             rests,
             "an action and the step do not fit after {event}: {:?}",
-            self.state
+            self.own.state
         );
-        if self.state.step == Step::Idle {
+        if self.own.state.step == Step::Idle {
             assert!(
-                !self.state.has_lock,
+                !self.own.state.has_lock,
                 "the lock is kept for nothing after {event}"
             );
             assert!(
@@ -412,7 +386,9 @@ impl World {
                 "somebody waits for nothing after {event}"
             );
         }
-        if let (Some(held), Step::Exchanging { from, .. }) = (self.state.held(), self.state.step) {
+        if let (Some(held), Step::Exchanging { from, .. }) =
+            (self.own.state.held(), self.own.state.step)
+        {
             assert!(!from.supersedes(&held) || from.session != held.session);
         }
     }
@@ -423,7 +399,9 @@ impl World {
         self.host.release_lock(OTHER);
         for _ in 0..SETTLING_TURNS {
             self.finish(Answer::Honest);
-            if self.under_way.is_none() && self.waiting.is_empty() && self.state.step == Step::Idle
+            if self.under_way.is_none()
+                && self.waiting.is_empty()
+                && self.own.state.step == Step::Idle
             {
                 return;
             }
@@ -431,7 +409,7 @@ impl World {
                 self.pass(1_000);
             }
         }
-        panic!("never comes to rest: {:?}", self.state);
+        panic!("never comes to rest: {:?}", self.own.state);
     }
 
     fn next_number(&mut self) -> u128 {
@@ -439,20 +417,31 @@ impl World {
         self.ids
     }
 
-    fn info(&mut self, session: SessionId, generation: u64) -> CredentialsInfo {
-        CredentialsInfo {
-            session,
-            begun_at: self.wall.plus(u64::try_from(self.ids).expect("few")),
-            generation,
-            credentials: CredentialsId::of(self.next_number()),
-            access_until: Some(self.server().plus(LIFETIME)),
-            issued_at: self.server(),
-        }
+    /// The server exchanges these credentials for newer ones.
+    fn renew(&mut self, from: CredentialsInfo) -> CredentialsInfo {
+        let renewed = CredentialsInfo {
+            begun_at: from.begun_at,
+            ..self.issue(from.session, from.generation + 1)
+        };
+        self.newest = Some(renewed);
+        renewed
     }
 
-    /// The server's clock and this machine's agree.
-    fn server(&self) -> ServerTime {
-        ServerTime::from_ms(self.wall.ms())
+    fn issue(&mut self, session: SessionId, generation: u64) -> CredentialsInfo {
+        let info = CredentialsInfo {
+            session,
+            begun_at: self
+                .own
+                .now
+                .wall
+                .plus(u64::try_from(self.ids).expect("few")),
+            generation,
+            credentials: CredentialsId::of(self.next_number()),
+            access_until: Some(self.own.now.server.plus(LIFETIME)),
+            issued_at: self.own.now.server,
+        };
+        self.newest = Some(info);
+        info
     }
 }
 

@@ -1,17 +1,19 @@
 //! When clients that start together renew ahead of expiry.
 
-use graphql_session_renewal::sim::RULES;
-use graphql_session_renewal::{
-    Awake, CredentialsId, CredentialsInfo, Event, FileView, Now, ServerTime, SessionId, State,
-    VaultView, View, Wall, step,
-};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+use graphql_session_renewal::{CredentialsInfo, Event, FileView, VaultView, View};
+
+use crate::process::{Process, RULES, info};
 
 #[test]
 fn ten_thousand_clients_started_together_renew_at_spread_times() {
     const CLIENTS: u64 = 10_000;
+    // The same bits in every run, and others for each client.
+    let random = BuildHasherDefault::<DefaultHasher>::default();
     let mut per_second = [0_u32; 1_800];
     for client in 0..CLIENTS {
-        let due = first_early_renewal(mixed(client));
+        let due = first_early_renewal(random.hash_one(client));
         per_second[usize::try_from(due / 1_000).expect("within the token's life")] += 1;
     }
 
@@ -32,47 +34,25 @@ fn ten_thousand_clients_started_together_renew_at_spread_times() {
     );
 }
 
-/// When a client that signs in at 0 with a token of 30 min wakes to renew it.
+/// When a client that signs in at 0 with a token of 30 min wakes to renew it, in ms.
 fn first_early_renewal(random: u64) -> u64 {
-    let now = Now {
-        awake: Awake::default(),
-        wall: Wall::default(),
-        server: ServerTime::default(),
-        random,
-        in_use: true,
-    };
-    let info = CredentialsInfo {
-        session: SessionId::of(1),
-        begun_at: Wall::default(),
-        generation: 1,
-        credentials: CredentialsId::of(2),
-        access_until: Some(ServerTime::from_ms(1_800_000)),
-        issued_at: ServerTime::default(),
+    let mut client = Process::unopened();
+    client.now.random = random;
+    let server = client.now.server;
+    let signed_in = CredentialsInfo {
+        access_until: Some(server.plus(1_800_000)),
+        issued_at: server,
+        ..info(1)
     };
     let nothing = View {
         files: FileView::default(),
         vault: VaultView::Empty,
     };
-    let signing_in = [
-        Event::Opened(nothing),
-        Event::SignedIn(info),
-        Event::LockTaken,
-        Event::Reread(nothing),
-        Event::Saved(Ok(())),
-    ];
-    let signed_in = signing_in
-        .into_iter()
-        .fold(State::default(), |state, event| {
-            step(state, event, now, &RULES).0
-        });
-    let wake = signed_in.next_wake(&RULES);
+    client.hears(Event::Opened(nothing));
+    client.hears(Event::SignedIn(signed_in));
+    client.hears(Event::LockTaken);
+    client.hears(Event::Reread(nothing));
+    client.hears(Event::Saved(Ok(())));
+    let wake = client.state.next_wake(&RULES);
     wake.expect("renews ahead of expiry").ms()
-}
-
-/// Random bits that differ for each number: the finaliser of splitmix64.
-fn mixed(number: u64) -> u64 {
-    let mut bits = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }

@@ -1,6 +1,6 @@
 //! When attempts follow a lost answer.
 
-use graphql_session_renewal::{Action, Cause, Event, Exchange, Step, TokenFate, View};
+use graphql_session_renewal::{Action, Cause, Event, Exchange, Step, TokenFate};
 
 use crate::process::{Process, entry, files};
 
@@ -17,10 +17,7 @@ fn loses_another_answer(process: &mut Process) {
         process.hears(Event::LockTaken);
     }
     assert!(process.does(|action| *action == Action::Reread));
-    process.hears(Event::Reread(View {
-        files: files(1, true),
-        vault: entry(1),
-    }));
+    process.rereads(files(1, true), entry(1));
     process.hears(Event::Marked(Ok(())));
     process.hears(LOST);
 }

@@ -55,13 +55,18 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Has opened the first generation, was refused, and reads files and vault again under the lock.
-    pub(crate) fn rereading() -> Self {
-        let mut process = Self {
+    /// Has not looked at files and vault yet.
+    pub(crate) fn unopened() -> Self {
+        Self {
             state: State::default(),
             actions: Vec::new(),
             now: START,
-        };
+        }
+    }
+
+    /// Has opened the first generation, was refused, and reads files and vault again under the lock.
+    pub(crate) fn rereading() -> Self {
+        let mut process = Self::unopened();
         process.hears(Event::Opened(View {
             files: files(1, true),
             vault: entry(1),
@@ -79,10 +84,7 @@ impl Process {
     /// The same, and an exchange of the first generation is on the wire.
     pub(crate) fn exchanging() -> Self {
         let mut process = Self::rereading();
-        process.hears(Event::Reread(View {
-            files: files(1, true),
-            vault: entry(1),
-        }));
+        process.rereads(files(1, true), entry(1));
         process.hears(Event::Marked(Ok(())));
         assert!(process.does(|action| *action == Action::Exchange));
         process
@@ -91,6 +93,11 @@ impl Process {
     pub(crate) fn hears(&mut self, event: Event) {
         let state = std::mem::take(&mut self.state);
         (self.state, self.actions) = step(state, event, self.now, &RULES);
+    }
+
+    /// Finds this in files and vault when it reads them again.
+    pub(crate) fn rereads(&mut self, files: FileView, vault: VaultView) {
+        self.hears(Event::Reread(View { files, vault }));
     }
 
     /// The machine is awake for this long, in ms.

@@ -3,20 +3,12 @@
 
 use graphql_session_renewal::{
     Action, Cause, Event, Exchange, RenewalReason, SaveFailure, SessionId, Step, TokenFate,
-    VaultError, VaultView, View,
+    VaultError, VaultView,
 };
 
 use crate::process::{Process, RULES, entry, files, info};
 
 const SAVE_FAILED: Event = Event::Saved(Err(SaveFailure::Vault(VaultError::Failed)));
-
-/// What is stored: the first generation, and in the state file that there is a second.
-fn stored() -> View {
-    View {
-        files: files(2, false),
-        vault: entry(1),
-    }
-}
 
 /// Has renewed, and could not save.
 fn unsaved() -> Process {
@@ -43,18 +35,19 @@ fn assert_keeps_the_lock(process: &Process) {
 #[test]
 fn the_lock_is_kept_until_a_later_save_succeeds() {
     let mut process = unsaved();
-    for _ in 0..10 {
+    let save_again = |process: &mut Process| {
         let due = process.state.next_wake(&RULES).expect("it saves again");
         process.stays_awake(due.since(process.now.awake));
         process.hears(Event::Tick);
+    };
+    for _ in 0..10 {
+        save_again(&mut process);
         assert_eq!(process.actions, [Action::Save(info(2))]);
         process.hears(SAVE_FAILED);
         assert_keeps_the_lock(&process);
     }
 
-    let due = process.state.next_wake(&RULES).expect("it saves again");
-    process.stays_awake(due.since(process.now.awake));
-    process.hears(Event::Tick);
+    save_again(&mut process);
     process.hears(Event::Saved(Ok(())));
 
     assert!(process.does(|action| *action == Action::ReleaseLock));
@@ -68,7 +61,8 @@ fn the_lock_is_kept_through_the_pause_after_another_renewal_that_failed() {
         seen: info(2),
         reason: RenewalReason::Expired,
     });
-    process.hears(Event::Reread(stored()));
+    // What is stored: the first generation, and in the state file that there is a second.
+    process.rereads(files(2, false), entry(1));
     process.hears(Event::Marked(Err(VaultError::Failed)));
     assert!(process.does(|action| *action == Action::Exchange));
 
@@ -89,19 +83,13 @@ fn the_lock_is_kept_after_the_entry_of_an_older_session_was_removed() {
     // Another process says that it has something newer.
     process.hears(Event::FilesChanged(files(3, true)));
     assert_eq!(process.actions, [Action::Reread]);
-    process.hears(Event::Reread(View {
-        files: files(2, false),
-        vault: VaultView::DeadEntry(dead),
-    }));
+    process.rereads(files(2, false), VaultView::DeadEntry(dead));
     assert_eq!(process.actions, [Action::Remove(dead)]);
 
     process.hears(Event::Removed(Ok(())));
 
     assert_keeps_the_lock(&process);
     assert!(process.does(|action| *action == Action::Reread));
-    process.hears(Event::Reread(View {
-        files: files(2, false),
-        vault: VaultView::Empty,
-    }));
+    process.rereads(files(2, false), VaultView::Empty);
     assert_eq!(process.actions, [Action::Save(info(2))]);
 }

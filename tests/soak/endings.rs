@@ -24,6 +24,15 @@ pub(crate) struct Violation {
     pub(crate) what: String,
 }
 
+impl Violation {
+    pub(crate) fn of(account: usize, what: impl Into<String>) -> Self {
+        Self {
+            account: Some(account),
+            what: what.into(),
+        }
+    }
+}
+
 /// The state of the checks.
 pub(crate) struct Endings {
     accounts: Vec<Account>,
@@ -142,10 +151,7 @@ impl Endings {
         self.check_attempts(ledger)?;
         for account in 0..ACCOUNTS {
             self.check_endings(account, ledger)
-                .map_err(|what| Violation {
-                    account: Some(account),
-                    what,
-                })?;
+                .map_err(|what| Violation::of(account, what))?;
         }
         Ok(())
     }
@@ -155,12 +161,11 @@ impl Endings {
         for (number, account) in self.accounts.iter().enumerate() {
             let list = account.list();
             if let Some((session, reason)) = list.get(account.judged) {
-                return Err(Violation {
-                    account: Some(number),
-                    what: format!(
-                        "session {session} ended ({reason}), and no state file ever named it"
-                    ),
-                });
+                let what = "ended, and no state file ever named it";
+                return Err(Violation::of(
+                    number,
+                    format!("session {session} {what} ({reason})"),
+                ));
             }
         }
         Ok(())
@@ -203,21 +208,16 @@ impl Endings {
                 if attempt.answer == AnswerFate::InFlight {
                     return Ok(());
                 }
-                let emails = self.accounts.iter().map(|account| &account.email);
-                let number = emails
-                    .enumerate()
-                    .find(|(_, email)| **email == *entry.account);
-                let Some((number, _)) = number else {
+                let mut accounts = self.accounts.iter();
+                let number = accounts.position(|account| *account.email == *entry.account);
+                let Some(number) = number else {
                     return Err(Violation {
                         account: None,
                         what: format!("a token of no session was presented: {entry}"),
                     });
                 };
                 self.check_attempt(number, entry, attempt, ledger)
-                    .map_err(|what| Violation {
-                        account: Some(number),
-                        what: format!("{what}: {entry}"),
-                    })?;
+                    .map_err(|what| Violation::of(number, format!("{what}: {entry}")))?;
             }
             self.judged += 1;
         }
@@ -326,12 +326,8 @@ impl Account {
             let mut kills = self.kills.iter();
             kills.any(|at| *at >= from && *at <= entry.at)
         };
-        if was_killed(
-            entry
-                .at
-                .saturating_sub(AFTER_KILL)
-                .unwrap_or(Timestamp::MIN),
-        ) {
+        let shortly_before = entry.at.saturating_sub(AFTER_KILL);
+        if was_killed(shortly_before.unwrap_or(Timestamp::MIN)) {
             return false;
         }
         let mut earlier = ledger.attempts().filter(|(other, _)| {

@@ -33,14 +33,14 @@ pub(crate) enum Injection {
         account: usize,
     },
     /// The next renewals meet these faults.
-    Renewals(Vec<Mishap>),
+    Renewals(Vec<Fault>),
     /// The next call meets this fault.
-    Call(Mishap),
+    Call(Fault),
     /// The next request of a sign-in meets this fault.
-    SignInStep(Mishap),
+    SignInStep(Fault),
     /// Every renewal, or every renewal and every call, meets a fault for this many ms.
     Outage {
-        mishap: Mishap,
+        fault: Fault,
         calls: bool,
         ms: u64,
     },
@@ -94,94 +94,42 @@ pub(crate) enum KeyringTrouble {
     Locked,
 }
 
-/// One fault of an answer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Mishap {
-    Status(u16),
-    RetryAfter(u16),
-    Html(u16),
-    Redirect,
-    Empty,
-    NotJson,
-    WithoutTokens,
-    InternalError,
-    Throttled,
-    Reset,
-    Close,
-    Stall,
-    Truncated,
-    ResetInBody,
-    StallInBody,
-    ActedThenDropped,
-    ActedThenStalled,
-    ActedThenStatus(u16),
-    WithoutRefreshToken,
-    AccessRefused,
-}
-
 /// The faults for renewals and calls.
-const ANYWHERE: [Mishap; 20] = [
-    Mishap::Status(408),
-    Mishap::Status(500),
-    Mishap::Status(502),
-    Mishap::Status(503),
-    Mishap::Status(504),
-    Mishap::RetryAfter(429),
-    Mishap::RetryAfter(503),
-    Mishap::Html(200),
-    Mishap::Html(511),
-    Mishap::Redirect,
-    Mishap::Empty,
-    Mishap::NotJson,
-    Mishap::InternalError,
-    Mishap::Throttled,
-    Mishap::Reset,
-    Mishap::Close,
-    Mishap::Stall,
-    Mishap::Truncated,
-    Mishap::ResetInBody,
-    Mishap::StallInBody,
+const ANYWHERE: [fn() -> Fault; 20] = [
+    || Fault::status(408),
+    || Fault::status(500),
+    || Fault::status(502),
+    || Fault::status(503),
+    || Fault::status(504),
+    // 1 s: long enough to see that it is kept, short enough for a round.
+    || Fault::retry_after(429, "1"),
+    || Fault::retry_after(503, "1"),
+    || Fault::html(200),
+    || Fault::html(511),
+    || Fault::redirect("https://login.example.com/"),
+    Fault::empty,
+    Fault::not_json,
+    || Fault::refuse("INTERNAL_SERVER_ERROR", "", "Internal error"),
+    || Fault::refuse("BAD_USER_INPUT", "", "Limit reached. Try again."),
+    || Fault::Reset,
+    || Fault::Close,
+    || Fault::Stall,
+    // Half of a call's answer, and the beginning of a token pair.
+    || Fault::Truncate(20),
+    || Fault::ResetInBody,
+    || Fault::StallInBody,
 ];
 
 /// The faults for renewals only.
-const RENEWALS_ONLY: [Mishap; 7] = [
-    Mishap::ActedThenDropped,
-    Mishap::ActedThenDropped,
-    Mishap::ActedThenStalled,
-    Mishap::ActedThenStatus(502),
-    Mishap::ActedThenStatus(500),
-    Mishap::WithoutRefreshToken,
-    Mishap::WithoutTokens,
+const RENEWALS_ONLY: [fn() -> Fault; 7] = [
+    Fault::rotate_then_drop,
+    Fault::rotate_then_drop,
+    || Fault::after_acting(Fault::Stall),
+    || Fault::after_acting(Fault::status(502)),
+    || Fault::after_acting(Fault::status(500)),
+    || Fault::WithoutRefreshToken,
+    Fault::json_without_tokens,
 ];
-
-impl Mishap {
-    pub(crate) fn fault(self) -> Fault {
-        match self {
-            Self::Status(status) => Fault::status(status),
-            // 1 s: long enough to see that it is kept, short enough for a round.
-            Self::RetryAfter(status) => Fault::retry_after(status, "1"),
-            Self::Html(status) => Fault::html(status),
-            Self::Redirect => Fault::redirect("https://login.example.com/"),
-            Self::Empty => Fault::empty(),
-            Self::NotJson => Fault::not_json(),
-            Self::WithoutTokens => Fault::json_without_tokens(),
-            Self::InternalError => Fault::refuse("INTERNAL_SERVER_ERROR", "", "Internal error"),
-            Self::Throttled => Fault::refuse("BAD_USER_INPUT", "", "Limit reached. Try again."),
-            Self::Reset => Fault::Reset,
-            Self::Close => Fault::Close,
-            Self::Stall => Fault::Stall,
-            // Half of a call's answer, and the beginning of a token pair.
-            Self::Truncated => Fault::Truncate(20),
-            Self::ResetInBody => Fault::ResetInBody,
-            Self::StallInBody => Fault::StallInBody,
-            Self::ActedThenDropped => Fault::rotate_then_drop(),
-            Self::ActedThenStalled => Fault::after_acting(Fault::Stall),
-            Self::ActedThenStatus(status) => Fault::after_acting(Fault::status(status)),
-            Self::WithoutRefreshToken => Fault::WithoutRefreshToken,
-            Self::AccessRefused => Fault::access_refused(),
-        }
-    }
-}
 
 /// The plan of a whole run, round by round.
 pub(crate) struct Plan {
@@ -228,12 +176,12 @@ impl Plan {
             740..790 => Injection::Expire { account },
             790..850 => {
                 let count = self.random.random_range(1..4);
-                Injection::Renewals((0..count).map(|_| self.renewal_mishap()).collect())
+                Injection::Renewals((0..count).map(|_| self.renewal_fault()).collect())
             }
-            850..910 => Injection::Call(self.call_mishap()),
+            850..910 => Injection::Call(self.call_fault()),
             910..918 => Injection::SignInStep(self.anywhere()),
             918..922 => Injection::Outage {
-                mishap: self.renewal_mishap(),
+                fault: self.renewal_fault(),
                 calls: self.random.random(),
                 ms: self.ms(500, 9_000),
             },
@@ -273,23 +221,23 @@ impl Plan {
         }
     }
 
-    fn anywhere(&mut self) -> Mishap {
-        ANYWHERE[self.random.random_range(0..ANYWHERE.len())]
+    fn anywhere(&mut self) -> Fault {
+        ANYWHERE[self.random.random_range(0..ANYWHERE.len())]()
     }
 
-    fn renewal_mishap(&mut self) -> Mishap {
+    fn renewal_fault(&mut self) -> Fault {
         if self.random.random() {
-            RENEWALS_ONLY[self.random.random_range(0..RENEWALS_ONLY.len())]
+            RENEWALS_ONLY[self.random.random_range(0..RENEWALS_ONLY.len())]()
         } else {
             self.anywhere()
         }
     }
 
-    fn call_mishap(&mut self) -> Mishap {
+    fn call_fault(&mut self) -> Fault {
         match self.random.random_range(0..10) {
-            0..3 => Mishap::AccessRefused,
+            0..3 => Fault::access_refused(),
             // The server acts, and its answer is lost.
-            3..5 => Mishap::ActedThenDropped,
+            3..5 => Fault::rotate_then_drop(),
             _ => self.anywhere(),
         }
     }

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use graphql_session_testing::{FaultServer, Ledger};
+use graphql_session_testing::Ledger;
 
 use crate::calls::Calls;
 use crate::endings::{Endings, Violation, email};
-use crate::processes::{Place, Processes};
+use crate::processes::Place;
 
 /// Facts of the account's ledger that are shown with a violation; the rest is long before it.
 const FACTS: usize = 120;
 
-/// What was counted beside calls and endings.
-#[derive(Default)]
+/// What is counted.
 pub(crate) struct Tally {
+    pub(crate) calls: Calls,
+    pub(crate) endings: Endings,
     /// Words of the processes' journals.
     pub(crate) noted: BTreeMap<String, u64>,
     /// What was injected, by name.
@@ -24,39 +25,36 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    pub(crate) fn new(endings: Endings) -> Self {
+        Self {
+            calls: Calls::default(),
+            endings,
+            noted: BTreeMap::new(),
+            injected: BTreeMap::new(),
+            calms: 0,
+        }
+    }
+
     fn noted(&self, what: &str) -> u64 {
         self.noted.get(what).copied().unwrap_or(0)
     }
 }
 
-pub(crate) fn progress(
-    since: Duration,
-    tally: &Tally,
-    calls: &Calls,
-    endings: &Endings,
-    ledger: &Ledger,
-) {
-    let settled: u64 = calls.settled.values().sum();
-    let ended: u64 = endings.counted.values().sum();
+pub(crate) fn progress(since: Duration, tally: &Tally, ledger: &Ledger) {
+    let settled: u64 = tally.calls.settled.values().sum();
+    let ended: u64 = tally.endings.counted.values().sum();
     println!(
         "{:>3} min: {} renewals, {} adoptions, {ended} endings (all explained), {settled} calls settled, {} open, {} injections",
         since.as_secs() / 60,
         ledger.exchanges().count(),
         tally.noted("adopted"),
-        calls.open(),
+        tally.calls.open(),
         tally.injected.values().sum::<u64>(),
     );
 }
 
-pub(crate) fn table(
-    seed: u64,
-    since: Duration,
-    tally: &Tally,
-    calls: &Calls,
-    endings: &Endings,
-    server: &FaultServer,
-) {
-    let ledger = server.ledger();
+pub(crate) fn table(seed: u64, since: Duration, tally: &Tally, ledger: &Ledger) {
+    let (calls, endings) = (&tally.calls, &tally.endings);
     let mut text = format!("\nseed {seed}, {} s\n", since.as_secs());
     let mut row = |name: &str, count: &dyn std::fmt::Display| {
         let _ = writeln!(text, "  {name:<58} {count:>9}");
@@ -102,25 +100,19 @@ pub(crate) fn table(
     print!("{text}");
 }
 
-pub(crate) fn violation(
-    seed: u64,
-    violation: &Violation,
-    processes: &Processes,
-    server: &FaultServer,
-) {
+pub(crate) fn violation(seed: u64, violation: &Violation, places: &[Place], ledger: &Ledger) {
     println!("\nVIOLATION (seed {seed}): {}", violation.what);
     let Some(account) = violation.account else {
         return;
     };
     let email = email(account);
     println!("\nThe server's ledger of {email}:");
-    let ledger = server.ledger();
     let facts: Vec<_> = ledger.of_account(&email).collect();
     for fact in &facts[facts.len().saturating_sub(FACTS)..] {
         println!("  {fact}");
     }
     let is_its = |(_, place): &(usize, &Place)| place.account == account;
-    for (at, place) in processes.places.iter().enumerate().filter(is_its) {
+    for (at, place) in places.iter().enumerate().filter(is_its) {
         println!("\nProcess {at}, #{}:", place.incarnation);
         for line in &place.tail {
             println!("  {line}");

@@ -12,7 +12,6 @@ use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
 use crate::bus::KeyringDaemon;
-use crate::calls::Calls;
 use crate::endings::{Endings, Violation, email};
 use crate::plan::{ACCOUNTS, Injection, KeyringTrouble, Kind, PROCESSES, Plan};
 use crate::processes::{Processes, Said, account_name};
@@ -58,8 +57,6 @@ struct Soak {
     vault: Keyring,
     processes: Processes,
     said: mpsc::UnboundedReceiver<Said>,
-    calls: Calls,
-    endings: Endings,
     tally: Tally,
     undo: Vec<(Instant, Undo)>,
     leaving: HashMap<u64, Leaving>,
@@ -85,18 +82,13 @@ pub(crate) async fn run(folder: &Path) -> ExitCode {
     let mut soak = Soak::start(folder, seed).await;
     match soak.play(Duration::from_secs(60 * minutes)).await {
         Ok(()) => {
-            let Soak {
-                tally,
-                calls,
-                endings,
-                server,
-                ..
-            } = &soak;
-            report::table(seed, soak.began.elapsed(), tally, calls, endings, server);
+            let since = soak.began.elapsed();
+            report::table(seed, since, &soak.tally, &soak.server.ledger());
             ExitCode::SUCCESS
         }
         Err(violation) => {
-            report::violation(seed, &violation, &soak.processes, &soak.server);
+            let places = &soak.processes.places;
+            report::violation(seed, &violation, places, &soak.server.ledger());
             ExitCode::FAILURE
         }
     }
@@ -124,9 +116,7 @@ impl Soak {
             vault: Keyring::new(process::service()),
             processes,
             said,
-            calls: Calls::default(),
-            endings: Endings::new(folder),
-            tally: Tally::default(),
+            tally: Tally::new(Endings::new(folder)),
             undo: Vec::new(),
             leaving: HashMap::new(),
             heard: HashMap::new(),
@@ -188,17 +178,17 @@ impl Soak {
                 }
             }
             Injection::Expire { account } => self.server.expire_access_tokens_of(&email(account)),
-            Injection::Renewals(mishaps) => {
-                for mishap in mishaps {
-                    self.server.on_renewal(mishap.fault());
+            Injection::Renewals(faults) => {
+                for fault in faults {
+                    self.server.on_renewal(fault);
                 }
             }
-            Injection::Call(mishap) => self.server.on_call(mishap.fault()),
-            Injection::SignInStep(mishap) => self.server.on_sign_in(mishap.fault()),
-            Injection::Outage { mishap, calls, ms } => {
-                self.server.on_every_renewal(mishap.fault());
+            Injection::Call(fault) => self.server.on_call(fault),
+            Injection::SignInStep(fault) => self.server.on_sign_in(fault),
+            Injection::Outage { fault, calls, ms } => {
+                self.server.on_every_renewal(fault.clone());
                 if calls {
-                    self.server.on_every_call(mishap.fault());
+                    self.server.on_every_call(fault);
                 }
                 self.later(ms, Undo::Behave);
             }
@@ -210,7 +200,7 @@ impl Soak {
             Injection::SignOut { process } => self.leave(process, false),
             Injection::SignIn { process, anew } => {
                 let account = self.processes.places[process].account;
-                if anew || !self.endings.has_session(account) {
+                if anew || !self.tally.endings.has_session(account) {
                     self.leave(process, true);
                 }
             }
@@ -235,7 +225,7 @@ impl Soak {
         }
         let incarnation = self.processes.places[place].incarnation;
         let is_mutation = matches!(kind, Kind::Mutation);
-        let call = self.calls.begin(place, incarnation, is_mutation);
+        let call = self.tally.calls.begin(place, incarnation, is_mutation);
         let command = match kind {
             Kind::Query => format!("query {call}"),
             Kind::Mutation => format!("mutate {call}"),
@@ -252,10 +242,10 @@ impl Soak {
         if !self.processes.is_alive(place) || is_sign_in && self.leaving.values().any(is_busy) {
             return;
         }
-        self.endings.look();
+        self.tally.endings.look();
         let incarnation = self.processes.places[place].incarnation;
-        let request = self.calls.begin(place, incarnation, false);
-        self.endings.leaving(account, request);
+        let request = self.tally.calls.begin(place, incarnation, false);
+        self.tally.endings.leaving(account, request);
         let leaving = Leaving {
             account,
             place,
@@ -280,10 +270,10 @@ impl Soak {
             (place.account, place.incarnation)
         };
         self.processes.kill(place);
-        self.endings.killed(account);
-        self.calls.die(place, incarnation);
+        self.tally.endings.killed(account);
+        self.tally.calls.die(place, incarnation);
         self.asking.retain(|_, asked| *asked != place);
-        let endings = &mut self.endings;
+        let endings = &mut self.tally.endings;
         self.leaving.retain(|request, leaving| {
             if leaving.place == place {
                 endings.left(account, *request);
@@ -306,7 +296,7 @@ impl Soak {
             Undo::Restart(_) => {}
             Undo::Thaw(place) => {
                 self.processes.freeze(*place, false);
-                self.calls.thawed(*place);
+                self.tally.calls.thawed(*place);
             }
             Undo::Keyring(trouble) => self.keyring.recover(*trouble),
             Undo::ServerBack => self.server.start_again(),
@@ -347,10 +337,7 @@ impl Soak {
     fn hear(&mut self, said: &Said) -> Result<(), Violation> {
         self.processes.remember(said);
         let account = self.processes.places[said.place].account;
-        let violation = |what: String| Violation {
-            account: Some(account),
-            what,
-        };
+        let violation = |what: String| Violation::of(account, what);
         let is_present = self.processes.places[said.place].incarnation == said.incarnation
             && self.processes.is_alive(said.place);
         let words: Vec<_> = said.line.split(' ').collect();
@@ -367,17 +354,17 @@ impl Soak {
                 if let Some(place) = self.asking.remove(&call) {
                     self.heard.insert(place, outcome.to_owned());
                 }
-                let settled = self.calls.settle(call, outcome, ms, &self.server);
+                let settled = self.tally.calls.settle(call, outcome, ms, &self.server);
                 settled.map_err(violation)?;
             }
             ["signed_in" | "signed_out", request, ..] => {
                 let request = number(request);
-                self.endings.left(account, request);
+                self.tally.endings.left(account, request);
                 self.leaving.remove(&request);
                 let outcome = words[..].join(":");
                 let word = outcome.split(':').nth(2).unwrap_or("done");
                 let kind = format!("{} {word}", words[0]);
-                let settled = self.calls.settle(request, &kind, 0, &self.server);
+                let settled = self.tally.calls.settle(request, &kind, 0, &self.server);
                 settled.map_err(violation)?;
             }
             _ => {}
@@ -387,9 +374,9 @@ impl Soak {
 
     fn check(&mut self) -> Result<(), Violation> {
         let ledger = self.server.ledger();
-        self.endings.check(&ledger)?;
+        self.tally.endings.check(&ledger)?;
         let places = &self.processes.places;
-        let checked = self.calls.check(
+        let checked = self.tally.calls.check(
             limits().call_timeout,
             |place| places[place].frozen,
             &self.server,
@@ -405,13 +392,7 @@ impl Soak {
         })?;
         if self.began.elapsed() >= self.next_line {
             self.next_line += Duration::from_secs(60);
-            report::progress(
-                self.began.elapsed(),
-                &self.tally,
-                &self.calls,
-                &self.endings,
-                &ledger,
-            );
+            report::progress(self.began.elapsed(), &self.tally, &ledger);
         }
         Ok(())
     }
@@ -465,25 +446,23 @@ impl Soak {
             if served && !is_busy && self.is_stored(account) {
                 return Ok(true);
             }
-            if signed_out && !is_busy && !self.endings.has_session(account) {
+            if signed_out && !is_busy && !self.tally.endings.has_session(account) {
                 return Ok(false);
             }
             if Instant::now() > until {
                 let is_stored = self.is_stored(account);
                 let heard: Vec<_> = places.map(|place| self.heard.get(&place)).collect();
-                return Err(Violation {
-                    account: Some(account),
-                    what: format!(
-                        "not every process recovered within {CALM:?}: {heard:?}, stored as the state file says: {is_stored}"
-                    ),
-                });
+                let what = format!(
+                    "not every process recovered within {CALM:?}: {heard:?}, stored as the state file says: {is_stored}"
+                );
+                return Err(Violation::of(account, what));
             }
         }
     }
 
     /// Whether the keyring holds the credentials that the state file calls saved.
     fn is_stored(&mut self, account: usize) -> bool {
-        let Some(saved) = self.endings.saved(account) else {
+        let Some(saved) = self.tally.endings.saved(account) else {
             return false;
         };
         let stored = self.vault.read(&account_name(account)).ok().flatten();
@@ -499,7 +478,7 @@ impl Soak {
         plan: &mut Plan,
         until: Instant,
     ) -> Result<(), Violation> {
-        while !self.endings.has_session(account) {
+        while !self.tally.endings.has_session(account) {
             let is_busy = self.leaving.values().any(|it| it.account == account);
             if !is_busy {
                 let place = plan.anybody(account);
@@ -507,10 +486,8 @@ impl Soak {
             }
             self.attend(Instant::now() + ASK_AGAIN).await?;
             if Instant::now() > until {
-                return Err(Violation {
-                    account: Some(account),
-                    what: format!("nobody could sign in within {CALM:?}"),
-                });
+                let what = format!("nobody could sign in within {CALM:?}");
+                return Err(Violation::of(account, what));
             }
         }
         Ok(())
@@ -520,7 +497,7 @@ impl Soak {
     async fn close(&mut self) -> Result<(), Violation> {
         self.attend(Instant::now() + CHECK).await?;
         // Before that: a process that ends takes its calls with it.
-        while self.calls.open() > 0 {
+        while self.tally.calls.open() > 0 {
             self.attend(Instant::now() + ASK_AGAIN).await?;
         }
         self.closing = true;
@@ -532,7 +509,7 @@ impl Soak {
             self.attend(Instant::now() + ASK_AGAIN).await?;
         }
         self.check()?;
-        self.endings.check_all_judged()?;
+        self.tally.endings.check_all_judged()?;
         let left = self.processes.places.len() - self.gone;
         if left > 0 {
             return Err(Violation {

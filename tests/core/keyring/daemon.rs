@@ -9,9 +9,6 @@ use std::process::{Child, Command, Stdio};
 /// The keyring's own password.
 pub(crate) const KEYRING_PASSWORD: &str = "keyring password";
 
-/// Seconds in which the keyring service starts even on a busy machine; usually it takes 0.1 s.
-const START_LIMIT: &str = "30";
-
 /// A bus that starts nothing on demand: only a test starts a keyring service on it.
 const BUS_WITHOUT_SERVICES: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -70,31 +67,16 @@ impl KeyringDaemon {
             .expect("it reads its password");
         drop(input);
         let daemon = Self(child);
-        ask(&[
-            "wait",
-            "--session",
-            "--timeout",
-            START_LIMIT,
-            "org.freedesktop.secrets",
-        ]);
+        ask("wait --session --timeout 30 org.freedesktop.secrets");
         daemon
     }
 
     /// Locks the login keyring.
     pub(crate) fn lock(&self) {
-        ask(&[
-            "call",
-            "--session",
-            "--timeout",
-            START_LIMIT,
-            "--dest",
-            "org.freedesktop.secrets",
-            "--object-path",
-            "/org/freedesktop/secrets",
-            "--method",
-            "org.freedesktop.Secret.Service.Lock",
-            "['/org/freedesktop/secrets/collection/login']",
-        ]);
+        ask(
+            "call --session --timeout 30 --dest org.freedesktop.secrets --object-path /org/freedesktop/secrets \
+             --method org.freedesktop.Secret.Service.Lock ['/org/freedesktop/secrets/collection/login']",
+        );
     }
 }
 
@@ -105,15 +87,16 @@ impl Drop for KeyringDaemon {
     }
 }
 
-/// Runs `gdbus`, which calls the service over the bus or waits for it.
-fn ask(arguments: &[&str]) {
+/// Runs `gdbus`, which calls the service over the bus or waits for it: for 30 s, because a busy machine may take longer
+/// than the usual 0.1 s.
+fn ask(arguments: &str) {
     let asked = Command::new("gdbus")
-        .args(arguments)
+        .args(arguments.split(' '))
         .stdout(Stdio::null())
         .status();
     let asked = asked.expect("gdbus is installed");
     assert!(
         asked.success(),
-        "the keyring service did not answer: {arguments:?}"
+        "the keyring service did not answer: {arguments}"
     );
 }

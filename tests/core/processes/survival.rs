@@ -25,6 +25,8 @@ pub(crate) enum Survivor {
 /// only the dead process had a token that the server still accepts.
 pub(crate) async fn kill_at_every_moment(host: impl AsyncFn() -> Host, survivor: Survivor) {
     for moment in MOMENTS {
+        // A test that fails shows its output: the last line names the moment.
+        println!("killed when {}", moment.name);
         let host = host().await;
         let mut process = die(&host, moment, survivor).await;
         if moment.is_at_stake() && !host.has_grace {

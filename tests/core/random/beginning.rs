@@ -5,7 +5,8 @@ use graphql_session::VaultError;
 use graphql_session_testing::VaultCall;
 use proptest::prelude::*;
 
-use super::model::{KeyringTrouble, Span, Step, Trouble};
+use super::faults::Trouble;
+use super::model::{AtServer, Calls, KeyringTrouble, Span, Step};
 
 /// What has happened before the first step. It begins with one process, signed in to every account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +52,17 @@ impl Beginning {
     /// The steps that lead there, from one process that is signed in.
     pub(crate) fn steps(self) -> Vec<Step> {
         let account = 0;
+        let query = Step::Call(Calls::one_query(0));
         let opens = |process| Step::Opens { process };
         let sign_in = |process| Step::SignIn { process, account };
-        let expires = Step::AccessExpires { account };
-        let renews = [opens(1), expires, query()];
-        let is_renewing = [opens(1), expires, Step::HoldRenewal { account }, query()];
+        let expires = Step::Server(account, AtServer::AccessExpires);
+        let renews = [opens(1), expires, query];
+        let is_renewing = [
+            opens(1),
+            expires,
+            Step::Server(account, AtServer::HoldRenewal),
+            query,
+        ];
         let sign_out = Step::SignOut {
             process: 1,
             account,
@@ -77,12 +84,12 @@ impl Beginning {
                 // The server issues the same access token twice within a second.
                 vec![
                     holds_call(true),
-                    query(),
+                    query,
                     Step::Pass(Span::Seconds),
                     sign_in(0),
                 ]
             }
-            Self::CallOfTheGenerationBefore => vec![holds_call(false), query(), expires, query()],
+            Self::CallOfTheGenerationBefore => vec![holds_call(false), query, expires, query],
             Self::StartedLocked => {
                 let locked = KeyringTrouble::Fails(VaultError::Locked);
                 vec![Step::Keyring(locked), dies, opens(0)]
@@ -94,22 +101,10 @@ impl Beginning {
                     how: Trouble::ActsThenStalls,
                     times: 1,
                 },
-                query(),
+                query,
                 dies,
                 opens(0),
             ],
         }
-    }
-}
-
-/// A query of the first process.
-fn query() -> Step {
-    Step::Call {
-        process: 0,
-        account: 0,
-        mutation: false,
-        metadata: false,
-        many: 1,
-        hurried: false,
     }
 }

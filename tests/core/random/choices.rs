@@ -4,7 +4,8 @@ use graphql_session::VaultError;
 use graphql_session_testing::VaultCall;
 use proptest::prelude::*;
 
-use super::model::{CallTrouble, KeyringTrouble, Span, Trouble};
+use super::faults::Trouble;
+use super::model::{KeyringTrouble, Span};
 
 pub(crate) fn spans() -> impl Strategy<Value = Span> + Clone {
     prop_oneof![
@@ -20,7 +21,7 @@ pub(crate) fn spans() -> impl Strategy<Value = Span> + Clone {
     ]
 }
 
-pub(crate) fn troubles() -> impl Strategy<Value = Trouble> {
+pub(crate) fn renewal_troubles() -> impl Strategy<Value = Trouble> {
     let status = prop::sample::select(vec![408, 425, 429, 500, 502, 503, 504]);
     prop_oneof![
         8 => status.clone().prop_map(Trouble::Status),
@@ -48,19 +49,19 @@ pub(crate) fn troubles() -> impl Strategy<Value = Trouble> {
     ]
 }
 
-pub(crate) fn call_troubles() -> impl Strategy<Value = CallTrouble> {
+pub(crate) fn call_troubles() -> impl Strategy<Value = Trouble> {
     prop_oneof![
-        1 => prop::sample::select(vec![401, 500, 503]).prop_map(CallTrouble::Status),
-        1 => prop::sample::select(vec![200, 302, 403]).prop_map(CallTrouble::Page),
-        8 => Just(CallTrouble::Refused),
-        2 => Just(CallTrouble::PartlyRefused),
-        1 => Just(CallTrouble::Stalls),
-        1 => Just(CallTrouble::Breaks),
-        1 => Just(CallTrouble::Closes),
-        1 => Just(CallTrouble::StallsInBody),
-        1 => Just(CallTrouble::BreaksInBody),
-        2 => Just(CallTrouble::ActsThenBreaks),
-        1 => Just(CallTrouble::ActsThenStalls),
+        1 => prop::sample::select(vec![401, 500, 503]).prop_map(Trouble::Status),
+        1 => prop::sample::select(vec![200, 302, 403]).prop_map(Trouble::Page),
+        8 => Just(Trouble::Refused),
+        2 => Just(Trouble::PartlyRefused),
+        1 => Just(Trouble::Stalls),
+        1 => Just(Trouble::Breaks),
+        1 => Just(Trouble::Closes),
+        1 => Just(Trouble::StallsInBody),
+        1 => Just(Trouble::BreaksInBody),
+        2 => Just(Trouble::ActsThenBreaks),
+        1 => Just(Trouble::ActsThenStalls),
     ]
 }
 

@@ -1,8 +1,40 @@
-//! The server's faults, as the scriptable server has them.
+//! The server's faults, for renewals and for calls.
 
 use graphql_session_testing::Fault;
 
-use super::model::{CallTrouble, Trouble};
+/// The fault of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    Status(u16),
+    RetryAfter(u32),
+    Page(u16),
+    Redirect,
+    Empty,
+    NotJson,
+    WithoutTokens,
+    Truncated,
+    StallsInBody,
+    BreaksInBody,
+    Stalls,
+    Breaks,
+    Closes,
+    /// The server acts, and then its answer fails.
+    ActsThenBreaks,
+    ActsThenStalls,
+    ActsThenStatus(u16),
+    InternalError,
+    Throttled,
+    /// An answer that is final at times and a mistake at others.
+    NoMember,
+    /// A final refusal of a refresh token.
+    Rejected,
+    KeepsRefreshToken,
+    OtherPersonsTokens,
+    /// A call is refused as if its access token had expired.
+    Refused,
+    /// A part of a call's data, and a refusal of the rest.
+    PartlyRefused,
+}
 
 impl Trouble {
     pub(crate) fn fault(self) -> Fault {
@@ -30,26 +62,10 @@ impl Trouble {
             Self::Rejected => refuse("UNAUTHENTICATED", "UNAUTHENTICATED", "Token invalid."),
             Self::KeepsRefreshToken => Fault::WithoutRefreshToken,
             Self::OtherPersonsTokens => Fault::OtherPersonsTokens,
-        }
-    }
-}
-
-impl CallTrouble {
-    pub(crate) fn fault(self) -> Fault {
-        match self {
-            Self::Status(status) => Fault::status(status),
-            Self::Page(status) => Fault::html(status),
             Self::Refused => Fault::access_refused(),
             Self::PartlyRefused => Fault::after_acting(Fault::json(
                 r#"{"data":{"partly":1},"errors":[{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}]}"#,
             )),
-            Self::Stalls => Fault::Stall,
-            Self::Breaks => Fault::Reset,
-            Self::Closes => Fault::Close,
-            Self::StallsInBody => Fault::StallInBody,
-            Self::BreaksInBody => Fault::ResetInBody,
-            Self::ActsThenBreaks => Fault::after_acting(Fault::Reset),
-            Self::ActsThenStalls => Fault::after_acting(Fault::Stall),
         }
     }
 }

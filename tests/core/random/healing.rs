@@ -5,7 +5,7 @@ use std::time::Duration;
 use graphql_session::{Code, Error, Phase, Reply, Status};
 use graphql_session_testing::call;
 
-use super::model::{PROCESSES, Span, Step};
+use super::model::{AtServer, PROCESSES, Span, Step};
 use super::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -74,18 +74,13 @@ impl World {
             let fits = stored.is_some() == is_in || excused;
             assert!(
                 fits,
-                "process {process} is {:?}, and {} stored\n{}",
+                "process {process} is {:?}, and stored is {stored:?}\n{}",
                 status.phase,
-                if stored.is_some() {
-                    "a session is"
-                } else {
-                    "none is"
-                },
                 self.described()
             );
         }
         // With an expired access token, one call makes a renewal or learns that the session is over.
-        self.play(Step::AccessExpires { account });
+        self.play(Step::Server(account, AtServer::AccessExpires));
         let is_touched = self.accounts[account].is_touched;
         for (process, before) in self.statuses(account) {
             let mut outcome = self.one_call(process, account);
@@ -111,11 +106,8 @@ impl World {
             );
         }
         self.pass(SECOND, &Step::Pass(Span::Moment));
-        let phases: Vec<_> = self
-            .statuses(account)
-            .iter()
-            .map(|(_, status)| status.phase)
-            .collect();
+        let statuses = self.statuses(account);
+        let phases: Vec<_> = statuses.iter().map(|(_, status)| status.phase).collect();
         let agree = |one: &Phase| (*one == Phase::SignedIn) == (phases[0] == Phase::SignedIn);
         assert!(
             phases.iter().all(agree)

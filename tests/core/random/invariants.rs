@@ -10,7 +10,7 @@ use graphql_session::{EndingReason, Phase, Storage};
 use serde_json::Value;
 
 use super::keyring::Record;
-use super::model::Step;
+use super::model::{AtServer, Step};
 use super::records::{Account, Ended, LEARNT_AFTER, Refusal};
 use super::world::{END_AFTER, World};
 
@@ -35,7 +35,7 @@ impl World {
             step,
             Step::Pass(_)
                 | Step::LetGo { .. }
-                | Step::ServerStops { .. }
+                | Step::Server(_, AtServer::Stops)
                 | Step::Dies { .. }
                 | Step::Quits { .. }
         );

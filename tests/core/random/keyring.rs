@@ -72,8 +72,6 @@ struct Inside {
     slow: HashSet<VaultCall>,
     writes: Vec<Write>,
     looks: Vec<Look>,
-    /// How many calls came, by process and kind.
-    calls: HashMap<(usize, VaultCall), u64>,
     servers: HashMap<String, FaultServer>,
 }
 
@@ -166,11 +164,6 @@ impl RecordingKeyring {
         })
     }
 
-    /// How many calls came so far, by process and kind.
-    pub(crate) fn calls(&self) -> HashMap<(usize, VaultCall), u64> {
-        self.inside().calls.clone()
-    }
-
     pub(crate) fn stored(&self, account: &str) -> Option<Record> {
         Record::read(&self.scripted.stored(account)?)
     }
@@ -198,8 +191,7 @@ impl Way {
         if self.life() != Life::Alive {
             return Err(VaultError::Failed);
         }
-        let mut inside = self.keyring.inside();
-        *inside.calls.entry((self.process, call)).or_default() += 1;
+        let inside = self.keyring.inside();
         let changed = &self.keyring.changed;
         let hangs = |inside: &mut Inside| inside.slow.contains(&call) && self.life() == Life::Alive;
         drop(
@@ -225,6 +217,23 @@ impl Way {
         });
     }
 
+    fn change(
+        &self,
+        account: &str,
+        call: VaultCall,
+        record: Option<Record>,
+        make: impl FnOnce(&ScriptedVault) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
+        let number = self.begin(account, record);
+        let arrived = self.arrive(call);
+        let replaced = self.keyring.stored(account);
+        // Noted before it is done: a scripted panic leaves it as failed.
+        self.end(account, number, None, Err(VaultError::Failed));
+        let result = arrived.and_then(|()| make(&self.keyring.scripted));
+        self.end(account, number, replaced, result);
+        result
+    }
+
     fn begin(&self, account: &str, record: Option<Record>) -> usize {
         let mut inside = self.keyring.inside();
         let began_after = inside.servers[account].seen_so_far();
@@ -246,12 +255,11 @@ impl Way {
         number: usize,
         replaced: Option<Record>,
         result: Result<(), VaultError>,
-    ) -> Result<(), VaultError> {
+    ) {
         let mut inside = self.keyring.inside();
         let seen = inside.servers[account].seen_so_far();
         inside.writes[number].replaced = replaced;
         inside.writes[number].ended = Some((result, seen));
-        result
     }
 }
 
@@ -263,21 +271,15 @@ impl Vault for Way {
     }
 
     fn write(&self, account: &str, text: &SecretString) -> Result<(), VaultError> {
-        let number = self.begin(account, Record::read(text.expose_secret()));
-        let arrived = self.arrive(VaultCall::Write);
-        let replaced = self.keyring.stored(account);
-        // Noted before it is done: a scripted panic leaves it as failed.
-        let _ = self.end(account, number, None, Err(VaultError::Failed));
-        let result = arrived.and_then(|()| self.keyring.scripted.write(account, text));
-        self.end(account, number, replaced, result)
+        let record = Record::read(text.expose_secret());
+        self.change(account, VaultCall::Write, record, |vault| {
+            vault.write(account, text)
+        })
     }
 
     fn remove(&self, account: &str) -> Result<(), VaultError> {
-        let number = self.begin(account, None);
-        let arrived = self.arrive(VaultCall::Remove);
-        let replaced = self.keyring.stored(account);
-        let _ = self.end(account, number, None, Err(VaultError::Failed));
-        let result = arrived.and_then(|()| self.keyring.scripted.remove(account));
-        self.end(account, number, replaced, result)
+        self.change(account, VaultCall::Remove, None, |vault| {
+            vault.remove(account)
+        })
     }
 }

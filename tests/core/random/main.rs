@@ -117,14 +117,15 @@ fn any_order_of_calls_faults_sign_ins_sleeps_and_deaths_keeps_the_invariants() {
     }
 }
 
-/// Plays a case of `regressions.rs`.
-pub(crate) fn replay(setting: Setting, steps: &[Step]) {
-    let model = Model::new(setting);
-    let mut world = World::start(&model);
-    for step in steps {
-        world.play(*step);
+impl Setting {
+    /// Plays a case of `regressions.rs`.
+    fn replay(self, steps: &[Step]) {
+        let mut world = World::start(&Model::new(self));
+        for step in steps {
+            world.play(*step);
+        }
+        world.finish();
     }
-    world.finish();
 }
 
 fn from_environment(name: &str) -> Option<u64> {

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
 use super::beginning::{Beginning, beginnings};
-use super::choices::{call_troubles, keyring_troubles, spans, troubles};
+use super::choices::{call_troubles, keyring_troubles, renewal_troubles, spans};
+use super::faults::Trouble;
 
 /// Processes that can run at once.
 pub(crate) const PROCESSES: usize = 3;
@@ -37,23 +38,14 @@ pub(crate) struct Setting {
 /// One thing that happens. Its Debug form is Rust source, for the cases in `regressions.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A window calls, `many` times at once.
-    Call {
-        process: usize,
-        account: usize,
-        mutation: bool,
-        metadata: bool,
-        many: usize,
-        hurried: bool,
-    },
+    /// A window calls.
+    Call(Calls),
     /// A caller cancels one of the open calls.
     CallerLeaves {
         which: usize,
     },
-    /// The server refuses every access token from now on; no session knows.
-    AccessExpires {
-        account: usize,
-    },
+    /// At the server of an account.
+    Server(usize, AtServer),
     Pass(Span),
     /// The machine sleeps for so many hours.
     Sleep {
@@ -70,11 +62,8 @@ pub(crate) enum Step {
     },
     CallsGoWrong {
         account: usize,
-        how: CallTrouble,
+        how: Trouble,
         times: usize,
-    },
-    HoldRenewal {
-        account: usize,
     },
     /// The next call's answer is held. Then it comes, or the connection `breaks`.
     HoldCall {
@@ -84,27 +73,6 @@ pub(crate) enum Step {
     /// One of the held answers is released, not always the oldest.
     LetGo {
         which: usize,
-    },
-    ServerBehaves {
-        account: usize,
-    },
-    ServerStops {
-        account: usize,
-    },
-    ServerReturns {
-        account: usize,
-    },
-    /// The person's sessions are revoked at the server.
-    Revoked {
-        account: usize,
-    },
-    /// The server's database was reset: it knows no refresh token.
-    Forgotten {
-        account: usize,
-    },
-    /// All refresh tokens issued so far run out.
-    RefreshExpires {
-        account: usize,
     },
     SignIn {
         process: usize,
@@ -144,6 +112,49 @@ pub(crate) enum Step {
     },
 }
 
+/// What happens at a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtServer {
+    /// It refuses every access token from now on; no session knows.
+    AccessExpires,
+    /// The next renewal's answer is held.
+    HoldRenewal,
+    Behaves,
+    Stops,
+    Returns,
+    /// The person's sessions are revoked.
+    Revoked,
+    /// The database was reset: it knows no refresh token.
+    Forgotten,
+    /// All refresh tokens issued so far run out.
+    RefreshExpires,
+}
+
+/// Calls of one process, `many` at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Calls {
+    pub(crate) process: usize,
+    pub(crate) account: usize,
+    pub(crate) mutation: bool,
+    pub(crate) metadata: bool,
+    pub(crate) many: usize,
+    pub(crate) hurried: bool,
+}
+
+impl Calls {
+    /// One query of the first account.
+    pub(crate) const fn one_query(process: usize) -> Self {
+        Self {
+            process,
+            account: 0,
+            mutation: false,
+            metadata: false,
+            many: 1,
+            hurried: false,
+        }
+    }
+}
+
 /// How much time passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Span {
@@ -162,54 +173,6 @@ pub(crate) enum Span {
     Lifetime,
     /// To the next attempt that a status names.
     NextAttempt,
-}
-
-/// The fault of a renewal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    Status(u16),
-    RetryAfter(u32),
-    Page(u16),
-    Redirect,
-    Empty,
-    NotJson,
-    WithoutTokens,
-    Truncated,
-    StallsInBody,
-    BreaksInBody,
-    Stalls,
-    Breaks,
-    Closes,
-    /// The server exchanges the token, and then its answer fails.
-    ActsThenBreaks,
-    ActsThenStalls,
-    ActsThenStatus(u16),
-    InternalError,
-    Throttled,
-    /// An answer that is final at times and a mistake at others.
-    NoMember,
-    /// A final refusal.
-    Rejected,
-    KeepsRefreshToken,
-    OtherPersonsTokens,
-}
-
-/// The fault of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CallTrouble {
-    Status(u16),
-    Page(u16),
-    /// Refused as if its access token had expired.
-    Refused,
-    /// Part of the data, and a refusal of the rest.
-    PartlyRefused,
-    Stalls,
-    Breaks,
-    Closes,
-    StallsInBody,
-    BreaksInBody,
-    ActsThenBreaks,
-    ActsThenStalls,
 }
 
 /// The fault of the keyring.
@@ -246,35 +209,29 @@ impl Step {
     /// The account that it names.
     fn account(&self) -> Option<usize> {
         match *self {
-            Self::Call { account, .. }
-            | Self::AccessExpires { account }
+            Self::Call(Calls { account, .. })
+            | Self::Server(account, _)
             | Self::RenewalsGoWrong { account, .. }
             | Self::CallsGoWrong { account, .. }
-            | Self::HoldRenewal { account }
             | Self::HoldCall { account, .. }
-            | Self::ServerBehaves { account }
-            | Self::ServerStops { account }
-            | Self::ServerReturns { account }
-            | Self::Revoked { account }
-            | Self::Forgotten { account }
-            | Self::RefreshExpires { account }
             | Self::SignIn { account, .. }
             | Self::SignOut { account, .. }
             | Self::TryNow { account, .. }
             | Self::EntryDeleted { account }
             | Self::EntryDamaged { account }
             | Self::EntryRestored { account, .. } => Some(account),
-            Self::CallerLeaves { .. }
-            | Self::Pass(_)
-            | Self::Sleep { .. }
-            | Self::ClockSet { .. }
-            | Self::LetGo { .. }
-            | Self::Opens { .. }
-            | Self::Dies { .. }
-            | Self::Quits { .. }
-            | Self::Keyring(_)
-            | Self::KeyringHeals => None,
+            _ => None,
         }
+    }
+}
+
+/// What can happen next, each with its weight.
+#[derive(Default)]
+struct Choices(Vec<(u32, BoxedStrategy<Step>)>);
+
+impl Choices {
+    fn can(&mut self, weight: u32, steps: impl Strategy<Value = Step> + 'static) {
+        self.0.push((weight, steps.boxed()));
     }
 }
 
@@ -334,93 +291,70 @@ impl ReferenceStateMachine for Happenings {
 
     fn transitions(model: &Model) -> BoxedStrategy<Step> {
         let account = 0..model.setting.accounts;
+        let of_account = |step: fn(usize) -> Step| account.clone().prop_map(step);
+        let at_server = |what| account.clone().prop_map(move |at| Step::Server(at, what));
         let running: Vec<_> = (0..PROCESSES).filter(|at| model.running[*at]).collect();
         let stopped: Vec<_> = (0..PROCESSES).filter(|at| !model.running[*at]).collect();
-        let mut choices: Vec<(u32, BoxedStrategy<Step>)> = Vec::new();
-        let mut can = |weight: u32, strategy: BoxedStrategy<Step>| choices.push((weight, strategy));
+        let mut choices = Choices::default();
 
-        can(14, spans().prop_map(Step::Pass).boxed());
-        can(
-            12,
-            account
-                .clone()
-                .prop_map(|account| Step::AccessExpires { account })
-                .boxed(),
-        );
-        can(
-            14,
-            (account.clone(), troubles(), 1_usize..4)
-                .prop_map(|(account, how, times)| Step::RenewalsGoWrong {
-                    account,
-                    how,
-                    times,
-                })
-                .boxed(),
-        );
-        can(
-            9,
-            (account.clone(), call_troubles(), 1_usize..6)
-                .prop_map(|(account, how, times)| Step::CallsGoWrong {
-                    account,
-                    how,
-                    times,
-                })
-                .boxed(),
-        );
-        let of_account = |step: fn(usize) -> Step| account.clone().prop_map(step).boxed();
-        can(6, of_account(|account| Step::HoldRenewal { account }));
-        let holds_call = (account.clone(), prop::bool::weighted(0.3))
-            .prop_map(|(account, breaks)| Step::HoldCall { account, breaks });
-        can(4, holds_call.boxed());
-        can(2, of_account(|account| Step::ServerBehaves { account }));
-        can(1, of_account(|account| Step::Revoked { account }));
-        can(1, of_account(|account| Step::RefreshExpires { account }));
-        can(1, of_account(|account| Step::Forgotten { account }));
-        can(
-            2,
-            (1_i64..10).prop_map(|hours| Step::Sleep { hours }).boxed(),
-        );
-        for (at, away) in model.server_is_away.iter().enumerate() {
+        choices.can(14, spans().prop_map(Step::Pass));
+        choices.can(12, at_server(AtServer::AccessExpires));
+        let troubles = (account.clone(), renewal_troubles(), 1_usize..4);
+        let go_wrong = troubles.prop_map(|(account, how, times)| Step::RenewalsGoWrong {
+            account,
+            how,
+            times,
+        });
+        choices.can(14, go_wrong);
+        let troubles = (account.clone(), call_troubles(), 1_usize..6);
+        let go_wrong = troubles.prop_map(|(account, how, times)| Step::CallsGoWrong {
+            account,
+            how,
+            times,
+        });
+        choices.can(9, go_wrong);
+        choices.can(6, at_server(AtServer::HoldRenewal));
+        let held = (account.clone(), prop::bool::weighted(0.3));
+        let hold = held.prop_map(|(account, breaks)| Step::HoldCall { account, breaks });
+        choices.can(4, hold);
+        choices.can(2, at_server(AtServer::Behaves));
+        choices.can(1, at_server(AtServer::Revoked));
+        choices.can(1, at_server(AtServer::RefreshExpires));
+        choices.can(1, at_server(AtServer::Forgotten));
+        choices.can(2, (1_i64..10).prop_map(|hours| Step::Sleep { hours }));
+        for (account, away) in model.server_is_away.iter().enumerate() {
             if *away {
-                can(4, Just(Step::ServerReturns { account: at }).boxed());
+                choices.can(4, Just(Step::Server(account, AtServer::Returns)));
             } else {
-                can(1, Just(Step::ServerStops { account: at }).boxed());
+                choices.can(1, Just(Step::Server(account, AtServer::Stops)));
             }
         }
         if model.held > 0 {
-            can(
-                10,
-                (0_usize..4).prop_map(|which| Step::LetGo { which }).boxed(),
-            );
+            choices.can(10, (0_usize..4).prop_map(|which| Step::LetGo { which }));
         }
         if model.open_calls > 0 {
-            can(
-                4,
-                (0_usize..8)
-                    .prop_map(|which| Step::CallerLeaves { which })
-                    .boxed(),
-            );
+            let leaves = (0_usize..8).prop_map(|which| Step::CallerLeaves { which });
+            choices.can(4, leaves);
         }
-        if model.keyring_works {
-            can(5, keyring_troubles().prop_map(Step::Keyring).boxed());
-        } else {
-            can(2, keyring_troubles().prop_map(Step::Keyring).boxed());
-            can(9, Just(Step::KeyringHeals).boxed());
+        let breaks = if model.keyring_works { 5 } else { 2 };
+        choices.can(breaks, keyring_troubles().prop_map(Step::Keyring));
+        if !model.keyring_works {
+            choices.can(9, Just(Step::KeyringHeals));
         }
         if model.setting.clocks {
             let hours = prop_oneof![-30_i64..0, 1_i64..30];
-            can(6, hours.prop_map(|hours| Step::ClockSet { hours }).boxed());
+            choices.can(6, hours.prop_map(|hours| Step::ClockSet { hours }));
         }
         if model.setting.hands {
-            can(2, of_account(|account| Step::EntryDeleted { account }));
-            can(1, of_account(|account| Step::EntryDamaged { account }));
-            let restored = (account.clone(), 0_usize..4)
-                .prop_map(|(account, age)| Step::EntryRestored { account, age });
-            can(5, restored.boxed());
+            choices.can(2, of_account(|account| Step::EntryDeleted { account }));
+            choices.can(1, of_account(|account| Step::EntryDamaged { account }));
+            let old = (account.clone(), 0_usize..4);
+            let restored = old.prop_map(|(account, age)| Step::EntryRestored { account, age });
+            choices.can(5, restored);
         }
         if !stopped.is_empty() {
             let opens = prop::sample::select(stopped).prop_map(|process| Step::Opens { process });
-            can(if running.is_empty() { 40 } else { 7 }, opens.boxed());
+            choices.can(if running.is_empty() { 40 } else { 7 }, opens);
         }
         if !running.is_empty() {
             let process = prop::sample::select(running);
@@ -433,38 +367,33 @@ impl ReferenceStateMachine for Happenings {
                 prop::bool::weighted(0.15),
             );
             let calls = calls.prop_map(|(process, account, mutation, metadata, many, hurried)| {
-                Step::Call {
+                Step::Call(Calls {
                     process,
                     account,
                     mutation,
                     metadata,
                     many,
                     hurried,
-                }
+                })
             });
-            can(30, calls.boxed());
+            choices.can(30, calls);
             let of_both = |step: fn((usize, usize)) -> Step| {
-                (process.clone(), account.clone()).prop_map(step).boxed()
+                (process.clone(), account.clone()).prop_map(step)
             };
             let sign_in = of_both(|(process, account)| Step::SignIn { process, account });
-            can(if model.may_be_signed_out { 25 } else { 3 }, sign_in);
-            can(
-                2,
-                of_both(|(process, account)| Step::SignOut { process, account }),
-            );
-            can(
+            choices.can(if model.may_be_signed_out { 25 } else { 3 }, sign_in);
+            let sign_out = of_both(|(process, account)| Step::SignOut { process, account });
+            choices.can(2, sign_out);
+            let try_now = of_both(|(process, account)| Step::TryNow { process, account });
+            choices.can(3, try_now);
+            let deaths = (process.clone(), any::<bool>());
+            choices.can(
                 3,
-                of_both(|(process, account)| Step::TryNow { process, account }),
+                deaths.prop_map(|(process, lands)| Step::Dies { process, lands }),
             );
-            let dies = (process.clone(), any::<bool>())
-                .prop_map(|(process, lands)| Step::Dies { process, lands });
-            can(3, dies.boxed());
-            can(
-                1,
-                process.prop_map(|process| Step::Quits { process }).boxed(),
-            );
+            choices.can(1, process.prop_map(|process| Step::Quits { process }));
         }
-        prop::strategy::Union::new_weighted(choices).boxed()
+        prop::strategy::Union::new_weighted(choices.0).boxed()
     }
 
     fn preconditions(model: &Model, step: &Step) -> bool {
@@ -476,15 +405,15 @@ impl ReferenceStateMachine for Happenings {
             return false;
         }
         match *step {
-            Step::Call { process, .. }
+            Step::Call(Calls { process, .. })
             | Step::SignIn { process, .. }
             | Step::SignOut { process, .. }
             | Step::TryNow { process, .. }
             | Step::Dies { process, .. }
             | Step::Quits { process } => model.running[process],
             Step::Opens { process } => !model.running[process],
-            Step::ServerStops { account } => !model.server_is_away[account],
-            Step::ServerReturns { account } => model.server_is_away[account],
+            Step::Server(account, AtServer::Stops) => !model.server_is_away[account],
+            Step::Server(account, AtServer::Returns) => model.server_is_away[account],
             Step::LetGo { .. } => model.held > 0,
             Step::CallerLeaves { .. } => model.open_calls > 0,
             _ => true,
@@ -493,22 +422,20 @@ impl ReferenceStateMachine for Happenings {
 
     fn apply(mut model: Model, step: &Step) -> Model {
         match *step {
-            Step::Call { many, .. } => model.open_calls += many,
+            Step::Call(Calls { many, .. }) => model.open_calls += many,
             Step::CallerLeaves { .. } => model.open_calls -= 1,
             Step::Pass(Span::Call | Span::Minutes | Span::Lifetime) => model.open_calls = 0,
-            Step::HoldRenewal { .. } | Step::HoldCall { .. } => model.held += 1,
+            Step::Server(_, AtServer::HoldRenewal) | Step::HoldCall { .. } => model.held += 1,
             Step::LetGo { .. } => model.held -= 1,
-            Step::ServerStops { account } => model.server_is_away[account] = true,
-            Step::ServerReturns { account } => model.server_is_away[account] = false,
+            Step::Server(account, AtServer::Stops) => model.server_is_away[account] = true,
+            Step::Server(account, AtServer::Returns) => model.server_is_away[account] = false,
             Step::Opens { process } => model.running[process] = true,
             Step::Dies { process, .. } | Step::Quits { process } => model.running[process] = false,
             Step::Keyring(_) => model.keyring_works = false,
             Step::KeyringHeals => model.keyring_works = true,
             Step::SignIn { .. } => model.may_be_signed_out = false,
             Step::SignOut { .. }
-            | Step::Revoked { .. }
-            | Step::Forgotten { .. }
-            | Step::RefreshExpires { .. }
+            | Step::Server(_, AtServer::Revoked | AtServer::Forgotten | AtServer::RefreshExpires)
             | Step::RenewalsGoWrong {
                 how: Trouble::Rejected,
                 ..

@@ -1,6 +1,5 @@
 //! One process of the machine: a runtime of its own on a thread of its own, so that everything of it can stop at once.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -77,12 +76,12 @@ impl Drop for Own {
 
 /// A process's view of time: the machine's wall clock, and awake time of its own, so that processes wake one after
 /// the other and a case runs the same each time.
-#[derive(Clone)]
 pub(crate) struct ProcessClock {
     pub(crate) own: ManualClock,
     machine: ManualClock,
     lock_limit: Duration,
-    waiting_for_lock: Arc<AtomicUsize>,
+    /// Each wait for the lock has a clone of it.
+    waits_for_lock: Arc<()>,
 }
 
 impl Clock for ProcessClock {
@@ -100,7 +99,7 @@ impl Clock for ProcessClock {
             return sleep;
         }
         // No other sleep has exactly this length.
-        let waiting = Waiting::begin(self.waiting_for_lock.clone());
+        let waiting = self.waits_for_lock.clone();
         Sleep::new(async move {
             let _waiting = waiting;
             sleep.await;
@@ -109,21 +108,6 @@ impl Clock for ProcessClock {
 
     fn random(&self) -> u64 {
         self.own.random()
-    }
-}
-
-struct Waiting(Arc<AtomicUsize>);
-
-impl Waiting {
-    fn begin(count: Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -141,7 +125,7 @@ pub(crate) struct Process {
 /// A session in its process, and what the checks remember of it.
 pub(crate) struct Seat {
     session: Outcome<Session>,
-    waiting_for_lock: Arc<AtomicUsize>,
+    waits_for_lock: Arc<()>,
     pub(crate) memory: Memory,
 }
 
@@ -171,13 +155,13 @@ impl Process {
         let seats = configs
             .into_iter()
             .map(|mut config| {
-                let waiting_for_lock = Arc::default();
+                let waits_for_lock = Arc::default();
                 config.vault = Arc::new(way.clone());
                 config.clock = Arc::new(ProcessClock {
                     own: clock.clone(),
                     machine: machine.clone(),
                     lock_limit: config.limits.lock_timeout,
-                    waiting_for_lock: Arc::clone(&waiting_for_lock),
+                    waits_for_lock: Arc::clone(&waits_for_lock),
                 });
                 let (_, session) = {
                     let opening = async move { Session::open(config).await.expect("opens") };
@@ -185,7 +169,7 @@ impl Process {
                 };
                 Seat {
                     session,
-                    waiting_for_lock,
+                    waits_for_lock,
                     memory: Memory::default(),
                 }
             })
@@ -197,6 +181,11 @@ impl Process {
             seats,
             own,
         }
+    }
+
+    /// Its session for this account, once it is open.
+    pub(crate) fn session(&self, account: usize) -> Option<Session> {
+        self.seats[account].session().cloned()
     }
 }
 
@@ -223,7 +212,8 @@ impl Seat {
     }
 
     pub(crate) fn waits_for_lock(&self) -> bool {
-        self.waiting_for_lock.load(Ordering::SeqCst) > 0
+        // One is this, and one is the clock's.
+        Arc::strong_count(&self.waits_for_lock) > 2
     }
 }
 

@@ -81,7 +81,7 @@ impl World {
             assert!(
                 began.elapsed() < STUCK,
                 "no process takes the free lock\n{}",
-                self.under_way()
+                self.described()
             );
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -89,7 +89,7 @@ impl World {
 
     pub(crate) fn wait_for_rest(&self) -> Rest {
         Rest::wait_for()
-            .unwrap_or_else(|| panic!("never comes to rest: something spins\n{}", self.under_way()))
+            .unwrap_or_else(|| panic!("never comes to rest: something spins\n{}", self.described()))
     }
 
     /// A process tries a taken lock again every 20 ms of real time. While it waits for a free lock, it is not at rest.

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use graphql_session::{Clock, Config};
-use graphql_session_testing::{Fault, FaultServer, Gate, ManualClock, call};
+use graphql_session::{Clock, Config, VaultError};
+use graphql_session_testing::{Fault, FaultServer, Gate, ManualClock, VaultCall, call};
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
+use super::faults::Trouble;
 use super::keyring::RecordingKeyring;
-use super::model::{CallTrouble, KeyringTrouble, Model, PROCESSES, Setting, Step, Trouble};
+use super::model::{AtServer, Calls, KeyringTrouble, Model, PROCESSES, Setting, Step};
 use super::process::{Asked, Entering, Own, Process};
 use super::records::{Account, Family};
 
@@ -19,7 +20,6 @@ use super::records::{Account, Family};
 static ONE_WORLD: Mutex<()> = Mutex::new(());
 
 const SECOND: Duration = Duration::from_secs(1);
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// How long the server may stay away where that ends a session.
 pub(crate) const END_AFTER: Duration = Duration::from_secs(600);
@@ -149,16 +149,9 @@ impl World {
 
     fn happen(&mut self, step: Step) {
         match step {
-            Step::Call {
-                process,
-                account,
-                mutation,
-                metadata,
-                many,
-                hurried,
-            } => {
-                for _ in 0..many {
-                    self.call(process, account, mutation, metadata, hurried);
+            Step::Call(calls) => {
+                for _ in 0..calls.many {
+                    self.call(calls);
                 }
             }
             Step::CallerLeaves { which } => {
@@ -167,21 +160,15 @@ impl World {
                     left.task.abort();
                 }
             }
-            Step::AccessExpires { account } => {
-                let account = &mut self.accounts[account];
-                account.server.expire_access_tokens();
-                account.suspect_all();
-            }
+            Step::Server(account, what) => self.happen_at_server(account, what),
             Step::Pass(span) => self.pass(self.length(span), &step),
             Step::Sleep { hours } => {
-                self.machine
-                    .jump_wall(HOUR * i32::try_from(hours).unwrap_or(0));
+                self.machine.jump_wall(SignedDuration::from_hours(hours));
                 self.server_clock
-                    .jump_wall(HOUR * i32::try_from(hours).unwrap_or(0));
+                    .jump_wall(SignedDuration::from_hours(hours));
             }
             Step::ClockSet { hours } => {
-                self.machine
-                    .jump_wall(HOUR * i32::try_from(hours).unwrap_or(0));
+                self.machine.jump_wall(SignedDuration::from_hours(hours));
                 for account in &mut self.accounts {
                     account.suspect_all();
                     account.refuses_valid_tokens = true;
@@ -208,18 +195,13 @@ impl World {
                 times,
             } => {
                 let account = &mut self.accounts[account];
-                if matches!(how, CallTrouble::Refused | CallTrouble::Status(401)) {
+                if matches!(how, Trouble::Refused | Trouble::Status(401)) {
                     account.suspect_all();
                     account.refuses_valid_tokens = true;
                 }
                 for _ in 0..times {
                     account.server.on_call(how.fault());
                 }
-            }
-            Step::HoldRenewal { account } => {
-                let gate = Gate::new();
-                self.accounts[account].server.on_renewal(Fault::hold(&gate));
-                self.gates.push(gate);
             }
             Step::HoldCall { account, breaks } => {
                 let gate = Gate::new();
@@ -237,25 +219,11 @@ impl World {
                     self.gates.remove(which).open();
                 }
             }
-            Step::ServerBehaves { account } => self.accounts[account].server.behave(),
-            Step::ServerStops { account } => {
-                let server = self.accounts[account].server.clone();
-                self.on_servers(async move { server.stop().await });
-            }
-            Step::ServerReturns { account } => {
-                let server = self.accounts[account].server.clone();
-                self.on_servers(async move { server.start_again() });
-            }
-            Step::Revoked { account } => self.accounts[account].server.revoke_sessions(),
-            Step::Forgotten { account } => self.accounts[account].server.forget_refresh_tokens(),
-            Step::RefreshExpires { account } => {
-                self.accounts[account].server.expire_refresh_tokens();
-            }
             Step::SignIn { process, account } => self.sign_in(process, account),
             Step::SignOut { process, account } => self.sign_out(process, account),
             Step::TryNow { process, account } => {
                 let process = self.running(process);
-                if let Some(session) = process.seats[account].session().cloned() {
+                if let Some(session) = process.session(account) {
                     process.own.run(async move { session.retry_now().await });
                 }
             }
@@ -287,30 +255,49 @@ impl World {
         }
     }
 
-    fn call(
-        &mut self,
-        at: usize,
-        account: usize,
-        is_mutation: bool,
-        metadata: bool,
-        hurried: bool,
-    ) {
-        let process = self.processes[at].as_ref().expect("runs");
-        let Some(session) = process.seats[account].session().cloned() else {
+    fn happen_at_server(&mut self, account: usize, what: AtServer) {
+        let server = self.accounts[account].server.clone();
+        match what {
+            AtServer::AccessExpires => {
+                server.expire_access_tokens();
+                self.accounts[account].suspect_all();
+            }
+            AtServer::HoldRenewal => {
+                let gate = Gate::new();
+                server.on_renewal(Fault::hold(&gate));
+                self.gates.push(gate);
+            }
+            AtServer::Behaves => server.behave(),
+            AtServer::Stops => self.on_servers(async move { server.stop().await }),
+            AtServer::Returns => self.on_servers(async move { server.start_again() }),
+            AtServer::Revoked => server.revoke_sessions(),
+            AtServer::Forgotten => server.forget_refresh_tokens(),
+            AtServer::RefreshExpires => server.expire_refresh_tokens(),
+        }
+    }
+
+    fn call(&mut self, calls: Calls) {
+        let (account, is_mutation) = (calls.account, calls.mutation);
+        let process = self.running(calls.process);
+        let Some(session) = process.session(account) else {
             return;
         };
-        self.calls += 1;
-        let number = self.calls;
-        let endpoint = if metadata { "metadata" } else { "graphql" };
+        let number = self.calls + 1;
+        let endpoint = if calls.metadata {
+            "metadata"
+        } else {
+            "graphql"
+        };
         let kind = if is_mutation { "mutation" } else { "query" };
         let field = format!("field{number}");
         let mut asked = call(endpoint, kind, &field);
         asked.headers = vec![("x-call".into(), number.to_string())];
-        asked.deadline = hurried.then_some(HURRIED);
-        let limit = if hurried { HURRIED } else { 75 * SECOND };
+        asked.deadline = calls.hurried.then_some(HURRIED);
+        let limit = if calls.hurried { HURRIED } else { 75 * SECOND };
         let due = process.clock.awake() + limit;
         let (task, outcome) = process.own.run(async move { session.execute(asked).await });
         let process = process.number;
+        self.calls = number;
         self.asked.push(Asked {
             number,
             account,
@@ -326,8 +313,8 @@ impl World {
     }
 
     fn sign_in(&mut self, at: usize, account: usize) {
-        let process = self.processes[at].as_ref().expect("runs");
-        let Some(session) = process.seats[account].session().cloned() else {
+        let process = self.running(at);
+        let Some(session) = process.session(account) else {
             return;
         };
         let server = self.accounts[account].server.clone();
@@ -347,7 +334,7 @@ impl World {
 
     fn sign_out(&mut self, at: usize, account: usize) {
         let process = self.running(at);
-        let Some(session) = process.seats[account].session().cloned() else {
+        let Some(session) = process.session(account) else {
             return;
         };
         let (_, done) = process.own.run(async move { session.sign_out().await });
@@ -421,8 +408,6 @@ impl World {
     }
 
     fn break_keyring(&mut self, trouble: KeyringTrouble) {
-        use graphql_session::VaultError;
-        use graphql_session_testing::VaultCall;
         self.keyring_works = false;
         self.keyring_has_failed = true;
         let scripted = &self.keyring.scripted;

@@ -4,7 +4,7 @@
 use graphql_session_renewal::sim::{RULES, Record, Saving, remove_entry};
 use graphql_session_renewal::{
     Action, Awake, Cause, CredentialsInfo, EndingReason, Event, Exchange, Now, Outcome, ServerTime,
-    SessionId, State, Step, TokenFate, VaultError, View, WaiterId, step,
+    SessionId, State, Step, Storage, TokenFate, VaultError, View, WaiterId, step,
 };
 
 use crate::world::{World, Wrong};
@@ -58,6 +58,10 @@ impl Process {
             .then(|| self.state.next_wake(&RULES))
             .flatten()
             .map(Awake::ms)
+    }
+
+    pub(crate) fn says_unsaved(&self) -> bool {
+        matches!(self.state.storage, Storage::NotSaved(_))
     }
 
     pub(crate) fn is_on_the_wire(&self) -> bool {
@@ -289,15 +293,6 @@ impl World {
             held: None,
             reading: Reading::Vault,
         });
-    }
-}
-
-impl Process {
-    pub(crate) fn says_unsaved(&self) -> bool {
-        matches!(
-            self.state.storage,
-            graphql_session_renewal::Storage::NotSaved(_)
-        )
     }
 }
 

@@ -1,8 +1,8 @@
 //! The server: which refresh tokens it accepts. It does as Twenty: it rotates with a grace time, and a token that comes
 //! back after that time revokes the whole session.
 
-use graphql_session_renewal::CredentialsInfo;
 use graphql_session_renewal::sim::RULES;
+use graphql_session_renewal::{CredentialsId, CredentialsInfo};
 use graphql_session_testing::rotation::{
     Exchange, FamilyChange, Grace, OnReuse, Rotation, Standing, Token,
 };
@@ -102,8 +102,6 @@ impl Server {
 
 fn number(credentials: CredentialsInfo) -> usize {
     (1..=MOST_CREDENTIALS)
-        .find(|number| {
-            graphql_session_renewal::CredentialsId::of(*number as u128) == credentials.credentials
-        })
+        .find(|number| CredentialsId::of(*number as u128) == credentials.credentials)
         .expect("credentials of this server")
 }

@@ -87,34 +87,34 @@ pub(crate) enum Caller {
     Settled,
 }
 
-/// A transition that must not happen. The property that looks for it fails.
+/// A transition that must not happen, and the invariant that it breaks. The last world of a path that fails shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Wrong {
-    /// I1.
+    /// I1: vault and server are used under the lock only.
     UsedWithoutLock,
-    /// I1: two slow actions of one process.
+    /// I1: a process does one slow thing at a time.
     TwoUnderWay,
-    /// I2.
+    /// I2: new credentials of a session that stands are saved.
     AnswerDropped,
-    /// I3.
+    /// I3: nothing is used before it is stored, or said to be unsaved.
     UsedUnsaved,
-    /// I4.
+    /// I4: a refusal of older credentials renews nothing.
     RenewedWithoutNeed,
-    /// I5.
+    /// I5: a process that knows of the end uses the session no more.
     UsedAfterItsEnd,
-    /// I5: what calls use became older.
+    /// I5: what calls use never becomes older.
     WentBack,
-    /// I5.
+    /// I5: a late write overwrites nothing newer.
     OverwroteNewer,
-    /// I6.
+    /// I6, I7: a session ends by sign-out, or when the server takes nothing that is left of it.
     EndedWithoutProof,
-    /// I8: a waiter got a second outcome.
+    /// I8: a waiter gets one outcome.
     ToldTwice,
-    /// I8: some waiters got a failure, and others nothing.
+    /// I8: one failure is the failure of all who wait.
     FailedOneByOne,
-    /// I9.
+    /// I9: a call is replayed with newer credentials, once.
     ReplayedWithTheSame,
-    /// A spent token was exchanged.
+    /// No spent token is exchanged after its grace time while this machine holds a newer one.
     ExchangedSpent,
 }
 
@@ -229,9 +229,6 @@ impl World {
         }
         for (caller, doing) in self.callers.iter().enumerate() {
             let process = CALLS_IN[caller];
-            if !self.processes[process].is_running() {
-                continue;
-            }
             if !self.is_ready(process) {
                 continue;
             }

@@ -4,16 +4,22 @@
 //! The page (`src/main.ts`) keeps the time, this side answers it and prints what it found. The server is a process of its
 //! own, this binary with a role.
 
+#[path = "../../../bare_client.rs"]
+mod bare_client;
 mod figures;
 mod memory;
 mod server;
+#[path = "../../../server_process.rs"]
+mod server_process;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use bare_client::bare_client;
 use figures::Figures;
 use jiff::{SignedDuration, Timestamp};
-use server::{LENGTH_HEADER, ServerProcess};
+use server::LENGTH_HEADER;
+use server_process::ServerProcess;
 use tauri::ipc::{Request, Response};
 use tauri::{AppHandle, State};
 use tauri_plugin_graphql_session::graphql_session::{Config, MemoryVault, Tokens};
@@ -35,7 +41,9 @@ fn main() {
     if std::env::var_os(ROLE).is_some() {
         return tauri::async_runtime::block_on(server::serve());
     }
-    let server = ServerProcess::start(ROLE);
+    let server = ServerProcess::start(|command| {
+        command.env(ROLE, "server");
+    });
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut config = Config::new("bench", folder.path());
     config.vault = Arc::new(MemoryVault::new());
@@ -143,18 +151,4 @@ async fn report(app: AppHandle, figures: Figures) {
 async fn fail(app: AppHandle, problem: String) {
     eprintln!("The page failed: {problem}");
     app.exit(1);
-}
-
-fn bare_client() -> reqwest::Client {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("protocol versions")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .no_proxy()
-        .build()
-        .expect("a client")
 }

@@ -1,8 +1,7 @@
 //! The server: answers every request at once with as many bytes as its header asks for, and lets a page of another origin
 //! ask. It looks at no token.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -24,43 +23,7 @@ const ENVELOPE: [&str; 2] = [r#"{"data":{"text":""#, r#""}}"#];
 /// A browser asks once for permission, and remembers the answer for this many seconds: the most that WebKit believes.
 const PERMISSION_SECONDS: &str = "600";
 
-/// The server's process. It ends when its standard input does: with this value, and with this process however it ends.
-pub(crate) struct ServerProcess {
-    pub(crate) origin: String,
-    child: Child,
-    input: Option<ChildStdin>,
-}
-
-impl ServerProcess {
-    /// `role` is the variable that makes a server of this binary.
-    pub(crate) fn start(role: &str) -> Self {
-        let own = std::env::current_exe().expect("our own path");
-        let mut child = Command::new(own)
-            .env(role, "server")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a server process");
-        let mut origin = String::new();
-        BufReader::new(child.stdout.take().expect("its output"))
-            .read_line(&mut origin)
-            .expect("its address");
-        Self {
-            origin: origin.trim().to_owned(),
-            input: child.stdin.take(),
-            child,
-        }
-    }
-}
-
-impl Drop for ServerProcess {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.child.wait();
-    }
-}
-
-/// The other side: the server's process itself.
+/// What the server does until its standard input ends, as it does with the process that started it.
 pub(crate) async fn serve() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read(&mut [0]);

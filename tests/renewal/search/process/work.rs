@@ -210,20 +210,15 @@ impl World {
             retry_after: None,
             cause: Cause::Timeout,
         };
+        let ends = |exchange| (None, Some(Event::Exchanged(exchange)));
         let Some(sent) = from else {
-            return (
-                None,
-                Some(Event::Exchanged(inconclusive(TokenFate::NotSent))),
-            );
+            return ends(inconclusive(TokenFate::NotSent));
         };
         if how == How::Lost {
             self.left.lost_answer = false;
-            return (
-                None,
-                Some(Event::Exchanged(inconclusive(TokenFate::MaybeUsed))),
-            );
+            return ends(inconclusive(TokenFate::MaybeUsed));
         }
-        let exchange = match answer {
+        ends(match answer {
             None => {
                 self.server.is_revoked |= how == How::Revoked;
                 let answer = Some(self.server.exchange(sent, self.now));
@@ -234,8 +229,7 @@ impl World {
                 ambiguous: false,
                 cause: Cause::Http(200),
             },
-        };
-        (None, Some(Event::Exchanged(exchange)))
+        })
     }
 
     fn save(
