@@ -34,7 +34,7 @@ fn a_wrong_value_stops_the_application_with_its_name() {
         (not_secure, "server"),
     ] {
         let refusal = refusal(settings);
-        assert!(refusal.contains(name), "{refusal}");
+        assert!(refusal.contains(name), "{name}: {refusal}");
     }
 }
 
