@@ -311,6 +311,18 @@ async fn filters_find_exactly_the_matching_records() {
 }
 
 #[tokio::test]
+async fn a_coordinate_keeps_its_fraction_and_an_amount_all_of_its_digits() {
+    let signed = Signed::start().await;
+    let create = "mutation($data: CompanyCreateInput!) { createCompany(data: $data) { address { addressLat addressLng } annualRecurringRevenue { amountMicros } } }";
+    let company = json!({
+        "address": { "addressLat": 52.520_008, "addressLng": -13.5 },
+        "annualRecurringRevenue": { "amountMicros": 9_007_199_254_740_993_i64 },
+    });
+    let made = signed.data(create, json!({ "data": company })).await;
+    assert_eq!(made["createCompany"], company);
+}
+
+#[tokio::test]
 async fn relations_can_be_followed_in_both_directions() {
     let signed = Signed::start().await;
     let query = "{ opportunities(first: 5) { edges { node { name stage company { id name people(first: 2) { totalCount edges { node { companyId company { name } } } } } pointOfContact { companyId company { name accountOwner { name { firstName } } } } } } } }";

@@ -86,7 +86,8 @@ pub(crate) enum ColumnType {
     Text,
     Uuid,
     Number,
-    /// Twenty's GraphQL type of this name, stored as a whole number.
+    /// A whole number too long for a GraphQL Int, such as an amount in millionths. In GraphQL it is Twenty's type of this
+    /// name, and so is a [`Self::Number`] inside a composite.
     BigFloat,
     Boolean,
     DateTime,
@@ -186,8 +187,8 @@ impl Kind {
                     ("addressPostcode", ColumnType::Text),
                     ("addressState", ColumnType::Text),
                     ("addressCountry", ColumnType::Text),
-                    ("addressLat", ColumnType::BigFloat),
-                    ("addressLng", ColumnType::BigFloat),
+                    ("addressLat", ColumnType::Number),
+                    ("addressLng", ColumnType::Number),
                 ],
             ),
             Self::Actor => (

@@ -372,7 +372,7 @@ fn register_shared(mut builder: SchemaBuilder) -> SchemaBuilder {
 fn part_type(column_type: ColumnType) -> &'static str {
     match column_type {
         ColumnType::Uuid => "UUID",
-        ColumnType::BigFloat => "BigFloat",
+        ColumnType::BigFloat | ColumnType::Number => "BigFloat",
         ColumnType::Json => "JSON",
         ColumnType::Enum => "ActorSourceEnum",
         _ => "String",
@@ -382,7 +382,7 @@ fn part_type(column_type: ColumnType) -> &'static str {
 fn part_filter(column_type: ColumnType) -> &'static str {
     match column_type {
         ColumnType::Uuid => "UUIDFilter",
-        ColumnType::BigFloat => "BigFloatFilter",
+        ColumnType::BigFloat | ColumnType::Number => "BigFloatFilter",
         ColumnType::Json => "RawJsonFilter",
         ColumnType::Enum => "ActorSourceEnumFilter",
         _ => "StringFilter",
