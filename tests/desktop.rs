@@ -4,29 +4,21 @@
 //! Needs a display, a session bus and an unlocked keyring: `scripts/private-desktop.sh cargo test --test desktop`.
 //! Screenshots and logs stay in `target/desktop/`.
 
-#[path = "desktop/application.rs"]
-mod application;
-#[path = "desktop/close_button.rs"]
-mod close_button;
-#[path = "desktop/demo_control.rs"]
-mod demo_control;
+#[path = "desktop/kit.rs"]
+mod kit;
 #[path = "desktop/quitting.rs"]
 mod quitting;
-#[path = "desktop/steps.rs"]
-mod steps;
-#[path = "desktop/waiting.rs"]
-mod waiting;
-#[path = "desktop/window.rs"]
-mod window;
 
 use std::net::TcpStream;
 use std::path::Path;
 
-use application::{Application, DemoSetting, Home};
-use demo_server::{Counter, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
+use demo_server::{Calls, Counter, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
+use kit::application::{Application, DemoSetting, Home};
+use kit::demo_control::Counts;
+use kit::steps::{all_panels_ready, open_panels, reload_all, second_window, sign_in, sign_in_at};
+use kit::waiting;
+use kit::window::Window;
 use serde_json::json;
-use steps::{all_panels_ready, open_panels, reload_all, second_window, sign_in, sign_in_at};
-use window::Window;
 
 /// The application under test, in the build that people use.
 const APPLICATION: &str = env!("CARGO_BIN_EXE_holdfast");
@@ -44,15 +36,11 @@ async fn an_idle_window_past_expiry_renews_silently_when_it_is_used_again() {
     demo.expire_and_count().await;
     window.click("object-companies").await;
     window.says("record-count", "500").await;
-    window
-        .has("session-indicator", "data-phase", "signed_in")
-        .await;
+    window.has_phase("signed_in").await;
 
     let counts = demo.counts().await;
-    assert!(
-        counts.calls_refused >= 1,
-        "the expired token was noticed by a refusal: {counts:?}"
-    );
+    // The expired token was noticed by a refusal.
+    assert!(counts.calls_refused >= 1, "{counts:?}");
     assert_eq!((counts.renewals_sent, counts.renewals_accepted), (1, 1));
     window.shows_no_ending().await;
     assert!(!window.is_shown("sign-in-submit").await);
@@ -68,9 +56,7 @@ async fn eight_panels_with_an_expired_token_share_one_renewal_over_both_endpoint
 
     demo.expire_and_count().await;
     window.click("panels-reload").await;
-    let refused = "eight refusals";
-    demo.until_counted(refused, |counts| counts.calls_refused >= 8)
-        .await;
+    demo.until_refused(8).await;
     all_panels_ready(&window).await;
     // When a second reload has ended, every request of the first one has reached the server.
     let counts = demo.counts().await;
@@ -96,29 +82,20 @@ async fn a_server_that_stops_signs_nobody_out_and_is_used_again_when_it_returns(
         data: Some(data.path().into()),
         ..Options::default()
     };
-    let server = DemoServer::start(options(0))
-        .await
-        .expect("a server of its own");
+    let server = DemoServer::start(options(0)).await.expect("a server");
     let port = server.address().port();
     let app = start(&home).await;
     let window = app.window().await;
     sign_in_at(&window, &server.origin(), DEMO_EMAIL, DEMO_PASSWORD).await;
     open_panels(&window).await;
 
-    server
-        .switches()
-        .expire_access_tokens()
-        .await
-        .expect("expired");
-    server
-        .switches()
-        .drop_connections(Some(demo_server::Calls::Renewals));
+    let switches = server.switches();
+    switches.expire_access_tokens().await.expect("expired");
+    switches.drop_connections(Some(Calls::Renewals));
     window.click("panels-reload").await;
-    server.switches().wait_for(Counter::RenewalsSent, 1).await;
+    switches.wait_for(Counter::RenewalsSent, 1).await;
     server.stop().await;
-    window
-        .has("session-indicator", "data-phase", "unreachable")
-        .await;
+    window.has_phase("unreachable").await;
     window
         .says("session-banner", "You are still signed in")
         .await;
@@ -126,23 +103,17 @@ async fn a_server_that_stops_signs_nobody_out_and_is_used_again_when_it_returns(
     assert!(!window.is_shown("sign-in-submit").await && !window.is_shown("ended-dialog").await);
     window.shows_no_ending().await;
 
-    let server = DemoServer::start(options(port))
-        .await
-        .expect("the same server again");
+    let again = DemoServer::start(options(port)).await;
+    let server = again.expect("the same server again");
     window.click("try-now").await;
-    window
-        .has("session-indicator", "data-phase", "signed_in")
-        .await;
+    window.has_phase("signed_in").await;
     window.hides("session-banner").await;
     reload_all(&window).await;
     all_panels_ready(&window).await;
     window.shows_no_ending().await;
     let counts = server.switches().counts();
-    assert_eq!(
-        (counts.renewals_accepted, counts.renewals_refused),
-        (1, 0),
-        "{counts:?}"
-    );
+    let renewals = (counts.renewals_accepted, counts.renewals_refused);
+    assert_eq!(renewals, (1, 0), "{counts:?}");
     server.stop().await;
 }
 
@@ -170,37 +141,23 @@ async fn a_revoked_session_ends_once_per_window_and_a_sign_in_keeps_what_was_typ
         assert_eq!(window.logout_events().await, 1);
     }
     let counts = demo.counts().await;
-    assert_eq!(
-        (counts.renewals_sent, counts.renewals_refused),
-        (1, 1),
-        "one ending, after one renewal"
-    );
+    // One ending, after one renewal.
+    assert_eq!((counts.renewals_sent, counts.renewals_refused), (1, 1));
 
-    assert_eq!(
-        first.value("sign-in-email").await.as_deref(),
-        Some(DEMO_EMAIL)
-    );
+    first.holds("sign-in-email", DEMO_EMAIL).await;
     first.fill("sign-in-password", DEMO_PASSWORD).await;
     first.picture("dialog").await;
     first.click("sign-in-again").await;
     for window in [&first, &second] {
         window.hides("ended-dialog").await;
-        window
-            .has("session-indicator", "data-phase", "signed_in")
-            .await;
+        window.has_phase("signed_in").await;
         assert_eq!(window.logout_events().await, 1);
     }
-    assert_eq!(
-        first.value("field-jobTitle").await.as_deref(),
-        Some("Half a title")
-    );
+    first.holds("field-jobTitle", "Half a title").await;
     reload_all(&second).await;
     second.says("record-count", "1,000").await;
-    assert_eq!(
-        demo.counts().await.renewals_sent,
-        1,
-        "nothing of the ended session is tried again"
-    );
+    // Nothing of the ended session is tried again.
+    assert_eq!(demo.counts().await.renewals_sent, 1);
 }
 
 #[tokio::test]
@@ -220,9 +177,7 @@ async fn two_windows_with_an_expired_token_share_one_renewal() {
     let counts = demo.counts().await;
     assert_eq!((counts.renewals_sent, counts.renewals_accepted), (1, 1));
     for window in [&first, &second] {
-        window
-            .has("session-indicator", "data-phase", "signed_in")
-            .await;
+        window.has_phase("signed_in").await;
         window.shows_no_ending().await;
     }
 }
@@ -233,28 +188,18 @@ async fn a_restarted_application_is_still_signed_in_from_the_keyring() {
     let app = start(&home).await;
     let window = app.window().await;
     let demo = sign_in(&app, &window).await;
-    window
-        .has("session-indicator", "data-storage", "saved")
-        .await;
+    window.has_storage("saved").await;
     app.quit().await;
 
     let app = start(&home).await;
     let window = app.window().await;
-    window
-        .has("session-indicator", "data-phase", "signed_in")
-        .await;
+    window.has_phase("signed_in").await;
     window.says("record-count", "1,000").await;
     let counts = demo.counts().await;
-    assert_eq!(
-        counts.operation("GetLoginTokenFromCredentials"),
-        0,
-        "nobody signed in again: {counts:?}"
-    );
-    assert_eq!(
-        counts.operation("ObjectMetadataItems"),
-        1,
-        "sent once, whether by the start or by the page: {counts:?}"
-    );
+    let sign_ins = counts.operation("GetLoginTokenFromCredentials");
+    assert_eq!(sign_ins, 0, "nobody signed in again: {counts:?}");
+    // Sent once, whether by the start or by the page.
+    assert_eq!(counts.operation("ObjectMetadataItems"), 1, "{counts:?}");
     // The stored session is intact: it can be renewed.
     demo.expire_and_count().await;
     window.click("object-companies").await;
@@ -264,17 +209,14 @@ async fn a_restarted_application_is_still_signed_in_from_the_keyring() {
 
 #[tokio::test]
 async fn at_its_start_the_client_runs_the_demo_server_only_for_a_session_with_it() {
-    let elsewhere = DemoServer::start(Options::default())
-        .await
-        .expect("a server");
+    let elsewhere = DemoServer::start(Options::default()).await;
+    let elsewhere = elsewhere.expect("a server");
     let mut home = home("lazy").await;
     home.set_demo(DemoSetting::WhereUsed);
     let app = start(&home).await;
     let window = app.window().await;
     sign_in_at(&window, &elsewhere.origin(), DEMO_EMAIL, DEMO_PASSWORD).await;
-    window
-        .has("session-indicator", "data-storage", "saved")
-        .await;
+    window.has_storage("saved").await;
     // The sign-in form was filled in with it.
     let port = home.demo_port().expect("the demo server has run");
     let own_demo = format!("127.0.0.1:{port}");
@@ -289,27 +231,21 @@ async fn at_its_start_the_client_runs_the_demo_server_only_for_a_session_with_it
     window.click("menu-sign-out").await;
     let demo = format!("http://{own_demo}");
     sign_in_at(&window, &demo, DEMO_EMAIL, DEMO_PASSWORD).await;
-    window
-        .has("session-indicator", "data-storage", "saved")
-        .await;
+    window.has_storage("saved").await;
     app.quit().await;
 
     let app = start(&home).await;
     let window = app.window().await;
     window.says("record-count", "1,000").await;
-    assert!(
-        TcpStream::connect(&own_demo).is_ok(),
-        "the session needs it"
-    );
+    let runs = TcpStream::connect(&own_demo).is_ok();
+    assert!(runs, "the session needs it");
     app.quit().await;
 
     // A start without it changes nothing.
     home.set_demo(DemoSetting::Off);
     let app = start(&home).await;
     let window = app.window().await;
-    window
-        .has("session-indicator", "data-phase", "unreachable")
-        .await;
+    window.has_phase("unreachable").await;
     app.quit().await;
     home.set_demo(DemoSetting::WhereUsed);
     let app = start(&home).await;
@@ -329,10 +265,8 @@ async fn a_window_closed_during_its_renewal_does_not_disturb_the_others() {
     demo.turn(json!({ "holdRenewals": true, "expireAccessTokens": true, "resetCounts": true }))
         .await;
     second.click("object-companies").await;
-    demo.until_counted("the renewal at the gate", |counts| {
-        counts.renewals_held == 1
-    })
-    .await;
+    let held = |counts: &Counts| counts.renewals_held == 1;
+    demo.until_counted("the renewal at the gate", held).await;
     second.close().await;
     waiting::until("one window to be left", async || {
         (app.windows().await.len() == 1).then_some(())
@@ -341,9 +275,7 @@ async fn a_window_closed_during_its_renewal_does_not_disturb_the_others() {
     first.click("object-companies").await;
     demo.turn(json!({ "holdRenewals": false })).await;
     first.says("record-count", "500").await;
-    first
-        .has("session-indicator", "data-phase", "signed_in")
-        .await;
+    first.has_phase("signed_in").await;
 
     let counts = demo.counts().await;
     assert_eq!((counts.renewals_sent, counts.renewals_accepted), (1, 1));
@@ -365,32 +297,21 @@ async fn a_wrong_password_is_shown_next_to_its_field_and_can_be_corrected() {
         .await;
     window.says("sign-in-error", "password").await;
     window.picture("wrong-password").await;
-    assert_eq!(
-        window.value("sign-in-email").await.as_deref(),
-        Some(DEMO_EMAIL)
-    );
+    window.holds("sign-in-email", DEMO_EMAIL).await;
 
     window.fill("sign-in-password", DEMO_PASSWORD).await;
     window.click("sign-in-submit").await;
-    window
-        .has("session-indicator", "data-phase", "signed_in")
-        .await;
-    assert_eq!(
-        demo.counts().await.renewals_sent,
-        0,
-        "a wrong password is no reason to renew"
-    );
+    window.has_phase("signed_in").await;
+    // A wrong password is no reason to renew.
+    assert_eq!(demo.counts().await.renewals_sent, 0);
 
     window.count_logout_events().await;
     window.click("account-menu").await;
     window.click("menu-sign-out").await;
     window.shows("sign-in-submit").await;
     window.shows_no_ending().await;
-    assert_eq!(
-        window.logout_events().await,
-        0,
-        "the person's own sign-out is no logout"
-    );
+    // The person's own sign-out is no logout.
+    assert_eq!(window.logout_events().await, 0);
 }
 
 #[tokio::test]
@@ -419,14 +340,11 @@ async fn every_screen_fits_both_sizes_in_both_themes() {
             })
             .await;
             fits(&window).await;
-            window
-                .picture(&format!("people-{theme}-{width}x{height}"))
-                .await;
+            let size = format!("{theme}-{width}x{height}");
+            window.picture(&format!("people-{size}")).await;
             open_panels(&window).await;
             fits(&window).await;
-            window
-                .picture(&format!("panels-{theme}-{width}x{height}"))
-                .await;
+            window.picture(&format!("panels-{size}")).await;
         }
     }
 }
@@ -436,16 +354,10 @@ const SIZES: [(u32, u32); 2] = [(1280, 800), (800, 600)];
 
 /// No element makes the page scroll sideways.
 async fn fits(window: &Window<'_>) {
-    let over = window
-        .ask(
-            "return document.documentElement.scrollWidth - innerWidth",
-            vec![],
-        )
-        .await;
-    assert!(
-        over.as_i64().is_some_and(|over| over <= 0),
-        "the page is {over} pixels too wide"
-    );
+    let over = "return document.documentElement.scrollWidth - innerWidth";
+    let over = window.ask(over, vec![]).await;
+    let fits = over.as_i64().is_some_and(|over| over <= 0);
+    assert!(fits, "the page is {over} pixels too wide");
 }
 
 async fn home(scenario: &str) -> Home {

@@ -4,39 +4,17 @@
 //! `scripts/test.sh examples` builds both and gives them a desktop of their own. Screenshots and logs stay in
 //! `target/examples/`.
 
-#[allow(
-    dead_code,
-    reason = "shared with the desktop client's tests, which use all of it"
-)]
-#[path = "desktop/application.rs"]
-mod application;
-#[allow(
-    dead_code,
-    reason = "shared with the desktop client's tests, which use all of it"
-)]
-#[path = "desktop/close_button.rs"]
-mod close_button;
-#[allow(
-    dead_code,
-    reason = "shared with the desktop client's tests, which use all of it"
-)]
-#[path = "desktop/demo_control.rs"]
-mod demo_control;
-#[path = "desktop/waiting.rs"]
-mod waiting;
-#[allow(
-    dead_code,
-    reason = "shared with the desktop client's tests, which use all of it"
-)]
-#[path = "desktop/window.rs"]
-mod window;
+#[allow(dead_code, reason = "the desktop client's tests use all of it")]
+#[path = "desktop/kit.rs"]
+mod kit;
 
 use std::path::{Path, PathBuf};
 
-use application::{Application, Home};
-use demo_server::{DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options, Switches};
+use demo_server::{Counts, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options, Switches};
+use kit::application::{Application, Home};
+use kit::waiting;
+use kit::window::Window;
 use serde_json::json;
-use window::Window;
 
 /// The folder of screenshots and logs.
 const EVIDENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/examples");
@@ -60,20 +38,14 @@ async fn the_guides_application_signs_in_shows_its_list_renews_once_and_signs_ou
     shows_people(&window, 20).await;
     window.picture("list").await;
 
-    switches.expire_access_tokens().await.expect("expired");
-    switches.reset_counts();
+    expire_and_count(&switches).await;
     let empty = "document.querySelector('#list').replaceChildren()";
     window.ask(empty, vec![]).await;
     window.click("reload").await;
     shows_people(&window, 20).await;
-    let counts = switches.counts();
-    let renewals = (counts.renewals_sent, counts.renewals_accepted);
-    assert_eq!(renewals, (1, 1), "{counts:?}");
-    assert_eq!(
-        (counts.calls_refused, counts.operation("People")),
-        (1, 2),
-        "refused once, and replayed: {counts:?}"
-    );
+    let counts = counts_of_one_renewal(&switches, "the list");
+    let people = (counts.calls_refused, counts.operation("People"));
+    assert_eq!(people, (1, 2), "refused once, and replayed: {counts:?}");
     window.has("status", "data-phase", "signed_in").await;
 
     window.click("sign-out").await;
@@ -95,24 +67,14 @@ async fn each_client_library_queries_and_mutates_over_one_renewal() {
     window.has("status", "data-phase", "signed_in").await;
 
     for client in CLIENTS {
-        switches.expire_access_tokens().await.expect("expired");
-        switches.reset_counts();
+        expire_and_count(&switches).await;
         window.click(&format!("run-{client}")).await;
-        window
-            .says(client, &format!("{DEMO_EMAIL} made {client}"))
-            .await;
-        let counts = switches.counts();
-        assert_eq!(
-            (counts.renewals_sent, counts.renewals_accepted),
-            (1, 1),
-            "{client}: {counts:?}"
-        );
+        let made = format!("{DEMO_EMAIL} made {client}");
+        window.says(client, &made).await;
+        let counts = counts_of_one_renewal(&switches, client);
         let sent = counts.operation("Me") + counts.operation("Create");
-        assert_eq!(
-            sent - counts.calls_refused,
-            2,
-            "{client}: the query and the mutation ran once each: {counts:?}"
-        );
+        // The query and the mutation ran once each.
+        assert_eq!(sent - counts.calls_refused, 2, "{client}: {counts:?}");
         assert!(counts.calls_refused >= 1, "{client}: {counts:?}");
     }
     window.picture("results").await;
@@ -148,19 +110,15 @@ async fn a_page_gets_events_over_a_renewal_a_restart_and_a_reload_and_leaves_no_
     has_streams(&switches, 1, 1).await;
     creates_and_hears(&window, "apollo").await;
 
-    switches.expire_access_tokens().await.expect("expired");
-    switches.reset_counts();
+    expire_and_count(&switches).await;
     creates_and_hears(&window, "urql").await;
-    let counts = switches.counts();
-    let renewals = (counts.renewals_sent, counts.renewals_accepted);
-    assert_eq!(renewals, (1, 1), "{counts:?}");
+    let counts = counts_of_one_renewal(&switches, "beside a stream");
     let streams = (counts.streams_opened, counts.streams_open);
     assert_eq!(streams, (0, 1), "the first one is still open: {counts:?}");
 
     server.stop().await;
-    let server = DemoServer::start(Options { port, ..options })
-        .await
-        .expect("the server returns");
+    let returned = DemoServer::start(Options { port, ..options }).await;
+    let server = returned.expect("the server returns");
     let switches = server.switches();
     window.says("events", "Events may be missing").await;
     has_streams(&switches, 1, 1).await;
@@ -201,18 +159,12 @@ async fn a_file_of_3_mib_arrives_unchanged_after_one_renewal() {
     sign_in(&window, &server, DEMO_PASSWORD).await;
     window.has("status", "data-phase", "signed_in").await;
 
-    switches.expire_access_tokens().await.expect("expired");
-    switches.reset_counts();
+    expire_and_count(&switches).await;
     window.click("send").await;
     window.says("sent", "3145728 bytes arrived unchanged").await;
-    let counts = switches.counts();
-    let renewals = (counts.renewals_sent, counts.renewals_accepted);
-    assert_eq!(renewals, (1, 1), "{counts:?}");
-    assert_eq!(
-        (counts.calls_refused, counts.operation("Upload")),
-        (1, 2),
-        "refused once, and replayed whole: {counts:?}"
-    );
+    let counts = counts_of_one_renewal(&switches, "the upload");
+    let uploads = (counts.calls_refused, counts.operation("Upload"));
+    assert_eq!(uploads, (1, 2), "replayed whole: {counts:?}");
     window.click("sign-out").await;
     window.shows("sign-in").await;
     app.quit().await;
@@ -220,19 +172,30 @@ async fn a_file_of_3_mib_arrives_unchanged_after_one_renewal() {
 }
 
 async fn server() -> DemoServer {
-    DemoServer::start(Options::default())
-        .await
-        .expect("a server of its own")
+    let server = DemoServer::start(Options::default()).await;
+    server.expect("a server of its own")
+}
+
+/// Expires every access token and resets the counts.
+async fn expire_and_count(switches: &Switches) {
+    switches.expire_access_tokens().await.expect("expired");
+    switches.reset_counts();
+}
+
+/// The server's counts. There was one renewal since their reset, and it succeeded.
+fn counts_of_one_renewal(switches: &Switches, what: &str) -> Counts {
+    let counts = switches.counts();
+    let renewals = (counts.renewals_sent, counts.renewals_accepted);
+    assert_eq!(renewals, (1, 1), "{what}: {counts:?}");
+    counts
 }
 
 /// Signs in. All tests have the same keyring, and one whose application was ended right after its sign-out may have left its
 /// session there: the list of ended sessions is in that test's own folder.
 async fn sign_in(window: &Window<'_>, server: &DemoServer, password: &str) {
     let is_left_over = waiting::until("a form or a session", async || {
-        match (
-            window.is_shown("submit").await,
-            window.is_shown("sign-out").await,
-        ) {
+        let form = window.is_shown("submit").await;
+        match (form, window.is_shown("sign-out").await) {
             (true, false) => Some(false),
             (false, true) => Some(true),
             _ => None,
@@ -250,13 +213,11 @@ async fn sign_in(window: &Window<'_>, server: &DemoServer, password: &str) {
 
 /// Waits until the server has opened this many streams since the reset of its counts, and has this many open.
 async fn has_streams(switches: &Switches, opened: u64, open: u64) {
-    waiting::until(
-        &format!("{opened} streams, {open} of them open"),
-        async || {
-            let counts = switches.counts();
-            ((counts.streams_opened, counts.streams_open) == (opened, open)).then_some(())
-        },
-    )
+    let what = format!("{opened} streams, {open} of them open");
+    waiting::until(&what, async || {
+        let counts = switches.counts();
+        ((counts.streams_opened, counts.streams_open) == (opened, open)).then_some(())
+    })
     .await;
 }
 
@@ -280,10 +241,7 @@ async fn shows_people(window: &Window<'_>, count: u64) {
 /// An example's program. It is a package of its own, so cargo does not build it for this test.
 fn built(example: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_holdfast")).with_file_name(example);
-    assert!(
-        program.exists(),
-        "{} is not built: scripts/test.sh examples builds it",
-        program.display()
-    );
+    let is_built = program.exists();
+    assert!(is_built, "scripts/test.sh examples builds {program:?}");
     program
 }

@@ -17,8 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// 2027-01-15, 08:00 UTC, and half a second.
 const START: i64 = 1_800_000_000_500;
 
-pub(crate) const LOGIN: &str = "mutation GetLoginTokenFromCredentials($email: String!, $password: String!, $captchaToken: String, $origin: String!) { getLoginTokenFromCredentials(email: $email, password: $password, captchaToken: $captchaToken, origin: $origin) { loginToken { token expiresAt } } }";
-pub(crate) const EXCHANGE: &str = "mutation GetAuthTokensFromLoginToken($loginToken: String!, $origin: String!) { getAuthTokensFromLoginToken(loginToken: $loginToken, origin: $origin) { tokens { accessOrWorkspaceAgnosticToken { token expiresAt } refreshToken { token expiresAt } } } }";
+const LOGIN: &str = "mutation GetLoginTokenFromCredentials($email: String!, $password: String!, $captchaToken: String, $origin: String!) { getLoginTokenFromCredentials(email: $email, password: $password, captchaToken: $captchaToken, origin: $origin) { loginToken { token expiresAt } } }";
+const EXCHANGE: &str = "mutation GetAuthTokensFromLoginToken($loginToken: String!, $origin: String!) { getAuthTokensFromLoginToken(loginToken: $loginToken, origin: $origin) { tokens { accessOrWorkspaceAgnosticToken { token expiresAt } refreshToken { token expiresAt } } } }";
+pub(crate) const USER: &str = "query GetCurrentUser { currentUser { id firstName lastName email workspaceMember { id name { firstName lastName } colorScheme locale } currentWorkspace { id displayName subdomain metadataVersion } } }";
 pub(crate) const RENEW: &str = "mutation RenewToken($appToken: String!) { renewToken(appToken: $appToken) { tokens { accessOrWorkspaceAgnosticToken { token expiresAt } refreshToken { token expiresAt } } } }";
 
 /// A server in memory under a clock that stands still.
@@ -38,6 +39,13 @@ pub(crate) struct Tokens {
 impl Demo {
     pub(crate) async fn start() -> Self {
         Self::start_with(Options::default()).await
+    }
+
+    /// A server, and the tokens of the demo's person.
+    pub(crate) async fn signed_in() -> (Self, Tokens) {
+        let demo = Self::start().await;
+        let tokens = demo.sign_in().await;
+        (demo, tokens)
     }
 
     pub(crate) async fn start_with(options: Options) -> Self {
@@ -71,6 +79,11 @@ impl Demo {
         self.ask("/metadata", query)
     }
 
+    /// A GET without a body.
+    pub(crate) fn get(&self, path: &str) -> Ask {
+        self.ask("", "").line(&format!("GET {path}")).raw("")
+    }
+
     pub(crate) fn ask(&self, path: &str, query: &str) -> Ask {
         Ask {
             address: self.server.address().to_string(),
@@ -93,26 +106,61 @@ impl Demo {
     }
 
     pub(crate) async fn sign_in(&self) -> Tokens {
+        self.sign_in_as(DEMO_EMAIL, DEMO_PASSWORD).await
+    }
+
+    pub(crate) async fn sign_in_as(&self, email: &str, password: &str) -> Tokens {
         let origin = self.server.origin();
-        let reply = self
-            .login("/graphql", DEMO_EMAIL, DEMO_PASSWORD, &origin)
-            .await;
-        let token = &reply.body["data"]["getLoginTokenFromCredentials"]["loginToken"]["token"];
-        let reply = self
-            .graphql(EXCHANGE)
-            .variables(json!({ "loginToken": token, "origin": origin }))
-            .send()
-            .await;
+        let login = self.login("/graphql", email, password, &origin).await;
+        let reply = self.exchange("/graphql", login.login_token()).send().await;
         tokens(&reply.body["data"]["getAuthTokensFromLoginToken"])
     }
 
+    /// Asks for the tokens that a login token stands for.
+    pub(crate) fn exchange(&self, path: &str, login_token: &Value) -> Ask {
+        let origin = self.server.origin();
+        let variables = json!({ "loginToken": login_token, "origin": origin });
+        self.ask(path, EXCHANGE).variables(variables)
+    }
+
     pub(crate) fn renewal(&self, refresh: &str) -> Ask {
-        self.graphql(RENEW)
-            .variables(json!({ "appToken": refresh }))
+        self.renewal_at("/graphql", json!(refresh))
+    }
+
+    pub(crate) fn renewal_at(&self, path: &str, refresh: Value) -> Ask {
+        let variables = json!({ "appToken": refresh });
+        self.ask(path, RENEW).variables(variables)
     }
 
     pub(crate) async fn renew(&self, refresh: &str) -> Reply {
         self.renewal(refresh).send().await
+    }
+
+    /// Renews with a token that is good.
+    pub(crate) async fn renewed(&self, refresh: &str) -> Tokens {
+        self.renew(refresh).await.renewed()
+    }
+
+    /// A token that was used longer ago than the grace time, or revoked, is refused.
+    pub(crate) async fn refuses_reuse(&self, refresh: &str) {
+        let reply = self.renew(refresh).await;
+        reply.is("renewal after the grace time");
+    }
+
+    /// Asks `path` who is signed in.
+    pub(crate) fn user_at(&self, path: &str, access: &str) -> Ask {
+        self.ask(path, USER).bearer(access)
+    }
+
+    pub(crate) async fn user(&self, access: &str) -> Reply {
+        self.user_at("/graphql", access).send().await
+    }
+
+    /// The access token is good, and the demo's person has it.
+    pub(crate) async fn accepts(&self, access: &str) {
+        let reply = self.user(access).await;
+        let user = &reply.is("user").body["data"]["currentUser"];
+        assert_eq!(user["email"], DEMO_EMAIL);
     }
 }
 
@@ -172,6 +220,13 @@ impl Ask {
     pub(crate) async fn send(self) -> Reply {
         let (name, reply) = (self.line.clone(), self.try_send().await);
         reply.unwrap_or_else(|| panic!("{name}: the connection was closed without a byte"))
+    }
+
+    /// Sends it, and compares the answer with the fixture of this name.
+    pub(crate) async fn gets(self, fixture: &str) -> Reply {
+        let reply = self.send().await;
+        reply.is(fixture);
+        reply
     }
 
     /// None if the connection was closed, or refused, without a byte.
@@ -299,6 +354,15 @@ impl Reply {
             panic!("{name}: {difference}\n{} {}", self.head, self.text);
         }
         self
+    }
+
+    pub(crate) fn login_token(&self) -> &Value {
+        &self.body["data"]["getLoginTokenFromCredentials"]["loginToken"]["token"]
+    }
+
+    /// The tokens of a renewal that succeeded.
+    pub(crate) fn renewed(&self) -> Tokens {
+        tokens(&self.is("renewed").body["data"]["renewToken"])
     }
 
     pub(crate) fn message(&self) -> &str {

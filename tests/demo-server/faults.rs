@@ -5,38 +5,30 @@ use std::time::Duration;
 use demo_server::{Calls, Counter, DemoServer, Options, Outcome, RenewalRefusal};
 use serde_json::{Value, json};
 
-use crate::client::{Demo, Reply, tokens};
+use crate::client::{Ask, Demo};
 
-const USER: &str = "{ currentUser { email } }";
+/// With the switches over HTTP.
+async fn start_with_control() -> Demo {
+    Demo::start_with(Options {
+        control: true,
+        ..Options::default()
+    })
+    .await
+}
 
 #[tokio::test]
 async fn dropped_connections_get_no_byte_and_change_nothing() {
-    let demo = Demo::start().await;
-    let pair = demo.sign_in().await;
+    let (demo, pair) = Demo::signed_in().await;
     demo.switches.drop_connections(Some(Calls::Renewals));
     assert!(demo.renewal(&pair.refresh).try_send().await.is_none());
-    assert_eq!(
-        demo.graphql(USER).bearer(&pair.access).send().await.status,
-        200
-    );
+    demo.accepts(&pair.access).await;
     demo.switches.drop_connections(Some(Calls::All));
-    assert!(
-        demo.graphql(USER)
-            .bearer(&pair.access)
-            .try_send()
-            .await
-            .is_none()
-    );
+    let call = demo.user_at("/graphql", &pair.access);
+    assert!(call.try_send().await.is_none());
     demo.switches.drop_connections(None);
     let counts = demo.switches.counts();
-    assert_eq!(
-        (
-            counts.connections_dropped,
-            counts.renewals_sent,
-            counts.renewals_accepted
-        ),
-        (2, 1, 0)
-    );
+    let renewals = (counts.renewals_sent, counts.renewals_accepted);
+    assert_eq!((counts.connections_dropped, renewals), (2, (1, 0)));
     assert_eq!(counts.renewals[0].outcome, Outcome::Dropped);
     // The token was never used: long after the grace time it is still good.
     demo.pass(Duration::from_secs(600));
@@ -45,28 +37,22 @@ async fn dropped_connections_get_no_byte_and_change_nothing() {
 
 #[tokio::test]
 async fn a_lost_answer_has_rotated_the_token() {
-    let demo = Demo::start().await;
-    let pair = demo.sign_in().await;
+    let (demo, pair) = Demo::signed_in().await;
     demo.switches.lose_renewal_answers(1);
     assert!(demo.renewal(&pair.refresh).try_send().await.is_none());
     let counts = demo.switches.wait_for(Counter::RenewalsLost, 1).await;
-    assert_eq!(
-        (counts.renewals_accepted, counts.connections_dropped),
-        (0, 1)
-    );
+    let (accepted, dropped) = (counts.renewals_accepted, counts.connections_dropped);
+    assert_eq!((accepted, dropped), (0, 1));
     assert_eq!(counts.renewals[0].outcome, Outcome::Lost);
     // Inside the grace time the same token works again, after it no more.
     demo.renew(&pair.refresh).await.is("renewed");
     demo.pass(Duration::from_secs(60));
-    demo.renew(&pair.refresh)
-        .await
-        .is("renewal after the grace time");
+    demo.refuses_reuse(&pair.refresh).await;
 }
 
 #[tokio::test]
 async fn a_failed_renewal_does_not_use_up_the_answer_to_be_lost() {
-    let demo = Demo::start().await;
-    let pair = demo.sign_in().await;
+    let (demo, pair) = Demo::signed_in().await;
     demo.switches.lose_renewal_answers(1);
     demo.renew("garbage").await.is("renewal with garbage");
     assert!(demo.renewal(&pair.refresh).try_send().await.is_none());
@@ -74,8 +60,7 @@ async fn a_failed_renewal_does_not_use_up_the_answer_to_be_lost() {
 
 #[tokio::test]
 async fn a_held_renewal_waits_for_the_gate_and_finishes_even_when_its_client_has_gone() {
-    let demo = Demo::start().await;
-    let pair = demo.sign_in().await;
+    let (demo, pair) = Demo::signed_in().await;
     demo.switches.hold_renewals(true);
     let client = tokio::spawn(demo.renewal(&pair.refresh).try_send());
     demo.switches.wait_for(Counter::RenewalsHeld, 1).await;
@@ -86,54 +71,38 @@ async fn a_held_renewal_waits_for_the_gate_and_finishes_even_when_its_client_has
     let counts = demo.switches.wait_for(Counter::RenewalsAccepted, 1).await;
     assert_eq!(counts.renewals_held, 0);
     demo.pass(Duration::from_secs(60));
-    demo.renew(&pair.refresh)
-        .await
-        .is("renewal after the grace time");
+    demo.refuses_reuse(&pair.refresh).await;
 }
 
 #[tokio::test]
 async fn renewals_are_refused_with_the_chosen_error_or_page() {
-    let demo = Demo::start().await;
-    let pair = demo.sign_in().await;
+    let (demo, pair) = Demo::signed_in().await;
     let error = |sub_code: Option<&str>| RenewalRefusal::Error {
         code: "BAD_USER_INPUT".into(),
         sub_code: sub_code.map(str::to_owned),
         message: "Limit reached. Please try again later.".into(),
     };
-    demo.switches
-        .refuse_renewals(Some(error(Some("LIMIT_REACHED"))));
-    let reply = demo.renew(&pair.refresh).await;
-    assert_eq!(
-        (reply.status, reply.message()),
-        (200, "Limit reached. Please try again later.")
-    );
-    assert_eq!(
-        reply.body["errors"][0]["extensions"]["subCode"],
-        "LIMIT_REACHED"
-    );
-    assert_eq!(reply.body["data"], Value::Null);
-    demo.switches.refuse_renewals(Some(error(None)));
-    assert!(
-        demo.renew(&pair.refresh).await.body["errors"][0]["extensions"]
-            .get("subCode")
-            .is_none()
-    );
+    for sub_code in [Some("LIMIT_REACHED"), None] {
+        demo.switches.refuse_renewals(Some(error(sub_code)));
+        let reply = demo.renew(&pair.refresh).await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.message(), "Limit reached. Please try again later.");
+        let extensions = &reply.body["errors"][0]["extensions"];
+        let shown = extensions.get("subCode").and_then(Value::as_str);
+        assert_eq!(shown, sub_code);
+        assert_eq!(reply.body["data"], Value::Null);
+    }
     demo.switches.refuse_renewals(Some(RenewalRefusal::Page {
         status: 429,
         html: "<h1>Slow down</h1>".into(),
         retry_after: Some("30".into()),
     }));
     let reply = demo.renew(&pair.refresh).await;
-    assert_eq!(
-        (reply.status, reply.text.as_str()),
-        (429, "<h1>Slow down</h1>")
-    );
+    let shown = (reply.status, reply.text.as_str());
+    assert_eq!(shown, (429, "<h1>Slow down</h1>"));
     assert!(reply.head.contains("retry-after: 30"), "{}", reply.head);
-    assert_eq!(
-        demo.graphql(USER).bearer(&pair.access).send().await.status,
-        200,
-        "only renewals"
-    );
+    // Only renewals are refused.
+    demo.accepts(&pair.access).await;
     demo.switches.refuse_renewals(None);
     demo.renew(&pair.refresh).await.is("renewed");
     assert_eq!(demo.switches.counts().renewals_refused, 3);
@@ -141,19 +110,15 @@ async fn renewals_are_refused_with_the_chosen_error_or_page() {
 
 #[tokio::test]
 async fn slow_answers_are_late_and_slow_renewals_leave_other_calls_alone() {
-    let demo = Demo::start().await;
-    let pair = demo.sign_in().await;
+    let (demo, pair) = Demo::signed_in().await;
     let late = Duration::from_millis(150);
     demo.switches.slow(Calls::Renewals, late);
     let begun = std::time::Instant::now();
     demo.renew(&pair.refresh).await.is("renewed");
     assert!(begun.elapsed() >= late);
-    demo.switches
-        .slow(Calls::Renewals, Duration::from_secs(3_600));
-    assert_eq!(
-        demo.graphql(USER).bearer(&pair.access).send().await.status,
-        200
-    );
+    let hour = Duration::from_secs(3_600);
+    demo.switches.slow(Calls::Renewals, hour);
+    demo.accepts(&pair.access).await;
     // Stopping the server does not wait for the delayed answer.
     let asked = tokio::spawn(demo.renewal(&pair.refresh).try_send());
     demo.switches.wait_for(Counter::RenewalsSent, 2).await;
@@ -163,19 +128,16 @@ async fn slow_answers_are_late_and_slow_renewals_leave_other_calls_alone() {
 
 #[tokio::test]
 async fn an_unavailable_server_shows_a_page() {
-    let demo = Demo::start().await;
-    let pair = demo.sign_in().await;
+    let (demo, pair) = Demo::signed_in().await;
     demo.switches.unavailable(true);
     for ask in [
         demo.renewal(&pair.refresh),
-        demo.metadata(USER),
+        demo.metadata("{ currentUser { email } }"),
         demo.ask("", "").line("GET /healthz"),
     ] {
         let reply = ask.send().await;
-        assert_eq!(
-            (reply.status, reply.content_type.as_str()),
-            (503, "text/html; charset=utf-8")
-        );
+        let shown = (reply.status, reply.content_type.as_str());
+        assert_eq!(shown, (503, "text/html; charset=utf-8"));
     }
     demo.switches.reset();
     demo.renew(&pair.refresh).await.is("renewed");
@@ -202,12 +164,8 @@ async fn a_server_that_comes_back_on_its_port_knows_its_sessions_and_records() {
 
     let demo = Demo::start_with(options(port)).await;
     assert_eq!(demo.server.address().port(), port);
-    demo.graphql(USER)
-        .bearer(&pair.access)
-        .send()
-        .await
-        .is("expired bearer");
-    let pair = tokens(&ask.send().await.is("renewed").body["data"]["renewToken"]);
+    demo.user(&pair.access).await.is("expired bearer");
+    let pair = ask.send().await.renewed();
     let find = "{ companies(filter: { name: { eq: \"Stays\" } }) { totalCount } all: companies { totalCount } }";
     let reply = demo.graphql(find).bearer(&pair.access).send().await;
     assert_eq!(
@@ -218,19 +176,15 @@ async fn a_server_that_comes_back_on_its_port_knows_its_sessions_and_records() {
 
 #[tokio::test]
 async fn a_dropped_server_closes_connections_and_a_taken_port_is_named_in_the_error() {
-    let demo = Demo::start().await;
-    let pair = demo.sign_in().await;
+    let (demo, pair) = Demo::signed_in().await;
     let port = demo.server.address().port();
-    let taken = DemoServer::start(Options {
+    let options = Options {
         port,
         ..Options::default()
-    })
-    .await
-    .expect_err("taken");
-    assert!(
-        taken.to_string().contains(&format!("127.0.0.1:{port}")),
-        "{taken}"
-    );
+    };
+    let taken = DemoServer::start(options).await.expect_err("taken");
+    let taken = taken.to_string();
+    assert!(taken.contains(&format!("127.0.0.1:{port}")), "{taken}");
     demo.switches.hold_renewals(true);
     let asked = tokio::spawn(demo.renewal(&pair.refresh).try_send());
     demo.switches.wait_for(Counter::RenewalsHeld, 1).await;
@@ -238,90 +192,59 @@ async fn a_dropped_server_closes_connections_and_a_taken_port_is_named_in_the_er
     assert!(asked.await.expect("no panic").is_none());
 }
 
-async fn control(demo: &Demo, line: &str, body: &Value) -> Reply {
-    demo.ask("", "")
-        .line(line)
-        .header("x-demo-control", "1")
-        .raw(&body.to_string())
-        .send()
-        .await
+fn control(demo: &Demo, line: &str) -> Ask {
+    demo.ask("", "").line(line).header("x-demo-control", "1")
+}
+
+/// Changes the switches over HTTP; answers the status and the switches.
+async fn turn(demo: &Demo, change: Value) -> (u16, Value) {
+    let ask = control(demo, "POST /demo/switches").raw(&change.to_string());
+    let reply = ask.send().await;
+    (reply.status, reply.body)
 }
 
 #[tokio::test]
 async fn the_switches_are_set_and_the_counts_are_read_over_http() {
-    let demo = Demo::start_with(Options {
-        control: true,
-        ..Options::default()
-    })
-    .await;
+    let demo = start_with_control().await;
     let pair = demo.sign_in().await;
     let patch = json!({ "graceMs": 5, "slow": { "calls": "all", "ms": 1 }, "expireAccessTokens": true, "resetCounts": true });
-    let reply = control(&demo, "POST /demo/switches", &patch).await;
+    let (_, switches) = turn(&demo, patch).await;
     assert_eq!(
-        (&reply.body["graceMs"], &reply.body["slow"]["ms"]),
+        (&switches["graceMs"], &switches["slow"]["ms"]),
         (&json!(5), &json!(1))
     );
-    demo.graphql(USER)
-        .bearer(&pair.access)
-        .send()
-        .await
-        .is("expired bearer");
+    demo.user(&pair.access).await.is("expired bearer");
     let page = json!({ "refuseRenewals": { "status": 502, "html": "x" }, "unavailable": true });
-    assert_eq!(
-        control(&demo, "POST /demo/switches", &page).await.status,
-        200
-    );
+    assert_eq!(turn(&demo, page).await.0, 200);
     assert_eq!(demo.renew(&pair.refresh).await.status, 503);
-    let back = control(
-        &demo,
-        "POST /demo/switches",
-        &json!({ "unavailable": false }),
-    )
-    .await;
+    let (_, switches) = turn(&demo, json!({ "unavailable": false })).await;
     assert_eq!(
-        back.body["refuseRenewals"]["status"], 502,
+        switches["refuseRenewals"]["status"], 502,
         "the other switches stay"
     );
     assert_eq!(demo.renew(&pair.refresh).await.status, 502);
-    assert_eq!(
-        control(&demo, "POST /demo/switches", &json!({ "noSuch": 1 }))
-            .await
-            .status,
-        400
-    );
-    control(
-        &demo,
-        "POST /demo/switches",
-        &json!({ "reset": true, "revokeRefreshTokens": true }),
-    )
-    .await;
-    demo.renew(&pair.refresh)
-        .await
-        .is("renewal after the grace time");
-    let counts = control(&demo, "GET /demo/counts", &Value::Null).await.body;
+    assert_eq!(turn(&demo, json!({ "noSuch": 1 })).await.0, 400);
+    let revoke = json!({ "reset": true, "revokeRefreshTokens": true });
+    turn(&demo, revoke).await;
+    demo.refuses_reuse(&pair.refresh).await;
+    let reply = control(&demo, "GET /demo/counts").raw("null").send().await;
+    let counts = reply.body;
     assert_eq!(
         (&counts["callsRefused"], &counts["renewalsRefused"]),
         (&json!(1), &json!(2))
     );
     assert_eq!(counts["renewals"][1]["outcome"], "refused");
-    assert!(
-        !counts.to_string().contains("eyJ"),
-        "no token in the counts"
-    );
+    assert!(!reply.text.contains("eyJ"), "no token in the counts");
 }
 
 #[tokio::test]
 async fn a_web_page_cannot_turn_the_switches() {
-    let demo = Demo::start_with(Options {
-        control: true,
-        ..Options::default()
-    })
-    .await;
-    let ask = || {
-        demo.ask("", "")
-            .line("POST /demo/switches")
-            .raw("{\"unavailable\":true}")
+    let demo = start_with_control().await;
+    let switches = |demo: &Demo| {
+        let ask = demo.ask("", "").line("POST /demo/switches");
+        ask.raw("{\"unavailable\":true}")
     };
+    let ask = || switches(&demo);
     let control = || ask().header("x-demo-control", "1");
     for refused in [
         ask(),
@@ -338,29 +261,18 @@ async fn a_web_page_cannot_turn_the_switches() {
     }
     assert!(!demo.switches.state().unavailable);
     assert_eq!(control().send().await.status, 200);
-    let without = Demo::start().await;
-    let reply = without
-        .ask("", "")
-        .line("POST /demo/switches")
-        .header("x-demo-control", "1")
-        .send()
-        .await;
-    assert_eq!(reply.status, 404, "there only by option");
+    let demo = Demo::start().await;
+    let without = switches(&demo).header("x-demo-control", "1");
+    assert_eq!(without.send().await.status, 404, "there only by option");
 }
 
 #[tokio::test]
 async fn no_debug_output_shows_a_token() {
-    let demo = Demo::start().await;
-    let pair = demo.sign_in().await;
+    let (demo, pair) = Demo::signed_in().await;
     demo.renew(&pair.refresh).await;
-    let printed = format!(
-        "{:?} {:?} {:?}",
-        demo.server,
-        demo.switches,
-        demo.switches.counts()
-    );
-    assert!(
-        !printed.contains("eyJ") && !printed.to_lowercase().contains("secret"),
-        "{printed}"
-    );
+    let (server, switches) = (&demo.server, &demo.switches);
+    let printed = format!("{server:?} {switches:?} {:?}", switches.counts()).to_lowercase();
+    for secret in ["eyj", "secret"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
 }

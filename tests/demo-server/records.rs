@@ -20,34 +20,46 @@ struct Signed {
 
 impl Signed {
     async fn start() -> Self {
-        let demo = Demo::start().await;
-        let access = demo.sign_in().await.access;
+        let (demo, tokens) = Demo::signed_in().await;
+        let access = tokens.access;
         Self { demo, access }
     }
 
     async fn ask(&self, query: &str, variables: Value) -> Reply {
-        self.demo
-            .graphql(query)
-            .variables(variables)
-            .bearer(&self.access)
-            .send()
-            .await
+        let ask = self.demo.graphql(query).variables(variables);
+        ask.bearer(&self.access).send().await
     }
 
     async fn data(&self, query: &str, variables: Value) -> Value {
-        let reply = self.ask(query, variables).await;
-        assert!(reply.body.get("errors").is_none(), "{}", reply.text);
-        reply.body["data"].clone()
+        data(self.ask(query, variables).await)
+    }
+
+    /// What `/metadata` answers to its field `objects`.
+    async fn objects(&self, query: &str, variables: Value) -> Value {
+        let ask = self.demo.metadata(query).variables(variables);
+        data(ask.bearer(&self.access).send().await)["objects"].clone()
+    }
+
+    async fn people(&self, filter: Value) -> u64 {
+        self.count("people", "PersonFilterInput", filter).await
     }
 
     async fn count(&self, plural: &str, filter_type: &str, filter: Value) -> u64 {
         let query = format!(
             "query($filter: {filter_type}) {{ {plural}(filter: $filter) {{ totalCount }} }}"
         );
-        self.data(&query, json!({ "filter": filter })).await[plural]["totalCount"]
-            .as_u64()
-            .expect("a count")
+        let data = self.data(&query, json!({ "filter": filter })).await;
+        data[plural]["totalCount"].as_u64().expect("a count")
     }
+}
+
+fn data(reply: Reply) -> Value {
+    assert!(reply.body.get("errors").is_none(), "{}", reply.text);
+    reply.body["data"].clone()
+}
+
+fn edges(connection: &Value) -> &[Value] {
+    connection["edges"].as_array().expect("edges")
 }
 
 #[tokio::test]
@@ -57,26 +69,16 @@ async fn pages_have_the_shape_of_twentys() {
     let reply = signed.ask(people, json!({ "first": 3 })).await;
     let after = &reply.is("people").body["data"]["people"]["pageInfo"]["endCursor"];
     let page = "query P($first: Int, $after: String) { people(first: $first, after: $after) { edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount } }";
-    signed
-        .ask(page, json!({ "first": 3, "after": after }))
-        .await
-        .is("people, page 2");
-    signed
-        .ask(page, json!({ "first": 3, "after": "garbage" }))
-        .await
-        .message();
+    let next = json!({ "first": 3, "after": after });
+    signed.ask(page, next).await.is("people, page 2");
+    let garbage = json!({ "first": 3, "after": "garbage" });
+    signed.ask(page, garbage).await.is("bad cursor");
     let companies = "query FindManyCompanies($first: Int) { companies(first: $first) { edges { cursor node { id name domainName { primaryLinkUrl } employees } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount } }";
-    signed
-        .ask(companies, json!({ "first": 2 }))
-        .await
-        .is("companies");
-    let edges = "{ people { edges { node { id } } } }";
-    assert_eq!(
-        signed.data(edges, json!({})).await["people"]["edges"]
-            .as_array()
-            .map(Vec::len),
-        Some(60)
-    );
+    let reply = signed.ask(companies, json!({ "first": 2 })).await;
+    reply.is("companies");
+    let people = "{ people { edges { node { id } } } }";
+    let data = signed.data(people, json!({})).await;
+    assert_eq!(edges(&data["people"]).len(), 60);
 }
 
 #[tokio::test]
@@ -85,57 +87,41 @@ async fn a_query_that_finds_nothing_or_is_wrong_is_answered_as_by_twenty() {
     let nobody =
         json!({ "id": "00000000-0000-4000-8000-000000000000", "input": { "jobTitle": "x" } });
     let person = "query($id: UUID!) { person(filter: { id: { eq: $id } }) { id } }";
-    signed
-        .ask(person, nobody.clone())
-        .await
-        .is("no such person");
-    signed
-        .ask(UPDATE, nobody.clone())
-        .await
-        .is("no such person to change");
     let two = "query($id: UUID!) { a: people(first: 1) { edges { node { id } } } b: person(filter: { id: { eq: $id } }) { id } }";
-    signed.ask(two, nobody).await.is("two roots, one fails");
-    signed
-        .ask(person, json!({ "id": "not-a-uuid" }))
-        .await
-        .is("bad identifier");
-    signed
-        .ask(
-            "{ people(first: 2, after: \"garbage\") { edges { node { id } } } }",
-            json!({}),
-        )
-        .await
-        .is("bad cursor");
-    signed
-        .ask("{ people(first: -1) { edges { node { id } } } }", json!({}))
-        .await
-        .is("fewer than none");
+    let bad_id = json!({ "id": "not-a-uuid" });
+    let bad_cursor = "{ people(first: 2, after: \"garbage\") { edges { node { id } } } }";
+    let fewer = "{ people(first: -1) { edges { node { id } } } }";
     let regex =
         "{ people(filter: { name: { firstName: { regex: \"[\" } } }) { edges { node { id } } } }";
-    signed.ask(regex, json!({})).await.is("bad operator");
-    signed
-        .ask("{ objects { edges { node { id } } } }", json!({}))
-        .await
-        .is("objects without a page");
+    let objects = "{ objects { edges { node { id } } } }";
+    for (query, variables, fixture) in [
+        (person, &nobody, "no such person"),
+        (UPDATE, &nobody, "no such person to change"),
+        (two, &nobody, "two roots, one fails"),
+        (person, &bad_id, "bad identifier"),
+        (bad_cursor, &json!({}), "bad cursor"),
+        (fewer, &json!({}), "fewer than none"),
+        (regex, &json!({}), "bad operator"),
+        (objects, &json!({}), "objects without a page"),
+    ] {
+        signed.ask(query, variables.clone()).await.is(fixture);
+    }
 }
 
 #[tokio::test]
 async fn a_person_is_made_changed_deleted_restored_and_destroyed() {
     let signed = Signed::start().await;
     let id = "3fd58365-4b86-4cee-b5e7-7927b793abba";
-    let input =
-        json!({ "id": id, "name": { "firstName": "Wire", "lastName": "Test" }, "city": "Cork" });
-    signed
-        .ask(CREATE, json!({ "input": input }))
-        .await
-        .is("person made");
+    let name = json!({ "firstName": "Wire", "lastName": "Test" });
+    let create = json!({ "input": { "id": id, "name": name, "city": "Cork" } });
+    signed.ask(CREATE, create).await.is("person made");
+    let id = json!({ "id": id });
     signed.demo.pass(Duration::from_secs(1));
-    let change =
-        json!({ "id": id, "input": { "jobTitle": "Tester", "name": { "lastName": "Updated" } } });
+    let change = json!({ "id": id["id"], "input": { "jobTitle": "Tester", "name": { "lastName": "Updated" } } });
     signed.ask(UPDATE, change).await.is("person changed");
     let person = "query($id: UUID!) { person(filter: { id: { eq: $id } }) { city jobTitle createdAt updatedAt createdBy { source name } } }";
     assert_eq!(
-        signed.data(person, json!({ "id": id })).await["person"],
+        signed.data(person, id.clone()).await["person"],
         json!({
             "city": "Cork", "jobTitle": "Tester",
             "createdAt": "2027-01-15T08:00:00.500Z", "updatedAt": "2027-01-15T08:00:01.500Z",
@@ -143,75 +129,40 @@ async fn a_person_is_made_changed_deleted_restored_and_destroyed() {
         })
     );
     for _ in 0..2 {
-        signed
-            .ask(DELETE, json!({ "id": id }))
-            .await
-            .is("person deleted");
-        signed
-            .ask(person, json!({ "id": id }))
-            .await
-            .is("no such person");
+        signed.ask(DELETE, id.clone()).await.is("person deleted");
+        signed.ask(person, id.clone()).await.is("no such person");
     }
-    assert_eq!(
-        signed
-            .count(
-                "people",
-                "PersonFilterInput",
-                json!({ "deletedAt": { "is": "NOT_NULL" } })
-            )
-            .await,
-        1
-    );
+    let deleted = json!({ "deletedAt": { "is": "NOT_NULL" } });
+    assert_eq!(signed.people(deleted).await, 1);
     let restore = "mutation($id: UUID!) { restorePerson(id: $id) { deletedAt } }";
-    assert_eq!(
-        signed.data(restore, json!({ "id": id })).await["restorePerson"]["deletedAt"],
-        Value::Null
-    );
-    assert_eq!(
-        signed
-            .count("people", "PersonFilterInput", Value::Null)
-            .await,
-        1_001
-    );
+    let restored = signed.data(restore, id.clone()).await;
+    assert_eq!(restored["restorePerson"]["deletedAt"], Value::Null);
+    assert_eq!(signed.people(Value::Null).await, 1_001);
     let destroy = "mutation DestroyOnePerson($id: UUID!) { destroyPerson(id: $id) { id } }";
-    signed
-        .ask(destroy, json!({ "id": id }))
-        .await
-        .is("person destroyed");
-    assert_eq!(
-        signed.ask(DELETE, json!({ "id": id })).await.message(),
-        "Record not found"
-    );
+    let destroyed = signed.ask(destroy, id.clone()).await;
+    destroyed.is("person destroyed");
+    let again = signed.ask(DELETE, id).await;
+    assert_eq!(again.message(), "Record not found");
 }
 
 #[tokio::test]
 async fn an_email_address_in_use_is_refused_until_its_owner_is_deleted() {
     let signed = Signed::start().await;
-    let first = signed
-        .data(
-            "{ people(first: 1) { edges { node { id emails { primaryEmail } } } } }",
-            json!({}),
-        )
-        .await;
+    let first = "{ people(first: 1) { edges { node { id emails { primaryEmail } } } } }";
+    let first = signed.data(first, json!({})).await;
     let node = &first["people"]["edges"][0]["node"];
+    let id = json!({ "id": node["id"] });
     let input = json!({ "input": { "emails": node["emails"] } });
     signed.ask(CREATE, input.clone()).await.is("e-mail taken");
-    signed.data(DELETE, json!({ "id": node["id"] })).await;
+    signed.data(DELETE, id.clone()).await;
     signed.ask(CREATE, input).await.is("person made");
     let restore = "mutation($id: UUID!) { restorePerson(id: $id) { id } }";
-    assert!(
-        signed
-            .ask(restore, json!({ "id": node["id"] }))
-            .await
-            .message()
-            .starts_with("Duplicate Emails")
-    );
+    let reply = signed.ask(restore, id).await;
+    assert!(reply.message().starts_with("Duplicate Emails"));
     // Two people may have no address.
     for _ in 0..2 {
-        signed
-            .ask(CREATE, json!({ "input": {} }))
-            .await
-            .is("person made");
+        let reply = signed.ask(CREATE, json!({ "input": {} })).await;
+        reply.is("person made");
     }
 }
 
@@ -241,13 +192,10 @@ async fn every_order_shows_every_record_once_in_both_directions() {
         ] {
             let (mut at, mut ids) = (Value::Null, Vec::new());
             loop {
-                let page = signed
-                    .data(query, json!({ "at": at, "order": order }))
-                    .await["people"]
-                    .clone();
-                let found: Vec<String> = page["edges"]
-                    .as_array()
-                    .expect("edges")
+                let variables = json!({ "at": at, "order": order });
+                let data = signed.data(query, variables).await;
+                let page = &data["people"];
+                let found: Vec<String> = edges(page)
                     .iter()
                     .map(|edge| edge["node"]["id"].to_string())
                     .collect();
@@ -263,11 +211,8 @@ async fn every_order_shows_every_record_once_in_both_directions() {
             }
             walks.push(ids);
         }
-        assert_eq!(
-            walks[0].iter().collect::<BTreeSet<_>>().len(),
-            1_000,
-            "{order}"
-        );
+        let different: BTreeSet<_> = walks[0].iter().collect();
+        assert_eq!(different.len(), 1_000, "{order}");
         assert_eq!(walks[0], walks[1], "{order}");
     }
 }
@@ -282,115 +227,99 @@ async fn sorting_puts_values_and_nulls_where_the_order_says() {
         ("DescNullsFirst", Value::Null, json!("RATING_1")),
         ("DescNullsLast", json!("RATING_5"), Value::Null),
     ] {
-        let page = signed
-            .data(
-                ratings,
-                json!({ "order": [{ "performanceRating": direction }] }),
-            )
-            .await;
-        let edges = page["people"]["edges"].as_array().expect("edges");
-        let rating = |edge: &Value| edge["node"]["performanceRating"].clone();
-        assert_eq!(
-            (rating(&edges[0]), rating(&edges[999])),
-            (first, last),
-            "{direction}"
-        );
+        let order = json!({ "order": [{ "performanceRating": direction }] });
+        let data = signed.data(ratings, order).await;
+        let rating = |place: usize| &edges(&data["people"])[place]["node"]["performanceRating"];
+        assert_eq!((rating(0), rating(999)), (&first, &last), "{direction}");
     }
 }
 
 #[tokio::test]
 async fn filters_find_exactly_the_matching_records() {
     let signed = Signed::start().await;
-    let people = |filter: Value| signed.count("people", "PersonFilterInput", filter);
     let companies = |filter: Value| signed.count("companies", "CompanyFilterInput", filter);
-    assert_eq!(people(json!({})).await, 1_000);
-    assert_eq!(companies(json!({})).await, 500);
-    assert_eq!(
-        signed
-            .count("opportunities", "OpportunityFilterInput", json!({}))
-            .await,
-        40
-    );
+    let opportunities = signed.count("opportunities", "OpportunityFilterInput", json!({}));
+    assert_eq!(opportunities.await, 40);
 
-    let aisha = json!({ "name": { "firstName": { "eq": "Aisha" } } });
-    let named_aisha = people(aisha.clone()).await;
+    let first_name = |filter: Value| json!({ "name": { "firstName": filter } });
+    let aisha = first_name(json!({ "eq": "Aisha" }));
+    let named_aisha = signed.people(aisha.clone()).await;
     assert!(named_aisha > 5);
-    assert_eq!(people(json!({ "not": aisha })).await, 1_000 - named_aisha);
-    assert_eq!(
-        people(json!({ "name": { "firstName": { "neq": "Aisha" } } })).await,
-        1_000 - named_aisha
-    );
-    assert_eq!(
-        people(json!({ "name": { "firstName": { "ilike": "aISH%" } } })).await,
-        named_aisha
-    );
-    assert_eq!(
-        people(json!({ "name": { "firstName": { "like": "aISH%" } } })).await,
-        0
-    );
-    assert_eq!(
-        people(json!({ "name": { "firstName": { "startsWith": "Aish" } } })).await,
-        named_aisha
-    );
-    assert_eq!(
-        people(json!({ "name": { "firstName": { "in": ["Aisha", "Nobody"] } } })).await,
-        named_aisha
-    );
-    let muller = people(json!({ "name": { "lastName": { "ilike": "mÜLLER" } } })).await;
-    assert!(muller > 5);
+    let muller = json!({ "name": { "lastName": { "ilike": "mÜLLER" } } });
+    let named_muller = signed.people(muller).await;
+    assert!(named_muller > 5);
     let both =
         json!({ "name": { "firstName": { "eq": "Aisha" }, "lastName": { "eq": "Müller" } } });
-    let either = json!({ "or": [aisha, { "name": { "lastName": { "eq": "Müller" } } }] });
-    assert_eq!(
-        people(either).await,
-        named_aisha + muller - people(both).await
-    );
-
-    let unrated = people(json!({ "performanceRating": { "is": "NULL" } })).await;
-    assert_eq!(
-        people(json!({ "performanceRating": { "is": "NOT_NULL" } })).await,
-        1_000 - unrated
-    );
-    // As in SQL, a null is neither smaller nor greater.
+    let both = signed.people(both).await;
+    let unrated = json!({ "performanceRating": { "is": "NULL" } });
+    let unrated = signed.people(unrated).await;
     let rated_2 = json!({ "performanceRating": { "eq": "RATING_2" } });
-    let with_2 = people(rated_2.clone()).await;
-    assert_eq!(
-        people(json!({ "not": rated_2 })).await,
-        1_000 - unrated - with_2
-    );
-    assert_eq!(
-        people(json!({ "workPreference": { "containsAny": ["HYBRID"] } })).await,
-        400
-    );
+    let with_2 = signed.people(rated_2.clone()).await;
     let (time, rest) = ("2025-06-01T00:00:00.000Z", "2025-06-01T02:00:00+02:00");
-    let before = people(json!({ "createdAt": { "lt": time } })).await;
-    assert_eq!(
-        people(json!({ "createdAt": { "gte": rest } })).await,
-        1_000 - before
-    );
+    let before = json!({ "createdAt": { "lt": time } });
+    let before = signed.people(before).await;
+    for (filter, count) in [
+        (json!({}), 1_000),
+        (json!({ "not": aisha }), 1_000 - named_aisha),
+        (first_name(json!({ "neq": "Aisha" })), 1_000 - named_aisha),
+        (first_name(json!({ "ilike": "aISH%" })), named_aisha),
+        (first_name(json!({ "like": "aISH%" })), 0),
+        (first_name(json!({ "startsWith": "Aish" })), named_aisha),
+        (
+            first_name(json!({ "in": ["Aisha", "Nobody"] })),
+            named_aisha,
+        ),
+        (
+            json!({ "or": [aisha, { "name": { "lastName": { "eq": "Müller" } } }] }),
+            named_aisha + named_muller - both,
+        ),
+        (
+            json!({ "performanceRating": { "is": "NOT_NULL" } }),
+            1_000 - unrated,
+        ),
+        // As in SQL, a null is neither smaller nor greater.
+        (json!({ "not": rated_2 }), 1_000 - unrated - with_2),
+        (
+            json!({ "workPreference": { "containsAny": ["HYBRID"] } }),
+            400,
+        ),
+        (json!({ "createdAt": { "gte": rest } }), 1_000 - before),
+    ] {
+        assert_eq!(signed.people(filter.clone()).await, count, "{filter}");
+    }
 
     let ideal = companies(json!({ "idealCustomerProfile": { "eq": true } })).await;
-    assert_eq!(
-        companies(json!({ "idealCustomerProfile": { "eq": false } })).await,
-        500 - ideal
-    );
     let large = companies(json!({ "employees": { "gt": 100 } })).await;
     let small = companies(json!({ "employees": { "lte": 100 } })).await;
-    assert_eq!(
-        companies(json!({ "employees": { "is": "NULL" } })).await,
-        500 - large - small
-    );
-    assert!(
-        companies(json!({ "annualRecurringRevenue": { "amountMicros": { "gte": 1_000_000 } } }))
-            .await
-            > 100
-    );
-    let quote = json!({ "name": { "eq": "x' OR '1'='1" } });
-    assert_eq!(
-        companies(quote).await,
-        0,
-        "what is sent is a value, never SQL"
-    );
+    for (filter, count) in [
+        (json!({}), 500),
+        (
+            json!({ "idealCustomerProfile": { "eq": false } }),
+            500 - ideal,
+        ),
+        (
+            json!({ "employees": { "is": "NULL" } }),
+            500 - large - small,
+        ),
+        // What is sent is a value, never SQL.
+        (json!({ "name": { "eq": "x' OR '1'='1" } }), 0),
+    ] {
+        assert_eq!(companies(filter.clone()).await, count, "{filter}");
+    }
+    let rich = json!({ "annualRecurringRevenue": { "amountMicros": { "gte": 1_000_000 } } });
+    assert!(companies(rich).await > 100);
+}
+
+#[tokio::test]
+async fn a_coordinate_keeps_its_fraction_and_an_amount_all_of_its_digits() {
+    let signed = Signed::start().await;
+    let create = "mutation($data: CompanyCreateInput!) { createCompany(data: $data) { address { addressLat addressLng } annualRecurringRevenue { amountMicros } } }";
+    let company = json!({
+        "address": { "addressLat": 52.520_008, "addressLng": -13.5 },
+        "annualRecurringRevenue": { "amountMicros": 9_007_199_254_740_993_i64 },
+    });
+    let made = signed.data(create, json!({ "data": company })).await;
+    assert_eq!(made["createCompany"], company);
 }
 
 #[tokio::test]
@@ -398,12 +327,12 @@ async fn relations_can_be_followed_in_both_directions() {
     let signed = Signed::start().await;
     let query = "{ opportunities(first: 5) { edges { node { name stage company { id name people(first: 2) { totalCount edges { node { companyId company { name } } } } } pointOfContact { companyId company { name accountOwner { name { firstName } } } } } } } }";
     let data = signed.data(query, json!({})).await;
-    for edge in data["opportunities"]["edges"].as_array().expect("edges") {
+    for edge in edges(&data["opportunities"]) {
         let (node, company) = (&edge["node"], &edge["node"]["company"]);
         assert_eq!(node["pointOfContact"]["companyId"], company["id"]);
         assert_eq!(node["pointOfContact"]["company"]["name"], company["name"]);
         assert!(company["people"]["totalCount"].as_u64() >= Some(1));
-        for person in company["people"]["edges"].as_array().expect("people") {
+        for person in edges(&company["people"]) {
             assert_eq!(person["node"]["company"]["name"], company["name"]);
         }
     }
@@ -414,64 +343,41 @@ async fn a_full_page_of_people_has_the_size_of_a_real_one() {
     let signed = Signed::start().await;
     let query = "query FindManyPeople($first: Int) { people(first: $first) { edges { cursor node { name { firstName lastName } emails { primaryEmail additionalEmails } linkedinLink { primaryLinkLabel primaryLinkUrl secondaryLinks } jobTitle phones { primaryPhoneNumber primaryPhoneCallingCode } city avatarUrl position createdBy { source workspaceMemberId name context } id createdAt updatedAt deletedAt companyId workPreference performanceRating company { id name employees } } } pageInfo { hasNextPage endCursor } totalCount } }";
     let reply = signed.ask(query, json!({ "first": 60 })).await;
-    assert!(
-        (10_000..110_000).contains(&reply.text.len()),
-        "{}",
-        reply.text.len()
-    );
+    let length = reply.text.len();
+    assert!((10_000..110_000).contains(&length), "{length}");
 }
 
 #[tokio::test]
 async fn every_fresh_server_has_the_same_records() {
     let (one, two) = (Signed::start().await, Signed::start().await);
     let query = "{ people(first: 1000) { edges { node { id name { firstName lastName } emails { primaryEmail } companyId } } } companies(first: 1000) { edges { node { id name domainName { primaryLinkUrl } } } } }";
-    let (first, second) = (
-        one.data(query, json!({})).await,
-        two.data(query, json!({})).await,
-    );
-    assert_eq!(first, second);
-    let texts = |path: &str| -> BTreeSet<String> {
-        let edges = first[path]["edges"].as_array().expect("edges").iter();
-        edges.map(|edge| edge["node"]["name"].to_string()).collect()
-    };
-    assert_eq!(
-        (texts("people").len(), texts("companies").len()),
-        (1_000, 500),
-        "no name twice"
-    );
+    let first = one.data(query, json!({})).await;
+    assert_eq!(first, two.data(query, json!({})).await);
+    for (plural, count) in [("people", 1_000), ("companies", 500)] {
+        let names = edges(&first[plural]).iter();
+        let names: BTreeSet<_> = names.map(|edge| edge["node"]["name"].to_string()).collect();
+        assert_eq!(names.len(), count, "{plural}: no name twice");
+    }
 }
 
 #[tokio::test]
 async fn metadata_describes_the_objects_and_every_described_field_can_be_queried() {
     let signed = Signed::start().await;
     let query = "query ObjectMetadataItems { objects(paging: { first: 1000 }) { edges { node { id nameSingular namePlural labelSingular labelPlural icon isSystem isActive fieldsList { id type name label isNullable options relation { type targetObjectMetadata { nameSingular } } } } cursor } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }";
-    let reply = signed
-        .demo
-        .metadata(query)
-        .bearer(&signed.access)
-        .send()
-        .await;
-    assert!(reply.body.get("errors").is_none(), "{}", reply.text);
-    let objects = reply.body["data"]["objects"]["edges"]
-        .as_array()
-        .expect("objects")
-        .clone();
-    let names: Vec<_> = objects
+    let objects = signed.objects(query, json!({})).await;
+    let plurals: Vec<_> = edges(&objects)
         .iter()
-        .map(|edge| edge["node"]["namePlural"].as_str().expect("a name"))
+        .map(|edge| text(&edge["node"]["namePlural"]))
         .collect();
     assert_eq!(
-        names,
+        plurals,
         ["people", "companies", "opportunities", "workspaceMembers"]
     );
     let mut types = BTreeSet::new();
-    for edge in &objects {
+    for (edge, plural) in edges(&objects).iter().zip(plurals) {
         let mut selection = String::new();
         for field in edge["node"]["fieldsList"].as_array().expect("fields") {
-            let (name, ty) = (
-                field["name"].as_str().expect("a name"),
-                field["type"].as_str().expect("a type"),
-            );
+            let (name, ty) = (text(&field["name"]), text(&field["type"]));
             types.insert(ty.to_owned());
             let below = match ty {
                 "FULL_NAME" => " { firstName lastName }",
@@ -485,61 +391,33 @@ async fn metadata_describes_the_objects_and_every_described_field_can_be_queried
                 "RELATION" => " { id }",
                 _ => "",
             };
-            assert_eq!(
-                field["options"].is_array(),
-                ["SELECT", "MULTI_SELECT", "RATING"].contains(&ty),
-                "{name}"
-            );
+            let has_choices = ["SELECT", "MULTI_SELECT", "RATING"].contains(&ty);
+            assert_eq!(field["options"].is_array(), has_choices, "{name}");
             selection += &format!("{name}{below} ");
         }
-        let plural = edge["node"]["namePlural"].as_str().expect("a name");
-        let found = signed
-            .data(
-                &format!("{{ {plural}(first: 2) {{ edges {{ node {{ {selection} }} }} }} }}"),
-                json!({}),
-            )
-            .await;
-        assert_eq!(
-            found[plural]["edges"].as_array().map(Vec::len),
-            Some(2),
-            "{plural}"
-        );
+        let query = format!("{{ {plural}(first: 2) {{ edges {{ node {{ {selection} }} }} }} }}");
+        let found = signed.data(&query, json!({})).await;
+        assert_eq!(edges(&found[plural]).len(), 2, "{plural}");
     }
-    for ty in [
-        "FULL_NAME",
-        "EMAILS",
-        "LINKS",
-        "PHONES",
-        "TEXT",
-        "NUMBER",
-        "DATE_TIME",
-        "BOOLEAN",
-        "SELECT",
-        "CURRENCY",
-        "RELATION",
-    ] {
+    let basic =
+        "FULL_NAME EMAILS LINKS PHONES TEXT NUMBER DATE_TIME BOOLEAN SELECT CURRENCY RELATION";
+    for ty in basic.split(' ') {
         assert!(types.contains(ty), "{ty}");
     }
+}
+
+#[tokio::test]
+async fn metadata_comes_in_pages() {
+    let signed = Signed::start().await;
     let page = "query($after: ConnectionCursor) { objects(paging: { first: 3, after: $after }) { edges { node { nameSingular } } pageInfo { hasNextPage endCursor } } }";
-    let first = signed
-        .demo
-        .metadata(page)
-        .bearer(&signed.access)
-        .send()
-        .await
-        .body["data"]["objects"]
-        .clone();
+    let first = signed.objects(page, json!({})).await;
     assert_eq!(first["pageInfo"]["hasNextPage"], true);
     let after = json!({ "after": first["pageInfo"]["endCursor"] });
-    let rest = signed
-        .demo
-        .metadata(page)
-        .variables(after)
-        .bearer(&signed.access)
-        .send()
-        .await;
-    assert_eq!(
-        rest.body["data"]["objects"]["edges"],
-        json!([{ "node": { "nameSingular": "workspaceMember" } }])
-    );
+    let rest = signed.objects(page, after).await;
+    let last = json!([{ "node": { "nameSingular": "workspaceMember" } }]);
+    assert_eq!(rest["edges"], last);
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use demo_server::{Counter, Options};
 use serde_json::{Value, json};
 
-use crate::client::{Ask, Demo, Streamed, in_time};
+use crate::client::{Ask, Demo, Reply, Streamed, Tokens, in_time};
 
 const SUBSCRIBE: &str = "subscription OnDbEvent($input: OnDbEventInput!) { onDbEvent(input: $input) { action objectNameSingular eventDate updatedFields record } }";
 const CREATE: &str = "mutation($data: PersonCreateInput!) { createPerson(data: $data) { id } }";
@@ -20,89 +20,63 @@ fn subscription(demo: &Demo, access: &str, input: Value) -> Ask {
 /// Makes a person, and answers the id.
 async fn create(demo: &Demo, access: &str, first_name: &str) -> String {
     let data = json!({ "name": { "firstName": first_name } });
-    let reply = demo
-        .graphql(CREATE)
-        .variables(json!({ "data": data }))
-        .bearer(access)
-        .send()
-        .await;
+    let ask = demo.graphql(CREATE).variables(json!({ "data": data }));
+    let reply = ask.bearer(access).send().await;
     let id = reply.body["data"]["createPerson"]["id"].as_str();
     id.unwrap_or_else(|| panic!("{}", reply.text)).to_owned()
 }
 
 /// The next event's `onDbEvent`.
 async fn event(stream: &mut Streamed) -> Value {
+    result(stream).await["data"]["onDbEvent"].clone()
+}
+
+/// The next event, which is a result.
+async fn result(stream: &mut Streamed) -> Value {
     let frame = stream.next().await.expect("the stream is open");
     let data = frame.strip_prefix("event: next\ndata: ").expect("a result");
-    let data: Value = serde_json::from_str(data.trim_end()).expect("JSON");
-    data["data"]["onDbEvent"].clone()
+    serde_json::from_str(data.trim_end()).expect("JSON")
 }
 
 #[tokio::test]
 async fn a_stream_sends_the_changes_of_records_in_their_order() {
-    let demo = Demo::start().await;
-    let access = demo.sign_in().await.access;
+    let (demo, Tokens { access, .. }) = Demo::signed_in().await;
     let people = json!({ "objectNameSingular": "person" });
     let mut stream = subscription(&demo, &access, people).open().await;
-    assert_eq!(
-        (stream.status, stream.content_type.as_str()),
-        (200, "text/event-stream")
-    );
+    let head = (stream.status, stream.content_type.as_str());
+    assert_eq!(head, (200, "text/event-stream"));
 
     let id = create(&demo, &access, "Grace").await;
     let created = event(&mut stream).await;
-    assert_eq!(
-        (&created["action"], &created["eventDate"]),
-        (&json!("CREATED"), &json!("2027-01-15T08:00:00.500Z"))
-    );
+    assert_eq!(created["action"], "CREATED");
+    assert_eq!(created["eventDate"], "2027-01-15T08:00:00.500Z");
     assert_eq!(created["record"]["name"]["firstName"], "Grace");
-    for (action, mutation) in [
+    for (action, mutation, updated) in [
         (
             "UPDATED",
-            "mutation($id: UUID!) { updatePerson(id: $id, data: { jobTitle: \"x\" }) { id } }",
+            "updatePerson(id: $id, data: { jobTitle: \"x\" })",
+            json!(["jobTitle"]),
         ),
-        (
-            "DELETED",
-            "mutation($id: UUID!) { deletePerson(id: $id) { id } }",
-        ),
-        (
-            "RESTORED",
-            "mutation($id: UUID!) { restorePerson(id: $id) { id } }",
-        ),
-        (
-            "DESTROYED",
-            "mutation($id: UUID!) { destroyPerson(id: $id) { id } }",
-        ),
+        ("DELETED", "deletePerson(id: $id)", Value::Null),
+        ("RESTORED", "restorePerson(id: $id)", Value::Null),
+        ("DESTROYED", "destroyPerson(id: $id)", Value::Null),
     ] {
-        demo.graphql(mutation)
-            .variables(json!({ "id": id }))
-            .bearer(&access)
-            .send()
-            .await;
+        let mutation = format!("mutation($id: UUID!) {{ {mutation} {{ id }} }}");
+        let ask = demo.graphql(&mutation).variables(json!({ "id": id }));
+        ask.bearer(&access).send().await;
         let event = event(&mut stream).await;
-        let updated = if action == "UPDATED" {
-            json!(["jobTitle"])
-        } else {
-            Value::Null
-        };
-        assert_eq!(
-            (&event["action"], &event["objectNameSingular"]),
-            (&json!(action), &json!("person"))
-        );
+        assert_eq!(event["action"], action);
+        assert_eq!(event["objectNameSingular"], "person", "{action}");
         assert_eq!(event["updatedFields"], updated, "{action}");
         assert_eq!(event["record"]["id"], id, "{action}");
-        assert_eq!(
-            event["record"]["deletedAt"].is_null(),
-            action != "DELETED",
-            "{action}"
-        );
+        let is_deleted = !event["record"]["deletedAt"].is_null();
+        assert_eq!(is_deleted, action == "DELETED", "{action}");
     }
 }
 
 #[tokio::test]
 async fn a_stream_sends_only_what_was_subscribed_to() {
-    let demo = Demo::start().await;
-    let access = demo.sign_in().await.access;
+    let (demo, Tokens { access, .. }) = Demo::signed_in().await;
     let id = create(&demo, &access, "One").await;
     let deleted = json!({ "action": "DELETED", "recordId": id });
     let mut stream = subscription(&demo, &access, deleted).open().await;
@@ -125,10 +99,8 @@ async fn a_token_that_expires_during_a_stream_changes_nothing_and_is_refused_at_
     let mut stream = subscription(&demo, &old, json!({})).open().await;
     demo.pass(Duration::from_secs(31 * 60));
     demo.switches.expire_access_tokens().await.expect("expired");
-    subscription(&demo, &old, json!({}))
-        .send()
-        .await
-        .is("expired bearer");
+    let refused = subscription(&demo, &old, json!({}));
+    refused.gets("expired bearer").await;
     let new = demo.sign_in().await.access;
     create(&demo, &new, "Late").await;
     let event = event(&mut stream).await;
@@ -139,26 +111,15 @@ async fn a_token_that_expires_during_a_stream_changes_nothing_and_is_refused_at_
 
 #[tokio::test]
 async fn a_stream_without_a_bearer_or_with_an_unknown_field_is_one_error_then_complete() {
-    let demo = Demo::start().await;
-    let access = demo.sign_in().await.access;
-    let wrong = "subscription { onDbEvent(input: {}) { nope } }";
-    let wrong = demo
-        .graphql(wrong)
-        .header("accept", "text/event-stream")
-        .bearer(&access);
+    let (demo, Tokens { access, .. }) = Demo::signed_in().await;
+    let wrong = demo.graphql("subscription { onDbEvent(input: {}) { nope } }");
+    let wrong = wrong.header("accept", "text/event-stream").bearer(&access);
+    let unknown = "Cannot query field \"nope\" on type \"OnDbEventDTO\".";
     let anonymous = subscription(&demo, "", json!({}));
-    for (ask, message) in [
-        (
-            wrong,
-            "Cannot query field \"nope\" on type \"OnDbEventDTO\".",
-        ),
-        (anonymous, "Forbidden resource"),
-    ] {
+    for (ask, message) in [(wrong, unknown), (anonymous, "Forbidden resource")] {
         let mut stream = ask.open().await;
-        let frame = stream.next().await.expect("an error");
-        let data = frame.strip_prefix("event: next\ndata: ").expect("a result");
-        let data: Value = serde_json::from_str(data.trim_end()).expect("JSON");
-        assert_eq!(data["errors"][0]["message"], message);
+        let result = result(&mut stream).await;
+        assert_eq!(result["errors"][0]["message"], message);
         assert_eq!(stream.next().await.as_deref(), Some("event: complete\n\n"));
         assert_eq!(stream.next().await, None);
     }
@@ -167,24 +128,17 @@ async fn a_stream_without_a_bearer_or_with_an_unknown_field_is_one_error_then_co
 
 #[tokio::test]
 async fn a_client_that_does_not_accept_event_streams_gets_a_406_with_their_media_type() {
-    let demo = Demo::start().await;
-    let access = demo.sign_in().await.access;
-    let reply = subscription(&demo, &access, json!({}))
-        .header("accept", "application/json")
-        .send()
-        .await;
-    assert_eq!(reply.status, 406);
-    assert!(
-        reply.head.contains("\r\naccept: text/event-stream"),
-        "{}",
-        reply.head
-    );
+    let (demo, Tokens { access, .. }) = Demo::signed_in().await;
+    let ask = subscription(&demo, &access, json!({}));
+    let ask = ask.header("accept", "application/json");
+    let Reply { status, head, .. } = ask.send().await;
+    assert_eq!(status, 406);
+    assert!(head.contains("\r\naccept: text/event-stream"), "{head}");
 }
 
 #[tokio::test]
 async fn a_stream_that_its_client_leaves_is_closed() {
-    let demo = Demo::start().await;
-    let access = demo.sign_in().await.access;
+    let (demo, Tokens { access, .. }) = Demo::signed_in().await;
     let stream = subscription(&demo, &access, json!({})).open().await;
     let other = subscription(&demo, &access, json!({})).open().await;
     assert_eq!(demo.switches.counts().of(Counter::StreamsOpen), 2);
@@ -200,8 +154,7 @@ async fn a_stream_that_its_client_leaves_is_closed() {
 
 #[tokio::test]
 async fn a_server_that_stops_ends_its_streams_without_complete() {
-    let demo = Demo::start().await;
-    let access = demo.sign_in().await.access;
+    let (demo, Tokens { access, .. }) = Demo::signed_in().await;
     let mut stream = subscription(&demo, &access, json!({})).open().await;
     demo.server.stop().await;
     assert_eq!(stream.next().await, None);
@@ -210,11 +163,11 @@ async fn a_server_that_stops_ends_its_streams_without_complete() {
 
 #[tokio::test]
 async fn an_idle_stream_sends_a_comment_now_and_then() {
-    let demo = Demo::start_with(Options {
+    let options = Options {
         comment_after: Duration::from_millis(50),
         ..Options::default()
-    })
-    .await;
+    };
+    let demo = Demo::start_with(options).await;
     let access = demo.sign_in().await.access;
     let mut stream = subscription(&demo, &access, json!({})).open().await;
     for _ in 0..3 {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::{Ask, Demo};
+use crate::client::{Ask, Demo, Tokens};
 
 const UPLOAD: &str = "mutation Upload($file: Upload!, $fileFolder: FileFolder) { uploadFile(file: $file, fileFolder: $fileFolder) { path size sha256 } }";
 
@@ -30,24 +30,18 @@ fn upload(demo: &Demo, file: &str) -> Ask {
 
 #[tokio::test]
 async fn an_upload_is_answered_with_its_length_and_its_hash() {
-    let demo = Demo::start().await;
-    let access = demo.sign_in().await.access;
+    let (demo, Tokens { access, .. }) = Demo::signed_in().await;
     let file = "a".repeat(3_000_000);
     let reply = upload(&demo, &file).bearer(&access).send().await;
     let path = format!("attachment/{SHA256}");
-    assert_eq!(
-        reply.body["data"]["uploadFile"],
-        json!({ "path": path, "size": 3_000_000, "sha256": SHA256 }),
-        "{}",
-        reply.text
-    );
+    let arrived = json!({ "path": path, "size": 3_000_000, "sha256": SHA256 });
+    assert_eq!(reply.body["data"]["uploadFile"], arrived, "{}", reply.text);
     assert_eq!(demo.switches.counts().operation("Upload"), 1);
 }
 
 #[tokio::test]
 async fn an_upload_without_a_good_bearer_is_refused_as_any_call() {
-    let demo = Demo::start().await;
-    let access = demo.sign_in().await.access;
+    let (demo, Tokens { access, .. }) = Demo::signed_in().await;
     demo.switches.expire_access_tokens().await.expect("expired");
     let reply = upload(&demo, "a").bearer(&access).send().await;
     reply.is("expired bearer");

@@ -9,80 +9,53 @@ use tokio::net::TcpStream;
 
 use crate::client::Demo;
 
+const UNKNOWN_FIELD: &str = "query { currentUser { id noSuchField } }";
+
 #[tokio::test]
 async fn bodies_that_are_no_graphql_are_answered_as_by_twenty() {
-    let demo = Demo::start().await;
-    let pair = demo.sign_in().await;
+    let (demo, pair) = Demo::signed_in().await;
+    let batch = "[{\"query\":\"{__typename}\"},{\"query\":\"{__typename}\"}]";
+    let mutation = "mutation%7BrenewToken(appToken%3A%22x%22)%7B__typename%7D%7D";
     for path in ["/graphql", "/metadata"] {
         let ask = |query: &str| demo.ask(path, query).bearer(&pair.access);
-        ask("query { currentUser { id noSuchField } }")
-            .send()
-            .await
-            .is("unknown field");
-        ask("query { currentUser { id ")
-            .send()
-            .await
-            .is("syntax error");
-        ask("")
-            .raw("{\"query\": ")
-            .send()
-            .await
-            .is("malformed JSON");
-        ask("").raw("{}").send().await.is("no query");
-        ask("")
-            .raw("[{\"query\":\"{__typename}\"},{\"query\":\"{__typename}\"}]")
-            .send()
-            .await
-            .is("batch");
-        ask("{ __typename }")
-            .header("content-type", "text/plain")
-            .send()
-            .await
-            .is("wrong content type");
-        let get = format!(
-            "GET {path}?query=mutation%7BrenewToken(appToken%3A%22x%22)%7B__typename%7D%7D"
-        );
-        let reply = demo.ask(path, "").line(&get).raw("").send().await;
-        assert!(reply.is("mutation by GET").head.contains("allow: post"));
-        demo.ask(path, "")
-            .line(&format!("GET {path}?query=%7B__typename%7D"))
-            .raw("")
-            .send()
-            .await
-            .is("query by GET");
+        let text = ask("{ __typename }").header("content-type", "text/plain");
+        for (ask, fixture) in [
+            (ask(UNKNOWN_FIELD), "unknown field"),
+            (ask("query { currentUser { id "), "syntax error"),
+            (ask("").raw("{\"query\": "), "malformed JSON"),
+            (ask("").raw("{}"), "no query"),
+            (ask("").raw(batch), "batch"),
+            (text, "wrong content type"),
+        ] {
+            ask.gets(fixture).await;
+        }
+        let mutation = demo.get(&format!("{path}?query={mutation}"));
+        let reply = mutation.gets("mutation by GET").await;
+        assert!(reply.head.contains("allow: post"));
+        let query = demo.get(&format!("{path}?query=%7B__typename%7D"));
+        query.gets("query by GET").await;
     }
-    demo.ask("/nope", "").send().await.is("no such path");
-    demo.ask("", "")
-        .line("GET /healthz")
-        .raw("")
-        .send()
-        .await
-        .is("health");
+    demo.ask("/nope", "").gets("no such path").await;
+    demo.get("/healthz").gets("health").await;
 }
 
 #[tokio::test]
 async fn the_graphql_media_type_gives_a_query_that_does_not_validate_a_status_of_its_own() {
-    let demo = Demo::start().await;
-    let pair = demo.sign_in().await;
-    let ask = |query: &str| {
-        demo.graphql(query)
-            .header("accept", "application/graphql-response+json")
-    };
-    ask("query { currentUser { id noSuchField } }")
-        .bearer(&pair.access)
-        .send()
-        .await
-        .is("unknown field, GraphQL media type");
-    ask("{ currentUser { id email } }")
-        .bearer(&pair.access)
-        .send()
-        .await
-        .is("user, GraphQL media type");
-    ask("{ currentUser { id email } }")
-        .bearer("garbage")
-        .send()
-        .await
-        .is("garbage bearer");
+    let (demo, pair) = Demo::signed_in().await;
+    let user = "{ currentUser { id email } }";
+    for (query, bearer, fixture) in [
+        (
+            UNKNOWN_FIELD,
+            pair.access.as_str(),
+            "unknown field, GraphQL media type",
+        ),
+        (user, &pair.access, "user, GraphQL media type"),
+        (user, "garbage", "garbage bearer"),
+    ] {
+        let ask = demo.graphql(query).bearer(bearer);
+        let ask = ask.header("accept", "application/graphql-response+json");
+        ask.gets(fixture).await;
+    }
 }
 
 #[tokio::test]
@@ -101,31 +74,23 @@ async fn errors_come_before_data_in_the_text_and_every_answer_has_a_date() {
 #[tokio::test]
 async fn a_client_learns_before_the_sign_in_what_the_server_offers() {
     let demo = Demo::start().await;
-    let reply = demo
-        .ask("", "")
-        .line("GET /client-config")
-        .raw("")
-        .send()
-        .await;
+    let reply = demo.get("/client-config").send().await;
     assert_eq!(reply.body["authProviders"]["password"], json!(true));
     assert_eq!(reply.body["isMultiWorkspaceEnabled"], json!(false));
 }
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_without_a_byte() {
-    let demo = Demo::start_with(Options {
+    let options = Options {
         idle_close: Duration::from_millis(500),
         ..Options::default()
-    })
-    .await;
-    let mut stream = TcpStream::connect(demo.server.address())
-        .await
-        .expect("connected");
+    };
+    let demo = Demo::start_with(options).await;
+    let stream = TcpStream::connect(demo.server.address()).await;
+    let mut stream = stream.expect("connected");
     for _ in 0..2 {
-        stream
-            .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
-            .await
-            .expect("written");
+        let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+        stream.write_all(request).await.expect("written");
         let mut answer = Vec::new();
         while !answer.ends_with(b"}") {
             stream.read_buf(&mut answer).await.expect("an answer");
@@ -151,14 +116,16 @@ async fn a_post_with_an_empty_body_gets_no_answer_until_the_server_stops() {
 #[tokio::test]
 async fn calls_are_counted_by_endpoint_kind_and_name() {
     let demo = Demo::start().await;
-    demo.graphql("query Named { __typename }").send().await;
-    demo.graphql("{ currentUser { id } }").send().await;
-    demo.metadata("{ currentUser { id } }").send().await;
-    demo.graphql(
-        "mutation { ...F } fragment F on Mutation { renewToken(appToken: \"x\") { __typename } }",
-    )
-    .send()
-    .await;
+    let mutation =
+        "mutation { ...F } fragment F on Mutation { renewToken(appToken: \"x\") { __typename } }";
+    for (path, query) in [
+        ("/graphql", "query Named { __typename }"),
+        ("/graphql", "{ currentUser { id } }"),
+        ("/metadata", "{ currentUser { id } }"),
+        ("/graphql", mutation),
+    ] {
+        demo.ask(path, query).send().await;
+    }
     let counts = demo.switches.wait_for(Counter::RenewalsRefused, 1).await;
     let operations = serde_json::to_value(&counts.operations).expect("JSON");
     let line = |endpoint: &str, kind: &str, name: &str| -> Value {
@@ -173,14 +140,8 @@ async fn calls_are_counted_by_endpoint_kind_and_name() {
             line("metadata", "query", "currentUser"),
         ])
     );
-    assert_eq!(
-        (
-            counts.calls,
-            counts.renewals_sent,
-            counts.operation("currentUser")
-        ),
-        (4, 1, 2)
-    );
+    assert_eq!((counts.calls, counts.renewals_sent), (4, 1));
+    assert_eq!(counts.operation("currentUser"), 2);
     demo.switches.reset_counts();
     assert_eq!(demo.switches.counts(), demo_server::Counts::default());
 }

@@ -13,10 +13,10 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::close_button;
-use crate::demo_control::DemoControl;
-use crate::waiting::{self, until};
-use crate::window::Window;
+use super::close_button;
+use super::demo_control::DemoControl;
+use super::waiting::{self, until};
+use super::window::Window;
 
 /// Both passwords of the demo server begin with this. They are public on purpose.
 const DEMO_PASSWORD: &str = "demo-holdfast";
@@ -128,13 +128,10 @@ impl<'home> Application<'home> {
         let log = home.file("log.txt");
         let driver = Driver::start(home, &log);
         let client = until("the WebDriver to start the application", async || {
-            let capabilities =
-                json!({ "webkitgtk:browserOptions": { "binary": program, "args": [] } });
-            let serde_json::Value::Object(capabilities) = capabilities else {
-                unreachable!("an object is written above")
-            };
+            let browser = json!({ "binary": program, "args": [] });
+            let capabilities = [("webkitgtk:browserOptions".to_owned(), browser)];
             ClientBuilder::new(HttpConnector::new())
-                .capabilities(capabilities)
+                .capabilities(capabilities.into_iter().collect())
                 .connect(&driver.address)
                 .await
                 .ok()
@@ -179,17 +176,12 @@ impl<'home> Application<'home> {
     /// Fills the sign-in form in `window` in for the demo server, and gives that server's switches.
     pub(crate) async fn choose_demo(&self, window: &Window<'_>) -> DemoControl {
         window.click("sign-in-demo").await;
-        let origin = until(
-            "the demo server's address in the sign-in form",
-            async || {
-                window
-                    .value("sign-in-server")
-                    .await
-                    .filter(|origin| !origin.is_empty())
-            },
-        )
-        .await;
-        DemoControl::new(origin)
+        let what = "the demo server's address in the sign-in form";
+        let origin = until(what, async || {
+            let origin = window.value("sign-in-server").await;
+            origin.filter(|origin| !origin.is_empty())
+        });
+        DemoControl::new(origin.await)
     }
 
     /// Ends the application as a desktop does at log-out, and waits until it has gone.
@@ -233,10 +225,8 @@ impl<'home> Application<'home> {
     /// The application's processes: one, and it runs.
     pub(crate) fn processes(&self) -> Vec<u32> {
         let processes = self.driver.applications();
-        assert!(
-            !processes.is_empty(),
-            "the application runs until it is asked to quit"
-        );
+        let runs = !processes.is_empty();
+        assert!(runs, "the application runs until it is asked to quit");
         processes
     }
 
@@ -244,11 +234,8 @@ impl<'home> Application<'home> {
     fn assert_log_is_clean(&self) {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         for secret in [TOKEN_START, DEMO_PASSWORD] {
-            assert!(
-                !log.contains(secret),
-                "{} contains a secret ({secret}...)",
-                self.log.display()
-            );
+            let is_clean = !log.contains(secret);
+            assert!(is_clean, "{:?} contains a secret ({secret}...)", self.log);
         }
     }
 }
@@ -277,13 +264,8 @@ impl Driver {
         let port = free_port();
         // A file and no pipe: a process that survives by mistake must not keep a test run waiting for the pipe's end.
         let output = || {
-            Stdio::from(
-                File::options()
-                    .create(true)
-                    .append(true)
-                    .open(log)
-                    .expect("the log"),
-            )
+            let file = File::options().create(true).append(true).open(log);
+            Stdio::from(file.expect("the log"))
         };
         let process = Command::new("setpriv")
             // If this process is killed, the system ends the driver.
@@ -295,12 +277,11 @@ impl Driver {
             .stdin(Stdio::null())
             .stdout(output())
             .stderr(output())
-            .spawn()
-            .expect(
-                "WebKitWebDriver (Debian's package webkit2gtk-driver) and setpriv are installed",
-            );
+            .spawn();
+        let installed =
+            "WebKitWebDriver (Debian's package webkit2gtk-driver) and setpriv are installed";
         Self {
-            process,
+            process: process.expect(installed),
             address: format!("http://127.0.0.1:{port}"),
             ended: false,
         }
@@ -344,10 +325,9 @@ pub(crate) fn signal(name: &str, to: &str) {
 /// Whether it has ended, even if the driver has not collected its status yet.
 fn has_ended(process: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/stat"));
+    // The state follows the program's name, which stands in brackets.
     status.map_or(true, |status| {
-        status
-            .rsplit(')')
-            .next()
-            .is_some_and(|rest| rest.trim_start().starts_with('Z'))
+        let (_, rest) = status.rsplit_once(')').unwrap_or_default();
+        rest.trim_start().starts_with('Z')
     })
 }

@@ -8,7 +8,7 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::waiting::until;
+use super::waiting::until;
 
 /// The server requires this header, so that no web page can change its switches.
 const CONTROL_HEADER: (&str, &str) = ("x-demo-control", "1");
@@ -88,6 +88,13 @@ impl DemoControl {
         until(what, async || Some(self.counts().await).filter(&reached)).await
     }
 
+    /// Waits until the server has refused so many calls.
+    pub(crate) async fn until_refused(&self, calls: u64) {
+        let refused = |counts: &Counts| counts.calls_refused >= calls;
+        let what = format!("{calls} refusals");
+        self.until_counted(&what, refused).await;
+    }
+
     async fn request(&self, method: Method, path: &str, body: String) -> Vec<u8> {
         let (header, value) = CONTROL_HEADER;
         let request = Request::builder()
@@ -96,22 +103,14 @@ impl DemoControl {
             .header(header, value)
             .body(body)
             .expect("a request");
-        let answer = self
-            .client
-            .request(request)
-            .await
-            .expect("the demo server answers");
-        let status = answer.status();
-        let body = answer
-            .into_body()
-            .collect()
-            .await
-            .expect("the whole answer")
-            .to_bytes();
+        let answer = self.client.request(request).await;
+        let (head, body) = answer.expect("the demo server answers").into_parts();
+        let body = body.collect().await.expect("the whole answer").to_bytes();
+        let text = String::from_utf8_lossy(&body);
         assert!(
-            status.is_success(),
-            "{method} {path}: {status} {}",
-            String::from_utf8_lossy(&body)
+            head.status.is_success(),
+            "{method} {path}: {} {text}",
+            head.status
         );
         body.to_vec()
     }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use demo_server::{Counter, DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
 
-use crate::application::Application;
-use crate::steps::{open_panels, sign_in, sign_in_at};
+use crate::kit::application::Application;
+use crate::kit::steps::{open_panels, sign_in, sign_in_at};
 use crate::{home, start};
 
 /// The longest time that quitting may take: 3 s for a sent exchange, and the rest for a busy machine.
@@ -17,15 +17,12 @@ async fn the_last_window_asks_before_it_closes_on_a_session_that_is_not_saved() 
     let app = start(&home).await;
     let window = app.window().await;
     sign_in(&app, &window).await;
-    window
-        .has("session-indicator", "data-storage", "not_saved")
-        .await;
+    window.has_storage("not_saved").await;
 
     app.press_close_button();
     window.shows("quit-dialog").await;
-    window
-        .says("quit-dialog", "you sign in again next time")
-        .await;
+    let warning = "you sign in again next time";
+    window.says("quit-dialog", warning).await;
     window.picture("asks").await;
     window.click("quit-stay").await;
     window.hides("quit-dialog").await;
@@ -55,9 +52,7 @@ async fn the_last_window_closes_at_once_on_a_session_that_is_saved() {
     let app = start(&home).await;
     let window = app.window().await;
     sign_in(&app, &window).await;
-    window
-        .has("session-indicator", "data-storage", "saved")
-        .await;
+    window.has_storage("saved").await;
 
     app.press_close_button();
     app.has_quit().await;
@@ -78,15 +73,10 @@ async fn quitting_during_a_renewal_stores_what_is_received_within_the_limit() {
 
     let app = start(&home).await;
     let window = app.window().await;
-    window
-        .has("session-indicator", "data-phase", "signed_in")
-        .await;
+    window.has_phase("signed_in").await;
     window.says("record-count", "1,000").await;
-    assert_eq!(
-        demo.counts().renewals_sent,
-        1,
-        "another renewal: the new credentials were not stored"
-    );
+    let renewals = demo.counts().renewals_sent;
+    assert_eq!(renewals, 1, "the new credentials were not stored");
 }
 
 #[tokio::test]
@@ -106,9 +96,7 @@ async fn quitting_during_a_renewal_that_hangs_takes_no_longer_than_its_limit() {
     let app = start(&home).await;
     let window = app.window().await;
     window.says("record-count", "1,000").await;
-    window
-        .has("session-indicator", "data-phase", "signed_in")
-        .await;
+    window.has_phase("signed_in").await;
     window.shows_no_ending().await;
 }
 

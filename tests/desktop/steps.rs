@@ -1,8 +1,8 @@
 //! What a person does in several steps.
 
-use crate::application::Application;
-use crate::demo_control::DemoControl;
-use crate::window::Window;
+use super::application::Application;
+use super::demo_control::DemoControl;
+use super::window::Window;
 
 /// Signs in to the embedded demo server and gives that server's switches.
 pub(crate) async fn sign_in(app: &Application<'_>, window: &Window<'_>) -> DemoControl {
@@ -30,9 +30,8 @@ pub(crate) async fn open_panels(window: &Window<'_>) {
 /// Waits until all of the eight panels have loaded.
 pub(crate) async fn all_panels_ready(window: &Window<'_>) {
     for panel in 1..=8 {
-        window
-            .has(&format!("panel-{panel}"), "data-state", "ready")
-            .await;
+        let panel = format!("panel-{panel}");
+        window.has(&panel, "data-state", "ready").await;
     }
 }
 
@@ -41,12 +40,11 @@ pub(crate) async fn second_window<'app>(
     app: &'app Application<'_>,
     first: &Window<'_>,
 ) -> Window<'app> {
-    let second = app
-        .new_window(async {
-            first.click("account-menu").await;
-            first.click("menu-new-window").await;
-        })
-        .await;
+    let opening = async {
+        first.click("account-menu").await;
+        first.click("menu-new-window").await;
+    };
+    let second = app.new_window(opening).await;
     arrive(&second).await;
     second
 }
@@ -58,8 +56,6 @@ pub(crate) async fn reload_all(window: &Window<'_>) {
 }
 
 async fn arrive(window: &Window<'_>) {
-    window
-        .has("session-indicator", "data-phase", "signed_in")
-        .await;
+    window.has_phase("signed_in").await;
     window.says("record-count", "1,000").await;
 }

@@ -1,41 +1,19 @@
 //! The walk through the demo, for a machine without a display: the steps of a person, with the server's counts after
 //! each. `make run` starts it; the first argument names the folder of the screenshots.
 
-#[allow(
-    dead_code,
-    reason = "shared with the window's tests, which use all of it"
-)]
-mod application;
-#[allow(
-    dead_code,
-    reason = "shared with the window's tests, which use all of it"
-)]
-mod close_button;
-#[allow(
-    dead_code,
-    reason = "shared with the window's tests, which use all of it"
-)]
-mod demo_control;
-#[allow(
-    dead_code,
-    reason = "shared with the window's tests, which use all of it"
-)]
-mod steps;
-mod waiting;
-#[allow(
-    dead_code,
-    reason = "shared with the window's tests, which use all of it"
-)]
-mod window;
+#[allow(dead_code, reason = "the window's tests use all of it")]
+#[path = "kit.rs"]
+mod kit;
 
 use std::path::{Path, PathBuf};
 
-use application::{Application, Home};
-use demo_control::{Counts, DemoControl};
 use demo_server::{DEMO_EMAIL, DEMO_PASSWORD};
+use kit::application::{Application, Home};
+use kit::demo_control::{Counts, DemoControl};
+use kit::steps::{all_panels_ready, open_panels, reload_all, second_window, sign_in};
+use kit::waiting;
+use kit::window::Window;
 use serde_json::json;
-use steps::{all_panels_ready, open_panels, reload_all, second_window, sign_in};
-use window::Window;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -58,8 +36,7 @@ async fn main() {
 
     demo.expire_and_count().await;
     reload_all(&first).await;
-    demo.until_counted("eight refusals", |counts| counts.calls_refused >= PANELS)
-        .await;
+    demo.until_refused(PANELS).await;
     all_panels_ready(&first).await;
     let what = "The access token expires, and everything is loaded again: one renewal";
     let counts = teller.step(what, &demo, &[&first], "renewed").await;
@@ -102,9 +79,7 @@ async fn main() {
     first.click("sign-in-again").await;
     for window in [&first, &second] {
         window.hides("ended-dialog").await;
-        window
-            .has("session-indicator", "data-phase", "signed_in")
-            .await;
+        window.has_phase("signed_in").await;
     }
     all_panels_ready(&first).await;
     let what = "Signed in again in place: both windows go on where they were";

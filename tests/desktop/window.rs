@@ -8,8 +8,8 @@ use fantoccini::wd::WindowHandle;
 use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
 
-use crate::application::Home;
-use crate::waiting::until;
+use super::application::Home;
+use super::waiting::until;
 
 /// One of the application's windows.
 #[derive(Clone)]
@@ -83,6 +83,16 @@ impl<'app> Window<'app> {
         .await;
     }
 
+    /// Waits until the client shows that its session is in this phase.
+    pub(crate) async fn has_phase(&self, phase: &str) {
+        self.has("session-indicator", "data-phase", phase).await;
+    }
+
+    /// Waits until the client shows that its session is stored, or is not.
+    pub(crate) async fn has_storage(&self, state: &str) {
+        self.has("session-indicator", "data-storage", state).await;
+    }
+
     /// Waits until the element's text contains this.
     pub(crate) async fn says(&self, id: &str, text: &str) {
         until(&format!("`{id}` to say {text:?}"), async || {
@@ -101,29 +111,29 @@ impl<'app> Window<'app> {
 
     /// The element's attribute now.
     pub(crate) async fn attribute(&self, id: &str, name: &str) -> Option<String> {
-        let read = "return document.querySelector(arguments[0])?.getAttribute(arguments[1])";
-        self.ask(read, vec![json!(selector(id)), json!(name)])
-            .await
-            .as_str()
-            .map(str::to_owned)
+        self.read(id, &format!("getAttribute('{name}')")).await
     }
 
     /// The element's text now.
     pub(crate) async fn text(&self, id: &str) -> Option<String> {
-        let read = "return document.querySelector(arguments[0])?.textContent";
-        self.ask(read, vec![json!(selector(id))])
-            .await
-            .as_str()
-            .map(str::to_owned)
+        self.read(id, "textContent").await
     }
 
     /// What the field holds now.
     pub(crate) async fn value(&self, id: &str) -> Option<String> {
-        let read = "return document.querySelector(arguments[0])?.value";
-        self.ask(read, vec![json!(selector(id))])
-            .await
-            .as_str()
-            .map(str::to_owned)
+        self.read(id, "value").await
+    }
+
+    /// A text of the element, if there is such an element.
+    async fn read(&self, id: &str, member: &str) -> Option<String> {
+        let read = format!("return document.querySelector(arguments[0])?.{member}");
+        let text = self.ask(&read, vec![json!(selector(id))]).await;
+        text.as_str().map(str::to_owned)
+    }
+
+    /// The field holds this.
+    pub(crate) async fn holds(&self, id: &str, text: &str) {
+        assert_eq!(self.value(id).await.as_deref(), Some(text), "{id}");
     }
 
     /// Counts the `logout` events that reach this window from now on, before the page's own code drops repeated ones.

@@ -8,65 +8,50 @@ use tauri::ipc::InvokeBody;
 
 use graphql_session_testing::Fault;
 
-use crate::test_app::{TestApp, new_id, scriptable_server, unframe};
+use crate::test_app::{
+    PEOPLE, TestApp, assert_fails, code, joined, new_id, scriptable_server, unframe,
+};
 
 const CREATE: &str = r#"mutation Create { createCompany(data: { name: "Holdfast test" }) { id } }"#;
-const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 
 fn metadata(id: &str) -> Value {
     json!({ "requestId": id, "endpoint": "graphql" })
 }
 
-fn code(answer: Result<impl std::fmt::Debug, Value>) -> Value {
-    answer.expect_err("it must fail")["code"].clone()
-}
-
 #[test]
 fn an_invoke_that_is_repeated_while_its_mutation_runs_joins_it() {
-    let app = TestApp::open();
-    let page = app.signed_in_window("main");
+    let (app, page) = TestApp::signed_in();
     // The server works first and then delays its answer, so the repeated invoke comes while the first one waits.
     app.switches.slow(Calls::All, Duration::from_millis(300));
     let caller = page.clone();
     let first = std::thread::spawn(move || caller.execute_as(metadata("one"), CREATE));
-    let second = page
-        .execute_as(metadata("one"), CREATE)
-        .expect("one result");
-    let first = first.join().expect("no panic").expect("the same result");
-    assert_eq!(first, second);
-    assert!(
-        first.body["data"]["createCompany"]["id"].is_string(),
-        "{first:?}"
-    );
+    let second = page.execute_as(metadata("one"), CREATE);
+    let first = joined(first).expect("the same result");
+    assert_eq!(first, second.expect("one result"));
+    let id = &first.body["data"]["createCompany"]["id"];
+    assert!(id.is_string(), "{first:?}");
     assert_eq!(app.switches.counts().operation("Create"), 1);
 }
 
 #[test]
 fn a_mutation_repeated_after_a_reload_runs_once_also_when_its_result_was_dropped() {
-    let app = TestApp::open();
-    let page = app.signed_in_window("main");
+    let (app, page) = TestApp::signed_in();
     let first = page.execute_as(metadata("one"), CREATE).expect("runs");
-    let repeated = page
-        .execute_as(metadata("one"), CREATE)
-        .expect("its result");
-    assert_eq!(first, repeated);
+    let repeated = page.execute_as(metadata("one"), CREATE);
+    assert_eq!(first, repeated.expect("its result"));
 
     let mut next = metadata("two");
     next["received"] = json!(["one"]);
-    page.execute_as(next, PEOPLE)
-        .expect("acknowledges the reply");
-    assert_eq!(
-        code(page.execute_as(metadata("one"), CREATE)),
-        "already_ran"
-    );
+    let acknowledging = page.execute_as(next, PEOPLE);
+    acknowledging.expect("acknowledges the reply");
+    assert_fails(page.execute_as(metadata("one"), CREATE), "already_ran");
     assert_eq!(app.switches.counts().operation("Create"), 1);
 }
 
 #[test]
 fn the_same_id_in_another_window_is_another_call() {
     let app = TestApp::open();
-    let pages = [app.signed_in_window("main"), app.window("main-2")];
-    for page in &pages {
+    for page in app.signed_in_windows::<2>() {
         page.execute_as(metadata("one"), CREATE).expect("runs");
     }
     assert_eq!(app.switches.counts().operation("Create"), 2);
@@ -74,17 +59,13 @@ fn the_same_id_in_another_window_is_another_call() {
 
 #[test]
 fn a_reply_comes_with_its_status_and_content_type_and_untouched() {
-    let app = TestApp::open();
-    let page = app.signed_in_window("main");
-    let reply = page
-        .execute_as(metadata(&new_id()), "{ thereIsNoSuchField }")
-        .expect("a GraphQL error is a reply");
+    let (_app, page) = TestApp::signed_in();
+    let reply = page.execute_as(metadata(&new_id()), "{ thereIsNoSuchField }");
+    let reply = reply.expect("a GraphQL error is a reply");
     assert!(reply.head["status"].is_u64());
-    let content_type = reply.head["contentType"].as_str().expect("a type");
-    assert!(
-        content_type.starts_with("application/json"),
-        "{content_type}"
-    );
+    let content_type = reply.head["contentType"].as_str();
+    let is_json = content_type.is_some_and(|name| name.starts_with("application/json"));
+    assert!(is_json, "{content_type:?}");
     assert!(reply.body["errors"].is_array());
 }
 
@@ -103,24 +84,18 @@ fn a_replys_bytes_reach_the_page_whatever_they_are() {
         "",
     ] {
         server.on_call(Fault::json(body));
-        let raw = page.invoke_bytes(
-            "execute",
-            &metadata(&new_id()),
-            br#"{"query":"{ a }"}"#.to_vec(),
-        );
+        let query = br#"{"query":"{ a }"}"#.to_vec();
+        let raw = page.invoke_bytes("execute", &metadata(&new_id()), query);
         let (head, bytes) = unframe(raw.expect("a reply"));
         assert_eq!(String::from_utf8_lossy(&bytes), body);
-        assert_eq!(
-            head,
-            json!({ "status": 200, "contentType": "application/json" })
-        );
+        let expected = json!({ "status": 200, "contentType": "application/json" });
+        assert_eq!(head, expected, "{body}");
     }
 }
 
 #[test]
 fn unknown_endpoints_and_absolute_addresses_are_refused_and_nothing_is_sent() {
-    let app = TestApp::open();
-    let page = app.signed_in_window("main");
+    let (app, page) = TestApp::signed_in();
     let before = app.switches.counts();
     let elsewhere = [
         "https://evil.example/graphql",
@@ -132,39 +107,32 @@ fn unknown_endpoints_and_absolute_addresses_are_refused_and_nothing_is_sent() {
         "",
     ];
     for endpoint in elsewhere {
-        assert_eq!(
-            code(page.execute(endpoint, PEOPLE)),
-            "invalid_request",
-            "{endpoint}"
-        );
+        let refusal = page.execute(endpoint, PEOPLE);
+        assert_eq!(code(refusal), "invalid_request", "{endpoint}");
     }
     assert_eq!(app.switches.counts(), before);
 }
 
 #[test]
 fn headers_that_identify_the_person_or_the_host_are_refused() {
-    let app = TestApp::open();
-    let page = app.signed_in_window("main");
+    let (app, page) = TestApp::signed_in();
     let with = |name: &str, value: &str| {
         let mut metadata = metadata(&new_id());
         metadata["headers"] = json!({ name: value });
         page.execute_as(metadata, PEOPLE)
     };
     let before = app.switches.counts();
-    for name in [
-        "authorization",
-        "Authorization",
-        "cookie",
-        "host",
-        "X-Forwarded-Host",
-        "origin",
+    for (name, value) in [
+        ("authorization", "x"),
+        ("Authorization", "x"),
+        ("cookie", "x"),
+        ("host", "x"),
+        ("X-Forwarded-Host", "x"),
+        ("origin", "x"),
+        ("x-line", "a\r\nauthorization: b"),
     ] {
-        assert_eq!(code(with(name, "x")), "invalid_request", "{name}");
+        assert_eq!(code(with(name, value)), "invalid_request", "{name}");
     }
-    assert_eq!(
-        code(with("x-line", "a\r\nauthorization: b")),
-        "invalid_request"
-    );
     assert_eq!(app.switches.counts(), before);
     with("accept", "application/graphql-response+json").expect("a page may ask for a format");
     with("x-client", "test").expect("a page may name itself");
@@ -172,8 +140,7 @@ fn headers_that_identify_the_person_or_the_host_are_refused() {
 
 #[test]
 fn an_execute_that_cannot_be_read_is_refused() {
-    let app = TestApp::open();
-    let page = app.signed_in_window("main");
+    let (_app, page) = TestApp::signed_in();
     let execute = |metadata: Option<&str>, body: InvokeBody| {
         let mut headers = HeaderMap::new();
         if let Some(metadata) = metadata {
@@ -182,16 +149,16 @@ fn an_execute_that_cannot_be_read_is_refused() {
         }
         page.invoke_raw("plugin:graphql-session|execute", body, headers)
     };
-    let body = || InvokeBody::Raw(br#"{"query":"{ me }"}"#.to_vec());
     let good = r#"{"requestId":"a","endpoint":"graphql"}"#;
-    assert_eq!(code(execute(None, body())), "invalid_request");
-    assert_eq!(code(execute(Some("no JSON"), body())), "invalid_request");
     let empty_id = r#"{"requestId":"","endpoint":"graphql"}"#;
-    assert_eq!(code(execute(Some(empty_id), body())), "invalid_request");
     let unknown_key = r#"{"requestId":"a","endpoint":"graphql","host":"evil.example"}"#;
-    assert_eq!(code(execute(Some(unknown_key), body())), "invalid_request");
+    for metadata in [None, Some("no JSON"), Some(empty_id), Some(unknown_key)] {
+        let body = InvokeBody::Raw(br#"{"query":"{ me }"}"#.to_vec());
+        let refusal = execute(metadata, body);
+        assert_eq!(code(refusal), "invalid_request", "{metadata:?}");
+    }
     let object = InvokeBody::Json(json!({ "query": "{ me }" }));
-    assert_eq!(code(execute(Some(good), object)), "invalid_request");
+    assert_fails(execute(Some(good), object), "invalid_request");
     // Tauri's message channel turns bytes into an array of numbers.
     let numbers =
         json!(br#"{"query":"query People { people(first: 1) { totalCount } }"}"#.as_slice());
@@ -202,17 +169,13 @@ fn an_execute_that_cannot_be_read_is_refused() {
 fn errors_have_a_code_a_sentence_and_where_known_a_time() {
     let app = TestApp::open();
     let page = app.window("main");
-    let error = page
-        .execute("graphql", PEOPLE)
-        .expect_err("nobody is signed in");
+    let error = page.execute("graphql", PEOPLE);
+    let error = error.expect_err("nobody is signed in");
     assert_eq!(keys(&error), ["code", "message"]);
     assert_eq!(error["code"], "signed_out");
 
-    let wrong = page.invoke(
-        "sign_in",
-        json!({ "server": page.origin(), "email": demo_server::DEMO_EMAIL, "password": "wrong" }),
-    );
-    assert_eq!(code(wrong), "wrong_password");
+    let wrong = page.sign_in_with(demo_server::DEMO_EMAIL, json!("wrong"));
+    assert_fails(wrong, "wrong_password");
 
     page.sign_in().expect("signs in");
     app.switches.refuse_renewals(Some(RenewalRefusal::Page {
@@ -221,9 +184,8 @@ fn errors_have_a_code_a_sentence_and_where_known_a_time() {
         retry_after: Some("30".to_owned()),
     }));
     app.expire_access_tokens();
-    let error = page
-        .execute("graphql", PEOPLE)
-        .expect_err("no renewal for now");
+    let error = page.execute("graphql", PEOPLE);
+    let error = error.expect_err("no renewal for now");
     assert_eq!(keys(&error), ["code", "message", "retryAfterMs"]);
     assert_eq!(error["code"], "unreachable");
     let retry_after = error["retryAfterMs"].as_u64().expect("a number");
@@ -234,21 +196,14 @@ fn errors_have_a_code_a_sentence_and_where_known_a_time() {
 fn a_password_that_is_no_text_is_not_quoted_back() {
     let app = TestApp::open();
     let page = app.window("main");
-    let refusal = page.invoke(
-        "sign_in",
-        json!({ "server": page.origin(), "email": "a@b.example", "password": 271_828_182 }),
-    );
+    let refusal = page.sign_in_with("a@b.example", json!(271_828_182));
     let refusal = refusal.expect_err("a number is no password").to_string();
     assert!(!refusal.contains("271828182"), "{refusal}");
 }
 
 fn keys(error: &Value) -> Vec<&str> {
-    let mut keys: Vec<_> = error
-        .as_object()
-        .expect("an object")
-        .keys()
-        .map(String::as_str)
-        .collect();
+    let object = error.as_object().expect("an object");
+    let mut keys: Vec<_> = object.keys().map(String::as_str).collect();
     keys.sort_unstable();
     keys
 }

@@ -11,9 +11,9 @@ use tauri::test::mock_builder;
 use tauri_plugin_graphql_session::Builder;
 use tauri_plugin_graphql_session::graphql_session::{Call, Config, Session};
 
-use crate::test_app::{Answer, EVERYTHING, Page, TestApp, context, eventually, new_id, wait};
-
-const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
+use crate::test_app::{
+    Answer, EVERYTHING, PEOPLE, Page, TestApp, assert_fails, context, joined, new_id, wait,
+};
 
 /// How long the prefetch is kept.
 const KEPT_FOR: Duration = Duration::from_secs(10);
@@ -156,7 +156,7 @@ fn a_page_that_asks_during_the_prefetch_waits_for_its_reply() {
     let asked = start.ask_and_wait(&page, &new_id());
     gate.open();
 
-    assert_eq!(count_in(&settled(asked).expect("a reply")), 1);
+    assert_eq!(count_in(&joined(asked).expect("a reply")), 1);
     // Refused, and replayed after the one renewal: the page sent nothing of its own.
     assert_eq!((start.asked(), start.server.counts().renewals), (2, 1));
 }
@@ -176,26 +176,22 @@ fn a_call_that_differs_is_made_as_ever_and_leaves_the_prefetch() {
 }
 
 #[test]
-fn another_endpoint_is_not_served_by_the_prefetch_and_leaves_it() {
-    let start = Start::answered();
-    let page = start.app.window("main");
+fn another_endpoint_or_account_is_not_served_by_the_prefetch_and_leaves_it() {
+    for (other, endpoint, calls, calls_of_graphql) in [
+        (json!({ "endpoint": "metadata" }), "metadata", 1, 1),
+        (json!({ "account": "other" }), "graphql", 2, 2),
+    ] {
+        let start = Start::answered();
+        let page = start.app.window("main");
+        start.sign_in_to_other(&page);
 
-    let reply = execute(&page, json!({ "endpoint": "metadata" }));
-    assert_eq!((count_in(&reply), start.asked_at("metadata")), (2, 1));
+        let reply = execute(&page, other.clone());
+        let asked = start.asked_at(endpoint);
+        assert_eq!((count_in(&reply), asked), (2, calls), "{other}");
 
-    assert_eq!((people(&page), start.asked()), (1, 1));
-}
-
-#[test]
-fn another_account_is_not_served_by_the_prefetch_and_leaves_it() {
-    let start = Start::answered();
-    let page = start.app.window("main");
-    start.sign_in_to_other(&page);
-
-    let reply = execute(&page, json!({ "account": "other" }));
-    assert_eq!((count_in(&reply), start.asked()), (2, 2));
-
-    assert_eq!((people(&page), start.asked()), (1, 2));
+        let (shown, asked) = (people(&page), start.asked());
+        assert_eq!((shown, asked), (1, calls_of_graphql), "{other}");
+    }
 }
 
 #[test]
@@ -231,22 +227,18 @@ fn a_mutation_drops_the_prefetch_of_its_account_and_of_no_other() {
 }
 
 #[test]
-fn what_was_asked_in_one_session_is_not_shown_in_the_next() {
-    let start = Start::answered();
-    let page = start.app.window("main");
-    page.invoke("sign_out", json!({})).expect("signed out");
-    page.sign_in_at(&start.server);
+fn what_was_asked_in_one_session_is_not_shown_in_the_next_even_without_a_sign_out() {
+    for signs_out in [true, false] {
+        let start = Start::answered();
+        let page = start.app.window("main");
+        if signs_out {
+            page.invoke("sign_out", json!({})).expect("signed out");
+        }
+        page.sign_in_at(&start.server);
 
-    assert_eq!((people(&page), start.asked()), (2, 2));
-}
-
-#[test]
-fn what_was_asked_in_one_session_is_not_shown_after_a_sign_in_over_it() {
-    let start = Start::answered();
-    let page = start.app.window("main");
-    page.sign_in_at(&start.server);
-
-    assert_eq!((people(&page), start.asked()), (2, 2));
+        let (shown, asked) = (people(&page), start.asked());
+        assert_eq!((shown, asked), (2, 2), "signs out first: {signs_out}");
+    }
 }
 
 #[test]
@@ -258,7 +250,7 @@ fn a_reply_that_comes_after_a_sign_in_is_not_shown_to_the_page_that_waits_for_it
     page.sign_in_at(&start.server);
     gate.open();
 
-    assert_eq!(count_in(&settled(asked).expect("a reply")), 2);
+    assert_eq!(count_in(&joined(asked).expect("a reply")), 2);
     assert_eq!(start.asked(), 2);
 }
 
@@ -278,7 +270,7 @@ fn a_page_waits_for_the_prefetch_no_longer_than_its_own_deadline() {
     let asked = start.ask_and_wait(&page, &new_id());
     start.clock.advance(DEADLINE);
 
-    assert_eq!(code(settled(asked)), "timed_out");
+    assert_fails(joined(asked), "timed_out");
     start.wait_for_calls_to_end();
     assert_eq!(start.asked(), 1);
 }
@@ -292,7 +284,7 @@ fn a_page_waits_for_the_prefetch_until_the_limit_of_a_call_and_shares_its_timeou
     let asked = start.ask_and_wait_at_most(&page, &new_id(), 100_000, CALL_LIMIT);
     start.clock.advance(CALL_LIMIT - sent_before);
 
-    assert_eq!(code(settled(asked)), "timed_out");
+    assert_fails(joined(asked), "timed_out");
     assert_eq!(start.asked(), 1);
 }
 
@@ -312,7 +304,7 @@ fn a_page_that_makes_its_own_call_after_the_prefetch_has_the_rest_of_its_time() 
     wait(own_call.begun());
     start.clock.advance(rest);
 
-    assert_eq!(code(settled(asked)), "timed_out");
+    assert_fails(joined(asked), "timed_out");
     assert_eq!(start.asked(), 2);
 }
 
@@ -328,7 +320,7 @@ fn a_page_that_takes_its_call_back_or_goes_away_takes_the_prefetch_back() {
         let asked = start.ask_and_wait(&page, "asked");
         leave(&start.app, page);
 
-        assert_eq!(code(settled(asked)), "cancelled");
+        assert_fails(joined(asked), "cancelled");
         start.wait_for_calls_to_end();
         assert_eq!(start.asked(), 1);
     }
@@ -344,7 +336,7 @@ fn a_prefetch_that_fails_while_a_page_waits_is_one_failure_for_both() {
     let asked = start.ask_and_wait(&page, &new_id());
     gate.open();
 
-    assert_eq!(code(settled(asked)), "unreachable");
+    assert_fails(joined(asked), "unreachable");
     assert_eq!(start.asked(), 2);
 }
 
@@ -473,13 +465,4 @@ fn count_in(reply: &Value) -> u64 {
     reply["data"]["people"]["totalCount"]
         .as_u64()
         .expect("a count")
-}
-
-fn settled(asked: JoinHandle<Answer>) -> Answer {
-    eventually("the call settles", || asked.is_finished());
-    asked.join().expect("no panic")
-}
-
-fn code(answer: Answer) -> Value {
-    answer.expect_err("it was to fail")["code"].clone()
 }

@@ -4,17 +4,14 @@ use demo_server::Counter;
 use graphql_session_testing::{Fault, Gate};
 use serde_json::json;
 
-use crate::test_app::{TestApp, eventually, scriptable_server, wait};
+use crate::test_app::{PEOPLE, TestApp, assert_fails, eventually, joined, scriptable_server, wait};
 
-const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
 const OBJECTS: &str = "query Objects { objects(paging: { first: 1 }) { edges { node { id } } } }";
 
 #[test]
 fn calls_of_8_windows_on_2_endpoints_with_expired_credentials_share_one_renewal() {
     let app = TestApp::open();
-    let first = app.signed_in_window("main");
-    let mut pages = vec![first];
-    pages.extend((2..=8).map(|number| app.window(&format!("main-{number}"))));
+    let pages = app.signed_in_windows::<8>();
     app.switches.hold_renewals(true);
     app.expire_access_tokens();
 
@@ -31,10 +28,7 @@ fn calls_of_8_windows_on_2_endpoints_with_expired_credentials_share_one_renewal(
     app.switches.hold_renewals(false);
 
     for call in calls {
-        let body = call
-            .join()
-            .expect("no panic")
-            .expect("every call settles well");
+        let body = joined(call).expect("every call settles well");
         assert!(body["data"].is_object(), "{body}");
     }
     let counts = app.switches.counts();
@@ -48,8 +42,7 @@ fn calls_of_8_windows_on_2_endpoints_with_expired_credentials_share_one_renewal(
 #[test]
 fn windows_that_were_idle_during_a_renewal_go_on_with_its_credentials() {
     let app = TestApp::open();
-    let active = app.signed_in_window("main");
-    let idle = [app.window("main-2"), app.window("main-3")];
+    let [active, idle @ ..] = app.signed_in_windows::<3>();
     app.expire_access_tokens();
     active.execute("graphql", PEOPLE).expect("renews silently");
     for page in &idle {
@@ -68,8 +61,7 @@ fn windows_that_were_idle_during_a_renewal_go_on_with_its_credentials() {
 #[test]
 fn the_first_waiters_window_closes_during_the_renewal_and_the_others_succeed() {
     let app = TestApp::open();
-    let first = app.signed_in_window("main");
-    let others = [app.window("main-2"), app.window("main-3")];
+    let [first, others @ ..] = app.signed_in_windows::<3>();
     app.switches.hold_renewals(true);
     app.expire_access_tokens();
     let firsts_call = first.execute_in_background("graphql", PEOPLE);
@@ -82,25 +74,16 @@ fn the_first_waiters_window_closes_during_the_renewal_and_the_others_succeed() {
     let before = app.stored();
 
     app.close(first);
-    let cancelled = firsts_call.join().expect("no panic");
-    assert_eq!(
-        cancelled.expect_err("its window is gone")["code"],
-        "cancelled"
-    );
+    assert_fails(joined(firsts_call), "cancelled");
     app.switches.hold_renewals(false);
 
     for call in calls {
-        call.join()
-            .expect("no panic")
-            .expect("the renewal served it");
+        joined(call).expect("the renewal served it");
     }
     let counts = app.switches.counts();
     assert_eq!(counts.renewals_sent, 1);
-    assert_eq!(
-        counts.operation("People"),
-        5,
-        "the closed window's call is not replayed"
-    );
+    // The closed window's call is not replayed.
+    assert_eq!(counts.operation("People"), 5);
     assert_ne!(app.stored(), before, "the new credentials are stored");
     assert_eq!(others[0].status()["storage"]["state"], "saved");
 }
@@ -121,54 +104,39 @@ fn signing_out_during_a_renewal_wins_and_the_late_credentials_are_dropped() {
     let call = page.execute_in_background("graphql", PEOPLE);
     wait(server.wait_for(|counts| counts.exchanged == 1));
 
-    let status = other
-        .invoke("sign_out", json!({}))
-        .expect("signs out at once");
-    assert_eq!(status["phase"], "signed_out");
-    let told = call.join().expect("no panic");
-    assert_eq!(told.expect_err("nobody is signed in")["code"], "signed_out");
+    let status = other.invoke("sign_out", json!({}));
+    assert_eq!(status.expect("at once")["phase"], "signed_out");
+    assert_fails(joined(call), "signed_out");
 
     gate.open();
     // The session's own credentials are revoked at the server, and then those that came late.
     wait(server.wait_for(|counts| counts.sign_outs == 2));
     eventually("nothing is stored", || app.stored().is_none());
     assert_eq!(page.status()["phase"], "signed_out");
-    assert_eq!(
-        page.execute("graphql", PEOPLE).expect_err("signed out")["code"],
-        "signed_out"
-    );
-    assert_eq!(
-        page.logouts() + other.logouts(),
-        0,
-        "the person's own sign-out is no logout"
-    );
+    assert_fails(page.execute("graphql", PEOPLE), "signed_out");
+    // The person's own sign-out is no logout.
+    assert_eq!((page.logouts(), other.logouts()), (0, 0));
     assert_eq!(server.counts().calls, 1, "nothing is replayed");
 }
 
 #[test]
 fn a_cancelled_call_ends_at_once_and_the_renewal_it_started_goes_on() {
-    let app = TestApp::open();
-    let page = app.signed_in_window("main");
+    let (app, page) = TestApp::signed_in();
     app.switches.hold_renewals(true);
     app.expire_access_tokens();
     let caller = page.clone();
-    let call = std::thread::spawn(move || {
-        caller.execute_as(json!({ "requestId": "one", "endpoint": "graphql" }), PEOPLE)
-    });
+    let metadata = json!({ "requestId": "one", "endpoint": "graphql" });
+    let call = std::thread::spawn(move || caller.execute_as(metadata, PEOPLE));
     app.wait_for(Counter::RenewalsHeld, 1);
-    page.invoke("cancel", json!({ "requestId": "one" }))
-        .expect("cancelled");
-    let cancelled = call.join().expect("no panic");
-    assert_eq!(
-        cancelled.expect_err("it was cancelled")["code"],
-        "cancelled"
-    );
+    let cancel = page.invoke("cancel", json!({ "requestId": "one" }));
+    cancel.expect("cancelled");
+    assert_fails(joined(call), "cancelled");
 
     let before = app.stored();
     app.switches.hold_renewals(false);
     eventually("the new credentials are stored", || app.stored() != before);
-    page.execute("graphql", PEOPLE)
-        .expect("the renewal was kept");
+    let reply = page.execute("graphql", PEOPLE);
+    reply.expect("the renewal was kept");
     let counts = app.switches.counts();
     assert_eq!(counts.renewals_sent, 1);
     let served = counts.operation("People") - counts.calls_refused;

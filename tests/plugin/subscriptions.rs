@@ -1,12 +1,11 @@
 //! Subscriptions of a page: messages in order through a channel, no more than the page acknowledges.
 
-use std::sync::Arc;
-
-use graphql_session_testing::{Fault, FaultServer, Feed};
+use graphql_session_testing::{Counts, Fault, FaultServer, Feed};
 use serde_json::{Value, json};
-use tauri_plugin_graphql_session::graphql_session::SystemClock;
 
-use crate::test_app::{Answer, Page, TestApp, eventually, new_id, wait};
+use crate::test_app::{
+    Answer, Page, TestApp, assert_fails, code, eventually, new_id, scriptable_server, wait,
+};
 
 const SUBSCRIPTION: &str = r#"{"query":"subscription { onDbEvent { record } }"}"#;
 
@@ -23,14 +22,9 @@ struct Streaming {
 impl Streaming {
     fn open() -> Self {
         let app = TestApp::open();
-        let server = wait(FaultServer::start(Arc::new(SystemClock::new())));
+        let server = scriptable_server();
         let page = app.window("main");
-        let person = json!({
-            "server": server.address(),
-            "email": graphql_session_testing::EMAIL,
-            "password": graphql_session_testing::PASSWORD,
-        });
-        page.invoke("sign_in", person).expect("signs in");
+        page.sign_in_at(&server);
         Self { app, server, page }
     }
 
@@ -48,10 +42,8 @@ impl Streaming {
     }
 
     fn wait_until_over(&self, streams: u64) {
-        wait(
-            self.server
-                .wait_for(|counts| counts.streams_over == streams),
-        );
+        let over = |counts: &Counts| counts.streams_over == streams;
+        wait(self.server.wait_for(over));
     }
 }
 
@@ -74,10 +66,6 @@ fn subscribe_with(page: &Page, given: Value, channel: u32) -> Answer {
     page.invoke("subscribe", args)
 }
 
-fn code(answer: Answer) -> Value {
-    answer.expect_err("it must fail")["code"].clone()
-}
-
 #[test]
 fn a_subscriptions_messages_come_in_order_and_its_payloads_untouched() {
     let here = Streaming::open();
@@ -88,11 +76,8 @@ fn a_subscriptions_messages_come_in_order_and_its_payloads_untouched() {
     let messages = here.received(7, 4);
     assert_eq!(messages[1], json!({ "kind": "next", "payload": payload }));
     assert_eq!(messages[2]["kind"], "lost");
-    assert!(
-        messages[2]["retryAfterMs"]
-            .as_u64()
-            .is_some_and(|pause| pause <= 1_000)
-    );
+    let pause = messages[2]["retryAfterMs"].as_u64();
+    assert!(pause.is_some_and(|pause| pause <= 1_000), "{pause:?}");
     assert_eq!(messages[3], json!({ "kind": "reconnected" }));
 
     wait(here.server.feed(1)).complete();
@@ -124,20 +109,16 @@ fn a_stream_pauses_until_its_page_acknowledges_what_it_received() {
     for _ in 0..32 {
         feed.next(&large);
     }
+    let arrive = |count: usize| assert_eq!(here.received(7, count).len(), count);
     let acknowledge = |count: usize| {
         let args = json!({ "subscriptionId": "one", "count": count });
-        here.page
-            .invoke("ack_events", args)
-            .expect("is acknowledged");
+        let answer = here.page.invoke("ack_events", args);
+        answer.expect("is acknowledged");
     };
 
-    let messages = here.received(7, MESSAGES_IN_FLIGHT);
-    assert_eq!(messages.len(), MESSAGES_IN_FLIGHT, "in messages");
+    arrive(MESSAGES_IN_FLIGHT);
     acknowledge(40);
-    assert_eq!(
-        here.received(7, MESSAGES_IN_FLIGHT + 40).len(),
-        MESSAGES_IN_FLIGHT + 40
-    );
+    arrive(MESSAGES_IN_FLIGHT + 40);
     // An older number changes nothing.
     acknowledge(10);
     let small = 1 + 3 * MESSAGES_IN_FLIGHT;
@@ -147,9 +128,9 @@ fn a_stream_pauses_until_its_page_acknowledges_what_it_received() {
     here.received(7, small);
     acknowledge(small);
     // Sixteen of 64 kB are 1 MiB.
-    assert_eq!(here.received(7, small + 16).len(), small + 16, "in bytes");
+    arrive(small + 16);
     acknowledge(small + 16);
-    assert_eq!(here.received(7, small + 32).len(), small + 32);
+    arrive(small + 32);
 }
 
 #[test]
@@ -171,13 +152,13 @@ fn a_cancelled_subscription_closes_its_connection() {
 fn an_id_that_comes_again_starts_no_second_stream() {
     let here = Streaming::open();
     let feed = here.opened("one", 7);
-    assert_eq!(code(subscribe(&here.page, "one", 8)), "already_ran");
+    assert_fails(subscribe(&here.page, "one", 8), "already_ran");
 
     feed.complete();
     here.received(7, 2);
     here.wait_until_over(1);
 
-    assert_eq!(code(subscribe(&here.page, "one", 8)), "already_ran");
+    assert_fails(subscribe(&here.page, "one", 8), "already_ran");
     assert_eq!(here.server.counts().subscriptions, 1);
 }
 
@@ -204,7 +185,7 @@ fn a_page_that_loads_closes_the_old_pages_streams_and_old_ids_start_nothing() {
     here.app.load_page(&here.page);
 
     here.wait_until_over(1);
-    assert_eq!(code(subscribe(&here.page, "one", 7)), "already_ran");
+    assert_fails(subscribe(&here.page, "one", 7), "already_ran");
     here.opened("two", 9);
 }
 
@@ -215,7 +196,7 @@ fn a_window_has_a_bounded_number_of_streams() {
     for _ in 0..100 {
         subscribe(&here.page, &new_id(), 7).expect("there is room");
     }
-    assert_eq!(code(subscribe(&here.page, "one", 7)), "too_many_calls");
+    assert_fails(subscribe(&here.page, "one", 7), "too_many_calls");
     let other = here.app.window("main-2");
     subscribe(&other, "one", 8).expect("another window has its own room");
 }

@@ -30,6 +30,9 @@ use tauri_plugin_graphql_session::{Builder, GraphqlSessionExt};
 /// How long anything may take before a test fails. A test that passes never waits this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The query of most tests.
+pub(crate) const PEOPLE: &str = "query People { people(first: 1) { totalCount } }";
+
 /// The permissions of the windows in most tests: all of the plugin, without Tauri's `emit`.
 pub(crate) const EVERYTHING: &[&str] = &[
     "graphql-session:default",
@@ -123,6 +126,16 @@ impl TestApp {
         }
     }
 
+    /// Opens windows, and signs in once.
+    pub(crate) fn signed_in_windows<const COUNT: usize>(&self) -> [Page; COUNT] {
+        let pages = std::array::from_fn(|index| match index {
+            0 => self.window("main"),
+            _ => self.window(&format!("main-{}", index + 1)),
+        });
+        pages[0].sign_in().expect("the demo account signs in");
+        pages
+    }
+
     /// Opens a window and signs in there.
     pub(crate) fn signed_in_window(&self, label: &str) -> Page {
         let page = self.window(label);
@@ -132,6 +145,13 @@ impl TestApp {
 
     pub(crate) fn session(&self) -> Session {
         self.app.graphql_session().expect("the plugin is set up")
+    }
+
+    /// Starts with a window that is signed in.
+    pub(crate) fn signed_in() -> (Self, Page) {
+        let app = Self::open();
+        let page = app.signed_in_window("main");
+        (app, page)
     }
 
     /// Closes a window. The mock runtime reports no destroyed window, so this tells the plugin.
@@ -222,19 +242,19 @@ impl Page {
     }
 
     pub(crate) fn sign_in(&self) -> Answer {
-        self.invoke(
-            "sign_in",
-            json!({ "server": self.origin, "email": DEMO_EMAIL, "password": DEMO_PASSWORD }),
-        )
+        self.sign_in_with(DEMO_EMAIL, json!(DEMO_PASSWORD))
+    }
+
+    pub(crate) fn sign_in_with(&self, email: &str, password: Value) -> Answer {
+        let person = json!({ "server": self.origin, "email": email, "password": password });
+        self.invoke("sign_in", person)
     }
 
     /// Runs a GraphQL request on an endpoint; returns the reply's body.
     pub(crate) fn execute(&self, endpoint: &str, query: &str) -> Answer {
-        self.execute_as(
-            json!({ "requestId": new_id(), "endpoint": endpoint }),
-            query,
-        )
-        .map(|reply| reply.body)
+        let metadata = json!({ "requestId": new_id(), "endpoint": endpoint });
+        let reply = self.execute_as(metadata, query)?;
+        Ok(reply.body)
     }
 
     /// The same on a thread, while the test goes on.
@@ -309,13 +329,35 @@ impl Page {
         assert!(!limit.timed_out(), "no {event} {phase}: {events:?}");
     }
 
-    pub(crate) fn logouts(&self) -> usize {
-        let events = self.events();
-        events
-            .iter()
-            .filter(|(event, _)| *event == "logout")
-            .count()
+    /// Waits until the window knows of this status, which a command has answered.
+    pub(crate) fn wait_for_change(&self, status: &Value) {
+        let phase = status["phase"].as_str().expect("a word");
+        let revision = status["revision"].as_u64().expect("a number");
+        self.wait_for_event("changed", phase, revision);
     }
+
+    pub(crate) fn logouts(&self) -> usize {
+        let is_logout = |(event, _): &&WindowEvent| *event == "logout";
+        self.events().iter().filter(is_logout).count()
+    }
+}
+
+/// The code with which a command failed; null where it did not fail.
+pub(crate) fn code<T>(answer: Result<T, Value>) -> Value {
+    answer.map_or_else(|error| error["code"].clone(), |_| Value::Null)
+}
+
+/// The command failed with this code.
+#[track_caller]
+pub(crate) fn assert_fails<T>(answer: Result<T, Value>, with: &str) {
+    assert_eq!(code(answer), with);
+}
+
+/// The answer of a call that runs on a thread.
+#[track_caller]
+pub(crate) fn joined<T>(call: JoinHandle<T>) -> T {
+    eventually("the call settles", || call.is_finished());
+    call.join().expect("no panic")
 }
 
 /// A server's reply, as `execute` frames it.

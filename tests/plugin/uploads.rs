@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tauri_plugin_graphql_session::graphql_session::Call;
 
-use crate::test_app::{Page, Reply, TestApp, new_id, scriptable_server, wait};
+use crate::test_app::{
+    Page, Reply, TestApp, assert_fails, code, joined, new_id, scriptable_server, wait,
+};
 
 const FIELD: &str = "uploadFile";
 
@@ -47,12 +49,8 @@ impl Uploading {
 
     /// The metadata of a slice.
     fn label(&self, id: &str, number: usize) -> Value {
-        label(
-            id,
-            number * SLICE,
-            self.call.body.len(),
-            &self.slice(number),
-        )
+        let total = self.call.body.len();
+        label(id, number * SLICE, total, &self.slice(number))
     }
 
     fn send(&self, id: &str, number: usize) -> Result<(), Value> {
@@ -108,10 +106,6 @@ fn execute(page: &Page, request: &str, id: &str, call: &Call) -> Result<Reply, V
         .map(Reply::read)
 }
 
-fn code(answer: Result<impl std::fmt::Debug, Value>) -> Value {
-    answer.expect_err("it must fail")["code"].clone()
-}
-
 #[test]
 fn slices_arrive_at_the_server_as_one_body_to_the_byte() {
     let uploading = Uploading::start();
@@ -137,18 +131,18 @@ fn a_slice_that_was_cut_short_or_changed_is_refused_and_taken_when_it_is_sent_ag
     changed[SLICE / 2] ^= 1;
     for spoilt in [slice[..SLICE - 1].to_vec(), Vec::new(), changed] {
         let refusal = send(&uploading.page, &label, spoilt);
-        assert_eq!(code(refusal), "upload_broken");
+        assert_fails(refusal, "upload_broken");
     }
     let mut wrong_hash = label.clone();
     wrong_hash["sha256"] = "00".into();
     let refusal = send(&uploading.page, &wrong_hash, slice.clone());
-    assert_eq!(code(refusal), "upload_broken");
+    assert_fails(refusal, "upload_broken");
     uploading.send("a", 1).expect("taken");
     // The last one is as long as what is left.
     let last = uploading.slice(2);
     let cut = last[..last.len() - 1].to_vec();
     let refusal = send(&uploading.page, &uploading.label("a", 2), cut);
-    assert_eq!(code(refusal), "upload_broken");
+    assert_fails(refusal, "upload_broken");
     uploading.send("a", 2).expect("taken");
     uploading.execute("a").expect("served");
     uploading.assert_arrived(1);
@@ -157,17 +151,15 @@ fn a_slice_that_was_cut_short_or_changed_is_refused_and_taken_when_it_is_sent_ag
 #[test]
 fn slices_out_of_order_are_refused_and_repeated_ones_change_nothing() {
     let uploading = Uploading::start();
-    assert_eq!(code(uploading.send("a", 1)), "upload_broken");
+    assert_fails(uploading.send("a", 1), "upload_broken");
     uploading.send("a", 0).expect("taken");
-    assert_eq!(code(uploading.send("a", 2)), "upload_broken");
+    assert_fails(uploading.send("a", 2), "upload_broken");
     uploading.send("a", 0).expect("known");
     uploading.send("a", 1).expect("taken");
     let differs = vec![7; SLICE];
     let label = label("a", SLICE, uploading.call.body.len(), &differs);
-    assert_eq!(
-        code(send(&uploading.page, &label, differs)),
-        "upload_broken"
-    );
+    let refusal = send(&uploading.page, &label, differs);
+    assert_fails(refusal, "upload_broken");
     uploading.send("a", 2).expect("taken");
     for number in [2, 0, 1] {
         uploading.send("a", number).expect("known");
@@ -191,10 +183,8 @@ fn slices_that_do_not_belong_to_one_body_are_refused() {
         json!({}),
         json!({ "uploadId": "", "offset": 0, "total": 1, "sha256": "" }),
     ] {
-        assert_eq!(
-            code(send(&uploading.page, &odd, vec![1])),
-            "invalid_request"
-        );
+        let refusal = send(&uploading.page, &odd, vec![1]);
+        assert_eq!(code(refusal), "invalid_request", "{odd}");
     }
 }
 
@@ -205,22 +195,18 @@ fn an_upload_that_is_not_complete_is_refused_and_nothing_is_sent() {
     uploading.send("a", 1).expect("taken");
     let error = uploading.execute("a").expect_err("a slice is missing");
     assert_eq!(error["code"], "upload_broken");
-    assert!(
-        error["message"]
-            .as_str()
-            .is_some_and(|text| text.contains("nothing was sent"))
-    );
-    assert_eq!(code(uploading.execute("unknown")), "upload_broken");
+    let message = error["message"].as_str().expect("a sentence");
+    assert!(message.contains("nothing was sent"), "{message}");
+    assert_fails(uploading.execute("unknown"), "upload_broken");
     // Another window's upload is not this one's.
     let other = uploading.app.window("second");
     uploading.send("a", 2).expect("taken");
     let answer = execute(&other, &new_id(), "a", &uploading.call);
-    assert_eq!(code(answer), "upload_broken");
+    assert_fails(answer, "upload_broken");
     let metadata = json!({ "requestId": new_id(), "uploadId": "a", "endpoint": "graphql" });
-    let both = uploading
-        .page
-        .invoke_bytes("execute", &metadata, vec![b'x']);
-    assert_eq!(code(both), "invalid_request");
+    let page = &uploading.page;
+    let both = page.invoke_bytes("execute", &metadata, vec![b'x']);
+    assert_fails(both, "invalid_request");
     assert_eq!(uploading.server.counts().calls, 0);
     uploading.execute("a").expect("it is still there");
     uploading.assert_arrived(1);
@@ -232,7 +218,7 @@ fn an_upload_over_the_limit_is_refused_at_its_first_slice() {
     let slice = uploading.slice(0);
     let too_long = label("a", 0, LONGEST + 1, &slice);
     let refusal = send(&uploading.page, &too_long, slice.clone());
-    assert_eq!(code(refusal), "too_large");
+    assert_fails(refusal, "too_large");
     let label = label("b", 0, LONGEST, &slice);
     send(&uploading.page, &label, slice).expect("just short enough");
 }
@@ -248,13 +234,13 @@ fn a_closed_window_and_a_cancelled_call_leave_no_upload() {
     uploading.app.close(second.clone());
     // As a window that is opened later under the same label.
     let answer = execute(&second, &new_id(), "a", &uploading.call);
-    assert_eq!(code(answer), "upload_broken");
+    assert_fails(answer, "upload_broken");
 
     uploading.send_all("b");
     let cancel = json!({ "requestId": "b" });
     uploading.page.invoke("cancel", cancel).expect("cancelled");
-    assert_eq!(code(uploading.execute("b")), "upload_broken");
-    assert_eq!(code(uploading.execute_as("b", "b")), "cancelled");
+    assert_fails(uploading.execute("b"), "upload_broken");
+    assert_fails(uploading.execute_as("b", "b"), "cancelled");
     assert_eq!(uploading.server.counts().calls, 0);
 }
 
@@ -275,10 +261,10 @@ fn an_upload_whose_answer_was_lost_may_have_run_and_is_not_replayed() {
     let uploading = Uploading::start();
     uploading.server.on_call(Fault::after_acting(Fault::Reset));
     uploading.send_all("a");
-    assert_eq!(code(uploading.execute_as("one", "a")), "maybe_executed");
+    assert_fails(uploading.execute_as("one", "a"), "maybe_executed");
     // Not by a repeated invoke either; and its body is gone.
-    assert_eq!(code(uploading.execute_as("one", "a")), "maybe_executed");
-    assert_eq!(code(uploading.execute_as("two", "a")), "upload_broken");
+    assert_fails(uploading.execute_as("one", "a"), "maybe_executed");
+    assert_fails(uploading.execute_as("two", "a"), "upload_broken");
     uploading.assert_arrived(1);
     assert_eq!(uploading.server.effects_of(FIELD), 1);
 }
@@ -289,15 +275,16 @@ fn an_invoke_that_is_repeated_while_its_upload_is_on_the_way_joins_it() {
     let gate = Gate::new();
     uploading.server.on_call(Fault::hold(&gate));
     uploading.send_all("a");
-    let (page, call) = (uploading.page.clone(), uploading.call.clone());
-    let first = std::thread::spawn(move || execute(&page, "one", "a", &call));
+    let invoked = || {
+        let (page, call) = (uploading.page.clone(), uploading.call.clone());
+        std::thread::spawn(move || execute(&page, "one", "a", &call))
+    };
+    let first = invoked();
     wait(uploading.server.wait_for(|counts| counts.calls == 1));
-    let (page, call) = (uploading.page.clone(), uploading.call.clone());
-    let second = std::thread::spawn(move || execute(&page, "one", "a", &call));
+    let second = invoked();
     gate.open();
-    let first = first.join().expect("no panic").expect("served");
-    let second = second.join().expect("no panic").expect("the same result");
-    assert_eq!(first, second);
+    let first = joined(first).expect("served");
+    assert_eq!(first, joined(second).expect("the same result"));
     wait(uploading.server.wait_for_calls_to_end());
     uploading.assert_arrived(1);
 }

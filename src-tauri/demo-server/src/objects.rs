@@ -17,7 +17,8 @@ pub(crate) struct Object {
     pub(crate) label_plural: &'static str,
     pub(crate) description: &'static str,
     pub(crate) icon: &'static str,
-    pub(crate) system: bool,
+    /// Twenty uses this object itself: its pages do not list it, and its search leaves it out.
+    pub(crate) is_system: bool,
     /// The field by which a person recognises a record.
     pub(crate) label_field: &'static str,
     pub(crate) fields: Vec<Field>,
@@ -32,8 +33,10 @@ pub(crate) struct Field {
     pub(crate) icon: &'static str,
     pub(crate) kind: Kind,
     pub(crate) nullable: bool,
+    /// No two records may have the same value; of a composite field, see [`Kind::unique_part`].
     pub(crate) unique: bool,
-    pub(crate) system: bool,
+    /// Twenty fills this field itself: its pages do not let people edit it.
+    pub(crate) is_system: bool,
 }
 
 /// The type of a field.
@@ -44,6 +47,8 @@ pub(crate) enum Kind {
     Number,
     Boolean,
     DateTime,
+    /// A number by which a list that nobody sorted is ordered: people drag a record between two others, and it gets a
+    /// number between theirs.
     Position,
     Select(&'static [Choice]),
     MultiSelect(&'static [Choice]),
@@ -54,6 +59,7 @@ pub(crate) enum Kind {
     Phones,
     Currency,
     Address,
+    /// Who created a record, and by which of the [`ACTOR_SOURCES`].
     Actor,
     /// One record of another object. Stored as its id in the column `<name>Id`.
     One {
@@ -74,34 +80,37 @@ pub(crate) struct Choice {
     pub(crate) color: &'static str,
 }
 
-/// What a single column holds.
+/// What a single column holds: it decides the column's type in SQL and, inside a composite, in GraphQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Base {
+pub(crate) enum ColumnType {
     Text,
     Uuid,
     Number,
-    /// A whole number too long for a GraphQL Int, such as an amount in millionths.
-    Big,
+    /// A whole number too long for a GraphQL Int, such as an amount in millionths. In GraphQL it is Twenty's type of this
+    /// name, and so is a [`Self::Number`] inside a composite.
+    BigFloat,
     Boolean,
     DateTime,
     Json,
-    /// One of a fixed set of words.
-    Word,
-    /// Several of a fixed set of words, as a JSON list.
-    Words,
+    /// A value of a GraphQL enum.
+    Enum,
+    /// Several values of a GraphQL enum, stored as a JSON list.
+    EnumList,
 }
 
 /// One column of an object's table. Its name is built from definitions only, never from what a client sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
-    /// Quoted for SQL.
-    pub(crate) sql: String,
-    pub(crate) base: Base,
+    /// Its name in SQL, in quotes, such as `"city"`. A part of a composite field has the name of both with a dot between,
+    /// such as `"emails.primaryEmail"`: one name, since inside quotes a dot does not separate a table from its column.
+    pub(crate) quoted_name: String,
+    pub(crate) column_type: ColumnType,
     /// Key in a record's JSON: the field, or for a relation `<field>Id`.
     pub(crate) key: String,
     /// Key inside a composite field.
     pub(crate) part: Option<&'static str>,
-    pub(crate) unique_label: Option<&'static str>,
+    /// Where no two records may have the same value: the label of the field, with which a refusal names it.
+    pub(crate) label_if_unique: Option<&'static str>,
 }
 
 impl Kind {
@@ -129,64 +138,80 @@ impl Kind {
     }
 
     /// Name of the composite GraphQL type, and its parts with their columns.
-    pub(crate) fn composite(self) -> Option<(&'static str, &'static [(&'static str, Base)])> {
+    pub(crate) fn composite(self) -> Option<(&'static str, &'static [(&'static str, ColumnType)])> {
         Some(match self {
             Self::FullName => (
                 "FullName",
-                &[("firstName", Base::Text), ("lastName", Base::Text)],
+                &[
+                    ("firstName", ColumnType::Text),
+                    ("lastName", ColumnType::Text),
+                ],
             ),
             Self::Emails => (
                 "Emails",
                 &[
-                    ("primaryEmail", Base::Text),
-                    ("additionalEmails", Base::Json),
+                    ("primaryEmail", ColumnType::Text),
+                    ("additionalEmails", ColumnType::Json),
                 ],
             ),
             Self::Links => (
                 "Links",
                 &[
-                    ("primaryLinkLabel", Base::Text),
-                    ("primaryLinkUrl", Base::Text),
-                    ("secondaryLinks", Base::Json),
+                    ("primaryLinkLabel", ColumnType::Text),
+                    ("primaryLinkUrl", ColumnType::Text),
+                    ("secondaryLinks", ColumnType::Json),
                 ],
             ),
             Self::Phones => (
                 "Phones",
                 &[
-                    ("primaryPhoneNumber", Base::Text),
-                    ("primaryPhoneCountryCode", Base::Text),
-                    ("primaryPhoneCallingCode", Base::Text),
-                    ("additionalPhones", Base::Json),
+                    ("primaryPhoneNumber", ColumnType::Text),
+                    ("primaryPhoneCountryCode", ColumnType::Text),
+                    ("primaryPhoneCallingCode", ColumnType::Text),
+                    ("additionalPhones", ColumnType::Json),
                 ],
             ),
             Self::Currency => (
                 "Currency",
-                &[("amountMicros", Base::Big), ("currencyCode", Base::Text)],
+                &[
+                    ("amountMicros", ColumnType::BigFloat),
+                    ("currencyCode", ColumnType::Text),
+                ],
             ),
             Self::Address => (
                 "Address",
                 &[
-                    ("addressStreet1", Base::Text),
-                    ("addressStreet2", Base::Text),
-                    ("addressCity", Base::Text),
-                    ("addressPostcode", Base::Text),
-                    ("addressState", Base::Text),
-                    ("addressCountry", Base::Text),
-                    ("addressLat", Base::Big),
-                    ("addressLng", Base::Big),
+                    ("addressStreet1", ColumnType::Text),
+                    ("addressStreet2", ColumnType::Text),
+                    ("addressCity", ColumnType::Text),
+                    ("addressPostcode", ColumnType::Text),
+                    ("addressState", ColumnType::Text),
+                    ("addressCountry", ColumnType::Text),
+                    ("addressLat", ColumnType::Number),
+                    ("addressLng", ColumnType::Number),
                 ],
             ),
             Self::Actor => (
                 "Actor",
                 &[
-                    ("source", Base::Word),
-                    ("workspaceMemberId", Base::Uuid),
-                    ("name", Base::Text),
-                    ("context", Base::Json),
+                    ("source", ColumnType::Enum),
+                    ("workspaceMemberId", ColumnType::Uuid),
+                    ("name", ColumnType::Text),
+                    ("context", ColumnType::Json),
                 ],
             ),
             _ => return None,
         })
+    }
+
+    /// The part of a composite that no two records may share, if the field is unique.
+    fn unique_part(self) -> Option<&'static str> {
+        match self {
+            Self::Emails => Some("primaryEmail"),
+            Self::Links => Some("primaryLinkUrl"),
+            Self::Phones => Some("primaryPhoneNumber"),
+            _ => None,
+        }
     }
 
     /// All composite kinds, once each.
@@ -209,15 +234,16 @@ impl Kind {
         }
     }
 
-    fn base(self) -> Option<Base> {
+    /// What the column of a field without parts holds, if it has one.
+    fn column_type(self) -> Option<ColumnType> {
         Some(match self {
-            Self::Uuid | Self::One { .. } => Base::Uuid,
-            Self::Text => Base::Text,
-            Self::Number | Self::Position => Base::Number,
-            Self::Boolean => Base::Boolean,
-            Self::DateTime => Base::DateTime,
-            Self::Select(_) | Self::Rating => Base::Word,
-            Self::MultiSelect(_) => Base::Words,
+            Self::Uuid | Self::One { .. } => ColumnType::Uuid,
+            Self::Text => ColumnType::Text,
+            Self::Number | Self::Position => ColumnType::Number,
+            Self::Boolean => ColumnType::Boolean,
+            Self::DateTime => ColumnType::DateTime,
+            Self::Select(_) | Self::Rating => ColumnType::Enum,
+            Self::MultiSelect(_) => ColumnType::EnumList,
             _ => return None,
         })
     }
@@ -240,35 +266,30 @@ impl Field {
     }
 
     pub(crate) fn columns(&self) -> Vec<Column> {
-        let unique_label = self.unique.then_some(self.label);
+        let label_if_unique = self.unique.then_some(self.label);
         if let Some((_, parts)) = self.kind.composite() {
             return parts
                 .iter()
-                .enumerate()
-                .map(|(index, (part, base))| Column {
-                    sql: format!("\"{}.{part}\"", self.name),
-                    base: *base,
+                .map(|(part, column_type)| Column {
+                    quoted_name: format!("\"{}.{part}\"", self.name),
+                    column_type: *column_type,
                     key: self.name.to_owned(),
                     part: Some(*part),
-                    unique_label: unique_label.filter(|_| index == self.unique_part()),
+                    label_if_unique: label_if_unique
+                        .filter(|_| self.kind.unique_part() == Some(part)),
                 })
                 .collect();
         }
-        let Some(base) = self.kind.base() else {
+        let Some(column_type) = self.kind.column_type() else {
             return Vec::new();
         };
         vec![Column {
-            sql: format!("\"{}\"", self.key()),
-            base,
+            quoted_name: format!("\"{}\"", self.key()),
+            column_type,
             key: self.key(),
             part: None,
-            unique_label,
+            label_if_unique,
         }]
-    }
-
-    /// Which part of a composite field must be unique: the address itself, which links have in second place.
-    fn unique_part(&self) -> usize {
-        usize::from(matches!(self.kind, Kind::Links))
     }
 }
 
@@ -284,8 +305,9 @@ impl Object {
     }
 }
 
-/// Where a record came from.
-pub(crate) const SOURCES: [&str; 6] = ["MANUAL", "API", "IMPORT", "EMAIL", "CALENDAR", "WEBHOOK"];
+/// How a record can have come into the workspace: the values of `source` in a [`Kind::Actor`] field.
+pub(crate) const ACTOR_SOURCES: [&str; 6] =
+    ["MANUAL", "API", "IMPORT", "EMAIL", "CALENDAR", "WEBHOOK"];
 
 /// The choices of a rating.
 static RATINGS: &[Choice] = &[

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::clock::iso;
-use crate::objects::{Base, Column, Kind, Object};
+use crate::objects::{Column, ColumnType, Kind, Object};
 use crate::refusal::Refusal;
 use rows::{select, stored};
 
@@ -30,16 +30,19 @@ pub(crate) fn create_tables(connection: &Connection) -> Result<(), rusqlite::Err
         ))?;
         for (index, column) in columns.iter().enumerate() {
             // Empty text means "none" here, and a deleted record does not keep its value from others.
-            let statement = if column.unique_label.is_some() {
+            let statement = if column.label_if_unique.is_some() {
                 format!(
                     "CREATE UNIQUE INDEX IF NOT EXISTS \"{0}_{index}\" ON \"{0}\" ({1})
                      WHERE {1} <> '' AND \"deletedAt\" IS NULL;",
-                    object.singular, column.sql
+                    object.singular, column.quoted_name
                 )
-            } else if column.base == Base::Uuid && column.part.is_none() && column.key != "id" {
+            } else if column.column_type == ColumnType::Uuid
+                && column.part.is_none()
+                && column.key != "id"
+            {
                 format!(
                     "CREATE INDEX IF NOT EXISTS \"{0}_{index}\" ON \"{0}\" ({1});",
-                    object.singular, column.sql
+                    object.singular, column.quoted_name
                 )
             } else {
                 continue;
@@ -127,7 +130,10 @@ pub(crate) fn insert(
         .iter()
         .map(|column| stored(column, sent(&data, column).unwrap_or(&Value::Null)))
         .collect::<Result<Vec<Sql>, Refusal>>()?;
-    let names: Vec<&str> = columns.iter().map(|column| column.sql.as_str()).collect();
+    let names: Vec<&str> = columns
+        .iter()
+        .map(|column| column.quoted_name.as_str())
+        .collect();
     let marks = vec!["?"; columns.len()].join(", ");
     let sql = format!(
         "INSERT INTO \"{}\" ({}) VALUES ({marks})",
@@ -157,7 +163,7 @@ pub(crate) fn update(
     let mut values = Vec::new();
     for column in object.columns() {
         if let Some(value) = sent(&data, column) {
-            assignments.push(format!("{} = ?", column.sql));
+            assignments.push(format!("{} = ?", column.quoted_name));
             values.push(stored(column, value)?);
         }
     }
@@ -236,9 +242,9 @@ fn by_id(
 }
 
 fn column_definition(column: &Column) -> String {
-    let kind = match column.base {
-        Base::Number => "REAL",
-        Base::Big | Base::Boolean => "INTEGER",
+    let kind = match column.column_type {
+        ColumnType::Number => "REAL",
+        ColumnType::BigFloat | ColumnType::Boolean => "INTEGER",
         _ => "TEXT",
     };
     let key = if column.key == "id" {
@@ -246,7 +252,7 @@ fn column_definition(column: &Column) -> String {
     } else {
         ""
     };
-    format!("{} {kind}{key}", column.sql)
+    format!("{} {kind}{key}", column.quoted_name)
 }
 
 /// What the client sent for this column, if anything.
@@ -268,12 +274,12 @@ fn explained(error: rusqlite::Error, object: &Object, data: &Map<String, Value>)
         return error.into();
     }
     for column in object.columns() {
-        let name = column.sql.trim_matches('"');
+        let name = column.quoted_name.trim_matches('"');
         if text.ends_with(&format!(".{name}")) {
             let value = sent(data, column)
                 .and_then(Value::as_str)
                 .unwrap_or_default();
-            return Refusal::duplicate(column.unique_label.unwrap_or("Id"), value);
+            return Refusal::duplicate(column.label_if_unique.unwrap_or("Id"), value);
         }
     }
     error.into()

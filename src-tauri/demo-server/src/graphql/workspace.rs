@@ -14,7 +14,7 @@ use super::call::caller;
 use super::parts::{argument, input, keyed, plain, shown, text, type_ref, with_arguments, words};
 use crate::auth::Auth;
 use crate::events::{Action, Event, Events};
-use crate::objects::{self, Base, Kind, OBJECTS, SOURCES};
+use crate::objects::{self, ACTOR_SOURCES, ColumnType, Kind, OBJECTS};
 use crate::records::{self, PageRequest};
 use crate::refusal::Refusal;
 use crate::store::Store;
@@ -330,7 +330,7 @@ fn register_shared(mut builder: SchemaBuilder) -> SchemaBuilder {
             ],
         ))
         .register(words("FilterIs", ["NULL", "NOT_NULL"]))
-        .register(words("ActorSourceEnum", SOURCES))
+        .register(words("ActorSourceEnum", ACTOR_SOURCES))
         .register(word_filter("ActorSourceEnum"))
         .register(compared("StringFilter", "String", &patterns))
         .register(compared("UUIDFilter", "UUID", &[]))
@@ -349,10 +349,10 @@ fn register_shared(mut builder: SchemaBuilder) -> SchemaBuilder {
         let Some((name, parts)) = kind.composite() else {
             continue;
         };
-        let typed = |of: fn(Base) -> &'static str| -> Vec<(&str, &str)> {
+        let typed = |of: fn(ColumnType) -> &'static str| -> Vec<(&str, &str)> {
             parts
                 .iter()
-                .map(|(part, base)| (*part, of(*base)))
+                .map(|(part, column_type)| (*part, of(*column_type)))
                 .collect()
         };
         let ordered: Vec<(&str, &str)> = parts
@@ -369,22 +369,22 @@ fn register_shared(mut builder: SchemaBuilder) -> SchemaBuilder {
     builder
 }
 
-fn part_type(base: Base) -> &'static str {
-    match base {
-        Base::Uuid => "UUID",
-        Base::Big => "BigFloat",
-        Base::Json => "JSON",
-        Base::Word => "ActorSourceEnum",
+fn part_type(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Uuid => "UUID",
+        ColumnType::BigFloat | ColumnType::Number => "BigFloat",
+        ColumnType::Json => "JSON",
+        ColumnType::Enum => "ActorSourceEnum",
         _ => "String",
     }
 }
 
-fn part_filter(base: Base) -> &'static str {
-    match base {
-        Base::Uuid => "UUIDFilter",
-        Base::Big => "BigFloatFilter",
-        Base::Json => "RawJsonFilter",
-        Base::Word => "ActorSourceEnumFilter",
+fn part_filter(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Uuid => "UUIDFilter",
+        ColumnType::BigFloat | ColumnType::Number => "BigFloatFilter",
+        ColumnType::Json => "RawJsonFilter",
+        ColumnType::Enum => "ActorSourceEnumFilter",
         _ => "StringFilter",
     }
 }

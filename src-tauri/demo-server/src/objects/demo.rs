@@ -118,7 +118,7 @@ fn person() -> Object {
         label_plural: "People",
         description: "A person",
         icon: "IconUser",
-        system: false,
+        is_system: false,
         label_field: "name",
         fields: with_base_fields(fields),
         columns: OnceLock::new(),
@@ -179,7 +179,7 @@ fn company() -> Object {
         label_plural: "Companies",
         description: "A company",
         icon: "IconBuildingSkyscraper",
-        system: false,
+        is_system: false,
         label_field: "name",
         fields: with_base_fields(fields),
         columns: OnceLock::new(),
@@ -218,7 +218,7 @@ fn opportunity() -> Object {
         label_plural: "Opportunities",
         description: "An opportunity",
         icon: "IconTargetArrow",
-        system: false,
+        is_system: false,
         label_field: "name",
         fields: with_base_fields(fields),
         columns: OnceLock::new(),
@@ -241,7 +241,7 @@ fn workspace_member() -> Object {
         label_plural: "Workspace Members",
         description: "A workspace member",
         icon: "IconUserCircle",
-        system: true,
+        is_system: true,
         label_field: "name",
         fields: with_base_fields(fields),
         columns: OnceLock::new(),
@@ -289,7 +289,7 @@ fn optional(name: &'static str, label: &'static str, icon: &'static str, kind: K
         kind,
         nullable: true,
         unique: false,
-        system: false,
+        is_system: false,
     }
 }
 
@@ -302,7 +302,7 @@ fn required(name: &'static str, label: &'static str, icon: &'static str, kind: K
 
 fn system(field: Field) -> Field {
     Field {
-        system: true,
+        is_system: true,
         ..field
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::types::Value as Sql;
 use serde_json::{Map, Value};
 
 use super::rows::stored;
-use crate::objects::{Base, Column, Object};
+use crate::objects::{Column, ColumnType, Object};
 use crate::refusal::Refusal;
 
 /// Levels of `and`, `or` and `not` inside each other: more than a person builds, and no danger to the stack.
@@ -135,7 +135,7 @@ fn compared(
     operand: &Value,
     values: &mut Vec<Sql>,
 ) -> Result<String, Refusal> {
-    let sql = &column.sql;
+    let sql = &column.quoted_name;
     let mut bind = |value: Sql| {
         values.push(value);
     };
@@ -147,11 +147,11 @@ fn compared(
     };
     Ok(match operator {
         "is" => match operand.as_str() {
-            Some("NULL" | "Null") if column.base == Base::Text => {
+            Some("NULL" | "Null") if column.column_type == ColumnType::Text => {
                 format!("({sql} IS NULL OR {sql} = '')")
             }
             Some("NULL" | "Null") => format!("{sql} IS NULL"),
-            _ if column.base == Base::Text => format!("{sql} <> ''"),
+            _ if column.column_type == ColumnType::Text => format!("{sql} <> ''"),
             _ => format!("{sql} IS NOT NULL"),
         },
         // As in SQL, nothing equals null.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::filter::{self, Condition};
 use super::rows::{attach, select, stored};
-use crate::objects::{Base, Column, Object};
+use crate::objects::{Column, ColumnType, Object};
 use crate::refusal::Refusal;
 
 /// Records of one page where the caller names no number, and the most of any page; Twenty's default.
@@ -121,7 +121,7 @@ fn restricted(object: &Object, request: &PageRequest) -> Result<Condition, Refus
     if let Some((key, id)) = &request.within
         && let Some(column) = object.columns().iter().find(|column| column.key == *key)
     {
-        condition.sql = format!("{} AND {} = ?", condition.sql, column.sql);
+        condition.sql = format!("{} AND {} = ?", condition.sql, column.quoted_name);
         condition.values.push(Sql::Text(id.clone()));
     }
     Ok(condition)
@@ -170,10 +170,10 @@ impl Term<'_> {
 
     /// Texts are ordered as a person reads them, not by the code of their letters.
     fn expression(&self) -> String {
-        if self.column.base == Base::Text {
-            format!("{} COLLATE NOCASE", self.column.sql)
+        if self.column.column_type == ColumnType::Text {
+            format!("{} COLLATE NOCASE", self.column.quoted_name)
         } else {
-            self.column.sql.clone()
+            self.column.quoted_name.clone()
         }
     }
 }
@@ -192,7 +192,10 @@ fn order<'a>(object: &'a Object, order_by: &Value) -> Vec<Term<'a>> {
                 .map_or(Some(direction), |part| direction.get(part))
                 .and_then(Value::as_str);
             let Some(direction) = direction else { continue };
-            if !terms.iter().any(|term| term.column.sql == column.sql) {
+            if !terms
+                .iter()
+                .any(|term| term.column.quoted_name == column.quoted_name)
+            {
                 terms.push(Term {
                     column,
                     descending: direction.starts_with("Desc"),

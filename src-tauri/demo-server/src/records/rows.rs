@@ -5,7 +5,7 @@ use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value, json};
 
 use crate::clock::normalised;
-use crate::objects::{Base, Column, Kind, Object, object};
+use crate::objects::{Column, ColumnType, Kind, Object, object};
 use crate::refusal::Refusal;
 
 /// The records with these ids that are not deleted, in no order.
@@ -62,7 +62,10 @@ pub(super) fn select(
     values: Vec<Sql>,
 ) -> Result<Vec<Value>, Refusal> {
     let columns = object.columns();
-    let names: Vec<&str> = columns.iter().map(|column| column.sql.as_str()).collect();
+    let names: Vec<&str> = columns
+        .iter()
+        .map(|column| column.quoted_name.as_str())
+        .collect();
     let sql = format!(
         "SELECT {} FROM \"{}\" WHERE {condition} {tail}",
         names.join(", "),
@@ -103,18 +106,18 @@ pub(super) fn stored(column: &Column, value: &Value) -> Result<Sql, Refusal> {
     };
     if value.is_null() {
         // Text has no null at Twenty; an empty one stands for it.
-        return Ok(if column.base == Base::Text {
+        return Ok(if column.column_type == ColumnType::Text {
             Sql::Text(String::new())
         } else {
             Sql::Null
         });
     }
-    Ok(match column.base {
-        Base::Text | Base::Uuid | Base::Word => {
+    Ok(match column.column_type {
+        ColumnType::Text | ColumnType::Uuid | ColumnType::Enum => {
             Sql::Text(value.as_str().ok_or_else(wrong)?.to_owned())
         }
-        Base::Number => Sql::Real(value.as_f64().ok_or_else(wrong)?),
-        Base::Big => {
+        ColumnType::Number => Sql::Real(value.as_f64().ok_or_else(wrong)?),
+        ColumnType::BigFloat => {
             let parsed = value.as_str().and_then(|text| text.parse().ok());
             #[allow(clippy::cast_possible_truncation)] // Amounts in millionths stay far below 2^53.
             let number = parsed
@@ -122,15 +125,17 @@ pub(super) fn stored(column: &Column, value: &Value) -> Result<Sql, Refusal> {
                 .or_else(|| value.as_f64().map(|number| number as i64));
             Sql::Integer(number.ok_or_else(wrong)?)
         }
-        Base::Boolean => Sql::Integer(value.as_bool().ok_or_else(wrong)?.into()),
-        Base::DateTime => Sql::Text(value.as_str().and_then(normalised).ok_or_else(wrong)?),
-        Base::Json | Base::Words => Sql::Text(value.to_string()),
+        ColumnType::Boolean => Sql::Integer(value.as_bool().ok_or_else(wrong)?.into()),
+        ColumnType::DateTime => Sql::Text(value.as_str().and_then(normalised).ok_or_else(wrong)?),
+        ColumnType::Json | ColumnType::EnumList => Sql::Text(value.to_string()),
     })
 }
 
 fn shown(column: &Column, value: ValueRef<'_>) -> Value {
     match value {
-        ValueRef::Integer(number) if column.base == Base::Boolean => (number != 0).into(),
+        ValueRef::Integer(number) if column.column_type == ColumnType::Boolean => {
+            (number != 0).into()
+        }
         ValueRef::Integer(number) => number.into(),
         #[allow(clippy::cast_possible_truncation)] // Guarded: whole, and far inside the range.
         ValueRef::Real(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
@@ -139,8 +144,10 @@ fn shown(column: &Column, value: ValueRef<'_>) -> Value {
         ValueRef::Real(number) => number.into(),
         ValueRef::Text(text) => {
             let text = String::from_utf8_lossy(text);
-            match column.base {
-                Base::Json | Base::Words => serde_json::from_str(&text).unwrap_or(Value::Null),
+            match column.column_type {
+                ColumnType::Json | ColumnType::EnumList => {
+                    serde_json::from_str(&text).unwrap_or(Value::Null)
+                }
                 _ => text.into(),
             }
         }

@@ -33,10 +33,7 @@ it("each function runs its command with its arguments", async () => {
 });
 
 it("a command's rejection becomes a SessionError with its code", async () => {
-  host.on("sign_in", () => {
-    // eslint-disable-next-line @typescript-eslint/only-throw-error -- a command's rejection is a plain object
-    throw { code: "wrong_password", message: "The password is wrong." };
-  });
+  host.rejects("sign_in", { code: "wrong_password", message: "The password is wrong." });
   const signingIn = signIn({ server: "https://crm.example.com", email: "a", password: "b" });
   await expect(signingIn).rejects.toMatchObject({ name: "SessionError", code: "wrong_password" });
 });

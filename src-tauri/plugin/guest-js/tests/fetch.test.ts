@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { createSessionFetch, SessionError } from "../index.js";
-import { framed, Host } from "./host.js";
+import { framed, Host, rejectionOf } from "./host.js";
 import type { Invoke } from "./host.js";
 
 interface Sent {
@@ -35,10 +35,7 @@ function post(url: string | URL, body: BodyInit = '{"query":"{ me }"}', headers:
 }
 
 async function refusalOf(answer: Promise<unknown>): Promise<SessionError> {
-  const problem: unknown = await answer.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
+  const problem = await rejectionOf(answer);
   expect(problem).toBeInstanceOf(SessionError);
   return problem as SessionError;
 }
@@ -194,10 +191,7 @@ describe("what comes back", () => {
   });
 
   it("is a SessionError if the command rejects", async () => {
-    host.on("execute", () => {
-      // eslint-disable-next-line @typescript-eslint/only-throw-error -- a command's rejection is a plain object
-      throw { code: "unreachable", message: "Try later.", retryAfterMs: 1200 };
-    });
+    host.rejects("execute", { code: "unreachable", message: "Try later.", retryAfterMs: 1200 });
     const refusal = await refusalOf(post("/graphql"));
     expect(refusal).toMatchObject({ code: "unreachable", message: "Try later.", retryAfterMs: 1200 });
   });

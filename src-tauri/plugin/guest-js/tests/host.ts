@@ -49,6 +49,14 @@ export class Host {
     return this;
   }
 
+  /** Lets one of the plugin's commands fail. The rejection of a command is a plain object. */
+  rejects(command: string, problem: object): this {
+    return this.on(command, () => {
+      // eslint-disable-next-line @typescript-eslint/only-throw-error -- a command's rejection is a plain object
+      throw problem;
+    });
+  }
+
   /** Delivers an event to everyone who listens to it now. */
   emit(event: string, payload: unknown): void {
     for (const [id, listening] of this.#listening) {
@@ -99,6 +107,19 @@ export class Host {
     this.#listening.set(handler as number, { event: event as string, target });
     return handler as number;
   }
+}
+
+/** Why it failed, or `undefined` where it did not. */
+export async function rejectionOf(answer: Promise<unknown>): Promise<unknown> {
+  return answer.then(
+    () => undefined,
+    (problem: unknown) => problem,
+  );
+}
+
+/** Runs every microtask that is due. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }
 
 /** A status with what a test cares about. */

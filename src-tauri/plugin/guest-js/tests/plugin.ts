@@ -1,3 +1,6 @@
+import { expect, vi } from "vitest";
+
+import { SessionError } from "../index.js";
 import type { Code } from "../index.js";
 import { framed, Host } from "./host.js";
 import type { Invoke } from "./host.js";
@@ -67,6 +70,14 @@ export class Plugin {
     return call;
   }
 
+  /** Waits for a call, lets its caller leave, and expects that this cancels the call. */
+  async expectCancelledBy(leave: () => void): Promise<void> {
+    await vi.waitUntil(() => this.calls.length === 1);
+    leave();
+    await vi.waitUntil(() => this.cancelled.length === 1);
+    expect(this.cancelled).toEqual([this.lastCall.requestId]);
+  }
+
   #execute(invoke: Invoke, serve: Serving): Promise<ArrayBuffer> {
     const { received = [], ...call } = readCall(invoke);
     for (const id of received) if (this.#running.delete(id)) this.#delivered.add(id);
@@ -98,15 +109,24 @@ export function refusal(code: Code, message: string, retryAfterMs?: number): Err
   });
 }
 
-/** An answer that the server withholds until `open` is called. */
-export function gate(answer: Answer): { answer: Promise<Answer>; open: () => void } {
-  let open: () => void = () => undefined;
-  const held = new Promise<Answer>((resolve) => {
-    open = () => {
-      resolve(answer);
-    };
-  });
-  return { answer: held, open };
+/** An answer that the server withholds. */
+export const NEVER = new Promise<Answer>(() => undefined);
+
+/** Expects that what the plugin refuses comes out as it is: `ask` makes a call, and gives its failure. */
+export async function expectSessionErrors(ask: () => Promise<unknown>): Promise<void> {
+  for (const [code, message, retryAfterMs] of [
+    ["unreachable", "Try later.", 1_200],
+    ["signed_out", "Sign in again.", undefined],
+  ] as const) {
+    const plugin = new Plugin(() => {
+      throw refusal(code, message, retryAfterMs);
+    });
+    const problem = await ask();
+    expect(problem).toBeInstanceOf(SessionError);
+    const { code: shown, message: sentence, retryAfterMs: pause } = problem as SessionError;
+    expect([shown, sentence, pause]).toEqual([code, message, retryAfterMs]);
+    expect(plugin.calls).toHaveLength(1);
+  }
 }
 
 function frame(answer: Answer): ArrayBuffer {

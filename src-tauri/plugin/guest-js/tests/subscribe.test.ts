@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { SessionError, subscribe } from "../index.js";
 import type { SubscribeOptions, SubscriptionSink } from "../index.js";
-import { Host } from "./host.js";
+import { Host, settle } from "./host.js";
 
 interface Sent {
   subscriptionId: string;
@@ -36,11 +36,6 @@ beforeEach(() => {
     reconnected: hear("reconnected"),
   };
 });
-
-/** Runs every microtask that is due. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
-}
 
 function sent(number = -1): Sent {
   return host.asked("subscribe").at(number)?.args as unknown as Sent;
@@ -106,10 +101,7 @@ describe("what the sink gets", () => {
   });
 
   it("is a SessionError if the command rejects", async () => {
-    host.on("subscribe", () => {
-      // eslint-disable-next-line @typescript-eslint/only-throw-error -- a command's rejection is a plain object
-      throw { code: "invalid_request", message: "Only a subscription can be subscribed to." };
-    });
+    host.rejects("subscribe", { code: "invalid_request", message: "Only a subscription can be subscribed to." });
     start();
     expect(heard).toEqual([]);
     await settle();

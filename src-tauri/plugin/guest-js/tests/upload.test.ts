@@ -144,10 +144,7 @@ describe("an upload fails, its call is not sent", () => {
   });
 
   it("if the application refuses a slice", async () => {
-    host.on("upload", () => {
-      // eslint-disable-next-line @typescript-eslint/only-throw-error -- a command's rejection is a plain object
-      throw { code: "too_large", message: "Choose smaller files." };
-    });
+    host.rejects("upload", { code: "too_large", message: "Choose smaller files." });
     expect(await codeOf(post(bytes(2 * SLICE)))).toBe("too_large");
     expect(host.count("upload")).toBe(1);
     expect(host.count("execute")).toBe(0);

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { onChange, onLogout, SessionError } from "../index.js";
 import type { Status } from "../index.js";
-import { Host, statusOf } from "./host.js";
+import { Host, settle, statusOf } from "./host.js";
 
 const CHANGED = "graphql-session://changed";
 const LOGOUT = "graphql-session://logout";
@@ -26,11 +26,6 @@ afterEach(() => {
 
 function hint(revision: number, account = "default"): unknown {
   return { account, revision, phase: "signed_in" };
-}
-
-/** Runs every microtask that is due. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }
 
 describe("onChange", () => {
@@ -129,10 +124,7 @@ describe("onChange", () => {
   });
 
   it("rejects and stops listening where the account does not exist", async () => {
-    host.on("status", () => {
-      // eslint-disable-next-line @typescript-eslint/only-throw-error -- a command's rejection is a plain object
-      throw { code: "invalid_request", message: "No such account." };
-    });
+    host.rejects("status", { code: "invalid_request", message: "No such account." });
     await expect(onChange(listener, "nobody")).rejects.toBeInstanceOf(SessionError);
     await settle();
     expect(host.targets).toEqual([]);

@@ -1,10 +1,10 @@
 //! The bounds of the table. What windows see of it is tested in `tests/plugin`.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use graphql_session::{BoxFuture, SessionId, Sleep};
-use jiff::Timestamp;
+use graphql_session::{BoxFuture, SessionId};
+use graphql_session_testing::ManualClock;
 
 use super::*;
 use crate::error;
@@ -14,49 +14,18 @@ const WINDOW: &str = "main";
 /// How long anything may take before a test fails. A test that passes never waits this long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A clock whose awake time stands still until a test moves it.
-#[derive(Default)]
-struct StillClock {
-    awake_ms: AtomicU64,
-}
-
-impl StillClock {
-    fn advance(&self, time: Duration) {
-        let ms = u64::try_from(time.as_millis()).expect("a test's time is short");
-        self.awake_ms.fetch_add(ms, Ordering::SeqCst);
-    }
-}
-
-impl Clock for StillClock {
-    fn wall(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
-    }
-
-    fn awake(&self) -> Duration {
-        Duration::from_millis(self.awake_ms.load(Ordering::SeqCst))
-    }
-
-    fn sleep(&self, _pause: Duration) -> Sleep {
-        Sleep::new(std::future::pending())
-    }
-
-    fn random(&self) -> u64 {
-        0
-    }
-}
-
 /// A table, its clock, and how often a call really ran.
 struct Bench {
     calls: Calls,
-    clock: Arc<StillClock>,
+    clock: ManualClock,
     ran: Arc<AtomicUsize>,
 }
 
 impl Bench {
     fn new(limits: CallLimits) -> Self {
-        let clock = Arc::new(StillClock::default());
+        let clock = ManualClock::new();
         Self {
-            calls: Calls::new(clock.clone(), limits),
+            calls: Calls::new(Arc::new(clock.clone()), limits),
             clock,
             ran: Arc::default(),
         }
@@ -91,8 +60,11 @@ async fn soon<F: Future>(future: F) -> F::Output {
         .expect("within the time limit")
 }
 
-fn code(outcome: Outcome) -> error::Code {
-    outcome.expect_err("the call must fail").code()
+/// The call failed with this code.
+#[track_caller]
+fn assert_fails(outcome: Outcome, with: impl Into<error::Code>) {
+    let failure = outcome.expect_err("the call must fail");
+    assert_eq!(failure.code(), with.into());
 }
 
 #[tokio::test]
@@ -109,10 +81,7 @@ async fn a_repeated_id_whose_reply_was_acknowledged_answers_already_ran() {
     let bench = Bench::new(CallLimits::default());
     bench.mutation("a").await.expect("the first run");
     bench.calls.acknowledge(WINDOW, &["a".to_owned()]);
-    assert_eq!(
-        code(bench.mutation("a").await),
-        PluginCode::AlreadyRan.into()
-    );
+    assert_fails(bench.mutation("a").await, PluginCode::AlreadyRan);
     assert_eq!(bench.ran(), 1);
     assert_eq!(bench.calls.table().body_bytes, 0);
 }
@@ -141,15 +110,10 @@ async fn a_full_table_refuses_mutations_and_runs_queries() {
     });
     bench.mutation("a").await.expect("the first place");
     bench.mutation("b").await.expect("the last place");
-    assert_eq!(
-        code(bench.mutation("c").await),
-        PluginCode::TooManyCalls.into()
-    );
+    assert_fails(bench.mutation("c").await, PluginCode::TooManyCalls);
     assert_eq!(bench.ran(), 2, "a refused mutation does not run");
-    bench
-        .run("d", OperationKind::Query, 1)
-        .await
-        .expect("a query needs no place");
+    let query = bench.run("d", OperationKind::Query, 1).await;
+    query.expect("a query needs no place");
     bench.mutation("a").await.expect("known ids still answer");
     assert_eq!(bench.ran(), 3);
     bench.clock.advance(Duration::from_secs(10 * 60));
@@ -163,25 +127,15 @@ async fn kept_bodies_are_bounded_and_the_oldest_go_first() {
         ..CallLimits::default()
     });
     for id in ["a", "b", "c"] {
-        bench
-            .run(id, OperationKind::Mutation, 4)
-            .await
-            .expect("a run");
+        let run = bench.run(id, OperationKind::Mutation, 4).await;
+        run.expect("a run");
     }
     assert_eq!(bench.calls.table().body_bytes, 8);
-    assert_eq!(
-        code(bench.mutation("a").await),
-        PluginCode::AlreadyRan.into()
-    );
+    assert_fails(bench.mutation("a").await, PluginCode::AlreadyRan);
     bench.mutation("b").await.expect("still kept");
-    bench
-        .run("huge", OperationKind::Mutation, 11)
-        .await
-        .expect("too large to keep, but its caller gets it");
-    assert_eq!(
-        code(bench.mutation("huge").await),
-        PluginCode::AlreadyRan.into()
-    );
+    let huge = bench.run("huge", OperationKind::Mutation, 11).await;
+    huge.expect("too large to keep, but its caller gets it");
+    assert_fails(bench.mutation("huge").await, PluginCode::AlreadyRan);
     assert_eq!(bench.calls.table().body_bytes, 0);
     assert_eq!(bench.ran(), 4);
 }
@@ -212,10 +166,7 @@ async fn a_repeated_id_joins_the_call_that_runs() {
 async fn a_call_that_arrives_after_its_cancellation_does_not_start() {
     let bench = Bench::new(CallLimits::default());
     bench.calls.cancel(WINDOW, "a");
-    assert_eq!(
-        code(bench.mutation("a").await),
-        PluginCode::Cancelled.into()
-    );
+    assert_fails(bench.mutation("a").await, PluginCode::Cancelled);
     assert_eq!(bench.ran(), 0);
 }
 
@@ -228,30 +179,21 @@ async fn a_window_that_closes_cancels_its_queries_and_finishes_its_mutations() {
         answered.await.expect("the test answers");
         Ok(reply(1))
     };
-    let waiting =
-        |id: &'static str, operation, call: BoxFuture<'static, Result<Reply, CommandError>>| {
-            let calls = bench.calls.clone();
-            tokio::spawn(async move { calls.run(WINDOW, id, operation, call).await })
-        };
-    let query = waiting(
-        "query",
-        OperationKind::Query,
-        Box::pin(std::future::pending()),
-    );
-    let mutation = waiting("mutation", OperationKind::Mutation, Box::pin(mutation));
+    let started = |id, operation, call: BoxFuture<'static, Result<Reply, CommandError>>| {
+        let calls = bench.calls.clone();
+        tokio::spawn(async move { calls.run(WINDOW, id, operation, call).await })
+    };
+    let never = Box::pin(std::future::pending());
+    let query = started("query", OperationKind::Query, never);
+    let mutation = started("mutation", OperationKind::Mutation, Box::pin(mutation));
     while bench.calls.table().windows[WINDOW].len() < 3 {
         tokio::task::yield_now().await;
     }
     bench.calls.forget_window(WINDOW);
-    assert_eq!(
-        code(soon(query).await.expect("no panic")),
-        PluginCode::Cancelled.into()
-    );
+    assert_fails(soon(query).await.expect("no panic"), PluginCode::Cancelled);
     answer.send(()).expect("the mutation still runs");
-    soon(mutation)
-        .await
-        .expect("no panic")
-        .expect("it finished");
+    let finished = soon(mutation).await.expect("no panic");
+    finished.expect("it finished");
     let table = bench.calls.table();
     assert!(table.windows.is_empty(), "nothing is remembered");
     assert_eq!(table.body_bytes, 0);
@@ -261,11 +203,9 @@ async fn a_window_that_closes_cancels_its_queries_and_finishes_its_mutations() {
 async fn a_call_that_panics_leaves_an_error_and_no_waiter() {
     let bench = Bench::new(CallLimits::default());
     let call = async { panic!("a defect, on purpose") };
-    let outcome = bench
-        .calls
-        .run(WINDOW, "a", OperationKind::Mutation, call)
-        .await;
-    assert_eq!(code(outcome), Code::Internal.into());
-    assert_eq!(code(bench.mutation("a").await), Code::Internal.into());
+    let mutation = OperationKind::Mutation;
+    let outcome = bench.calls.run(WINDOW, "a", mutation, call).await;
+    assert_fails(outcome, Code::Internal);
+    assert_fails(bench.mutation("a").await, Code::Internal);
     assert_eq!(bench.ran(), 0);
 }

@@ -1,5 +1,7 @@
 //! The bounds of what is kept. How slices become a call is tested in `tests/plugin`.
 
+use std::fmt::Debug;
+
 use graphql_session_testing::ManualClock;
 
 use super::*;
@@ -39,8 +41,11 @@ fn finish(uploads: &Uploads, window: &str, id: &str) -> Result<(), CommandError>
     uploads.append(window, &slice(id, SLICE_BYTES, last), last)
 }
 
-fn code<T: std::fmt::Debug>(outcome: Result<T, CommandError>) -> error::Code {
-    outcome.expect_err("it must fail").code()
+/// It failed with this code.
+#[track_caller]
+fn assert_fails<T: Debug>(outcome: Result<T, CommandError>, with: PluginCode) {
+    let failure = outcome.expect_err("it must fail");
+    assert_eq!(failure.code(), error::Code::from(with));
 }
 
 #[test]
@@ -70,23 +75,14 @@ async fn a_window_has_four_uploads_at_a_time_and_all_windows_eight() {
         for id in ["a", "b", "c", "d"] {
             begin(&uploads, window, id).expect("room");
         }
-        assert_eq!(
-            code(begin(&uploads, window, "e")),
-            PluginCode::TooManyCalls.into()
-        );
+        assert_fails(begin(&uploads, window, "e"), PluginCode::TooManyCalls);
     }
-    assert_eq!(
-        code(begin(&uploads, "third", "a")),
-        PluginCode::TooManyCalls.into()
-    );
+    assert_fails(begin(&uploads, "third", "a"), PluginCode::TooManyCalls);
     // One that is known goes on, and one that has gone makes room.
     finish(&uploads, "main", "a").expect("no more room is needed");
     uploads.forget("main", "b");
     begin(&uploads, "third", "a").expect("room again");
-    assert_eq!(
-        code(begin(&uploads, "main", "e")),
-        PluginCode::TooManyCalls.into()
-    );
+    assert_fails(begin(&uploads, "main", "e"), PluginCode::TooManyCalls);
     uploads.forget_window("main");
     begin(&uploads, "main", "e").expect("room again");
     uploads.whole("second", "a").expect_err("not complete");
@@ -111,8 +107,5 @@ async fn an_upload_without_a_call_is_forgotten_after_ten_minutes_a_later_one_is_
     clock.advance(Duration::from_secs(10 * 60));
     clock.quiet().await;
     assert!(uploads.table().uploads.is_empty());
-    assert_eq!(
-        code(uploads.whole(WINDOW, "a")),
-        PluginCode::UploadBroken.into()
-    );
+    assert_fails(uploads.whole(WINDOW, "a"), PluginCode::UploadBroken);
 }

@@ -1,9 +1,10 @@
 import { ApolloClient, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache, ServerError } from "@apollo/client";
 import type { TypedDocumentNode } from "@apollo/client";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 
-import { createSessionFetch, SessionError } from "../../index.js";
-import { gate, Plugin, refusal } from "../plugin.js";
+import { createSessionFetch } from "../../index.js";
+import { rejectionOf } from "../host.js";
+import { expectSessionErrors, NEVER, Plugin } from "../plugin.js";
 import { ADA, BIG, PARTIAL, PEOPLE, REFUSED, RENAME, RENAMED } from "./people.js";
 import type { People } from "./people.js";
 
@@ -16,13 +17,6 @@ function clientOf(options: Partial<HttpLink.Options> = {}): ApolloClient {
     // The devtools need a browser.
     devtools: { enabled: false },
   });
-}
-
-async function rejectionOf(answer: Promise<unknown>): Promise<unknown> {
-  return answer.then(
-    () => undefined,
-    (problem: unknown) => problem,
-  );
 }
 
 it("a query is sent as Apollo Client writes it", async () => {
@@ -101,35 +95,24 @@ it("the body arrives byte for byte", async () => {
 });
 
 it("a failed call rejects with the SessionError itself", async () => {
-  const refusals = [refusal("unreachable", "Try later.", 1_200), refusal("signed_out", "Sign in again.")];
-  new Plugin(() => {
-    throw refusals.shift() ?? new Error("two calls");
-  });
-  const unreachable = await rejectionOf(clientOf().query({ query: people }));
-  expect(unreachable).toBeInstanceOf(SessionError);
-  expect(unreachable).toMatchObject({ code: "unreachable", message: "Try later.", retryAfterMs: 1_200 });
-  const signedOut = await rejectionOf(clientOf().query({ query: people }));
-  expect(signedOut).toBeInstanceOf(SessionError);
-  expect(signedOut).toMatchObject({ code: "signed_out", message: "Sign in again." });
+  await expectSessionErrors(() => rejectionOf(clientOf().query({ query: people })));
 });
 
 it("an aborted signal cancels the call", async () => {
-  const { answer } = gate(ADA);
-  const plugin = new Plugin(() => answer);
+  const plugin = new Plugin(() => NEVER);
   const abort = new AbortController();
-  const asked = clientOf().query({ query: people, context: { fetchOptions: { signal: abort.signal } } });
-  await vi.waitUntil(() => plugin.calls.length === 1);
-  abort.abort();
-  expect(await rejectionOf(asked)).toMatchObject({ name: "AbortError" });
-  expect(plugin.cancelled).toEqual([plugin.lastCall.requestId]);
+  const context = { fetchOptions: { signal: abort.signal } };
+  const asked = rejectionOf(clientOf().query({ query: people, context }));
+  await plugin.expectCancelledBy(() => {
+    abort.abort();
+  });
+  expect(await asked).toMatchObject({ name: "AbortError" });
 });
 
 it("the call is cancelled when the last observer of a query leaves", async () => {
-  const { answer } = gate(ADA);
-  const plugin = new Plugin(() => answer);
+  const plugin = new Plugin(() => NEVER);
   const watching = clientOf().watchQuery({ query: people }).subscribe({});
-  await vi.waitUntil(() => plugin.calls.length === 1);
-  watching.unsubscribe();
-  await vi.waitUntil(() => plugin.cancelled.length === 1);
-  expect(plugin.cancelled).toEqual([plugin.lastCall.requestId]);
+  await plugin.expectCancelledBy(() => {
+    watching.unsubscribe();
+  });
 });

@@ -1,8 +1,9 @@
 import { ClientError, GraphQLClient } from "graphql-request";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 
-import { createSessionFetch, SessionError } from "../../index.js";
-import { gate, Plugin, refusal } from "../plugin.js";
+import { createSessionFetch } from "../../index.js";
+import { rejectionOf } from "../host.js";
+import { expectSessionErrors, NEVER, Plugin } from "../plugin.js";
 import { ADA, BIG, PARTIAL, PEOPLE, REFUSED, RENAME, RENAMED } from "./people.js";
 import type { People } from "./people.js";
 
@@ -11,13 +12,6 @@ type Options = NonNullable<ConstructorParameters<typeof GraphQLClient>[1]>;
 /** graphql-request needs an absolute address: the page's own, which names no server. */
 function clientOf(options: Options = {}): GraphQLClient {
   return new GraphQLClient(new URL("/graphql", location.href).href, { fetch: createSessionFetch(), ...options });
-}
-
-async function rejectionOf(answer: Promise<unknown>): Promise<unknown> {
-  return answer.then(
-    () => undefined,
-    (problem: unknown) => problem,
-  );
 }
 
 it("a query is sent to the page's own address", async () => {
@@ -99,25 +93,15 @@ it("the body arrives byte for byte, so a custom parser can read big integers", a
 });
 
 it("a failed call rejects with the SessionError itself", async () => {
-  const refusals = [refusal("unreachable", "Try later.", 1_200), refusal("signed_out", "Sign in again.")];
-  new Plugin(() => {
-    throw refusals.shift() ?? new Error("two calls");
-  });
-  const unreachable = await rejectionOf(clientOf().request(PEOPLE));
-  expect(unreachable).toBeInstanceOf(SessionError);
-  expect(unreachable).toMatchObject({ code: "unreachable", message: "Try later.", retryAfterMs: 1_200 });
-  const signedOut = await rejectionOf(clientOf().request(PEOPLE));
-  expect(signedOut).toBeInstanceOf(SessionError);
-  expect(signedOut).toMatchObject({ code: "signed_out", message: "Sign in again." });
+  await expectSessionErrors(() => rejectionOf(clientOf().request(PEOPLE)));
 });
 
 it("an aborted signal cancels the call", async () => {
-  const { answer } = gate(ADA);
-  const plugin = new Plugin(() => answer);
+  const plugin = new Plugin(() => NEVER);
   const abort = new AbortController();
-  const asked = clientOf().request({ document: PEOPLE, signal: abort.signal });
-  await vi.waitUntil(() => plugin.calls.length === 1);
-  abort.abort();
-  expect(await rejectionOf(asked)).toMatchObject({ name: "AbortError" });
-  expect(plugin.cancelled).toEqual([plugin.lastCall.requestId]);
+  const asked = rejectionOf(clientOf().request({ document: PEOPLE, signal: abort.signal }));
+  await plugin.expectCancelledBy(() => {
+    abort.abort();
+  });
+  expect(await asked).toMatchObject({ name: "AbortError" });
 });

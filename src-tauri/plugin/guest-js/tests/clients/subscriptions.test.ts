@@ -54,37 +54,58 @@ async function subscribed(): Promise<{ id: string; request: unknown; tell: (...m
 const next = (payload: string): unknown => ({ kind: "next", payload });
 const cancelled = (): string[] => plugin.cancelled;
 
-describe("Apollo Client", () => {
-  interface Heard {
-    data?: unknown;
-    error?: unknown;
-  }
+/** What a client's listener got so far, and how it leaves. */
+interface Listening<Result> {
+  heard: Result[];
+  leave: () => void;
+}
 
-  function listen(): { heard: Heard[]; isComplete: () => boolean; leave: () => void; client: ApolloClient } {
-    const client = new ApolloClient({
-      link: sessionLink(onReconnected),
-      cache: new InMemoryCache(),
-      // The devtools need a browser.
-      devtools: { enabled: false },
-    });
-    const heard: Heard[] = [];
-    let isComplete = false;
-    const listening = client.subscribe({ query: gql(RENAMES), variables: { of: "1" } }).subscribe({
-      next: (result) => heard.push(result),
-      complete: () => (isComplete = true),
-    });
-    return {
-      heard,
-      isComplete: () => isComplete,
-      leave: () => {
-        listening.unsubscribe();
-      },
-      client,
-    };
-  }
+interface ApolloResult {
+  data?: unknown;
+  error?: unknown;
+}
 
-  it("receives each result of a subscription, and its end", async () => {
-    const { heard, isComplete } = listen();
+function listenWithApollo(): Listening<ApolloResult> & { isComplete: () => boolean; client: ApolloClient } {
+  const client = new ApolloClient({
+    link: sessionLink(onReconnected),
+    cache: new InMemoryCache(),
+    // The devtools need a browser.
+    devtools: { enabled: false },
+  });
+  const heard: ApolloResult[] = [];
+  let isComplete = false;
+  const listening = client.subscribe({ query: gql(RENAMES), variables: { of: "1" } }).subscribe({
+    next: (result) => heard.push(result),
+    complete: () => (isComplete = true),
+  });
+  const leave = (): void => {
+    listening.unsubscribe();
+  };
+  return { heard, isComplete: () => isComplete, leave, client };
+}
+
+interface UrqlResult {
+  data?: unknown;
+  hasNext: boolean;
+  error?: { networkError?: Error; graphQLErrors: { message: string }[] } | undefined;
+}
+
+function listenWithUrql(): Listening<UrqlResult> {
+  const client = new Client({ url: "/graphql", exchanges: [sessionStreams(onReconnected), fetchExchange] });
+  const heard: UrqlResult[] = [];
+  const listening = client.subscription(RENAMES, { of: "1" }).subscribe((result) => heard.push(result as UrqlResult));
+  const leave = (): void => {
+    listening.unsubscribe();
+  };
+  return { heard, leave };
+}
+
+describe.each<[string, () => Listening<{ data?: unknown }>]>([
+  ["Apollo Client", listenWithApollo],
+  ["urql", listenWithUrql],
+])("%s", (_, listen) => {
+  it("receives each result of a subscription", async () => {
+    const { heard } = listen();
     const { request, tell } = await subscribed();
     expect(request).toMatchObject({ operationName: "Renames", variables: { of: "1" } });
     expect((request as { query: string }).query).toContain("subscription Renames($of: ID!)");
@@ -93,9 +114,6 @@ describe("Apollo Client", () => {
       { renamed: { name: "Ada L." } },
       { renamed: { name: "Ada K." } },
     ]);
-    expect(isComplete()).toBe(false);
-    tell({ kind: "complete" });
-    await vi.waitUntil(isComplete);
   });
 
   it("continues after a lost connection, and reports it as reconnected", async () => {
@@ -108,8 +126,27 @@ describe("Apollo Client", () => {
     expect(heard).toHaveLength(1);
   });
 
+  it("ends the subscription when its last subscriber leaves", async () => {
+    const { leave } = listen();
+    const { id } = await subscribed();
+    leave();
+    await vi.waitUntil(() => cancelled().length === 1);
+    expect(cancelled()).toEqual([id]);
+  });
+});
+
+describe("Apollo Client", () => {
+  it("completes at the end of the stream, and not before", async () => {
+    const { isComplete } = listenWithApollo();
+    const { tell } = await subscribed();
+    tell({ kind: "open" }, next(ADA_L));
+    expect(isComplete()).toBe(false);
+    tell({ kind: "complete" });
+    await vi.waitUntil(isComplete);
+  });
+
   it("passes on GraphQL errors as usual, and the session's error itself", async () => {
-    const { heard } = listen();
+    const { heard } = listenWithApollo();
     const { tell } = await subscribed();
     tell(next(FORBIDDEN), SIGNED_OUT);
     await vi.waitUntil(() => heard.length === 2);
@@ -118,87 +155,35 @@ describe("Apollo Client", () => {
     expect(heard[1]?.error).toMatchObject({ code: "signed_out" });
   });
 
-  it("ends the subscription when its last subscriber leaves", async () => {
-    const { leave } = listen();
-    const { id } = await subscribed();
-    leave();
-    await vi.waitUntil(() => cancelled().length === 1);
-    expect(cancelled()).toEqual([id]);
-  });
-
   it("sends its queries as calls", async () => {
-    const { client } = listen();
+    const { client } = listenWithApollo();
     expect((await client.query({ query: gql(PEOPLE) })).data).toMatchObject({ people: [{ name: "Ada" }] });
     expect(plugin.calls).toHaveLength(1);
   });
 });
 
 describe("urql", () => {
-  interface Heard {
-    data?: unknown;
-    hasNext: boolean;
-    error?: { networkError?: Error; graphQLErrors: { message: string }[] } | undefined;
-  }
-
-  function listen(): { heard: Heard[]; leave: () => void } {
-    const client = new Client({ url: "/graphql", exchanges: [sessionStreams(onReconnected), fetchExchange] });
-    const heard: Heard[] = [];
-    const listening = client.subscription(RENAMES, { of: "1" }).subscribe((result) => heard.push(result as Heard));
-    return {
-      heard,
-      leave: () => {
-        listening.unsubscribe();
-      },
-    };
-  }
-
-  it("receives each result; the end of the stream cancels nothing", async () => {
-    const { heard } = listen();
-    const { request, tell } = await subscribed();
-    expect(request).toMatchObject({ operationName: "Renames", variables: { of: "1" } });
-    expect((request as { query: string }).query).toContain("subscription Renames($of: ID!)");
-    tell({ kind: "open" }, next(ADA_L), next(ADA_K));
-    expect(heard.map(({ data }) => data)).toMatchObject([
-      { renamed: { name: "Ada L." } },
-      { renamed: { name: "Ada K." } },
-    ]);
-    tell({ kind: "complete" }, next(ADA_L));
-    // urql reports the end by the last result, once more, with `hasNext` false.
+  it("reports the end by the last result once more; the end cancels nothing", async () => {
+    const { heard } = listenWithUrql();
+    const { tell } = await subscribed();
+    tell({ kind: "open" }, next(ADA_L), next(ADA_K), { kind: "complete" }, next(ADA_L));
     expect(heard.map(({ hasNext }) => hasNext)).toEqual([true, true, false]);
     expect(heard.at(-1)?.data).toMatchObject({ renamed: { name: "Ada K." } });
     expect(cancelled()).toEqual([]);
   });
 
-  it("continues after a lost connection, and reports it as reconnected", async () => {
-    const { heard } = listen();
-    const { tell } = await subscribed();
-    tell({ kind: "open" }, { kind: "lost", retryAfterMs: 100 });
-    expect(onReconnected).not.toHaveBeenCalled();
-    tell({ kind: "reconnected" }, next(ADA_L));
-    expect(onReconnected).toHaveBeenCalledOnce();
-    expect(heard).toHaveLength(1);
-  });
-
   it("passes on GraphQL errors as usual", async () => {
-    const { heard } = listen();
+    const { heard } = listenWithUrql();
     const { tell } = await subscribed();
     tell(next(FORBIDDEN));
     expect(heard[0]?.error?.graphQLErrors[0]?.message).toBe("Not yours to hear");
   });
 
   it("has the session's error as its networkError", async () => {
-    const { heard } = listen();
+    const { heard } = listenWithUrql();
     const { tell } = await subscribed();
     tell(SIGNED_OUT);
     expect(heard[0]?.error?.networkError).toBeInstanceOf(SessionError);
     expect(heard[0]?.error?.networkError).toMatchObject({ code: "signed_out" });
-  });
-
-  it("ends the subscription when its last subscriber leaves", async () => {
-    const { leave } = listen();
-    const { id } = await subscribed();
-    leave();
-    await vi.waitUntil(() => cancelled().length === 1);
-    expect(cancelled()).toEqual([id]);
   });
 });

@@ -1,9 +1,9 @@
 import { cacheExchange, Client, fetchExchange } from "@urql/core";
-import type { ClientOptions, CombinedError, OperationResult } from "@urql/core";
+import type { ClientOptions, OperationResult } from "@urql/core";
 import { expect, it, vi } from "vitest";
 
-import { createSessionFetch, SessionError } from "../../index.js";
-import { gate, Plugin, refusal } from "../plugin.js";
+import { createSessionFetch } from "../../index.js";
+import { expectSessionErrors, NEVER, Plugin } from "../plugin.js";
 import { ADA, BIG, PARTIAL, PEOPLE, REFUSED, RENAME, RENAMED } from "./people.js";
 import type { People } from "./people.js";
 
@@ -106,27 +106,16 @@ it("the body arrives byte for byte", async () => {
 });
 
 it("a failed call has the SessionError as its networkError", async () => {
-  const refusals = [refusal("unreachable", "Try later.", 1_200), refusal("signed_out", "Sign in again.")];
-  new Plugin(() => {
-    throw refusals.shift() ?? new Error("two calls");
-  });
   const client = clientOf({ exchanges: [fetchExchange] });
-  const { networkError: unreachable } = (await ask(client)).error as CombinedError;
-  expect(unreachable).toBeInstanceOf(SessionError);
-  expect(unreachable).toMatchObject({ code: "unreachable", message: "Try later.", retryAfterMs: 1_200 });
-  const { networkError: signedOut } = (await ask(client)).error as CombinedError;
-  expect(signedOut).toBeInstanceOf(SessionError);
-  expect(signedOut).toMatchObject({ code: "signed_out", message: "Sign in again." });
+  await expectSessionErrors(async () => (await ask(client)).error?.networkError);
 });
 
 it("the call is cancelled when the last subscriber of a query leaves", async () => {
-  const { answer } = gate(ADA);
-  const plugin = new Plugin(() => answer);
+  const plugin = new Plugin(() => NEVER);
   const watching = clientOf()
     .query(PEOPLE, {})
     .subscribe(() => undefined);
-  await vi.waitUntil(() => plugin.calls.length === 1);
-  watching.unsubscribe();
-  await vi.waitUntil(() => plugin.cancelled.length === 1);
-  expect(plugin.cancelled).toEqual([plugin.lastCall.requestId]);
+  await plugin.expectCancelledBy(() => {
+    watching.unsubscribe();
+  });
 });
