@@ -35,6 +35,8 @@ mod clock;
 mod host;
 pub mod rotation;
 #[cfg(feature = "kit")]
+mod script;
+#[cfg(feature = "kit")]
 mod server;
 #[cfg(feature = "kit")]
 mod vault;

@@ -1,51 +1,26 @@
 //! A vault that fails on demand.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::clock::{Activity, ManualClock};
+use super::script::Script;
 use graphql_session::{Vault, VaultError};
-
-/// How long a test waits for a vault call before it takes it for missing.
-const MISSING: Duration = Duration::from_secs(20);
 
 /// Memory with scripted failures. Clones are handles on the same vault; sessions that share it are processes of one
 /// machine.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct ScriptedVault {
-    shared: Arc<Shared>,
+    script: Script<VaultCall, VaultError>,
+    stored: Arc<Mutex<Stored>>,
 }
 
 #[derive(Default)]
-struct Shared {
-    inside: Mutex<Inside>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Inside {
+struct Stored {
     entries: HashMap<String, String>,
-    scripts: HashMap<VaultCall, Script>,
-    counts: HashMap<VaultCall, u64>,
-    blocked_now: usize,
     longest: Option<usize>,
-    activity: Activity,
-}
-
-#[derive(Default)]
-struct Script {
-    next: VecDeque<Mishap>,
-    always: Option<VaultError>,
-    closed: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Mishap {
-    Fail(VaultError),
-    Panic,
 }
 
 /// One kind of call to a vault.
@@ -65,37 +40,34 @@ const EVERY_CALL: [VaultCall; 3] = [VaultCall::Read, VaultCall::Write, VaultCall
 impl ScriptedVault {
     /// An empty vault that works.
     pub fn new() -> Self {
-        Self::default()
+        Self::noting(Activity::default())
     }
 
     /// The same, with `clock` standing still while a call is under way (not while one is [held](Self::hold)).
     pub fn watched_by(clock: &ManualClock) -> Self {
-        let vault = Self::default();
-        vault.inside().activity = clock.activity();
-        vault
+        Self::noting(clock.activity())
+    }
+
+    fn noting(activity: Activity) -> Self {
+        Self {
+            script: Script::new(activity),
+            stored: Arc::default(),
+        }
     }
 
     /// The next `times` calls of this kind fail with `error`.
     pub fn fail_next(&self, call: VaultCall, times: usize, error: VaultError) {
-        let mishaps = std::iter::repeat_n(Mishap::Fail(error), times);
-        self.inside()
-            .scripts
-            .entry(call)
-            .or_default()
-            .next
-            .extend(mishaps);
+        self.script.fail_next(call, times, error);
     }
 
     /// The next call of this kind panics, as an adopter's vault may.
     pub fn panic_next(&self, call: VaultCall) {
-        let mut inside = self.inside();
-        let script = inside.scripts.entry(call).or_default();
-        script.next.push_back(Mishap::Panic);
+        self.script.panic_next(call);
     }
 
     /// Every call of this kind fails with `error`, until [`work_again`](Self::work_again).
     pub fn fail(&self, call: VaultCall, error: VaultError) {
-        self.inside().scripts.entry(call).or_default().always = Some(error);
+        self.script.fail(call, error);
     }
 
     /// Every call fails with `error`, until [`work_again`](Self::work_again): a locked or missing keyring.
@@ -107,19 +79,17 @@ impl ScriptedVault {
 
     /// Ends all scripted failures, and releases all held calls.
     pub fn work_again(&self) {
-        self.inside().scripts.clear();
-        self.shared.changed.notify_all();
+        self.script.clear();
     }
 
     /// Calls of this kind block from now on, before they do anything, until [`release`](Self::release).
     pub fn hold(&self, call: VaultCall) {
-        self.inside().scripts.entry(call).or_default().closed = true;
+        self.script.hold(call);
     }
 
     /// Held calls of this kind go on, and later ones are not held.
     pub fn release(&self, call: VaultCall) {
-        self.inside().scripts.entry(call).or_default().closed = false;
-        self.shared.changed.notify_all();
+        self.script.release(call);
     }
 
     /// Texts longer than this many bytes are too long, as on Windows; `None` for no limit.
@@ -129,33 +99,20 @@ impl ScriptedVault {
 
     /// How many calls of this kind have begun.
     pub fn count(&self, call: VaultCall) -> u64 {
-        self.inside().counts.get(&call).copied().unwrap_or(0)
+        self.script.count(call)
     }
 
     /// How many calls are held just now.
     pub fn held_now(&self) -> usize {
-        self.inside().blocked_now
+        self.script.held_now()
     }
 
-    /// Returns once `count` calls are held, blocking the caller's thread for at most 20 s.
+    /// Returns once `count` calls are held, blocking a thread for at most 20 s.
     ///
     /// # Panics
     /// When that does not happen.
     pub async fn wait_until_held(&self, count: usize) {
-        let vault = self.clone();
-        let arrived = tokio::task::spawn_blocking(move || {
-            let inside = vault.inside();
-            let (_inside, waited) = vault
-                .shared
-                .changed
-                .wait_timeout_while(inside, MISSING, |inside| inside.blocked_now < count)
-                .unwrap_or_else(PoisonError::into_inner);
-            !waited.timed_out()
-        });
-        assert!(
-            arrived.await.unwrap_or(false),
-            "no vault call came that could be held"
-        );
+        self.script.wait_until_held(count).await;
     }
 
     /// The stored text. It holds tokens: for assertions only.
@@ -175,81 +132,41 @@ impl ScriptedVault {
         self.inside().entries.remove(account);
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
-        // Scripted panics happen outside the lock, and every step inside is one call.
-        self.shared
-            .inside
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn inside(&self) -> MutexGuard<'_, Stored> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Counts the call, waits while it is held, and says how it fails, if it does.
-    fn arrive(&self, call: VaultCall) -> Result<(), VaultError> {
-        let mut inside = self.inside();
-        *inside.counts.entry(call).or_default() += 1;
-        let is_held = |inside: &Inside| {
-            inside
-                .scripts
-                .get(&call)
-                .is_some_and(|script| script.closed)
-        };
-        if is_held(&inside) {
-            inside.blocked_now += 1;
-            inside.activity.note();
-            self.shared.changed.notify_all();
-            inside = self
-                .shared
-                .changed
-                .wait_while(inside, |inside| is_held(inside))
-                .unwrap_or_else(PoisonError::into_inner);
-            inside.blocked_now -= 1;
-        }
-        let script = inside.scripts.entry(call).or_default();
-        let mishap = script.next.pop_front().or(script.always.map(Mishap::Fail));
-        drop(inside);
-        match mishap {
-            Some(Mishap::Fail(error)) => Err(error),
-            Some(Mishap::Panic) => panic!("the vault panics, as scripted"),
-            None => Ok(()),
-        }
-    }
-
-    fn activity(&self) -> Activity {
-        self.inside().activity.clone()
+impl Default for ScriptedVault {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl Vault for ScriptedVault {
     fn read(&self, account: &str) -> Result<Option<SecretString>, VaultError> {
-        self.activity().note();
-        self.arrive(VaultCall::Read)?;
-        let _under_way = self.activity().begin();
-        Ok(self
-            .inside()
-            .entries
-            .get(account)
-            .map(|text| text.as_str().into()))
+        let read = || self.stored(account).map(SecretString::from);
+        self.script.play(VaultCall::Read, read)
     }
 
     fn write(&self, account: &str, text: &SecretString) -> Result<(), VaultError> {
-        self.activity().note();
-        self.arrive(VaultCall::Write)?;
-        let _under_way = self.activity().begin();
-        let mut inside = self.inside();
-        let text = text.expose_secret();
-        if inside.longest.is_some_and(|longest| text.len() > longest) {
-            return Err(VaultError::TooLong);
-        }
-        inside.entries.insert(account.to_owned(), text.to_owned());
-        Ok(())
+        self.script.play(VaultCall::Write, || {
+            let text = text.expose_secret();
+            let longest = self.inside().longest;
+            if longest.is_some_and(|longest| text.len() > longest) {
+                return Err(VaultError::TooLong);
+            }
+            self.replace(account, text);
+            Ok(())
+        })?
     }
 
     fn remove(&self, account: &str) -> Result<(), VaultError> {
-        self.activity().note();
-        self.arrive(VaultCall::Remove)?;
-        let _under_way = self.activity().begin();
-        self.inside().entries.remove(account);
-        Ok(())
+        self.script.play(VaultCall::Remove, || self.clear(account))
+    }
+
+    fn longest(&self) -> Option<usize> {
+        self.inside().longest
     }
 }
 
