@@ -99,7 +99,7 @@ fn settings_in_json_arrive_in_the_configuration() {
         "endAfterSeconds": 60,
         "limits": {
             "attemptTimeoutMs": 1, "renewalTimeoutMs": 2, "lockTimeoutMs": 3, "vaultReadMs": 4, "vaultWriteMs": 5,
-            "callTimeoutMs": 6, "quitTimeoutMs": 7, "concurrentCalls": 8, "requestBytes": 11,
+            "callTimeoutMs": 6, "quitTimeoutMs": 7, "fileTimeoutMs": 13, "concurrentCalls": 8, "requestBytes": 11,
             "replyBytes": 9, "maxBackoffMs": 10, "streamSilenceMs": 12
         }
     });
@@ -114,6 +114,7 @@ fn settings_in_json_arrive_in_the_configuration() {
         lock_timeout: ms(3),
         vault_read: ms(4),
         vault_write: ms(5),
+        file_timeout: ms(13),
         call_timeout: ms(6),
         quit_timeout: ms(7),
         concurrent_calls: 8,

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 
-use graphql_session::{Phase, Storage};
+use graphql_session::{DEFAULT_ACCOUNT, Phase, Storage};
 
 use crate::fixture::{call_succeeds, leftovers, renew, signed_out, state_file, with_expired_token};
 
@@ -37,5 +37,5 @@ async fn a_state_file_that_cannot_be_replaced_leaves_nothing_beside_it() {
         (Phase::SignedIn, Storage::Saved)
     );
     assert!(state_file(&host).is_dir(), "nothing was replaced");
-    assert_eq!(leftovers(host.folder()), [""; 0]);
+    assert_eq!(leftovers(&host.file(DEFAULT_ACCOUNT, "")), [""; 0]);
 }

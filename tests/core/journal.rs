@@ -5,7 +5,7 @@ use graphql_session_testing::{EMAIL, Fault, PASSWORD, TestHost, VaultCall, query
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    MINUTE, SECOND, call_fails, call_in_renewal, call_succeeds, code, hold_renewal, join_all,
+    MINUTE, SECOND, call_fails, call_succeeds, call_with_held_answer, code, hold_renewal, join_all,
     late_failure, renew, signed_in, spawn_call, spawn_calls, wait_for_phase, wait_for_refusals,
     with_expired_token,
 };
@@ -210,7 +210,7 @@ async fn an_ambiguous_rejection_that_is_confirmed_shows_both_answers() {
 #[tokio::test]
 async fn a_sign_out_during_a_renewal_closes_its_record_with_the_late_verdict() {
     let (host, session) = with_expired_token().await;
-    let (call, gate) = call_in_renewal(&host, &session).await;
+    let (call, gate) = call_with_held_answer(&host, &session).await;
 
     session.sign_out().await;
     assert_eq!(code(call.await.expect("no panic")), Code::SignedOut);

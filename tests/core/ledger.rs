@@ -112,6 +112,10 @@ async fn the_rejection_of_a_spent_token_whose_successor_was_used_has_no_explanat
     let restored = host.another();
     let backup = backup.expect("stored");
     restored.vault.replace(DEFAULT_ACCOUNT, backup);
+    let folder = restored.file(DEFAULT_ACCOUNT, "");
+    std::fs::create_dir_all(&folder).expect("own folder");
+    let id = host.file(DEFAULT_ACCOUNT, "id");
+    std::fs::copy(id, folder.join("id")).expect("own folder");
     host.clock.advance(2 * MINUTE);
     let session = restored.session(DEFAULT_ACCOUNT).await;
     call(&host, &session).await;

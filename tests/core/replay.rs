@@ -100,7 +100,7 @@ async fn a_query_that_was_lost_while_another_person_signed_in_is_not_sent_again(
     for is_listed in [true, false] {
         let (host, session) = signed_in().await;
         if !is_listed {
-            let list = host.folder().join(format!("{DEFAULT_ACCOUNT}.ended"));
+            let list = host.file(DEFAULT_ACCOUNT, "ended");
             std::fs::create_dir(list).expect("own folder");
         }
         let (lost, gate) = call_at_server(&host, &session, "people", Some(Fault::Close)).await;

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::fixture::{
     GRACE, MINUTE, SECOND, assert_failed, assert_is_about_grace, assert_one_renewal,
     assert_present_the_token_once, assert_served, call_at_server, call_fails, call_in_renewal,
-    call_in_renewal_that_meets, call_in_save, call_succeeds, code, ending, hold_renewal, join_all,
-    journal_count, late_failure, renew, sign_in_as_grace, signed_in, signed_out, spawn_call,
-    state_file, stored_record, wait_for_phase, with_expired_token,
+    call_in_renewal_that_meets, call_in_save, call_succeeds, call_with_held_answer, code, ending,
+    hold_renewal, join_all, journal_count, late_failure, renew, sign_in_as_grace, signed_in,
+    signed_out, spawn_call, state_file, stored_record, wait_for_phase, with_expired_token,
 };
 
 /// A host with two processes and one session, each of which has served a call.
@@ -226,7 +226,7 @@ async fn a_query_that_was_lost_while_another_process_signed_out_is_not_sent_agai
 async fn a_renewal_that_is_answered_after_another_process_signed_out_is_not_written() {
     let (host, first, second) = two().await;
     host.server.expire_access_tokens();
-    let (call, gate) = call_in_renewal(&host, &first).await;
+    let (call, gate) = call_with_held_answer(&host, &first).await;
     let writes = host.vault.count(VaultCall::Write);
     second.sign_out().await;
 
@@ -250,7 +250,7 @@ async fn a_save_during_which_another_process_signed_out_is_undone_at_once() {
     let (host, session) = with_expired_token().await;
     let call = call_in_save(&host, &session).await;
     let id = session.id().expect("signed in");
-    let list = host.folder().join(format!("{DEFAULT_ACCOUNT}.ended"));
+    let list = host.file(DEFAULT_ACCOUNT, "ended");
     std::fs::write(list, format!("{id} signed_out\n")).expect("own folder");
 
     host.vault.release(VaultCall::Write);

@@ -4,7 +4,7 @@ use graphql_session::{Closed, Code, DEFAULT_ACCOUNT, Phase, VaultError};
 use graphql_session_testing::{VaultCall, query};
 
 use crate::fixture::{
-    MINUTE, assert_failed, call_fails, call_in_save, call_succeeds, hold_renewal, join_all,
+    MINUTE, assert_failed, call_fails, call_in_save, call_succeeds, hold_answer, join_all,
     journal_count, removed, restarted, signed_in, signed_out, spawn_calls, spawn_close,
     wait_for_refusals, with_expired_token,
 };
@@ -28,10 +28,10 @@ async fn a_sign_out_is_immediate_here_then_reaches_the_server_and_survives_a_res
 #[tokio::test]
 async fn a_sign_out_during_a_renewal_drops_and_revokes_the_late_credentials() {
     let (host, session) = with_expired_token().await;
-    let gate = hold_renewal(&host);
+    let gate = hold_answer(&host);
     let calls = spawn_calls(&session, 5, &query("people"));
     wait_for_refusals(&host, 5).await;
-    host.server.wait_for(|counts| counts.renewals == 1).await;
+    host.server.wait_for(|counts| counts.exchanged == 1).await;
 
     assert_eq!(session.sign_out().await.phase, Phase::SignedOut);
     // The sign-out does not wait for the renewal, which is still on the wire.

@@ -108,7 +108,7 @@ fn the_state_file_names_new_credentials_before_they_are_saved() {
     )));
 
     let told = process.actions.iter().position(
-        |action| matches!(action, Action::WriteState { of, saved: false, .. } if *of == CredentialsId::of(2)),
+        |action| matches!(action, Action::WriteState(write) if !write.saved && write.of == CredentialsId::of(2)),
     );
     let saved = process
         .actions

@@ -328,7 +328,7 @@ impl World {
                     );
                 }
             }
-            Action::ReleaseLock | Action::WriteState { .. } | Action::WriteEnded(_) => {
+            Action::ReleaseLock | Action::WriteState(_) | Action::WriteEnded(_) => {
                 self.perform_on_host(&action, self.in_use);
             }
             Action::Drop(_) | Action::RevokeHeld | Action::SignInDone | Action::Note(_) => {}

@@ -37,6 +37,7 @@ pub(crate) fn files(generation: u64, saved: bool) -> FileView {
             not_before: None,
             last_failure: None,
         }),
+        unreadable: None,
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::plan::ACCOUNTS;
+use crate::process;
 use crate::processes::account_name;
 
 /// The server learns of a closed connection this much later on a busy machine; the next attempt may be there first.
@@ -73,8 +74,8 @@ impl Endings {
         let folder = folder.join("state");
         let accounts = (0..ACCOUNTS).map(|account| Account {
             email: email(account),
-            state: folder.join(format!("{}.state.json", account_name(account))),
-            ended: folder.join(format!("{}.ended", account_name(account))),
+            state: process::file(&folder, &account_name(account), "state.json"),
+            ended: process::file(&folder, &account_name(account), "ended"),
             began: HashMap::new(),
             leaving: HashMap::new(),
             kills: Vec::new(),

@@ -54,6 +54,7 @@ fn limits() -> graphql_session::Limits {
         lock_timeout: Duration::from_secs(6),
         vault_read: Duration::from_secs(1),
         vault_write: Duration::from_millis(1_500),
+        file_timeout: Duration::from_secs(1),
         call_timeout: Duration::from_secs(15),
         ..graphql_session::Limits::default()
     }

@@ -1,7 +1,7 @@
 //! One process of the application: it carries out one command per line, and reports one event per line.
 
 use std::io::{BufRead, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,16 @@ const APPLICATION: &str = "holdfast-soak";
 pub(crate) fn service() -> String {
     let suffix = if cfg!(debug_assertions) { "-debug" } else { "" };
     format!("{APPLICATION}{suffix}")
+}
+
+/// Where [`Config::new`] puts a file of an account below the folder.
+pub(crate) fn file(folder: &Path, account: &str, name: &str) -> PathBuf {
+    let folder = if cfg!(debug_assertions) {
+        folder.join("debug")
+    } else {
+        folder.to_owned()
+    };
+    folder.join(format!("account-{account}")).join(name)
 }
 
 /// Runs until the command `close`, or until its input ends.

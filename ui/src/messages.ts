@@ -59,6 +59,7 @@ export const indicator = {
   renewing: "Renewing the session…",
   unreachable: "Can't reach the server",
   held: "Waiting for another window of this application",
+  stateFolder: "Waiting for the data folder",
   locked: "Keyring locked",
   ended: "Session ended",
   not_saved: "Signed in, not saved",
@@ -71,6 +72,8 @@ export const banner = {
   unreachable: (server: string | undefined) =>
     `Can't reach ${hostName(server) || "the server"}. You are still signed in.`,
   held: "Another running copy of this application is renewing your session. You are still signed in.",
+  stateFolder:
+    "The application's data folder does not answer, or gives no lock. Look at its disk. You are still signed in.",
   nextAttempt: (at: number) => `Next attempt: ${exactTime(at)}`,
   tryNow: "Try now",
   tryAgain: "Try again",
@@ -91,6 +94,10 @@ export const notSaved: Record<NonNullable<Storage["reason"]>, { text: string; fi
   keyring_slow: {
     text: "Your keyring does not answer: you stay signed in until you quit.",
     fix: "Look for a waiting password prompt of your keyring, or restart its service.",
+  },
+  keyring_other_folder: {
+    text: "Another installation of this application uses the keyring's entry: you stay signed in until you quit.",
+    fix: "Use one of the two. Signing in here replaces the other one's entry.",
   },
   keyring_failed: {
     text: "Your keyring can't save the session: you stay signed in until you quit.",
@@ -121,6 +128,8 @@ export const locked = {
     keyring_missing: "No keyring service runs. Start it, such as gnome-keyring or KWallet.",
     keyring_locked_or_cleared: "The keyring shows no entry: it is locked, or it was emptied.",
     keyring_failed: "The keyring does not answer. Restart its service.",
+    keyring_other_folder: "The keyring's entry belongs to another installation of this application. Use that one, or sign in here.",
+    files_unreadable: "The application's data folder can't be read. Look at its disk and its permissions.",
   } satisfies Record<NonNullable<Status["locked"]>, string>,
   tryAgain: "Try again",
   signInAnew: "Sign in again",
@@ -286,6 +295,7 @@ export const journal = {
     signed_out: "Signed out",
     lock_waited: "Waited for another process",
     lock_not_taken: "Could not take the lock",
+    file_not_written: "Could not write a file; it is written later",
     attempt_sent: "Renewal sent",
     answered: "Renewal answered",
     renewed: "Renewed",

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
+use crate::files::{FileSystem, SystemFiles};
 use crate::http::Origin;
 use crate::protocol::{Protocol, Twenty};
 use crate::vault::Vault;
@@ -21,6 +22,13 @@ const ACCOUNT_NAME_MAX: usize = 64;
 
 /// Longest pause that can be set: a person should not wait longer for a server that is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// Longest of the other limits that can be set, a day: sums of them can still be counted, and a longer wait is
+/// no limit any more.
+const LONGEST_LIMIT: Duration = Duration::from_secs(86_400);
+
+/// Longest `end_after`, ten years: so much can be counted on every clock.
+const LONGEST_END_AFTER: Duration = Duration::from_secs(315_360_000);
 
 /// The files of one upload, in bytes: 25 MiB. Enough for scans and presentations, and not too much to keep in memory until
 /// the server has taken it.
@@ -35,7 +43,8 @@ pub struct Config {
     /// Names one account of this application: its state files and its keyring entry. Letters, digits, `-`, `_`, `.`.
     /// Default: [`DEFAULT_ACCOUNT`].
     pub account: String,
-    /// Folder of the state files; made on demand. It holds no secrets.
+    /// Where the accounts' state files lie, each account's in a folder of its own that only this user can enter. Made on
+    /// demand. The files hold no secrets.
     pub state_dir: PathBuf,
     /// The only server that sign-in may use. Default: none, the person names it.
     pub server: Option<String>,
@@ -48,21 +57,26 @@ pub struct Config {
     pub protocol: Arc<dyn Protocol>,
     /// Where credentials rest. [`Config::new`]: the OS keyring.
     pub vault: Arc<dyn Vault>,
+    /// Where the state files lie. Default: [`SystemFiles`].
+    pub file_system: Arc<dyn FileSystem>,
+    /// Whether nothing is renewed where the state folder gives no lock, as some network folders do. Default: no. Each process
+    /// then renews for itself, and the status says so; two processes that renew at once may end the session.
+    pub requires_lock: bool,
     /// Time and randomness. Default: [`SystemClock`].
     pub clock: Arc<dyn Clock>,
 }
 
 impl Config {
-    /// The defaults for an application called `app` (the keyring shows this name; debug builds append `-debug`, so
-    /// that a developer's run never touches the installed application's session). Needs the feature `keyring`, which is on by
-    /// default.
+    /// The defaults for an application called `app`, the name that the keyring shows. Debug builds append `-debug` to it, and
+    /// `debug` to the folder, so that a developer's run never touches the installed application's session. Needs the feature
+    /// `keyring`, which is on by default.
     #[cfg(feature = "keyring")]
     pub fn new(app: &str, state_dir: impl Into<PathBuf>) -> Self {
-        let service = if cfg!(debug_assertions) {
-            format!("{app}-debug")
-        } else {
-            app.to_owned()
-        };
+        let (mut service, mut state_dir) = (app.to_owned(), state_dir.into());
+        if cfg!(debug_assertions) {
+            service.push_str("-debug");
+            state_dir.push("debug");
+        }
         Self::with_vault(state_dir, crate::vault::Keyring::new(service))
     }
 
@@ -76,6 +90,8 @@ impl Config {
             limits: Limits::default(),
             protocol: Arc::new(Twenty::new()),
             vault: Arc::new(vault),
+            file_system: Arc::new(SystemFiles),
+            requires_lock: false,
             clock: Arc::new(SystemClock::new()),
         }
     }
@@ -127,6 +143,9 @@ impl Config {
             ));
         }
         self.server = settings.server;
+        if let Some(requires_lock) = settings.requires_lock {
+            self.requires_lock = requires_lock;
+        }
         self.end_after = settings.end_after_seconds.map(Duration::from_secs);
         settings.limits.apply(&mut self.limits);
         Ok(self)
@@ -154,6 +173,15 @@ impl Config {
         if self.end_after.is_some_and(|after| after.is_zero()) {
             return Err(Error::config("endAfterSeconds", "use at least 1"));
         }
+        if self
+            .end_after
+            .is_some_and(|after| after > LONGEST_END_AFTER)
+        {
+            return Err(Error::config(
+                "endAfterSeconds",
+                "use at most 315360000, which is ten years; or leave it out, and no session ends because a server is away",
+            ));
+        }
         self.limits.check()
     }
 }
@@ -176,6 +204,9 @@ pub struct Limits {
     pub vault_read: Duration,
     /// One write to the vault. Default 3 s: measured 5 ms; the write itself is never abandoned.
     pub vault_write: Duration,
+    /// One look at the state files, or one write to them. Default 2 s: measured 1 ms; a network folder that is gone blocks
+    /// without limit. The write itself is never abandoned.
+    pub file_timeout: Duration,
     /// One call in all, with its renewal and its replay. Default 75 s: lock + waiting + two requests.
     pub call_timeout: Duration,
     /// How long quitting waits for an exchange that was sent, and for its save. Default 3 s.
@@ -202,6 +233,7 @@ impl Default for Limits {
             lock_timeout: Duration::from_secs(30),
             vault_read: Duration::from_secs(2),
             vault_write: Duration::from_secs(3),
+            file_timeout: Duration::from_secs(2),
             call_timeout: Duration::from_secs(75),
             quit_timeout: Duration::from_secs(3),
             concurrent_calls: 32,
@@ -221,12 +253,16 @@ impl Limits {
             ("limits.lockTimeoutMs", self.lock_timeout),
             ("limits.vaultReadMs", self.vault_read),
             ("limits.vaultWriteMs", self.vault_write),
+            ("limits.fileTimeoutMs", self.file_timeout),
             ("limits.callTimeoutMs", self.call_timeout),
             ("limits.quitTimeoutMs", self.quit_timeout),
             ("limits.streamSilenceMs", self.stream_silence),
         ] {
             if value.is_zero() {
                 return Err(Error::config(key, "use at least 1"));
+            }
+            if value > LONGEST_LIMIT {
+                return Err(Error::config(key, "use at most 86400000, which is a day"));
             }
         }
         if self.concurrent_calls == 0 {
@@ -248,12 +284,15 @@ impl Limits {
             ));
         }
         // No waiter outlives its call: the default call covers the lock, the reads, the mark, the waiting and a save.
-        let longest_wait =
-            self.lock_timeout + self.renewal_timeout + self.vault_read + self.vault_write;
+        let longest_wait = self.lock_timeout
+            + self.renewal_timeout
+            + self.vault_read
+            + self.vault_write
+            + self.file_timeout;
         if self.call_timeout < longest_wait {
             return Err(Error::config(
                 "limits.callTimeoutMs",
-                "must be at least lockTimeoutMs + renewalTimeoutMs + vaultReadMs + vaultWriteMs, or waiters outlive their calls",
+                "must be at least lockTimeoutMs + renewalTimeoutMs + vaultReadMs + vaultWriteMs + fileTimeoutMs, or waiters outlive their calls",
             ));
         }
         Ok(())
@@ -267,6 +306,7 @@ struct Settings {
     server: Option<String>,
     protocol: Option<String>,
     end_after_seconds: Option<u64>,
+    requires_lock: Option<bool>,
     limits: LimitSettings,
 }
 
@@ -279,6 +319,7 @@ struct LimitSettings {
     lock_timeout_ms: Option<u64>,
     vault_read_ms: Option<u64>,
     vault_write_ms: Option<u64>,
+    file_timeout_ms: Option<u64>,
     call_timeout_ms: Option<u64>,
     quit_timeout_ms: Option<u64>,
     concurrent_calls: Option<usize>,
@@ -296,6 +337,7 @@ impl LimitSettings {
             (self.lock_timeout_ms, &mut limits.lock_timeout),
             (self.vault_read_ms, &mut limits.vault_read),
             (self.vault_write_ms, &mut limits.vault_write),
+            (self.file_timeout_ms, &mut limits.file_timeout),
             (self.call_timeout_ms, &mut limits.call_timeout),
             (self.quit_timeout_ms, &mut limits.quit_timeout),
             (self.stream_silence_ms, &mut limits.stream_silence),

@@ -1,7 +1,10 @@
 //! Credentials, their ids, and the versioned form in which they rest in a vault.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use graphql_session_renewal::{CredentialsId, CredentialsInfo, ServerTime, SessionId, Wall};
 use jiff::Timestamp;
@@ -40,6 +43,9 @@ pub(crate) struct Credentials {
     pub(crate) person: Option<String>,
     /// Who they belong to, as the tokens say.
     pub(crate) subject: Option<String>,
+    /// The state folder that they belong to. Another installation of the application may share the keyring, and not the
+    /// folder with its lock.
+    pub(crate) folder: Option<String>,
     pub(crate) dialect: Dialect,
     pub(crate) access: AccessToken,
     pub(crate) refresh: SecretString,
@@ -86,49 +92,84 @@ impl Credentials {
             protocol: self.protocol.clone(),
             origin: self.origin.clone(),
             person: self.person.clone(),
+            folder: self.folder.clone(),
         }
     }
 
     /// The stored form: JSON text. `renewing_at` marks that an exchange is about to be sent, for the process that
-    /// finds the record after a crash.
-    pub(crate) fn to_text(&self, renewing_at: Option<Wall>) -> SecretString {
-        let record = Record {
+    /// finds the record after a crash. A record of more than `longest` bytes goes without its access token: the next start
+    /// renews it.
+    pub(crate) fn to_text(
+        &self,
+        renewing_at: Option<Wall>,
+        longest: Option<usize>,
+    ) -> SecretString {
+        let (access, refresh) = (self.access.expose_secret(), self.refresh.expose_secret());
+        let encoded = [access, refresh].map(|token| Zeroizing::new(BASE64.encode(token)));
+        let mut record = Record {
             version: VERSION,
             info: self.info,
-            protocol: &self.protocol,
-            origin: &self.origin,
-            person: self.person.as_deref(),
-            subject: self.subject.as_deref(),
+            protocol: self.protocol.as_str().into(),
+            origin: self.origin.as_str().into(),
+            person: self.person.as_deref().map(Cow::from),
+            subject: self.subject.as_deref().map(Cow::from),
+            folder: self.folder.as_deref().map(Cow::from),
             dialect: self.dialect,
-            access: self.access.expose_secret(),
-            refresh: self.refresh.expose_secret(),
+            access: Some(StoredToken::of(access, &encoded[0])),
+            refresh: StoredToken::of(refresh, &encoded[1]),
             refresh_until: self.refresh_until,
             renewing_at,
         };
-        let text = Zeroizing::new(
-            serde_json::to_string(&record).expect("a record of texts and numbers is JSON"),
-        );
-        SecretString::from(text.as_str())
+        let text = record.to_text();
+        if longest.is_none_or(|longest| text.expose_secret().len() <= longest) {
+            return text;
+        }
+        record.access = None;
+        record.to_text()
     }
 
     /// Reads the stored form; `None` where it is damaged, of another version, or bound to another protocol.
     pub(crate) fn from_text(text: &SecretString, protocol: &str) -> Option<(Self, Option<Wall>)> {
         let record: Record<'_> = serde_json::from_str(text.expose_secret()).ok()?;
-        if record.version != VERSION || record.protocol != protocol {
+        let is_sound = record.version == VERSION
+            && record.protocol == protocol
+            && record.info.is_countable()
+            && record.refresh_until.is_none_or(ServerTime::is_countable)
+            && record.renewing_at.is_none_or(Wall::is_countable);
+        if !is_sound {
             return None;
         }
+        let mut info = record.info;
+        if record.access.is_none() {
+            info.access_until = Some(info.issued_at);
+        }
+        let access = match record.access {
+            Some(access) => access.decode()?,
+            None => SecretString::default(),
+        };
         let credentials = Self {
-            info: record.info,
-            protocol: record.protocol.to_owned(),
-            origin: record.origin.to_owned(),
-            person: record.person.map(str::to_owned),
-            subject: record.subject.map(str::to_owned),
+            info,
+            protocol: record.protocol.into_owned(),
+            origin: record.origin.into_owned(),
+            person: record.person.map(Cow::into_owned),
+            subject: record.subject.map(Cow::into_owned),
+            folder: record.folder.map(Cow::into_owned),
             dialect: record.dialect,
-            access: SecretString::from(record.access).into(),
-            refresh: record.refresh.into(),
+            access: access.into(),
+            refresh: record.refresh.decode()?,
             refresh_until: record.refresh_until,
         };
         Some((credentials, record.renewing_at))
+    }
+
+    /// The session of a stored form, also where the rest of it cannot be read.
+    pub(crate) fn session_in(text: &SecretString) -> Option<SessionId> {
+        #[derive(Deserialize)]
+        struct Named {
+            session: SessionId,
+        }
+        let named: Named = serde_json::from_str(text.expose_secret()).ok()?;
+        Some(named.session)
     }
 }
 
@@ -169,25 +210,76 @@ impl ExposeSecret<str> for AccessToken {
     }
 }
 
-/// The stored form. Borrows, so that no copy of a token is left behind unzeroed; none of its texts needs escapes.
+/// The stored form.
 #[derive(Serialize, Deserialize)]
 struct Record<'a> {
     version: u32,
     #[serde(flatten)]
     info: CredentialsInfo,
-    protocol: &'a str,
-    origin: &'a str,
-    person: Option<&'a str>,
-    subject: Option<&'a str>,
+    #[serde(borrow)]
+    protocol: Cow<'a, str>,
+    #[serde(borrow)]
+    origin: Cow<'a, str>,
+    #[serde(borrow)]
+    person: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    subject: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    folder: Option<Cow<'a, str>>,
     dialect: Dialect,
-    access: &'a str,
-    refresh: &'a str,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    access: Option<StoredToken<'a>>,
+    #[serde(borrow)]
+    refresh: StoredToken<'a>,
     refresh_until: Option<ServerTime>,
     renewing_at: Option<Wall>,
 }
 
+impl Record<'_> {
+    fn to_text(&self) -> SecretString {
+        let text = Zeroizing::new(
+            serde_json::to_string(self).expect("a record of texts and numbers is JSON"),
+        );
+        SecretString::from(text.as_str())
+    }
+}
+
+/// A token in the stored form: as it is, or in base64 where JSON would have to escape it. A parser that unescapes leaves a
+/// copy in memory that nobody clears; so only what stands there unescaped is borrowed.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum StoredToken<'a> {
+    Plain(&'a str),
+    Encoded { base64: &'a str },
+}
+
+impl<'a> StoredToken<'a> {
+    /// `encoded` is the token in base64.
+    fn of(token: &'a str, encoded: &'a str) -> Self {
+        let needs_escapes = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        if token.bytes().any(needs_escapes) {
+            Self::Encoded { base64: encoded }
+        } else {
+            Self::Plain(token)
+        }
+    }
+
+    fn decode(self) -> Option<SecretString> {
+        match self {
+            Self::Plain(token) => Some(token.into()),
+            Self::Encoded { base64 } => {
+                let bytes = Zeroizing::new(BASE64.decode(base64).ok()?);
+                let token = std::str::from_utf8(&bytes).ok()?;
+                Some(token.into())
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn credentials() -> Credentials {
@@ -204,6 +296,7 @@ mod tests {
             origin: "https://crm.example.com".into(),
             person: Some("ada@example.com".into()),
             subject: None,
+            folder: None,
             dialect: Dialect(1),
             access: SecretString::from("the-access-token").into(),
             refresh: "the-refresh-token".into(),
@@ -213,9 +306,11 @@ mod tests {
 
     #[test]
     fn the_stored_form_is_read_back_whole() {
-        let (read, renewing_at) =
-            Credentials::from_text(&credentials().to_text(Some(Wall::from_ms(7))), "twenty")
-                .expect("readable");
+        let (read, renewing_at) = Credentials::from_text(
+            &credentials().to_text(Some(Wall::from_ms(7)), None),
+            "twenty",
+        )
+        .expect("readable");
         assert_eq!(read.info, credentials().info);
         assert_eq!(read.access.expose_secret(), "the-access-token");
         assert_eq!(read.refresh.expose_secret(), "the-refresh-token");
@@ -225,10 +320,68 @@ mod tests {
 
     #[test]
     fn a_damaged_or_foreign_record_is_not_read() {
-        let text = credentials().to_text(None);
+        let text = credentials().to_text(None, None);
         assert!(Credentials::from_text(&text, "directus").is_none());
         let half: String = text.expose_secret().chars().take(60).collect();
         assert!(Credentials::from_text(&half.into(), "twenty").is_none());
+    }
+
+    proptest! {
+        /// Quotes, backslashes, line ends and emoji, as servers and people give them (I16).
+        #[test]
+        fn any_text_in_a_record_is_read_back(
+            texts in proptest::collection::vec("(?s).{0,40}", 5),
+            long in 0..3_usize,
+        ) {
+            let mut stored = credentials();
+            let [access, refresh, person, subject, origin] = texts.try_into().expect("five");
+            let access = access + &"\"x".repeat(long * 50_000);
+            stored.access = SecretString::from(access.as_str()).into();
+            stored.refresh = refresh.as_str().into();
+            stored.person = Some(person);
+            stored.subject = Some(subject);
+            stored.origin = origin;
+
+            let (read, _) = Credentials::from_text(&stored.to_text(None, None), "twenty")
+                .expect("readable");
+
+            prop_assert_eq!(read.access.expose_secret(), access);
+            prop_assert_eq!(read.refresh.expose_secret(), refresh);
+            prop_assert_eq!((read.person, read.subject), (stored.person, stored.subject));
+            prop_assert_eq!(read.origin, stored.origin);
+        }
+    }
+
+    #[test]
+    fn a_record_without_room_for_its_access_token_counts_as_expired() {
+        let mut stored = credentials();
+        stored.access = SecretString::from("x".repeat(2_000)).into();
+        let text = stored.to_text(None, Some(1_000));
+        assert!(text.expose_secret().len() <= 1_000);
+
+        let (read, _) = Credentials::from_text(&text, "twenty").expect("readable");
+
+        assert!(read.info.has_expired(read.info.issued_at));
+        assert_eq!(read.refresh.expose_secret(), "the-refresh-token");
+    }
+
+    #[test]
+    fn numbers_that_no_calendar_has_make_a_record_damaged() {
+        for (key, number) in [
+            ("begun_at", i64::MAX),
+            ("issued_at", i64::MIN),
+            ("access_until", i64::MAX),
+            ("generation", i64::MAX),
+            ("renewing_at", i64::MIN),
+            ("refresh_until", i64::MAX),
+        ] {
+            let text = credentials().to_text(None, None);
+            let mut record: serde_json::Value =
+                serde_json::from_str(text.expose_secret()).expect("JSON");
+            record[key] = number.into();
+            let read = Credentials::from_text(&record.to_string().into(), "twenty");
+            assert!(read.is_none(), "{key}");
+        }
     }
 
     #[test]

@@ -10,8 +10,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use graphql_session_renewal::{
-    Action, Awake, Cause, CredentialsId, CredentialsInfo, Event, Exchange, Now, Outcome,
-    RenewalReason, Rules, Standing, State, Step, Storage, Unreachable, View, WaiterId, step,
+    Action, Awake, Cause, CredentialsId, CredentialsInfo, Event, Exchange, FileView, IoFailure,
+    Now, Outcome, RenewalReason, Rules, Standing, State, Step, Storage, Unreachable, View,
+    WaiterId, step,
 };
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
@@ -19,15 +20,19 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::{Sleep, millis};
 use crate::credentials::Credentials;
-use crate::files::{Fingerprint, LockGuard};
+use crate::files::Guard;
 use crate::journal::NoteContext;
 use crate::shared::Shared;
 use crate::status::{Ending, Phase, Status};
 
 mod perform;
 
-/// How often the files are looked at, so that a sign-out in one process reaches the others within 2 s; in ms.
+/// How often the files are looked at where the file system does not tell of changes, so that a sign-out in one process
+/// reaches the others within 2 s; in ms.
 const FILE_POLL: u64 = 500;
+
+/// The same where it does, in ms: for a change that it kept to itself, as after the folder was replaced.
+const WATCHED_FILE_POLL: u64 = 30_000;
 
 /// An application without a call for this long is not in use, and renews nothing ahead of expiry, in ms.
 const IN_USE_FOR: u64 = 300_000;
@@ -55,7 +60,9 @@ pub(crate) enum Message {
     Quit(oneshot::Sender<()>),
     /// The last handle is gone.
     HandlesGone,
-    Lock(Result<LockGuard, Cause>),
+    Lock(Result<Guard, Cause>),
+    /// What the files say to a process that holds these, if they have changed.
+    Looked(Option<Box<(Option<CredentialsInfo>, FileView)>>),
     Reread(Box<View>, Option<Box<Credentials>>),
     Exchanged(Box<Exchange>, Option<Box<Credentials>>),
     Done(Box<Event>),
@@ -79,14 +86,16 @@ pub(crate) struct Driver {
     pub(super) outbox: mpsc::UnboundedSender<Message>,
     pub(super) state: State,
     rules: Rules,
-    pub(super) lock: Option<LockGuard>,
+    pub(super) lock: Option<Guard>,
     /// Every credentials that the state names: held, received, found.
     pub(super) known: Vec<Arc<Credentials>>,
     waiters: FxHashMap<WaiterId, oneshot::Sender<Outcome>>,
     sign_ins: Vec<oneshot::Sender<()>>,
     quitting: Vec<oneshot::Sender<()>>,
     handles_gone: bool,
-    files_seen: Fingerprint,
+    /// The files are being looked at.
+    is_looking: bool,
+    trouble: Trouble,
     pub(super) identity: Option<(String, Option<String>)>,
 }
 
@@ -100,9 +109,11 @@ impl Driver {
             grace: shared.config.protocol.facts().grace.map_or(0, millis),
             max_backoff: millis(limits.max_backoff),
             end_after: shared.config.end_after.map(millis),
+            requires_lock: shared.config.requires_lock,
         };
-        let files_seen = shared.files.fingerprint();
-        let identity = shared.files.state().map(|file| (file.server, file.person));
+        let file = shared.files.run(|files| files.state()).await;
+        let file = file.ok().and_then(Result::ok).flatten();
+        let identity = file.map(|file| (file.server, file.person));
         let (view, found) = shared.look(None).await;
         let mut driver = Self {
             shared,
@@ -116,16 +127,19 @@ impl Driver {
             sign_ins: Vec::new(),
             quitting: Vec::new(),
             handles_gone: false,
-            files_seen,
+            is_looking: false,
+            trouble: Trouble::default(),
             identity,
         };
+        driver.trouble.read(view.files.unreadable);
         driver.decide(Event::Opened(view));
         tokio::spawn(driver.run());
         outbox
     }
 
     async fn run(mut self) {
-        let mut next_poll = self.shared.awake().plus(FILE_POLL);
+        let mut next_poll = self.shared.awake().plus(self.file_poll());
+        let files_changed = self.shared.files_changed.clone();
         // When it is due, and its sleep. Kept from one message to the next: to set a timer costs as much as to
         // handle a message.
         let mut timer: Option<(Awake, Pin<Box<Sleep>>)> = None;
@@ -136,7 +150,7 @@ impl Driver {
                 self.decide(Event::Tick);
             }
             if next_poll <= now {
-                next_poll = now.plus(FILE_POLL);
+                next_poll = now.plus(self.file_poll());
                 self.look_at_files();
             }
             // Messages come in bursts; one look at the files and at what is due serves a whole burst.
@@ -156,6 +170,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 Some(message) = self.inbox.recv() => self.receive(message),
+                () = files_changed.notified() => self.look_at_files(),
                 () = sleep => timer = None,
             }
         }
@@ -175,10 +190,20 @@ impl Driver {
 
     /// Whether the task could end now without losing anything.
     fn is_at_rest(&self) -> bool {
-        matches!(
+        let waits = matches!(
             self.state.step,
             Step::Idle | Step::Pausing { .. } | Step::KeepingLock { .. }
-        )
+        );
+        waits && !self.state.must_finish()
+    }
+
+    /// How often to look at the files, in ms.
+    fn file_poll(&self) -> u64 {
+        if self.shared.files.is_watched() {
+            WATCHED_FILE_POLL
+        } else {
+            FILE_POLL
+        }
     }
 
     fn receive(&mut self, message: Message) {
@@ -216,22 +241,29 @@ impl Driver {
             }
             Message::SignOut(reply) => {
                 self.decide(Event::SignedOut);
-                let _ = reply.send(());
+                self.reply_after_writes(vec![reply]);
             }
             Message::Quit(reply) => {
                 self.quitting.push(reply);
-                if matches!(self.state.step, Step::KeepingLock { .. }) {
-                    // The last chance to save: the keyring may be back.
+                let is_unsaved = matches!(self.state.step, Step::KeepingLock { .. });
+                if is_unsaved || self.state.has_unwritten() {
+                    // The last chance to save: the keyring may be back, and the disk have room.
                     self.decide(Event::RetryNow);
                 }
             }
             Message::HandlesGone => self.handles_gone = true,
             Message::Lock(Ok(guard)) => {
+                self.trouble.lock(None);
                 self.lock = Some(guard);
                 self.decide(Event::LockTaken);
             }
-            Message::Lock(Err(cause)) => self.decide(Event::LockNotTaken(cause)),
+            Message::Lock(Err(cause)) => {
+                self.trouble.lock(Some(cause));
+                self.decide(Event::LockNotTaken(cause));
+            }
+            Message::Looked(looked) => self.looked(looked),
             Message::Reread(view, found) => {
+                self.trouble.read(view.files.unreadable);
                 self.known.extend(found.map(Arc::from));
                 self.decide(Event::Reread(*view));
             }
@@ -239,22 +271,57 @@ impl Driver {
                 self.known.extend(received.map(Arc::from));
                 self.decide(Event::Exchanged(*exchange));
             }
-            Message::Done(event) => self.decide(*event),
-        }
-        if !self.state.must_finish() {
-            for reply in self.quitting.drain(..) {
-                let _ = reply.send(());
+            Message::Done(event) => {
+                if let Event::Written(_, result) = *event {
+                    self.trouble.written(result);
+                }
+                self.decide(*event);
             }
+        }
+        if !self.state.must_finish() && !self.quitting.is_empty() {
+            let quitting = std::mem::take(&mut self.quitting);
+            self.reply_after_writes(quitting);
         }
     }
 
+    /// Replies once the files say what was decided, or the limit has passed: the caller may be about to quit.
+    fn reply_after_writes(&self, replies: Vec<oneshot::Sender<()>>) {
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            shared.files.settle().await;
+            for reply in replies {
+                let _ = reply.send(());
+            }
+        });
+    }
+
+    /// Looks at the files, if nobody does so already.
     fn look_at_files(&mut self) {
-        let seen = self.shared.files.fingerprint();
-        if seen != self.files_seen {
-            self.files_seen = seen;
-            let files = self.shared.look_at_files(self.state.held());
-            self.decide(Event::FilesChanged(files));
+        if std::mem::replace(&mut self.is_looking, true) {
+            return;
         }
+        let held = self.state.held();
+        self.spawn(move |shared| async move {
+            let wall = shared.wall();
+            let files = &shared.files;
+            let looked = files.run(move |files| files.changed_view(held, wall)).await;
+            let view = looked.ok().flatten();
+            Message::Looked(view.map(|view| Box::new((held, view))))
+        });
+    }
+
+    fn looked(&mut self, looked: Option<Box<(Option<CredentialsInfo>, FileView)>>) {
+        self.is_looking = false;
+        let Some((asked, mut files)) = looked.map(|looked| *looked) else {
+            return;
+        };
+        self.trouble.read(files.unreadable);
+        let held = self.state.held();
+        if held.map(|held| held.session) != asked.map(|asked| asked.session) {
+            // What the files said was about the session before.
+            files.ended = held.and_then(|held| self.shared.files.known_ending(held.session));
+        }
+        self.decide(Event::FilesChanged(files));
     }
 
     /// One decision, and all of its actions in their order.
@@ -266,7 +333,7 @@ impl Driver {
             waiters: self.state.waiters.len(),
             ..NoteContext::default()
         };
-        let shown = Shown::in_status(&self.state);
+        let shown = self.shown();
         let (state, actions) = step(std::mem::take(&mut self.state), event, now, &self.rules);
         self.state = state;
         let context = NoteContext {
@@ -292,13 +359,15 @@ impl Driver {
             .wants_served
             .store(self.state.wants_served(), Ordering::Relaxed);
         // Ten thousand calls that join a renewal change nothing in the status. While the server is away, it shows a time.
-        if self.state.unreachable().is_some() || Shown::in_status(&self.state) != shown {
+        if self.state.unreachable().is_some()
+            || std::mem::take(&mut self.trouble.is_news)
+            || self.shown() != shown
+        {
             self.publish();
         }
         if signed_in {
-            for reply in self.sign_ins.drain(..) {
-                let _ = reply.send(());
-            }
+            let signed_in = std::mem::take(&mut self.sign_ins);
+            self.reply_after_writes(signed_in);
         }
         for (waiters, outcome) in outcomes {
             for waiter in waiters {
@@ -310,6 +379,17 @@ impl Driver {
         let state = &self.state;
         self.known
             .retain(|known| state.names(known.info.credentials));
+    }
+
+    fn shown(&self) -> Shown {
+        let state = &self.state;
+        Shown {
+            none: Some(state.session).filter(|session| !matches!(session, Standing::Active(_))),
+            held: state.held(),
+            storage: state.storage,
+            unreachable: state.unreachable(),
+            has_waiters: !state.waiters.is_empty(),
+        }
     }
 
     fn now(&self) -> Now {
@@ -378,6 +458,7 @@ impl Driver {
             next_attempt_at,
             unreachable: state.unreachable().filter(|_| is_unreachable),
             cause: state.cause().filter(|_| is_unreachable),
+            files: self.trouble.cause(),
             locked,
             endings: 0,
         }
@@ -395,14 +476,38 @@ struct Shown {
     has_waiters: bool,
 }
 
-impl Shown {
-    fn in_status(state: &State) -> Self {
-        Self {
-            none: Some(state.session).filter(|session| !matches!(session, Standing::Active(_))),
-            held: state.held(),
-            storage: state.storage,
-            unreachable: state.unreachable(),
-            has_waiters: !state.waiters.is_empty(),
-        }
+/// What is wrong with the account's files.
+#[derive(Default)]
+struct Trouble {
+    lock: Option<Cause>,
+    read: Option<IoFailure>,
+    write: Option<IoFailure>,
+    /// Not published yet.
+    is_news: bool,
+}
+
+impl Trouble {
+    /// The lock was taken, or not. That another process holds it is no trouble.
+    fn lock(&mut self, cause: Option<Cause>) {
+        let before = self.cause();
+        self.lock = cause.filter(|cause| *cause != Cause::LockHeld);
+        self.is_news |= self.cause() != before;
+    }
+
+    fn read(&mut self, failure: Option<IoFailure>) {
+        let before = self.cause();
+        self.read = failure;
+        self.is_news |= self.cause() != before;
+    }
+
+    fn written(&mut self, result: Result<(), IoFailure>) {
+        let before = self.cause();
+        self.write = result.err();
+        self.is_news |= self.cause() != before;
+    }
+
+    fn cause(&self) -> Option<Cause> {
+        let files = self.write.or(self.read).map(Cause::Files);
+        self.lock.or(files)
     }
 }

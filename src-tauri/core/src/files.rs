@@ -1,237 +1,274 @@
-//! One renewal per machine: an OS file lock per account, and beside it the state file and the list of ended sessions.
+//! The files of one account: an OS file lock for one renewal per machine, and beside it the state file and the list of ended
+//! sessions. They hold no secret.
 //!
-//! The lock is released by the system when its holder dies, however it dies. The files hold no secret. They are read
-//! and written in place, not through the blocking pool: they are below a kilobyte and on a local disk, and a pool
-//! thread that hangs would keep the process from exiting.
+//! The system releases the lock when its holder dies, however it dies. A file system can hang as a keyring can, so one
+//! thread per session does all work on them ([`FilesThread`]), and everything else waits for it with a limit.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use graphql_session_renewal::{
-    CredentialsId, CredentialsInfo, EndingReason, SessionId, TokenFate, Wall,
+    CredentialsInfo, EndingReason, FileState, FileView, IoFailure, SessionId, Wall,
 };
-use serde::{Deserialize, Serialize};
 
-use crate::credentials::{Credentials, new_credentials_id};
+mod ended;
+mod state;
+mod system;
+mod thread;
 
-/// Version of the state file. A file of another version is ignored: the vault's record decides then.
-const VERSION: u32 = 1;
+use ended::Endings;
+pub(crate) use state::{FileStanding, StateFile};
+pub use system::{FileSystem, Guard, OnChange, SystemFiles};
+pub(crate) use thread::FilesThread;
 
-/// How often a taken lock is tried again. A holder that dies is followed within this time; real time, because it
-/// paces the machine and not the session.
-const LOCK_POLL: Duration = Duration::from_millis(20);
+const LOCK: &str = "lock";
+const STATE: &str = "state.json";
+const ENDED: &str = "ended";
 
-/// What the processes of one account tell each other. Replaced by rename, so that nobody reads half of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StateFile {
-    version: u32,
-    pub(crate) account: String,
-    pub(crate) server: String,
-    pub(crate) person: Option<String>,
-    pub(crate) protocol: String,
-    /// The credentials that are current, whether or not they could be saved.
-    #[serde(rename = "stamp")]
-    pub(crate) info: CredentialsInfo,
-    pub(crate) standing: FileStanding,
-    /// No attempt before this time: the server's Retry-After.
-    pub(crate) not_before: Option<Wall>,
-    /// The last attempt that proved nothing, and with which credentials.
-    pub(crate) last_failure: Option<Failure>,
-    /// When these credentials were put into the vault.
-    pub(crate) saved_at: Option<Wall>,
-}
+/// What tells this folder from the one of another installation that shares the keyring: 128 random bits, in hexadecimal.
+const FOLDER_ID: &str = "id";
 
-/// Where the session stands, as the state file says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FileStanding {
-    SignedIn,
-    Ended { reason: EndingReason, at: Wall },
-}
+/// Where a state file goes that could not be read, before another one takes its place.
+const DAMAGED: &str = "state.damaged.json";
 
-/// One attempt that proved nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(crate) struct Failure {
-    pub(crate) credentials: CredentialsId,
-    pub(crate) at: Wall,
-    pub(crate) token: TokenFate,
-    /// When the next attempt is due, for every process: one outage is one series of attempts.
-    pub(crate) next_at: Wall,
-}
-
-impl StateFile {
-    pub(crate) fn new(account: &str, credentials: &Credentials, standing: FileStanding) -> Self {
-        Self {
-            version: VERSION,
-            account: account.to_owned(),
-            server: credentials.origin.clone(),
-            person: credentials.person.clone(),
-            protocol: credentials.protocol.clone(),
-            info: credentials.info,
-            standing,
-            not_before: None,
-            last_failure: None,
-            saved_at: None,
-        }
-    }
-}
-
-/// The files of one account.
-#[derive(Debug)]
+/// The files of one account, on the thread that works on them.
 pub(crate) struct AccountFiles {
-    lock: PathBuf,
-    state: PathBuf,
-    ended: PathBuf,
-    ended_seen: Mutex<EndedList>,
-}
-
-/// The ended list as last read. It only grows, so its length says whether it changed.
-#[derive(Debug, Default)]
-struct EndedList {
-    bytes: u64,
-    sessions: Vec<(SessionId, EndingReason)>,
+    system: Arc<dyn FileSystem>,
+    state_dir: PathBuf,
+    account: String,
+    folder: PathBuf,
+    endings: Arc<Endings>,
+    on_change: Arc<dyn Fn() + Send + Sync>,
+    watch: Option<Guard>,
+    /// Whether changes are told. Otherwise somebody has to look for them.
+    is_watched: Arc<AtomicBool>,
+    folder_id: Arc<OnceLock<String>>,
+    /// The state file was unreadable when it was last read.
+    is_damaged: bool,
+    has_tidied: bool,
+    seen: Option<Fingerprint>,
 }
 
 /// What the files held at one look.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fingerprint {
-    state: Option<Vec<u8>>,
-    /// The list's length, in bytes: it only grows.
-    ended: u64,
-}
-
-/// The account's lock; dropping it releases it.
-#[derive(Debug)]
-pub(crate) struct LockGuard {
-    _file: File,
+struct Fingerprint {
+    /// The state file's text and not its time: two writes within one tick of the file system's clock have the same.
+    state: Result<Option<Vec<u8>>, ErrorKind>,
+    /// The ended list's length, in bytes: it only grows.
+    ended: Result<Option<u64>, ErrorKind>,
 }
 
 impl AccountFiles {
-    /// The files of `account` below `folder`, which is made on demand, for this user only.
-    pub(crate) fn open(folder: &Path, account: &str) -> io::Result<Self> {
-        make_private_folder(folder)?;
-        Ok(Self {
-            lock: folder.join(format!("{account}.lock")),
-            state: folder.join(format!("{account}.state.json")),
-            ended: folder.join(format!("{account}.ended")),
-            ended_seen: Mutex::default(),
+    /// Makes the folder for them, where there is none, and moves files there that lie where an older version put them.
+    fn make_folder(&mut self) -> io::Result<()> {
+        self.system.make_private_folder(&self.folder)?;
+        for name in [STATE, ENDED] {
+            let old = self.state_dir.join(format!("{}.{name}", self.account));
+            let new = self.folder.join(name);
+            if matches!(self.system.length(&new), Ok(None)) {
+                let _ = self.system.rename(&old, &new);
+            }
+        }
+        if self.folder_id.get().is_none()
+            && let Ok(id) = self.read_or_make_id()
+        {
+            let _ = self.folder_id.set(id);
+        }
+        self.watch = None;
+        let on_change = self.on_change.clone();
+        self.watch = self
+            .system
+            .watch(&self.folder, Box::new(move || on_change()));
+        self.is_watched
+            .store(self.watch.is_some(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Two processes that make it at once both append; the first one counts.
+    fn read_or_make_id(&self) -> io::Result<String> {
+        let path = self.folder.join(FOLDER_ID);
+        if self.system.length(&path)?.is_none_or(|length| length == 0) {
+            let id = format!("{:032x}\n", rand::random::<u128>());
+            self.system.append(&path, id.as_bytes())?;
+        }
+        let text = self.system.read(&path)?.unwrap_or_default();
+        let first = text.split(|byte| *byte == b'\n').next();
+        let id = first.and_then(|id| std::str::from_utf8(id).ok());
+        id.filter(|id| !id.is_empty())
+            .map(str::to_owned)
+            .ok_or_else(|| ErrorKind::InvalidData.into())
+    }
+
+    /// Takes the account's lock if nobody holds it. With it, removes what a process left that died while it wrote.
+    fn try_lock(&mut self) -> io::Result<Option<Guard>> {
+        let lock = self.with_folder(|files| files.system.try_lock(&files.folder.join(LOCK)))?;
+        if lock.is_some() && !std::mem::replace(&mut self.has_tidied, true) {
+            for name in self.system.names(&self.folder).unwrap_or_default() {
+                if name.to_string_lossy().ends_with(system::NEW) {
+                    let _ = self.system.remove(&self.folder.join(name));
+                }
+            }
+        }
+        Ok(lock)
+    }
+
+    /// The state file, or `None` where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is damaged: it says nothing then.
+    pub(crate) fn state(&mut self) -> Result<Option<StateFile>, IoFailure> {
+        let read = self.system.read(&self.folder.join(STATE));
+        let Some(text) = read.map_err(|error| IoFailure::from(&error))? else {
+            return Ok(None);
+        };
+        let state = StateFile::parse(&text);
+        self.is_damaged = state.is_none();
+        state.map(Some).ok_or(IoFailure::Damaged)
+    }
+
+    /// Replaces the state file. One that could not be read is kept aside.
+    pub(crate) fn write_state(&mut self, state: &StateFile) -> io::Result<()> {
+        let text = serde_json::to_vec(state)?;
+        self.with_folder(|files| {
+            let path = files.folder.join(STATE);
+            if std::mem::take(&mut files.is_damaged) {
+                let _ = files.system.rename(&path, &files.folder.join(DAMAGED));
+            }
+            files.system.replace(&path, &text)
         })
     }
 
-    /// Takes the lock; returns once it is held. Bounding the wait is the caller's business: dropping the future is safe.
-    pub(crate) async fn lock(&self) -> io::Result<LockGuard> {
-        loop {
-            if let Some(guard) = self.try_lock()? {
-                return Ok(guard);
+    /// Replaces the state file by one that says that its session is over. Where that fails, removes it, which needs no space:
+    /// a file that says "signed in" would be taken for a session behind a locked keyring.
+    pub(crate) fn write_ended(&mut self, ended: &StateFile) -> io::Result<()> {
+        if let Ok(Some(file)) = self.state()
+            && file.info.supersedes(&ended.info)
+        {
+            // Another process has signed in since; the ended list says the rest.
+            return Ok(());
+        }
+        self.write_state(ended)
+            .or_else(|_| self.system.remove(&self.folder.join(STATE)))
+    }
+
+    /// Adds a session to the ended list, for ever. Needs no lock.
+    pub(crate) fn append_ended(
+        &mut self,
+        session: SessionId,
+        reason: EndingReason,
+    ) -> io::Result<()> {
+        let record = ended::record(session, reason);
+        self.with_folder(|files| files.system.append(&files.folder.join(ENDED), &record))
+    }
+
+    /// Reads the ended list, if it has changed.
+    pub(crate) fn read_endings(&mut self) -> Result<(), IoFailure> {
+        let path = self.folder.join(ENDED);
+        let length = self.system.length(&path).map(|length| length.unwrap_or(0));
+        let read = length.and_then(|length| {
+            if length != self.endings.length() {
+                let text = self.system.read(&path)?;
+                self.endings.replace(&text.unwrap_or_default());
             }
-            tokio::time::sleep(LOCK_POLL).await;
+            Ok(())
+        });
+        read.map_err(|error| IoFailure::from(&error))
+    }
+
+    /// What the files say to a process that holds `held`.
+    pub(crate) fn view(&mut self, held: Option<CredentialsInfo>, wall: Wall) -> FileView {
+        let listed = self.read_endings();
+        let state = self.state();
+        let unreadable = listed.err().or(state.as_ref().err().copied());
+        let state = state.ok().flatten().map(|file| FileState {
+            info: file.info,
+            ended: match file.standing {
+                FileStanding::Ended { reason, at } => Some((reason, at)),
+                FileStanding::SignedIn => {
+                    let listed = self.endings.of(file.info.session);
+                    listed.map(|reason| (reason, wall))
+                }
+            },
+            saved: file.saved_at.is_some(),
+            not_before: file.not_before,
+            last_failure: file.last_failure(),
+        });
+        FileView {
+            ended: held.and_then(|held| {
+                let noted = state.filter(|file| file.info.session == held.session);
+                let noted = noted.and_then(|file| file.ended);
+                let listed = self.endings.of(held.session);
+                listed.or(noted.map(|(reason, _)| reason))
+            }),
+            state,
+            unreadable,
         }
     }
 
-    /// Takes the lock if nobody holds it.
-    pub(crate) fn try_lock(&self) -> io::Result<Option<LockGuard>> {
-        // The file is never removed: a process could then hold a lock on a file that nobody else finds.
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.lock)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(LockGuard { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+    /// What the files say to a process that holds `held`, if they have changed since the last call.
+    pub(crate) fn changed_view(
+        &mut self,
+        held: Option<CredentialsInfo>,
+        wall: Wall,
+    ) -> Option<FileView> {
+        let read = |name| self.folder.join(name);
+        let seen = Fingerprint {
+            state: self.system.read(&read(STATE)).map_err(|error| error.kind()),
+            ended: self
+                .system
+                .length(&read(ENDED))
+                .map_err(|error| error.kind()),
+        };
+        let has_changed = self.seen.as_ref() != Some(&seen);
+        self.seen = Some(seen);
+        has_changed.then(|| self.view(held, wall))
     }
 
-    /// The state file, or `None` where there is none that this version reads.
-    pub(crate) fn state(&self) -> Option<StateFile> {
-        let text = fs::read(&self.state).ok()?;
-        let state: StateFile = serde_json::from_slice(&text).ok()?;
-        (state.version == VERSION).then_some(state)
-    }
-
-    /// Replaces the state file.
-    pub(crate) fn write_state(&self, state: &StateFile) -> io::Result<()> {
-        let text = serde_json::to_vec(state)?;
-        let unique = self
-            .state
-            .with_extension(format!("{}.new", new_credentials_id()));
-        let written = write_durably(&unique, &text).and_then(|()| fs::rename(&unique, &self.state));
-        if written.is_err() {
-            let _ = fs::remove_file(&unique);
-        }
-        written
-    }
-
-    /// Adds a session to the ended list, for ever. Needs no lock: appending a line is atomic.
-    pub(crate) fn append_ended(&self, session: SessionId, reason: EndingReason) -> io::Result<()> {
-        let reason = serde_json::to_value(reason)?;
-        let line = format!("{session} {}\n", reason.as_str().unwrap_or_default());
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.ended)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_data()
-    }
-
-    /// Why `session` ended, if it is on the ended list.
-    pub(crate) fn ending_of(&self, session: SessionId) -> Option<EndingReason> {
-        // Before the lock, so that calls which are replayed together do not wait for each other's look.
-        let bytes = fs::metadata(&self.ended).map_or(0, |metadata| metadata.len());
-        let mut seen = self
-            .ended_seen
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if bytes != seen.bytes {
-            let mut text = String::new();
-            if File::open(&self.ended)
-                .and_then(|mut file| file.read_to_string(&mut text))
-                .is_ok()
-            {
-                // A last line without its end is being written; its writer's own publication follows.
-                let whole = text.rfind('\n').map_or(0, |end| end + 1);
-                seen.sessions = text[..whole].lines().filter_map(parse_ended).collect();
-                seen.bytes = whole as u64;
+    /// Does it once more after making the folder, where that has gone.
+    fn with_folder<T>(&mut self, work: impl Fn(&mut Self) -> io::Result<T>) -> io::Result<T> {
+        match work(self) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.make_folder()?;
+                work(self)
             }
-        }
-        seen.sessions
-            .iter()
-            .find(|(id, _)| *id == session)
-            .map(|(_, reason)| *reason)
-    }
-
-    /// Changes whenever another process has written something new. The state file's text and not its time: two writes
-    /// within one tick of the file system's clock have the same.
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
-        Fingerprint {
-            state: fs::read(&self.state).ok(),
-            ended: fs::metadata(&self.ended).map_or(0, |metadata| metadata.len()),
+            done => done,
         }
     }
 }
 
-fn parse_ended(line: &str) -> Option<(SessionId, EndingReason)> {
-    let (id, reason) = line.split_once(' ')?;
-    let reason = serde_json::from_value(reason.into()).ok()?;
-    Some((id.parse().ok()?, reason))
-}
-
-fn write_durably(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().create_new(true).write(true).open(path)?;
-    file.write_all(text)?;
-    file.sync_data()
-}
-
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
+/// The folder of an account's files. Its name is the same wherever capitals do not count, and none that a system reserves.
+fn account_folder(state_dir: &Path, account: &str) -> PathBuf {
+    let mut name = String::from("account-");
+    for byte in account.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => name.push(char::from(byte)),
+            _ => name.push_str(&format!("={byte:02x}")),
+        }
     }
-    builder.create(folder)
+    state_dir.join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_that_differ_in_capitals_have_folders_that_differ_without_them() {
+        let names = ["work", "Work", "WORK", "con", "a.b"].map(|account| {
+            let folder = account_folder(Path::new(""), account);
+            folder.to_string_lossy().into_owned()
+        });
+        assert_eq!(
+            names,
+            [
+                "account-work",
+                "account-=57ork",
+                "account-=57=4f=52=4b",
+                "account-con",
+                "account-a=2eb"
+            ]
+        );
+    }
 }

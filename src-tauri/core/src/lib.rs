@@ -62,16 +62,18 @@
 //! | `sending.rs` | sends a call or opens a stream, waits for the renewal when it is refused, and sends it once more |
 //! | `driver.rs`, `driver/perform.rs` | the one task that owns the state, and the actions: lock, vault, files, exchange |
 //! | `shared.rs` | what calls and that task share: the current credentials, the status, the journal |
-//! | `call.rs`, `config.rs`, `files.rs`, `credentials.rs` | a call, the settings, the files of an account, the stored form |
+//! | `call.rs`, `config.rs`, `files.rs`, `credentials.rs` | a call, the settings, the files of an account and their thread, the stored form |
 //! | `verdict.rs`, `journal.rs`, `diagnostics.rs` | what an answer proves; what happened; one text of it for a bug report |
 //! | `protocol.rs`, `http.rs`, `vault.rs` | how a kind of server speaks; requests and answers; the keyring and its thread |
 //! | `status.rs`, `error.rs`, `clock.rs`, `operation.rs` | what everything above uses |
 //!
 //! Callers leave the task a message and wait for their outcome. So no caller can cancel a renewal, and no two decisions
-//! race. One thread makes every call to the vault, because a keyring can block for minutes.
+//! race. One thread makes every call to the vault, because a keyring can block for minutes; another one does all work on
+//! files, because a file system can, too.
 //!
 //! One OS file lock per account makes it one renewal per machine. Beside the lock lie a state file (without secrets) and an
-//! append-only list of ended sessions. Every process looks at them twice a second, and so learns what the others did.
+//! append-only list of ended sessions. The file system tells every process when another one has written; where it does not,
+//! they look twice a second.
 //!
 //! # What holds, and the test that guards it
 //!
@@ -91,6 +93,8 @@
 //! | I10 | Every call settles within its deadline: network, keyring and lock are all waited for with a limit. | `core/waiting::a_renewal_that_hangs_gives_every_waiter_an_error_within_the_budget`, `core/storage::a_keyring_that_does_not_answer_delays_neither_status_nor_calls_nor_the_exit`, `core/processes/frozen::while_the_renewing_process_is_frozen_the_others_fail_with_unreachable_in_time` |
 //! | I11 | No token or password appears in a log, error, journal, status, Debug output or file. | `core/secrecy::a_full_run_shows_no_token_and_no_password_in_any_log_error_debug_text_or_file` |
 //! | I12 | A window that opens late, reloads, or misses an event converges on the same status, by asking. | `plugin/endings::a_window_that_opens_after_the_ending_learns_it_by_asking` |
+//! | I16 | What was stored can be read again; a file or entry that cannot be read is named, kept aside, and never taken for "signed out". | `core/stored_records::a_person_with_quotes_and_backslashes_is_still_signed_in_after_a_restart`, `core/state_folder::a_damaged_state_file_is_kept_aside_and_is_no_sign_out`, `core/state_folder::files_that_cannot_be_read_and_an_empty_keyring_are_no_sign_out` |
+//! | I17 | A failed write is never forgotten: ended list, state file and vault entry are each written later, and until then memory decides. | `core/state_folder::a_state_file_that_could_not_be_written_is_written_once_the_disk_has_room`, `core/state_folder::an_ending_that_could_not_be_listed_is_listed_later_and_reaches_the_other_process`, `core/storage::a_keyring_write_that_fails_after_the_rotation_is_reported_and_retried` |
 //!
 //! Which calls are sent again:
 //!
@@ -196,6 +200,7 @@ pub use call::{Call, Reply};
 pub use clock::{BoxFuture, Clock, Sleep, SystemClock};
 pub use config::{Config, DEFAULT_ACCOUNT, Limits};
 pub use error::{Code, Error};
+pub use files::{FileSystem, Guard, OnChange, SystemFiles};
 pub use graphql_session_renewal::{
     Cause, CredentialsId, EndingReason, GraphqlCode, IoFailure, LockedReason, RenewalReason,
     SessionId, Storage, TokenFate, Unreachable, VaultError,

@@ -83,7 +83,10 @@ impl Sender {
         let mut waited = false;
         loop {
             let place = self.place(request.counts_on_the_wire()).await;
-            let held = self.held(session)?;
+            let held = match session {
+                None => self.held()?,
+                Some(session) => self.held_in(session).await?,
+            };
             if !waited && self.has_expired(&held) {
                 // Once: with a wrong clock they look expired for ever, and only the server knows.
                 waited = true;
@@ -114,17 +117,23 @@ impl Sender {
         self.on_the_wire.acquire().await.ok()
     }
 
-    /// The current credentials, for a request of this session, if it has one already.
+    /// The current credentials.
     ///
     /// # Errors
     /// [`Code::SignedOut`] and [`Code::Locked`].
-    pub(crate) fn held(&self, session: Option<SessionId>) -> Result<Arc<Credentials>, Error> {
+    pub(crate) fn held(&self) -> Result<Arc<Credentials>, Error> {
         let current = self.shared.current.load_full();
-        let held = current.ok_or_else(|| self.no_session())?;
-        let is_over = |session| {
-            session != held.info.session || self.shared.files.ending_of(session).is_some()
-        };
-        if session.is_some_and(is_over) {
+        current.ok_or_else(|| self.no_session())
+    }
+
+    /// The current credentials, for a request that belongs to `session` already. Another process may have ended it.
+    ///
+    /// # Errors
+    /// [`Code::SignedOut`] and [`Code::Locked`].
+    pub(crate) async fn held_in(&self, session: SessionId) -> Result<Arc<Credentials>, Error> {
+        let ending = self.shared.files.ending_of(session).await;
+        let held = self.held()?;
+        if ending.is_some() || held.info.session != session {
             return Err(Error::signed_out());
         }
         Ok(held)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use graphql_session_renewal::{CredentialsInfo, SessionId, Storage, Wall};
+use graphql_session_renewal::{Cause, CredentialsInfo, IoFailure, SessionId, Storage, Wall};
 use tokio::sync::{oneshot, watch};
 
 use crate::call::{AllowedHeaders, Call, Reply};
@@ -48,6 +48,17 @@ impl Session {
     pub async fn open(config: Config) -> Result<Self, Error> {
         config.check()?;
         let shared = Arc::new(Shared::new(config)?);
+        match shared.files.make_folder().await {
+            // One that does not answer may do so later. Until then the session lives without its files, and says so.
+            Ok(()) | Err(IoFailure::Slow) => {}
+            Err(failure) => {
+                return Err(Error::config(
+                    "stateDir",
+                    "no private folder can be made there; choose one that this user can write to",
+                )
+                .caused_by(Cause::Files(failure)));
+            }
+        }
         Ok(Self {
             sender: Arc::new(Sender::start(shared).await),
         })
@@ -69,7 +80,7 @@ impl Session {
     /// The generation of the credentials that the next call uses: 1 after the sign-in, +1 per renewal, the same in every
     /// process, and no secret. `None` where [`Session::id`] is.
     pub fn generation(&self) -> Option<u64> {
-        let held = self.sender.held(None).ok()?;
+        let held = self.sender.held().ok()?;
         Some(held.info.generation)
     }
 
@@ -268,10 +279,11 @@ impl Session {
             )
         })?;
         // Later than any session before it, even if the clock was set back: the later of two sessions wins.
-        let before = shared
-            .files
-            .state()
-            .map_or(Wall::default(), |file| file.info.begun_at);
+        let file = shared.files.run(|files| files.state()).await;
+        let before = match file {
+            Ok(Ok(Some(file))) => file.info.begun_at,
+            _ => Wall::default(),
+        };
         let begun_at = shared.wall().max(before.plus(1));
         let credentials = Credentials {
             info: CredentialsInfo {
@@ -286,6 +298,7 @@ impl Session {
             origin: origin.text(),
             person: email,
             subject,
+            folder: shared.files.folder_id().map(str::to_owned),
             dialect,
             access: tokens.access.into(),
             refresh,

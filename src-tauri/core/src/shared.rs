@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use graphql_session_renewal::{
-    Awake, CredentialsInfo, FailureSeen, FileState, FileView, Note, SessionId, Storage, VaultView,
-    View, WaiterId, Wall,
+    Awake, CredentialsInfo, FileView, Note, SessionId, Storage, VaultError, VaultView, View,
+    WaiterId, Wall,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::{ServerClock, millis, wall_of};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::error::{Code, Error};
-use crate::files::{AccountFiles, FileStanding};
+use crate::files::FilesThread;
 use crate::http::{AuthClient, Clients, Origin};
 use crate::journal::{Journal, NoteContext};
 use crate::status::{Phase, Status};
@@ -24,7 +24,9 @@ use crate::vault::VaultThread;
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) server_clock: ServerClock,
-    pub(crate) files: AccountFiles,
+    pub(crate) files: FilesThread,
+    /// A file of the account may have changed.
+    pub(crate) files_changed: Arc<Notify>,
     pub(crate) journal: Journal,
     pub(crate) status: watch::Sender<Status>,
     /// What calls use; read without waiting. Written by [`Shared::hold`] alone.
@@ -37,29 +39,37 @@ pub(crate) struct Shared {
     /// Awake ms of the last call.
     pub(crate) last_call: AtomicU64,
     next_waiter: AtomicU64,
+    /// The vault's entry belonged to another installation when it was last read.
+    pub(crate) sees_foreign: AtomicBool,
     pub(crate) vault_thread: VaultThread,
     clients: ArcSwapOption<Clients>,
 }
 
 impl Shared {
     pub(crate) fn new(config: Config) -> Result<Self, Error> {
-        let files = AccountFiles::open(&config.state_dir, &config.account).map_err(|_| {
-            Error::config(
-                "stateDir",
-                "the folder cannot be made; choose one that you can write to",
+        let no_thread = |_| {
+            Error::new(
+                Code::Internal,
+                "No thread could be started. The system may have too many: close other programs, and start again.",
             )
-        })?;
+        };
+        let files_changed = Arc::new(Notify::new());
+        let changed = files_changed.clone();
+        let files = FilesThread::start(
+            config.file_system.clone(),
+            &config.state_dir,
+            &config.account,
+            config.clock.clone(),
+            config.limits.file_timeout,
+            move || changed.notify_one(),
+        )
+        .map_err(no_thread)?;
         let vault_thread = VaultThread::start(
             config.vault.clone(),
             config.account.clone(),
             config.clock.clone(),
         )
-        .map_err(|_| {
-            Error::new(
-                Code::Internal,
-                "No thread could be started for the keyring.",
-            )
-        })?;
+        .map_err(no_thread)?;
         let status = Status {
             account: config.account.clone(),
             revision: 0,
@@ -71,12 +81,14 @@ impl Shared {
             next_attempt_at: None,
             unreachable: None,
             cause: None,
+            files: None,
             locked: None,
             endings: 0,
         };
         Ok(Self {
             server_clock: ServerClock::new(config.clock.clone()),
             files,
+            files_changed,
             journal: Journal::new(&config.account),
             status: watch::Sender::new(status),
             current: ArcSwapOption::empty(),
@@ -84,6 +96,7 @@ impl Shared {
             wants_served: AtomicBool::new(false),
             last_call: AtomicU64::new(0),
             next_waiter: AtomicU64::new(1),
+            sees_foreign: AtomicBool::new(false),
             vault_thread,
             clients: ArcSwapOption::empty(),
             config,
@@ -154,49 +167,49 @@ impl Shared {
         tracing::debug!(target: "graphql_session", account, "vault_read");
         let entry = self.vault_thread.read(self.config.limits.vault_read).await;
         tracing::debug!(target: "graphql_session", account, ok = entry.is_ok(), "vault_answered");
-        let files = self.look_at_files(held);
+        let files = self.look_at_files(held).await;
         let (vault, credentials) = match entry {
             Err(error) => (VaultView::Unavailable(error), None),
             Ok(None) => (VaultView::Empty, None),
             Ok(Some(text)) => {
                 match Credentials::from_text(&text, self.config.protocol.facts().name) {
                     None => (VaultView::Damaged, None),
-                    Some((found, _)) if self.files.ending_of(found.info.session).is_some() => {
+                    Some((found, _)) if self.is_foreign(&found) => {
+                        (VaultView::Unavailable(VaultError::OtherFolder), None)
+                    }
+                    Some((found, _)) if self.files.known_ending(found.info.session).is_some() => {
                         (VaultView::DeadEntry(found.info.session), None)
                     }
-                    Some((found, renewing_at)) => {
+                    Some((mut found, renewing_at)) => {
+                        // One of an older version does not say where it belongs.
+                        found.folder = self.files.folder_id().map(str::to_owned);
                         let info = found.info;
                         (VaultView::Entry { info, renewing_at }, Some(found))
                     }
                 }
             }
         };
+        let sees_foreign = vault == VaultView::Unavailable(VaultError::OtherFolder);
+        self.sees_foreign.store(sees_foreign, Ordering::Relaxed);
         (View { files, vault }, credentials)
     }
 
-    pub(crate) fn look_at_files(&self, held: Option<CredentialsInfo>) -> FileView {
-        let state = self.files.state().map(|file| {
-            let listed = self.files.ending_of(file.info.session);
-            let ended = match file.standing {
-                FileStanding::Ended { reason, at } => Some((reason, at)),
-                FileStanding::SignedIn => listed.map(|reason| (reason, self.wall())),
-            };
-            FileState {
-                info: file.info,
-                ended,
-                saved: file.saved_at.is_some(),
-                not_before: file.not_before,
-                last_failure: file.last_failure.map(|failure| FailureSeen {
-                    credentials: failure.credentials,
-                    at: failure.at,
-                    token: failure.token,
-                    next_at: failure.next_at,
-                }),
-            }
-        });
-        FileView {
-            ended: held.and_then(|held| self.files.ending_of(held.session)),
-            state,
-        }
+    /// Whether another installation of this application stored these, which has another folder and so another lock.
+    pub(crate) fn is_foreign(&self, found: &Credentials) -> bool {
+        let ours = self.files.folder_id();
+        let theirs = found.folder.as_deref();
+        ours.zip(theirs)
+            .is_some_and(|(ours, theirs)| ours != theirs)
+    }
+
+    /// What the files say to a process that holds `held`. Files that do not answer in time say nothing.
+    pub(crate) async fn look_at_files(&self, held: Option<CredentialsInfo>) -> FileView {
+        let wall = self.wall();
+        let view = self.files.run(move |files| files.view(held, wall)).await;
+        view.unwrap_or_else(|failure| FileView {
+            ended: held.and_then(|held| self.files.known_ending(held.session)),
+            state: None,
+            unreadable: Some(failure),
+        })
     }
 }

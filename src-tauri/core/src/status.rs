@@ -38,6 +38,11 @@ pub struct Status {
     /// Why the last attempt failed, in [`Phase::Unreachable`].
     #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub cause: Option<Cause>,
+    /// Why the state folder does not do its part: `no_lock_...` where other processes of this application may renew at the
+    /// same time, `files_...` where it cannot be read or written, and other processes and the next start may not learn what
+    /// happens here. Nothing is lost while this process runs.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub files: Option<Cause>,
     /// Why the stored session cannot be read, in [`Phase::Locked`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked: Option<LockedReason>,

@@ -153,7 +153,7 @@ impl Subscription {
             let is_over = |now: &Option<SessionId>| *now != session || now.is_none();
             // Cannot fail: `sender` keeps the watch alive.
             let _ = sessions.wait_for(is_over).await;
-            let gone = sender.held(session).err();
+            let gone = sender.held().err();
             gone.unwrap_or_else(Error::signed_out)
         }
     }

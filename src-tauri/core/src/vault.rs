@@ -80,6 +80,12 @@ pub trait Vault: Send + Sync + 'static {
     /// # Errors
     /// Any [`VaultError`]; the entry is then still there.
     fn remove(&self, account: &str) -> Result<(), VaultError>;
+
+    /// Longest text that can be stored, in bytes. A longer record goes without its access token, which the next start renews.
+    /// Default: none.
+    fn longest(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Memory only: for tests, and for applications that must not leave anything behind.

@@ -14,12 +14,26 @@ export interface Status {
   ending?: Ending;
   /** When the next attempt is due, in milliseconds since 1970. Present in the phase `unreachable`. */
   nextAttemptAt?: number;
-  /** What the session waits for in the phase `unreachable`: the server, or another process that holds the lock. */
-  unreachable?: "server" | "held_by_other_process";
+  /**
+   * What the session waits for in the phase `unreachable`: the server, another process that holds the lock, or the state
+   * folder, which does not answer or gives no lock where the settings ask for one.
+   */
+  unreachable?: "server" | "held_by_other_process" | "state_folder";
   /** Why the last attempt failed. Present in the phase `unreachable`. */
   cause?: Cause;
+  /**
+   * Why the state folder does not do its part. `no_lock_...`: other processes of the application may renew at the same time.
+   * `files_...`: they, and the next start, may not learn what happens here. Absent while all is well.
+   */
+  files?: Cause;
   /** Why the stored session cannot be read. Present in the phase `locked`. */
-  locked?: "keyring_locked" | "keyring_missing" | "keyring_locked_or_cleared" | "keyring_failed";
+  locked?:
+    | "keyring_locked"
+    | "keyring_missing"
+    | "keyring_locked_or_cleared"
+    | "keyring_failed"
+    | "keyring_other_folder"
+    | "files_unreadable";
 }
 
 /**
@@ -37,7 +51,13 @@ export type Phase = "opening" | "signed_out" | "signed_in" | "renewing" | "unrea
 export interface Storage {
   state: "saved" | "not_saved";
   /** Present with `not_saved`. */
-  reason?: "keyring_locked" | "keyring_missing" | "keyring_slow" | "keyring_failed" | "too_long";
+  reason?:
+    | "keyring_locked"
+    | "keyring_missing"
+    | "keyring_slow"
+    | "keyring_failed"
+    | "keyring_other_folder"
+    | "too_long";
 }
 
 /** Why a session is over, and since when. */
@@ -126,6 +146,7 @@ export type JournalWord =
   | "removed"
   | "revoked"
   | "lock_not_taken"
+  | "file_not_written"
   | "renewal";
 
 /** The facts of a `renewal` entry: one renewal from its trigger to its outcome. */

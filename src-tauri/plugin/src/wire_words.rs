@@ -165,6 +165,7 @@ fn journal_words() -> Words {
         Revoked(true),
         LockWaited { ms: 0 },
         LockNotTaken(Cause::LockHeld),
+        FileNotWritten(Cause::LockHeld),
     });
     let notes = notes.iter().map(Note::word).chain(["renewal"]);
     notes.map(str::to_owned).collect()

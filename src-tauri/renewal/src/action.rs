@@ -43,17 +43,9 @@ pub enum Action {
     /// Put a session on the ended list.
     AppendEnded(SessionId, EndingReason),
     /// Replace the state file: the session of these credentials stands.
-    WriteState {
-        /// The credentials.
-        of: CredentialsId,
-        /// Whether they rest in the vault.
-        saved: bool,
-        /// When the pause ends that the server asked for.
-        not_before: Option<Wall>,
-        /// If the last attempt failed: what it did to the token, and when the next one is due.
-        failure: Option<(TokenFate, Wall)>,
-    },
-    /// Replace the state file: this session is over.
+    WriteState(StateWrite),
+    /// Replace the state file: this session is over. Where that fails the file is removed, which needs no space; the ended
+    /// list says the rest.
     WriteEnded(EndingReason),
     /// Wake these waiters with the outcome.
     Settle(Vec<WaiterId>, Outcome),
@@ -61,6 +53,28 @@ pub enum Action {
     SignInDone,
     /// Put it into the journal.
     Note(Note),
+}
+
+/// What the state file is to say of a session that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StateWrite {
+    /// Its credentials.
+    pub of: CredentialsId,
+    /// Whether they rest in the vault.
+    pub saved: bool,
+    /// When the pause ends that the server asked for.
+    pub not_before: Option<Wall>,
+    /// If the last attempt failed: what it did to the token, and when the next one is due.
+    pub failure: Option<(TokenFate, Wall)>,
+}
+
+/// One write to the state folder, whose result [`Event::Written`](crate::Event::Written) reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileWrite {
+    /// [`Action::AppendEnded`].
+    Ended(SessionId, EndingReason),
+    /// [`Action::WriteState`].
+    State(StateWrite),
 }
 
 /// What a waiter gets.

@@ -62,6 +62,8 @@ pub enum Cause {
     LockHeld,
     /// There is no lock to take: the file system does not give one.
     NoLock(IoFailure),
+    /// The state folder could not be read or written.
+    Files(IoFailure),
     /// Another process made the attempt; its journal has the cause.
     OtherProcess,
     /// Another process has renewed, and the keyring does not show what it stored.
@@ -143,20 +145,74 @@ pub enum IoFailure {
     StorageFull,
     /// The file system has no locks.
     Unsupported,
+    /// This process, or the system, has no more files to open.
+    TooManyOpen,
+    /// The file system did not answer within the limit.
+    Slow,
+    /// The file does not hold what it should: it was cut off, or another program wrote it.
+    Damaged,
     /// Anything else.
     Other,
 }
 
+/// "No more files to open", in this process and in the system: errors without a kind of their own. The same on Linux,
+/// macOS and the BSDs.
+#[cfg(unix)]
+const TOO_MANY_OPEN: [i32; 2] = [24, 23];
+
+/// "No locks available": a network file system without its lock service.
+#[cfg(unix)]
+const NO_LOCKS: i32 = if cfg!(target_os = "linux") { 37 } else { 77 };
+
 impl From<&std::io::Error> for IoFailure {
     fn from(error: &std::io::Error) -> Self {
         use std::io::ErrorKind;
+        #[cfg(unix)]
+        match error.raw_os_error() {
+            Some(number) if TOO_MANY_OPEN.contains(&number) => return Self::TooManyOpen,
+            Some(NO_LOCKS) => return Self::Unsupported,
+            _ => {}
+        }
         match error.kind() {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::PermissionDenied => Self::PermissionDenied,
             ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::StorageFull,
             ErrorKind::Unsupported => Self::Unsupported,
+            ErrorKind::TimedOut => Self::Slow,
             _ => Self::Other,
+        }
+    }
+}
+
+impl IoFailure {
+    /// Its word where there is no lock.
+    fn lock_word(self) -> &'static str {
+        match self {
+            Self::NotFound => "no_lock_not_found",
+            Self::PermissionDenied => "no_lock_permission_denied",
+            Self::ReadOnly => "no_lock_read_only",
+            Self::StorageFull => "no_lock_storage_full",
+            Self::Unsupported => "no_lock_unsupported",
+            Self::TooManyOpen => "no_lock_too_many_open",
+            Self::Slow => "no_lock_slow",
+            Self::Damaged => "no_lock_damaged",
+            Self::Other => "no_lock_failed",
+        }
+    }
+
+    /// Its word where files could not be read or written.
+    fn files_word(self) -> &'static str {
+        match self {
+            Self::NotFound => "files_not_found",
+            Self::PermissionDenied => "files_permission_denied",
+            Self::ReadOnly => "files_read_only",
+            Self::StorageFull => "files_storage_full",
+            Self::Unsupported => "files_unsupported",
+            Self::TooManyOpen => "files_too_many_open",
+            Self::Slow => "files_slow",
+            Self::Damaged => "files_damaged",
+            Self::Other => "files_failed",
         }
     }
 }
@@ -205,12 +261,8 @@ impl fmt::Display for Cause {
             Self::ProtocolPanicked => "protocol_panicked",
             Self::Vault(error) => error.word(),
             Self::LockHeld => "lock_held",
-            Self::NoLock(IoFailure::NotFound) => "no_lock_not_found",
-            Self::NoLock(IoFailure::PermissionDenied) => "no_lock_permission_denied",
-            Self::NoLock(IoFailure::ReadOnly) => "no_lock_read_only",
-            Self::NoLock(IoFailure::StorageFull) => "no_lock_storage_full",
-            Self::NoLock(IoFailure::Unsupported) => "no_lock_unsupported",
-            Self::NoLock(IoFailure::Other) => "no_lock",
+            Self::NoLock(failure) => failure.lock_word(),
+            Self::Files(failure) => failure.files_word(),
             Self::OtherProcess => "other_process",
             Self::NewerNotShown => "newer_not_shown",
             Self::FreshTokenRefused => "fresh_token_refused",

@@ -103,14 +103,21 @@ impl Transition<'_> {
         if self.hidden_is_over(view.files) {
             return;
         }
+        let (before, known) = match self.state.session {
+            Standing::Locked { reason, hidden } => (Some(reason), hidden),
+            _ => (None, None),
+        };
+        let is_readable = view.files.unreadable.is_none();
+        let is_nowhere = view.vault == VaultView::Empty && view.files.state.is_none();
+        if before == Some(LockedReason::FilesUnreadable) && is_readable && is_nowhere {
+            self.state.session = Standing::SignedOut;
+            return;
+        }
         let reason = match view.vault {
+            VaultView::Empty if !is_readable => LockedReason::FilesUnreadable,
             VaultView::Unavailable(error) => error.into(),
             VaultView::Damaged => LockedReason::KeyringFailed,
             _ => LockedReason::KeyringLockedOrCleared,
-        };
-        let known = match self.state.session {
-            Standing::Locked { hidden, .. } => hidden,
-            _ => None,
         };
         let named = view.files.standing().map(|file| file.info.session);
         self.state.session = Standing::Locked {

@@ -1,6 +1,7 @@
 //! What happens to a session: the events that [`step`](crate::step) takes.
 
-use crate::cause::Cause;
+use crate::action::FileWrite;
+use crate::cause::{Cause, IoFailure};
 use crate::ids::{CredentialsId, CredentialsInfo, SessionId};
 use crate::reasons::{EndingReason, TokenFate, VaultError};
 use crate::time::Wall;
@@ -64,6 +65,8 @@ pub enum Event {
     Saved(Result<(), SaveFailure>),
     /// `Action::Remove` is done, or failed: the ended list keeps the entry dead, and it is removed later.
     Removed(Result<(), VaultError>),
+    /// A write to the state folder is done, or failed. Nothing waits for it.
+    Written(FileWrite, Result<(), IoFailure>),
     /// Time passed; see [`State::next_wake`](crate::State::next_wake).
     Tick,
 }
@@ -123,10 +126,12 @@ pub struct View {
 /// What the files say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FileView {
-    /// Why the held session is on the ended list, if it is.
+    /// Why the held session is over, if it is: from the ended list, or from the state file.
     pub ended: Option<EndingReason>,
     /// The state file, if there is one.
     pub state: Option<FileState>,
+    /// Why the files could not be read, if that is so. Then they say nothing, and not that there is no session.
+    pub unreadable: Option<IoFailure>,
 }
 
 /// What the state file says.

@@ -1,7 +1,7 @@
 //! The steps of a renewal: lock, reread, mark, exchange, save.
 
 use crate::action::{Action, Outcome};
-use crate::cause::Cause;
+use crate::cause::{Cause, IoFailure};
 use crate::event::{Exchange, FailureSeen, RenewalReason, SaveFailure, VaultView, View};
 use crate::ids::{CredentialsInfo, SessionId};
 use crate::note::Note;
@@ -32,9 +32,11 @@ impl Transition<'_> {
             sign_in,
             remove,
             renew,
+            write_state,
             ..
         } = self.state.agenda;
-        let wants_lock = look || sign_in.is_some() || remove.is_some() || self.state.is_unsaved();
+        let wants_lock =
+            look || sign_in.is_some() || remove.is_some() || write_state || self.state.is_unsaved();
         if !wants_lock && renew.is_none() {
             return self.release();
         }
@@ -71,8 +73,22 @@ impl Transition<'_> {
         self.reread_now();
     }
 
+    /// Another process holds the lock, or there is none to take. Where the file system gives no lock at all the renewal goes
+    /// on: this process still renews once for all of its calls, and a session that never renews is of no use. One that only
+    /// did not answer in time, as after a freeze of this process, may well keep a lock for somebody else.
     pub(crate) fn lock_not_taken(&mut self, cause: Cause) {
         self.state.step = Step::Idle;
+        let is_held = cause == Cause::LockHeld;
+        let is_slow = cause == Cause::NoLock(IoFailure::Slow);
+        if !is_held && !is_slow && !self.rules.requires_lock {
+            self.note(Note::LockNotTaken(cause));
+            return self.lock_taken();
+        }
+        let who = if is_held {
+            Unreachable::HeldByOtherProcess
+        } else {
+            Unreachable::StateFolder
+        };
         if let Some(info) = self.state.agenda.sign_in {
             // The person is signed in all the same; what cannot be saved now is saved later.
             self.hold_unsaved(info, VaultError::Slow);
@@ -94,7 +110,7 @@ impl Transition<'_> {
         self.note(Note::LockNotTaken(cause));
         self.state.outage.cause = Some(cause);
         let due = self.pause_for_vault_or_lock();
-        self.tell_unreachable(due, Unreachable::HeldByOtherProcess);
+        self.tell_unreachable(due, who);
         self.state.step = Step::Pausing { due, fixed: false };
     }
 
@@ -106,6 +122,12 @@ impl Transition<'_> {
         {
             self.state.step = Step::Idle;
             return self.follow_ending(reason);
+        }
+        if view.files.unreadable == Some(IoFailure::Slow) && self.state.agenda.sign_in.is_none() {
+            let confirms = matches!(self.state.step, Step::Confirming { .. });
+            if confirms || self.state.agenda.renew.is_some() {
+                return self.wait_for_files();
+            }
         }
         let rejection = match self.state.step {
             Step::Confirming { ambiguous, cause } => Some((ambiguous, cause)),
@@ -191,6 +213,9 @@ impl Transition<'_> {
         } else if let Some(held) = held.filter(|_| self.state.is_unsaved()) {
             self.end_what_is_overwritten_by(held, view);
             self.save(held, 0);
+        } else if self.state.agenda.write_state {
+            self.write_state_again();
+            self.finish();
         } else {
             self.state.agenda.renew = None;
             self.finish();
@@ -250,6 +275,14 @@ impl Transition<'_> {
         self.state.outage.cause = Some(Cause::NewerNotShown);
         let due = self.pause_for_vault_or_lock();
         self.tell_unreachable(due, Unreachable::HeldByOtherProcess);
+        self.pause(due, false);
+    }
+
+    /// The files may say that the session is over, or that the held refresh token is spent.
+    fn wait_for_files(&mut self) {
+        self.state.outage.cause = Some(Cause::Files(IoFailure::Slow));
+        let due = self.pause_for_vault_or_lock();
+        self.tell_unreachable(due, Unreachable::StateFolder);
         self.pause(due, false);
     }
 

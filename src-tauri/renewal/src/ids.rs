@@ -100,6 +100,15 @@ impl CredentialsInfo {
         }
     }
 
+    /// Whether a calendar has all of its times, and its generation can still grow. Stored ones of which that is not true are
+    /// damaged.
+    pub fn is_countable(&self) -> bool {
+        self.begun_at.is_countable()
+            && self.issued_at.is_countable()
+            && self.access_until.is_none_or(ServerTime::is_countable)
+            && self.generation < u64::from(u32::MAX)
+    }
+
     /// Whether the access token is known to be refused at `now`.
     pub fn has_expired(&self, now: ServerTime) -> bool {
         self.access_until.is_some_and(|until| until <= now)

@@ -48,6 +48,7 @@
 //! | `exchange.rs` | lock, reread, mark, exchange, save |
 //! | `retry.rs`, `outage.rs`, `schedule.rs`, `budget.rs` | after a failure: pauses, probes, early renewals |
 //! | `ending.rs` | rejections, endings, and the entries that are left of them |
+//! | `unwritten.rs` | writes to the state folder that failed |
 //! | `event.rs`, `action.rs`, `note.rs` | what goes in and out |
 //! | `cause.rs`, `reasons.rs` | why: the closed lists that people see |
 //! | `ids.rs`, `time.rs` | ids and clocks as types of their own |
@@ -73,8 +74,9 @@ mod state;
 mod step;
 mod time;
 mod transition;
+mod unwritten;
 
-pub use action::{Action, Outcome};
+pub use action::{Action, FileWrite, Outcome, StateWrite};
 pub use cause::{Cause, GraphqlCode, IoFailure};
 pub use event::{
     Event, Exchange, FailureSeen, FileState, FileView, RenewalReason, SaveFailure, VaultView, View,

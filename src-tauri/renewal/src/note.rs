@@ -66,6 +66,8 @@ pub enum Note {
     },
     /// The lock could not be taken.
     LockNotTaken(Cause),
+    /// The state file or the ended list could not be written. It is written later.
+    FileNotWritten(Cause),
 }
 
 impl Note {
@@ -88,6 +90,7 @@ impl Note {
             Self::Revoked(_) => "revoked",
             Self::LockWaited { .. } => "lock_waited",
             Self::LockNotTaken(_) => "lock_not_taken",
+            Self::FileNotWritten(_) => "file_not_written",
         }
     }
 }

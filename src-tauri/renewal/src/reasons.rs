@@ -33,6 +33,11 @@ pub enum VaultError {
     #[error("the keyring did not answer in time")]
     #[serde(rename = "keyring_slow")]
     Slow,
+    /// The entry belongs to the same application with another state folder: a sandboxed and a native installation share the
+    /// keyring, and not the lock. It is neither used nor written over. Remedy: use one of them, or sign in here.
+    #[error("the keyring's entry belongs to another installation of this application")]
+    #[serde(rename = "keyring_other_folder")]
+    OtherFolder,
     /// The keyring answered with an error; the log has its cause, without the text.
     #[error("the keyring failed")]
     #[serde(rename = "keyring_failed")]
@@ -47,6 +52,7 @@ impl VaultError {
             Self::Missing => "keyring_missing",
             Self::TooLong => "keyring_record_too_long",
             Self::Slow => "keyring_slow",
+            Self::OtherFolder => "keyring_other_folder",
             Self::Failed => "keyring_failed",
         }
     }
@@ -66,6 +72,10 @@ pub enum LockedReason {
     KeyringLockedOrCleared,
     /// The keyring answered with an error, or the entry is damaged.
     KeyringFailed,
+    /// The entry belongs to another installation of the application: see [`VaultError::OtherFolder`].
+    KeyringOtherFolder,
+    /// The keyring shows no entry, and the state folder cannot be read: nobody knows whether a session is stored.
+    FilesUnreadable,
 }
 
 impl From<VaultError> for LockedReason {
@@ -74,6 +84,7 @@ impl From<VaultError> for LockedReason {
             // A locked keyring with its prompt open does not answer in time, either.
             VaultError::Locked | VaultError::Slow => Self::KeyringLocked,
             VaultError::Missing => Self::KeyringMissing,
+            VaultError::OtherFolder => Self::KeyringOtherFolder,
             VaultError::TooLong | VaultError::Failed => Self::KeyringFailed,
         }
     }
@@ -103,6 +114,8 @@ pub enum Unreachable {
     /// Another process of this application: it renews and does not finish, or it has renewed and the keyring does not
     /// show what it stored.
     HeldByOtherProcess,
+    /// This computer's state folder: it does not answer, or gives no lock where the settings ask for one.
+    StateFolder,
 }
 
 /// What an inconclusive attempt did to the refresh token.

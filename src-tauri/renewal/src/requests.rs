@@ -16,6 +16,7 @@ impl Transition<'_> {
     pub(crate) fn open(&mut self, view: View) {
         let standing = view.files.standing();
         let ended = view.files.state.and_then(|file| file.ended);
+        let is_unreadable = view.files.unreadable.is_some();
         let locked = |reason| Standing::Locked {
             reason,
             hidden: standing.map(|file| file.info.session),
@@ -27,8 +28,13 @@ impl Transition<'_> {
             VaultView::Empty if standing.is_some_and(|file| file.saved) => {
                 locked(LockedReason::KeyringLockedOrCleared)
             }
-            VaultView::Unavailable(error) if standing.is_some() => locked(error.into()),
-            VaultView::Damaged if standing.is_some() => locked(LockedReason::KeyringFailed),
+            VaultView::Empty if is_unreadable => locked(LockedReason::FilesUnreadable),
+            VaultView::Unavailable(error) if standing.is_some() || is_unreadable => {
+                locked(error.into())
+            }
+            VaultView::Damaged if standing.is_some() || is_unreadable => {
+                locked(LockedReason::KeyringFailed)
+            }
             _ => ended.map_or(Standing::SignedOut, |(reason, at)| {
                 Standing::after(reason, at, None)
             }),
@@ -128,6 +134,7 @@ impl Transition<'_> {
     /// The person asks to try now.
     pub(crate) fn retry_now(&mut self) {
         self.hasten_probe();
+        self.hasten_writes();
         let is_locked = matches!(self.state.session, Standing::Locked { .. });
         match self.state.step {
             Step::Pausing { fixed: false, .. } => self.attempt_now(),
@@ -210,6 +217,17 @@ impl Transition<'_> {
         }
         if self.hidden_is_over(files) {
             return;
+        }
+        let is_unreadable = matches!(
+            self.state.session,
+            Standing::Locked {
+                reason: LockedReason::FilesUnreadable,
+                ..
+            }
+        );
+        if is_unreadable && files.unreadable.is_none() {
+            self.state.agenda.look = true;
+            return self.proceed();
         }
         let held = self.state.held();
         let is_newer = files

@@ -37,6 +37,7 @@ impl Transition<'_> {
             return self.end(EndingReason::UnreachableTooLong, Cause::EndAfter);
         }
         self.probe_if_due();
+        self.write_again_if_due();
         if is_due(self.state.waiters.deadline) {
             let who = match self.state.step {
                 Step::Locking => Unreachable::HeldByOtherProcess,

@@ -32,6 +32,8 @@ pub struct Rules {
     pub max_backoff: u64,
     /// Ends the session after this much awake time of failed attempts.
     pub end_after: Option<u64>,
+    /// Whether nothing is renewed where the state folder has no lock to take.
+    pub requires_lock: bool,
 }
 
 /// A number from 0 to `most`: the random bits as a share of it.

@@ -7,7 +7,7 @@
 //! [`Host::perform`] performs a whole action. Where something else may happen within an action, its user takes the parts
 //! that `perform` is made of: [`Saving`], [`remove_entry`], [`Host::read`] and [`Host::vault_view`].
 
-use crate::action::Action;
+use crate::action::{Action, StateWrite};
 use crate::cause::Cause;
 use crate::event::{Event, FailureSeen, FileState, FileView, SaveFailure, VaultView, View};
 use crate::ids::{CredentialsInfo, SessionId};
@@ -22,6 +22,7 @@ pub const RULES: Rules = Rules {
     grace: 60_000,
     max_backoff: 30_000,
     end_after: None,
+    requires_lock: false,
 };
 
 /// What the vault stores: credentials, and the mark of an exchange that was begun.
@@ -97,7 +98,7 @@ impl<const ENDED: usize> Host<ENDED> {
                 return Some(Event::Removed(removed));
             }
             Action::AppendEnded(session, reason) => self.append_ended(*session, *reason),
-            Action::WriteState { .. } => {
+            Action::WriteState(_) => {
                 if let Some(file) = state_file(state, action) {
                     self.file = Some(file);
                 }
@@ -135,7 +136,13 @@ impl<const ENDED: usize> Host<ENDED> {
     /// What the files say to a process that holds `held`.
     pub fn files(&self, held: Option<CredentialsInfo>, at: Wall) -> FileView {
         FileView {
-            ended: held.and_then(|held| self.ending_of(held.session)),
+            ended: held.and_then(|held| {
+                let noted = self.file.filter(|file| file.info.session == held.session);
+                let noted = noted.and_then(|file| file.ended);
+                self.ending_of(held.session)
+                    .or(noted.map(|(reason, _)| reason))
+            }),
+            unreadable: None,
             state: self.file.map(|file| {
                 let listed = self.ending_of(file.info.session);
                 FileState {
@@ -273,12 +280,12 @@ pub fn remove_entry(
 /// The state file that [`Action::WriteState`] asks for, as of the decision that led to `state`. `None` where the state
 /// does not know such credentials.
 fn state_file(state: &State, action: &Action) -> Option<FileState> {
-    let Action::WriteState {
+    let Action::WriteState(StateWrite {
         of,
         saved,
         not_before,
         failure,
-    } = *action
+    }) = *action
     else {
         return None;
     };

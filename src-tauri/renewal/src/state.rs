@@ -10,6 +10,7 @@ use crate::schedule::Rules;
 use crate::standing::{Held, Standing};
 use crate::step::Step;
 use crate::time::{Awake, Wall};
+use crate::unwritten::Unwritten;
 
 /// Everything that the decisions remember.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +31,8 @@ pub struct State {
     pub(crate) outage: Outage,
     /// The entry of a session that is over, which the vault would not remove.
     pub(crate) cleanup: Option<Cleanup>,
+    /// Writes to the state folder that failed.
+    pub(crate) unwritten: Unwritten,
     /// What refusals of fresh credentials may start.
     pub(crate) budget: RenewalBudget,
     /// When the steps for what is on the agenda began: a failure that another process noted after it counts as ours.
@@ -59,6 +62,8 @@ pub(crate) struct Agenda {
     pub(crate) remove: Option<SessionId>,
     /// Renew.
     pub(crate) renew: Option<RenewalReason>,
+    /// Replace the state file by what could not be written before.
+    pub(crate) write_state: bool,
 }
 
 /// The entry of a session that is over, which the vault would not remove.
@@ -82,6 +87,7 @@ impl Default for State {
             agenda: Agenda::default(),
             outage: Outage::default(),
             cleanup: None,
+            unwritten: Unwritten::default(),
             budget: RenewalBudget::default(),
             round_began: Wall::default(),
             last_event: None,
@@ -132,7 +138,8 @@ impl State {
             .filter(|_| is_idle && self.outage.unreachable.is_none());
         let probe = self.outage.probe.and_then(|probe| probe.due);
         let cleanup = self.cleanup.filter(|_| is_idle).map(|cleanup| cleanup.due);
-        [due, deadline, end, ahead, probe, cleanup]
+        let write = self.unwritten.due;
+        [due, deadline, end, ahead, probe, cleanup, write]
             .into_iter()
             .flatten()
             .min()
@@ -147,13 +154,19 @@ impl State {
     }
 
     /// Whether quitting now would lose something (an exchange that was sent, or its save), or leave something behind (the
-    /// entry of a session that is over).
+    /// entry of a session that is over, or an ending that other processes cannot see).
     pub fn must_finish(&self) -> bool {
         self.agenda.remove.is_some()
+            || !self.unwritten.ended.is_empty()
             || matches!(
                 self.step,
                 Step::Marking | Step::Exchanging { .. } | Step::Saving { .. }
             )
+    }
+
+    /// Whether a write to the state folder failed, and is to be made again.
+    pub fn has_unwritten(&self) -> bool {
+        !self.unwritten.is_empty()
     }
 
     /// Whether [`Event::Served`](crate::Event::Served) would change anything.

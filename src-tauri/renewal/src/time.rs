@@ -30,6 +30,10 @@ impl Awake {
     }
 }
 
+/// The years -9998 and 9998, in ms since 1970: what the calendars of this project and of JavaScript both have.
+const LONG_AGO: i64 = -377_673_580_800_000;
+const FAR_AHEAD: i64 = 253_339_142_400_000;
+
 /// The two clocks that count from 1970 differ only in whose they are.
 macro_rules! clock {
     ($(#[$doc:meta])* $name:ident) => {
@@ -49,6 +53,11 @@ macro_rules! clock {
             /// Milliseconds since 1970.
             pub const fn ms(self) -> i64 {
                 self.0
+            }
+
+            /// Whether a calendar has this time. One that was read from a file may be any number.
+            pub const fn is_countable(self) -> bool {
+                LONG_AGO <= self.0 && self.0 <= FAR_AHEAD
             }
 
             /// `ms` later. A time that cannot be counted any more is the last one.

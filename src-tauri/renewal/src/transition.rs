@@ -1,7 +1,7 @@
 //! [`step`]: one event in, the next state and the actions out. What each event does stands in `requests.rs`,
 //! `exchange.rs`, `retry.rs` and `ending.rs`.
 
-use crate::action::{Action, Outcome};
+use crate::action::{Action, Outcome, StateWrite};
 use crate::event::{Event, WaiterId};
 use crate::ids::{CredentialsId, CredentialsInfo};
 use crate::note::Note;
@@ -60,6 +60,7 @@ impl Transition<'_> {
             Event::Exchanged(exchange) => self.exchanged(exchange),
             Event::Saved(result) => self.saved(result),
             Event::Removed(result) => self.removed(result),
+            Event::Written(write, result) => self.written(write, result),
             Event::Tick => self.tick(),
         }
     }
@@ -98,12 +99,14 @@ impl Transition<'_> {
         saved: bool,
         failure: Option<(TokenFate, Wall)>,
     ) {
-        self.act(Action::WriteState {
+        // The newer one counts, whatever becomes of an older one.
+        self.state.unwritten.state = None;
+        self.act(Action::WriteState(StateWrite {
             of,
             saved,
             not_before: self.state.outage.not_before,
             failure,
-        });
+        }));
     }
 
     pub(crate) fn wait(&mut self, waiter: WaiterId) {

@@ -252,7 +252,7 @@ impl ManualClock {
             let now = activity.so_far();
             let is_last = calm + 1 == calm_rounds;
             let is_calm = now == seen && !activity.is_under_way();
-            if is_calm && !(is_last && a_vault_is_about_to_run()) {
+            if is_calm && !(is_last && a_thread_is_about_to_run()) {
                 calm += 1;
             } else {
                 calm = 0;
@@ -458,23 +458,29 @@ impl Drop for InFlight {
     }
 }
 
-/// Whether the thread of a session's vault was woken and has not run yet: on a busy machine that can take longer than
+/// The threads of a session, as the system names them.
+#[cfg(target_os = "linux")]
+const SESSION_THREADS: [&str; 2] = ["(session-vault) ", "(session-files) "];
+
+/// Whether the thread of a session's vault or files was woken and has not run yet: on a busy machine that can take longer than
 /// any number of calm rounds. The threads of other tests in this process count, too, which only delays.
 #[cfg(target_os = "linux")]
-fn a_vault_is_about_to_run() -> bool {
+fn a_thread_is_about_to_run() -> bool {
     let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
         return false;
     };
     threads.flatten().any(|thread| {
         // "number (name) state ..."
         let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        let state = stat.split_once("(session-vault) ");
+        let state = SESSION_THREADS
+            .iter()
+            .find_map(|name| stat.split_once(name));
         state.is_some_and(|(_, state)| state.starts_with('R'))
     })
 }
 
 #[cfg(not(target_os = "linux"))]
-fn a_vault_is_about_to_run() -> bool {
+fn a_thread_is_about_to_run() -> bool {
     false
 }
 

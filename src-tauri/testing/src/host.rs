@@ -9,14 +9,16 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::clock::ManualClock;
+use super::files::ScriptedFiles;
 use super::server::FaultServer;
 use super::vault::ScriptedVault;
 use graphql_session::{Call, Config, DEFAULT_ACCOUNT, Session};
 
-/// Longer vault limits than the defaults: the vault's thread runs in real time, and a busy test machine must not make
-/// it look slow. They still fit into one call.
+/// Longer limits than the defaults for vault and files: their threads run in real time, and a busy test machine must not
+/// make them look slow. They still fit into one call.
 const VAULT_READ: Duration = Duration::from_secs(7);
 const VAULT_WRITE: Duration = Duration::from_secs(8);
+const FILE: Duration = Duration::from_secs(5);
 
 /// Between the parts of an upload.
 const BOUNDARY: &str = "----formdata-graphql-session";
@@ -28,6 +30,8 @@ pub struct TestHost {
     pub clock: ManualClock,
     /// Its keyring.
     pub vault: ScriptedVault,
+    /// Its file system.
+    pub files: ScriptedFiles,
     /// The server.
     pub server: FaultServer,
     folder: TemporaryFolder,
@@ -40,6 +44,7 @@ impl TestHost {
         Self {
             server: FaultServer::start_on(&clock).await,
             vault: ScriptedVault::watched_by(&clock),
+            files: ScriptedFiles::watched_by(&clock),
             clock,
             folder: TemporaryFolder::new(),
         }
@@ -50,25 +55,33 @@ impl TestHost {
         Self {
             clock: self.clock.clone(),
             vault: ScriptedVault::watched_by(&self.clock),
+            files: ScriptedFiles::watched_by(&self.clock),
             server: self.server.clone(),
             folder: TemporaryFolder::new(),
         }
     }
 
-    /// The settings of a process on this computer. Vault limits are 7 s and 8 s.
+    /// The settings of a process on this computer. The limits of vault and files are 7, 8 and 5 s.
     pub fn config(&self, account: &str) -> Config {
-        let mut config = Config::new("testing", self.folder());
+        let mut config = Config::with_vault(self.folder(), self.vault.clone());
         config.account = account.to_owned();
-        config.vault = Arc::new(self.vault.clone());
+        config.file_system = Arc::new(self.files.clone());
         config.clock = Arc::new(self.clock.clone());
         config.limits.vault_read = VAULT_READ;
         config.limits.vault_write = VAULT_WRITE;
+        config.limits.file_timeout = FILE;
         config
     }
 
-    /// Where the state files are.
+    /// The folder of the sessions' files.
     pub fn folder(&self) -> &Path {
         &self.folder.path
+    }
+
+    /// A file of an account, such as `state.json`, whose name has small letters and digits only.
+    pub fn file(&self, account: &str, name: &str) -> PathBuf {
+        let folder = self.folder().join(format!("account-{account}"));
+        folder.join(name)
     }
 
     /// Opens a session for `account`: another process on this computer, if there is one already.

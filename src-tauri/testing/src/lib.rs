@@ -1,5 +1,5 @@
 //! The test kit of `graphql-session`, for its own tests and for those of applications that use it: a server that fails on
-//! demand, a vault that fails on demand, and a clock that moves on demand. It uses only what the crate makes public.
+//! demand, a vault and a file system that fail on demand, and a clock that moves on demand. It uses only what the crate makes public.
 //!
 //! ```
 //! use std::time::Duration;
@@ -32,6 +32,8 @@
 #[cfg(feature = "kit")]
 mod clock;
 #[cfg(feature = "kit")]
+mod files;
+#[cfg(feature = "kit")]
 mod host;
 pub mod rotation;
 #[cfg(feature = "kit")]
@@ -43,6 +45,8 @@ mod vault;
 
 #[cfg(feature = "kit")]
 pub use clock::{Activity, InFlight, ManualClock, NextSleep};
+#[cfg(feature = "kit")]
+pub use files::{FileCall, FileFailure, ScriptedFiles};
 #[cfg(feature = "kit")]
 pub use host::{TestHost, call, mutation, query, subscription, upload};
 #[cfg(feature = "kit")]

@@ -31,6 +31,13 @@ pub(crate) const KEYRING: &str = "SESSION_TEST_KEYRING";
 /// The application's name.
 pub(crate) const APPLICATION: &str = "testing";
 
+/// Where [`Config::from_json`] puts the files of the default account, below the folder.
+pub(crate) const FILES: &str = if cfg!(debug_assertions) {
+    "debug/account-default"
+} else {
+    "account-default"
+};
+
 /// The beginning of every line of a process. The test harness writes other lines.
 pub(crate) const MARK: &str = "process: ";
 

@@ -13,7 +13,8 @@ const ATTEMPT: u64 = 3_000;
 const WAITING: u64 = 3_000;
 const LOCK: u64 = 500;
 const VAULT: u64 = 500;
-const CALL: u64 = LOCK + WAITING + 2 * VAULT;
+const FILE: u64 = 500;
+const CALL: u64 = LOCK + WAITING + 2 * VAULT + FILE;
 
 /// Frozen for this long: three times the longest limit (a whole call), four attempts or waiters' budgets, and 27 waits
 /// for the lock or limits of the vault.
@@ -31,7 +32,7 @@ const EXCHANGING: &str = "the exchange is sent";
 fn short_limits() -> Value {
     json!({
         "attemptTimeoutMs": ATTEMPT, "renewalTimeoutMs": WAITING, "lockTimeoutMs": LOCK, "callTimeoutMs": CALL,
-        "vaultReadMs": VAULT, "vaultWriteMs": VAULT,
+        "vaultReadMs": VAULT, "vaultWriteMs": VAULT, "fileTimeoutMs": FILE,
     })
 }
 

@@ -24,7 +24,7 @@ async fn a_full_disk_leaves_the_old_state_file_whole_and_no_partial_file_beside_
         before,
         "replaced by a part of the new one"
     );
-    assert_eq!(leftovers(host.folder.path()), [""; 0]);
+    assert_eq!(leftovers(&host.file("")), [""; 0]);
     assert_eq!(process.ask("call").await, "200");
 
     // The keyring has the new credentials, and the next start works with them.

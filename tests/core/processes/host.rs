@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::child::{APPLICATION, FOLDER, FileVault, KEYRING, MARK, NAME, SETTINGS};
+use crate::child::{APPLICATION, FILES, FOLDER, FileVault, KEYRING, MARK, NAME, SETTINGS};
 
 /// How long one answer of a process may take, in real time.
 pub(crate) const ANSWER: Duration = Duration::from_secs(20);
@@ -143,8 +144,7 @@ impl Host {
 
     /// The state file, from which the processes learn of each other. It is whole, even if its writer was killed.
     pub(crate) fn state_file(&self) -> Value {
-        let file = format!("{DEFAULT_ACCOUNT}.state.json");
-        let text = std::fs::read(self.folder.path().join(file)).expect("signed in");
+        let text = std::fs::read(self.file("state.json")).expect("signed in");
         serde_json::from_slice(&text).expect("never half a state file")
     }
 
@@ -159,12 +159,17 @@ impl Host {
         stored.expect("the vault can be changed");
     }
 
+    /// A file of the account.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(FILES).join(name)
+    }
+
     /// Whether a process holds the account's lock.
     pub(crate) fn is_locked(&self) -> bool {
-        let file = self.folder.path().join(format!("{DEFAULT_ACCOUNT}.lock"));
         let file = File::options()
-            .append(true)
-            .open(file)
+            .read(true)
+            .write(true)
+            .open(self.file("lock"))
             .expect("a process made it");
         match file.try_lock() {
             Ok(()) => false,

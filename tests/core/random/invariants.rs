@@ -107,7 +107,8 @@ impl World {
         let text = std::fs::read_to_string(self.path(at, "ended")).unwrap_or_default();
         let (seen_at, seen_in) = (self.awake, self.steps);
         let account = &mut self.accounts[at];
-        for line in text.lines().skip(account.ended.len()) {
+        let records = text.lines().filter(|line| !line.is_empty());
+        for line in records.skip(account.ended.len()) {
             let (session, reason) = line.split_once(' ').expect("a session and a reason");
             let reason = serde_json::from_value(reason.into()).expect("a reason");
             account.ended.push(Ended {

@@ -206,14 +206,14 @@ impl Way {
     }
 
     fn note_look(&self, account: &str) {
-        let path = self.keyring.folder.join(format!("{account}.ended"));
-        let ended = std::fs::read_to_string(path).unwrap_or_default();
+        let folder = self.keyring.folder.join(format!("account-{account}"));
+        let ended = std::fs::read_to_string(folder.join("ended")).unwrap_or_default();
         let mut inside = self.keyring.inside();
         let rejections = inside.servers[account].counts().renewals_refused;
         inside.looks.push(Look {
             account: account.to_owned(),
             rejections,
-            endings: ended.lines().count(),
+            endings: ended.split_whitespace().count() / 2,
         });
     }
 

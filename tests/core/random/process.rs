@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use graphql_session::{Clock, Config, Error, Reply, Session, Sleep, Storage};
-use graphql_session_testing::ManualClock;
+use graphql_session_testing::{ManualClock, ScriptedFiles};
 use jiff::Timestamp;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -152,11 +152,12 @@ impl Process {
         configs: Vec<Config>,
     ) -> Self {
         let own = Own::start("process");
+        let files = ScriptedFiles::watched_by(&clock);
         let seats = configs
             .into_iter()
             .map(|mut config| {
                 let waits_for_lock = Arc::default();
-                config.vault = Arc::new(way.clone());
+                config.file_system = Arc::new(files.clone());
                 config.clock = Arc::new(ProcessClock {
                     own: clock.clone(),
                     machine: machine.clone(),

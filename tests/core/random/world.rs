@@ -352,7 +352,7 @@ impl World {
             .accounts
             .iter()
             .map(|account| {
-                let mut config = Config::new("random", self.folder.path());
+                let mut config = Config::with_vault(self.folder.path(), way.clone());
                 config.account = account.name.clone();
                 config.end_after = self.setting.end_after.then_some(END_AFTER);
                 config
@@ -453,9 +453,10 @@ impl World {
         self.accounts.iter().map(under_way).collect()
     }
 
-    pub(crate) fn path(&self, account: usize, extension: &str) -> PathBuf {
-        let name = &self.accounts[account].name;
-        self.folder.path().join(format!("{name}.{extension}"))
+    pub(crate) fn path(&self, account: usize, name: &str) -> PathBuf {
+        let account = &self.accounts[account].name;
+        let folder = self.folder.path().join(format!("account-{account}"));
+        folder.join(name)
     }
 
     pub(crate) fn count(&mut self, what: &'static str, more: u64) {

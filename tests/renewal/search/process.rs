@@ -159,7 +159,7 @@ impl World {
         while let Some(first) = self.processes[process].queue.first()
             && !matches!(
                 first,
-                Action::AppendEnded(..) | Action::WriteState { .. } | Action::WriteEnded(_)
+                Action::AppendEnded(..) | Action::WriteState(_) | Action::WriteEnded(_)
             )
         {
             let action = self.processes[process].queue.remove(0);
@@ -214,7 +214,7 @@ impl World {
                 }
                 self.host.append_ended(session, reason);
             }
-            Action::ReleaseLock | Action::WriteState { .. } | Action::WriteEnded(_) => {
+            Action::ReleaseLock | Action::WriteState(_) | Action::WriteEnded(_) => {
                 let state = &self.processes[process].state;
                 self.host.perform(process, state, current, at, &action);
             }

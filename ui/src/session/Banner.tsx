@@ -27,7 +27,7 @@ export function Banner({ waiting, onTryNow }: { waiting: number; onTryNow: () =>
     return (
       <div className={classes.banner} role="status" data-testid="session-banner" data-kind="unreachable">
         <p>
-          {status.unreachable === "held_by_other_process" ? words.held : words.unreachable(status.server)}
+          {notReached(status)}
           {waiting > 0 && ` ${words.waiting(waiting)}`}
         </p>
         {seconds !== undefined && (
@@ -55,4 +55,16 @@ export function Banner({ waiting, onTryNow }: { waiting: number; onTryNow: () =>
     );
   }
   return null;
+}
+
+function notReached(status: Status): string {
+  switch (status.unreachable) {
+    case "held_by_other_process":
+      return words.held;
+    case "state_folder":
+      return words.stateFolder;
+    case "server":
+    case undefined:
+      return words.unreachable(status.server);
+  }
 }

@@ -61,12 +61,24 @@ function text(status: Status, pulsing: boolean, seconds: number | undefined, uns
       return unsaved ? words.not_saved : words.signed_in;
     case "unreachable":
       if (seconds !== undefined) return words.tryingIn(seconds);
-      return status.unreachable === "held_by_other_process" ? words.held : words.unreachable;
+      return notReached(status);
     case "opening":
     case "signed_out":
     case "locked":
     case "ended":
       return words[status.phase];
+  }
+}
+
+function notReached(status: Status): string {
+  switch (status.unreachable) {
+    case "held_by_other_process":
+      return words.held;
+    case "state_folder":
+      return words.stateFolder;
+    case "server":
+    case undefined:
+      return words.unreachable;
   }
 }
 

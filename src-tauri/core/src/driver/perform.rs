@@ -1,19 +1,21 @@
 //! The actions themselves: lock, vault, files, and the exchange on the wire.
 
 use std::future::Future;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use graphql_session_renewal::{
-    Action, Cause, CredentialsId, EndingReason, Event, Exchange, IoFailure, Note, SaveFailure,
-    SessionId, TokenFate, VaultError, Wall,
+    Action, Cause, CredentialsId, EndingReason, Event, Exchange, FileWrite, IoFailure, Note,
+    SaveFailure, SessionId, StateWrite, TokenFate, VaultError,
 };
+use secrecy::SecretString;
 
 use super::{Driver, Message};
 use crate::credentials::Credentials;
-use crate::files::{Failure, FileStanding, StateFile};
+use crate::files::{AccountFiles, Guard, StateFile};
 use crate::http::Envelope;
 use crate::protocol::Reading;
 use crate::shared::Shared;
@@ -25,17 +27,7 @@ impl Driver {
             Action::TakeLock { patient } => self.take_lock(patient),
             Action::ReleaseLock => {
                 if let Some(guard) = self.lock.take() {
-                    // A write that outlived its limit may still be under way: the lock outlives it.
-                    let shared = self.shared.clone();
-                    self.shared
-                        .vault_thread
-                        .release_after_writes(guard, move |text| {
-                            let protocol = shared.config.protocol.facts().name;
-                            let found = Credentials::from_text(text, protocol);
-                            found.is_some_and(|(found, _)| {
-                                shared.files.ending_of(found.info.session).is_some()
-                            })
-                        });
+                    self.release(guard);
                 }
             }
             Action::Reread => {
@@ -51,7 +43,7 @@ impl Driver {
                 };
                 self.spawn(move |shared| async move {
                     let limit = shared.config.limits.vault_write;
-                    let text = held.to_text(Some(at));
+                    let text = held.to_text(Some(at), shared.config.vault.longest());
                     let marked = shared.vault_thread.write(Some(text), limit).await;
                     Message::done(Event::Marked(marked))
                 });
@@ -69,8 +61,11 @@ impl Driver {
                     let failure = SaveFailure::Vault(VaultError::Failed);
                     return self.report(Event::Saved(Err(failure)));
                 };
+                // Only a person's sign-in replaces what another installation has stored.
+                let spares_foreign = self.state.held().is_some();
                 self.spawn(move |shared| async move {
-                    Message::done(Event::Saved(save(&shared, &credentials).await))
+                    let saved = save(&shared, &credentials, spares_foreign).await;
+                    Message::done(Event::Saved(saved))
                 });
             }
             Action::Remove(session) => self.spawn(move |shared| async move {
@@ -94,15 +89,11 @@ impl Driver {
                 }
             }
             Action::AppendEnded(session, reason) => {
-                let appended = self.shared.files.append_ended(session, reason);
-                log_failure("ended list", appended);
+                self.shared.files.note_ending(session, reason);
+                let write = FileWrite::Ended(session, reason);
+                self.write_file(write, move |files| files.append_ended(session, reason));
             }
-            Action::WriteState {
-                of,
-                saved,
-                not_before,
-                failure,
-            } => self.write_state(of, saved, not_before, failure),
+            Action::WriteState(write) => self.write_state(write),
             Action::WriteEnded(reason) => self.write_ended(reason),
             // These wake callers after the new status is published, or need both states: see `decide`.
             Action::Settle(..) | Action::SignInDone | Action::Note(_) => {}
@@ -110,7 +101,7 @@ impl Driver {
     }
 
     /// Runs a slow action in a task of its own; it reports by a message.
-    fn spawn<F>(&self, action: impl FnOnce(Arc<Shared>) -> F)
+    pub(super) fn spawn<F>(&self, action: impl FnOnce(Arc<Shared>) -> F)
     where
         F: Future<Output = Message> + Send + 'static,
     {
@@ -133,20 +124,14 @@ impl Driver {
     }
 
     fn take_lock(&self, patient: bool) {
-        let limit = if patient {
-            self.shared.config.limits.lock_timeout
-        } else {
-            Duration::ZERO
-        };
+        let limit = self.shared.config.limits.lock_timeout;
         let began = self.shared.awake();
         self.spawn(move |shared| async move {
             let clock = &shared.config.clock;
-            let taken = match shared.files.try_lock() {
-                Ok(None) if !limit.is_zero() => tokio::select! {
-                    taken = shared.files.lock() => taken.map(Some),
-                    () = clock.sleep(limit) => Ok(None),
-                },
-                taken => taken,
+            let taken = tokio::select! {
+                biased;
+                taken = shared.files.lock(patient) => taken,
+                () = clock.sleep(limit) => Ok(None),
             };
             let ms = shared.awake().since(began);
             if ms > 0 {
@@ -154,7 +139,7 @@ impl Driver {
             }
             Message::Lock(match taken {
                 Ok(guard) => guard.ok_or(Cause::LockHeld),
-                Err(error) => Err(Cause::NoLock(IoFailure::from(&error))),
+                Err(failure) => Err(Cause::NoLock(failure)),
             })
         });
     }
@@ -183,48 +168,50 @@ impl Driver {
         });
     }
 
-    fn write_state(
-        &self,
-        of: CredentialsId,
-        saved: bool,
-        not_before: Option<Wall>,
-        failure: Option<(TokenFate, Wall)>,
-    ) {
-        let Some(credentials) = self.find(of) else {
-            return;
-        };
-        let wall = self.shared.wall();
-        let mut file = StateFile::new(
-            &self.shared.config.account,
-            &credentials,
-            FileStanding::SignedIn,
-        );
-        file.saved_at = saved.then_some(wall);
-        file.not_before = not_before;
-        file.last_failure = failure.map(|(token, next_at)| Failure {
-            credentials: of,
-            at: wall,
-            token,
-            next_at,
+    /// A write that outlived its limit may still be under way, to the files or to the vault: the lock outlives it.
+    fn release(&self, guard: Guard) {
+        let shared = self.shared.clone();
+        self.shared.files.enqueue(move |_| {
+            let reader = shared.clone();
+            let is_dead = move |text: &SecretString| {
+                Credentials::session_in(text)
+                    .is_some_and(|session| reader.files.ending_of_blocking(session).is_some())
+            };
+            shared.vault_thread.release_after_writes(guard, is_dead);
         });
-        log_failure("state file", self.shared.files.write_state(&file));
+    }
+
+    fn write_state(&self, write: StateWrite) {
+        if let Some(credentials) = self.find(write.of) {
+            let account = &self.shared.config.account;
+            let file = StateFile::standing(account, &credentials, &write, self.shared.wall());
+            self.write_file(FileWrite::State(write), move |files| {
+                files.write_state(&file)
+            });
+        }
     }
 
     fn write_ended(&self, reason: EndingReason) {
         if let Some(credentials) = self.shared.current.load_full() {
-            let file = self.shared.files.state();
-            if file.is_some_and(|file| file.info.supersedes(&credentials.info)) {
-                // Another process has signed in since; the ended list says the rest.
-                return;
-            }
-            let at = self.shared.wall();
-            let file = StateFile::new(
-                &self.shared.config.account,
-                &credentials,
-                FileStanding::Ended { reason, at },
-            );
-            log_failure("state file", self.shared.files.write_state(&file));
+            let account = &self.shared.config.account;
+            let file = StateFile::ended(account, &credentials, reason, self.shared.wall());
+            self.shared.files.enqueue(move |files| {
+                let _ = log_failure(files.write_ended(&file));
+            });
         }
+    }
+
+    /// Writes to the account's files; the result is an event. Nobody waits for it.
+    fn write_file(
+        &self,
+        write: FileWrite,
+        work: impl FnOnce(&mut AccountFiles) -> io::Result<()> + Send + 'static,
+    ) {
+        let outbox = self.outbox.clone();
+        self.shared.files.enqueue(move |files| {
+            let result = log_failure(work(files));
+            let _ = outbox.send(Message::done(Event::Written(write, result)));
+        });
     }
 }
 
@@ -285,35 +272,50 @@ fn maybe_used(cause: Cause) -> Exchange {
 /// 1. ended, then looked at: nothing is written;
 /// 2. looked at, ended, written: the second look finds it, and the entry is removed again;
 /// 3. written, looked at, ended: the process that ended it removes the entry once it has the lock.
-async fn save(shared: &Shared, credentials: &Credentials) -> Result<(), SaveFailure> {
+async fn save(
+    shared: &Shared,
+    credentials: &Credentials,
+    spares_foreign: bool,
+) -> Result<(), SaveFailure> {
     let limit = shared.config.limits.vault_write;
     let session = credentials.info.session;
-    if let Some(reason) = shared.files.ending_of(session) {
+    let longest = shared.config.vault.longest();
+    if spares_foreign && shared.sees_foreign.load(Ordering::Relaxed) {
+        return Err(SaveFailure::Vault(VaultError::OtherFolder));
+    }
+    if let Some(reason) = shared.files.ending_of(session).await {
         return Err(SaveFailure::Ended(reason));
     }
     let written = shared
         .vault_thread
-        .write(Some(credentials.to_text(None)), limit)
+        .write(Some(credentials.to_text(None, longest)), limit)
         .await;
-    if let Some(reason) = shared.files.ending_of(session) {
+    if let Some(reason) = shared.files.ending_of(session).await {
         let _ = shared.vault_thread.write(None, limit).await;
         return Err(SaveFailure::Ended(reason));
     }
     written.map_err(SaveFailure::Vault)
 }
 
-/// Removes the entry under the lock, if it is this session's: a compare before the delete.
+/// Removes the entry under the lock, if it is this session's: a compare before the delete. One that cannot be read is this
+/// session's if the state file says so.
 async fn remove(shared: &Shared, session: SessionId) -> Result<(), VaultError> {
     let limits = &shared.config.limits;
     let Some(text) = shared.vault_thread.read(limits.vault_read).await? else {
         return Ok(());
     };
-    let found = Credentials::from_text(&text, shared.config.protocol.facts().name);
-    match found {
-        Some((found, _)) if found.info.session == session => {
-            shared.vault_thread.write(None, limits.vault_write).await
+    let found = match Credentials::session_in(&text) {
+        Some(found) => Some(found),
+        None => {
+            let file = shared.files.run(|files| files.state()).await;
+            let file = file.ok().and_then(Result::ok).flatten();
+            file.map(|file| file.info.session)
         }
-        _ => Ok(()),
+    };
+    if found == Some(session) {
+        shared.vault_thread.write(None, limits.vault_write).await
+    } else {
+        Ok(())
     }
 }
 
@@ -341,8 +343,9 @@ async fn revoke(shared: &Shared, credentials: &Credentials) -> bool {
     })
 }
 
-fn log_failure(file: &'static str, result: std::io::Result<()>) {
-    if let Err(error) = result {
-        tracing::warn!(target: "graphql_session", file, cause = %error.kind(), "write_failed");
-    }
+fn log_failure(result: io::Result<()>) -> Result<(), IoFailure> {
+    result.map_err(|error| {
+        tracing::warn!(target: "graphql_session", cause = %error.kind(), "file_not_written");
+        IoFailure::from(&error)
+    })
 }

@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 
 use super::Vault;
 
+/// Longest secret of the Windows credential manager, in bytes: `CRED_MAX_CREDENTIAL_BLOB_SIZE` in `wincred.h`.
+const WINDOWS_LONGEST: usize = 5 * 512;
+
 /// The OS keyring, one entry per account under the application's name.
 ///
 /// Its store is opened on first use, and opened anew after the service has gone away: a restarted Secret Service knows
@@ -105,6 +108,10 @@ impl Vault for Keyring {
             Err(error) => Err(error),
         })
     }
+
+    fn longest(&self) -> Option<usize> {
+        cfg!(windows).then_some(WINDOWS_LONGEST)
+    }
 }
 
 impl std::fmt::Debug for Keyring {
@@ -170,7 +177,6 @@ fn kind(error: &StoreError) -> &'static str {
         StoreError::BadDataFormat(..) => "bad data format",
         StoreError::BadStoreFormat(_) => "bad store format",
         StoreError::TooLong(..) => "too long",
-        StoreError::Ambiguous(_) => "ambiguous",
         _ => "other",
     }
 }
