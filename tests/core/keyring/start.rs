@@ -1,11 +1,14 @@
 //! The keyring as the application finds it when it starts (scenarios 42, 46).
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use graphql_session::{Code, LockedReason, Phase, Storage, VaultError};
+use graphql_session::{Code, DEFAULT_ACCOUNT, LockedReason, Phase, Storage, VaultError};
 use graphql_session_testing::query;
+use secret_service::EncryptionType;
+use secret_service::blocking::{Item, SecretService};
 use serde_json::json;
 
 use crate::desktop::{KeyringDaemon, on_a_bus, on_a_bus_with_services};
@@ -169,4 +172,60 @@ async fn works_in_memory(home: &Path) {
     assert_eq!(server.counts().renewals, 1);
     assert_eq!(session.status().storage, missing);
     session.close().await;
+}
+
+/// An import, or an old copy in another collection, has the same attributes.
+#[test]
+fn of_two_entries_the_newest_counts_and_a_sign_out_leaves_none() {
+    on_a_bus_with_services(async |home| {
+        let _service = KeyringDaemon::start();
+        let server = server().await;
+        let session = open(&home).await;
+        sign_in(&session, &server).await;
+        copy_entry().await;
+        assert_eq!(count_entries().await, 2);
+
+        let session = reopen(session, &home).await;
+        assert_eq!(session.status().phase, Phase::SignedIn);
+        server.expire_access_tokens();
+        call_succeeds(&session).await;
+        assert_eq!(session.status().storage, Storage::Saved);
+        assert_eq!(count_entries().await, 1, "the old one is left");
+
+        copy_entry().await;
+        session.sign_out().await;
+        let session = reopen(session, &home).await;
+        assert_eq!(session.status().phase, Phase::SignedOut);
+        assert_eq!(count_entries().await, 0);
+    });
+}
+
+async fn count_entries() -> usize {
+    in_keyring(|items, _| items.len()).await
+}
+
+/// Puts a second entry beside the first, with the same attributes and secret.
+async fn copy_entry() {
+    in_keyring(|items, service| {
+        let secret = items[0].get_secret().expect("unlocked");
+        let attributes = items[0].get_attributes().expect("unlocked");
+        let attributes = attributes.iter().map(|(key, value)| (&**key, &**value));
+        let collection = service.get_default_collection().expect("a collection");
+        let copied =
+            collection.create_item("a copy", attributes.collect(), &secret, false, "text/plain");
+        copied.expect("copied");
+    })
+    .await;
+}
+
+async fn in_keyring<T: Send + 'static>(
+    work: impl FnOnce(&[Item<'_>], &SecretService<'_>) -> T + Send + 'static,
+) -> T {
+    let worked = tokio::task::spawn_blocking(move || {
+        let service = SecretService::connect(EncryptionType::Dh).expect("a service");
+        let attributes = HashMap::from([("username", DEFAULT_ACCOUNT)]);
+        let found = service.search_items(attributes).expect("searched");
+        work(&found.unlocked, &service)
+    });
+    worked.await.expect("no panic")
 }

@@ -10,6 +10,7 @@
 //! The keyring project's own store does not give its connection away. This one finds and writes the same entries.
 
 use std::any::Any;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -120,7 +121,8 @@ impl CredentialStoreApi for Store {
     }
 }
 
-/// The one item of an application and an account, whether or not it is there.
+/// The item of an application and an account, whether or not it is there. There may be several: an import or an old copy has
+/// the same attributes, in this collection or another. The newest one counts, and the next write leaves only that one.
 struct StoredItem {
     store: Arc<Opened>,
     application: String,
@@ -135,8 +137,8 @@ impl StoredItem {
         ])
     }
 
-    /// Finds it and unlocks it, which may wait for the person.
-    fn find(&self) -> Result<Item<'_>, StoreError> {
+    /// Finds all of them, the newest first, and unlocks them, which may wait for the person. Never none.
+    fn find(&self) -> Result<Vec<Item<'_>>, StoreError> {
         let secrets = &self.store.secrets;
         let found = secrets
             .search_items(self.attributes())
@@ -145,12 +147,15 @@ impl StoredItem {
             let locked: Vec<_> = found.locked.iter().collect();
             secrets.unlock_all(&locked).map_err(store_error)?;
         }
-        let mut items = found.unlocked.into_iter().chain(found.locked);
-        match (items.next(), items.next()) {
-            (None, _) => Err(StoreError::NoEntry),
-            (Some(item), None) => Ok(item),
-            (Some(_), Some(_)) => Err(StoreError::Ambiguous(Vec::new())),
+        let items = found.unlocked.into_iter().chain(found.locked);
+        let mut items: Vec<_> = items.collect();
+        if items.is_empty() {
+            return Err(StoreError::NoEntry);
         }
+        if items.len() > 1 {
+            items.sort_by_cached_key(|item| Reverse(item.get_modified().unwrap_or(0)));
+        }
+        Ok(items)
     }
 
     /// Makes it, in the collection that the person has chosen for this.
@@ -168,18 +173,32 @@ impl StoredItem {
 impl CredentialApi for StoredItem {
     fn set_secret(&self, secret: &[u8]) -> Result<(), StoreError> {
         match self.find() {
-            Ok(item) => item.set_secret(secret, CONTENT_TYPE).map_err(store_error),
+            Ok(items) => {
+                let (newest, older) = items.split_first().ok_or(StoreError::NoEntry)?;
+                newest
+                    .set_secret(secret, CONTENT_TYPE)
+                    .map_err(store_error)?;
+                delete_all(older)
+            }
             Err(StoreError::NoEntry) => self.create(secret).map_err(store_error),
             Err(error) => Err(error),
         }
     }
 
     fn get_secret(&self) -> Result<Vec<u8>, StoreError> {
-        self.find()?.get_secret().map_err(store_error)
+        let items = self.find()?;
+        let secrets = items.iter().map(Item::get_secret);
+        // An empty one was written by nobody here.
+        let mut secrets =
+            secrets.filter(|secret| !matches!(secret, Ok(secret) if secret.is_empty()));
+        secrets
+            .next()
+            .ok_or(StoreError::NoEntry)?
+            .map_err(store_error)
     }
 
     fn delete_credential(&self) -> Result<(), StoreError> {
-        self.find()?.delete().map_err(store_error)
+        delete_all(&self.find()?)
     }
 
     fn get_credential(&self) -> Result<Option<Arc<Credential>>, StoreError> {
@@ -193,6 +212,12 @@ impl CredentialApi for StoredItem {
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+fn delete_all(items: &[Item<'_>]) -> Result<(), StoreError> {
+    items
+        .iter()
+        .try_for_each(|item| item.delete().map_err(store_error))
 }
 
 fn store_error(error: Error) -> StoreError {
