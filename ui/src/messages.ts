@@ -128,7 +128,8 @@ export const locked = {
     keyring_missing: "No keyring service runs. Start it, such as gnome-keyring or KWallet.",
     keyring_locked_or_cleared: "The keyring shows no entry: it is locked, or it was emptied.",
     keyring_failed: "The keyring does not answer. Restart its service.",
-    keyring_other_folder: "The keyring's entry belongs to another installation of this application. Use that one, or sign in here.",
+    keyring_other_folder:
+      "The keyring's entry belongs to another installation of this application. Use that one, or sign in here.",
     files_unreadable: "The application's data folder can't be read. Look at its disk and its permissions.",
   } satisfies Record<NonNullable<Status["locked"]>, string>,
   tryAgain: "Try again",
