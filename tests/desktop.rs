@@ -14,6 +14,10 @@ mod demo_control;
 mod quitting;
 #[path = "desktop/steps.rs"]
 mod steps;
+#[path = "desktop/unsent.rs"]
+mod unsent;
+#[path = "../src-tauri/app/unsent_files.rs"]
+mod unsent_files;
 #[path = "desktop/waiting.rs"]
 mod waiting;
 #[path = "desktop/window.rs"]
