@@ -130,8 +130,7 @@ async fn a_person_is_made_changed_deleted_restored_and_destroyed() {
         .await
         .is("person made");
     signed.demo.pass(Duration::from_secs(1));
-    let change =
-        json!({ "id": id, "input": { "jobTitle": "Tester", "name": { "firstName": "Wire", "lastName": "Updated" } } });
+    let change = json!({ "id": id, "input": { "jobTitle": "Tester", "name": { "firstName": "Wire", "lastName": "Updated" } } });
     signed.ask(UPDATE, change).await.is("person changed");
     let person = "query($id: UUID!) { person(filter: { id: { eq: $id } }) { city jobTitle createdAt updatedAt createdBy { source name } } }";
     assert_eq!(
