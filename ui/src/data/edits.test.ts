@@ -176,6 +176,27 @@ describe("an edit whose answer was lost", () => {
     expect(send).toHaveBeenCalledOnce();
   });
 
+  it("of one part of a field leaves the parts that somebody else has changed meanwhile", async () => {
+    const { edits, send, stored } = scripted();
+    const phones = { number: "1", code: "+44", others: ["2"] };
+    const name = { kind: "update", object: "person", id: "1", field: "phones", name: "Ada" } as const;
+    send.mockImplementationOnce(async () => {
+      throw new FakeError("unreachable");
+    });
+    await edits.submit({ ...name, value: { ...phones, number: "7" }, before: phones });
+    stored["1"] = { id: "1", phones: { ...phones, others: ["2", "3"], __typename: "Phones" } };
+    await edits.flush();
+    expect(send.mock.lastCall![0].value).toEqual({ number: "7", code: "+44", others: ["2", "3"] });
+
+    stored["1"] = { id: "1", phones: { ...phones, number: "theirs" } };
+    send.mockImplementationOnce(async () => {
+      throw new FakeError("unreachable");
+    });
+    await edits.submit({ ...name, value: { ...phones, number: "8" }, before: phones });
+    await edits.flush();
+    expect(edits.all()[0]).toMatchObject({ state: "conflict", value: { number: "8", others: ["2"] } });
+  });
+
   it("creates a record once, which is found by its own id", async () => {
     const { edits, send, stored } = scripted(new FakeError("maybe_executed"));
     await edits.submit({ kind: "create", object: "person", id: "new:7", value: { city: "Turku" }, name: "" });

@@ -6,7 +6,7 @@
 import type { Code } from "../host";
 import { codeOf, errorText, isAway } from "../errorText";
 import { edits as words } from "../messages";
-import { isNothing, type Value } from "./editing";
+import { isNothing, partsOf, type Value } from "./editing";
 import type { Row } from "./fields";
 
 /**
@@ -206,7 +206,7 @@ export class Edits {
     const key = keyOf(draft);
     const earlier = this.#find(key);
     // A second edit of a cell keeps the server's value as `before`: going back to that value drops the edit.
-    const before = earlier && earlier.state !== "sending" ? earlier.before : draft.before;
+    const before = earlier ? earlier.before : draft.before;
     const maybeStored = earlier && (earlier.state === "sending" || earlier.state === "uncertain");
     const tried = [...(earlier?.tried ?? []), ...(maybeStored ? [earlier.value] : [])];
     if (earlier?.state === "waiting" && draft.kind === "update" && sameValue(before, draft.value)) {
@@ -268,9 +268,9 @@ export class Edits {
         this.#confirm(edit, row);
         return "done";
       case "open":
-        return this.#deliver(this.#put({ ...edit, state: "sending", message: undefined }));
+        return this.#deliver(this.#put({ ...edit, value: onTop(edit, row), state: "sending", message: undefined }));
       case "conflict":
-        this.#replace(edit, { state: "conflict", message: undefined });
+        this.#put({ ...edit, value: onTop(edit, row), state: "conflict", message: undefined });
         return "conflict";
       case "gone":
         this.#replace(edit, { state: "failed", message: words.gone });
@@ -419,10 +419,34 @@ function verdict(edit: Edit, row: Row | undefined): "stored" | "open" | "conflic
     case "update": {
       if (!row) return "gone";
       const stored = row[edit.field!];
-      if (holds(stored, edit.value)) return "stored";
-      return [edit.before, ...(edit.tried ?? [])].some((value) => holds(stored, value)) ? "open" : "conflict";
+      const changes = changedParts(edit);
+      const isStored = changes ? holds(pick(stored, changes), pick(edit.value, changes)) : holds(stored, edit.value);
+      if (isStored) return "stored";
+      const known = [edit.before, ...(edit.tried ?? [])];
+      const isKnown = changes
+        ? changes.every((part) => known.some((value) => holds(pick(stored, [part]), pick(value, [part]))))
+        : known.some((value) => holds(stored, value));
+      return isKnown ? "open" : "conflict";
     }
   }
+}
+
+/** The parts of a composite value that the person has changed; `undefined` for a value without parts. */
+function changedParts({ kind, value, before }: Edit): string[] | undefined {
+  const isComposite = (one: Value) => typeof one === "object" && one !== null && !Array.isArray(one) && !("id" in one);
+  if (kind !== "update" || !isComposite(value) || !isComposite(before)) return undefined;
+  const [now, then] = [partsOf(value), partsOf(before)];
+  return Object.keys(now).filter((part) => !holds(now[part], then[part]));
+}
+
+const pick = (value: Value, parts: string[]): Value =>
+  Object.fromEntries(parts.map((part) => [part, partsOf(value)[part]]));
+
+/** The value to send: the person's own parts on top of what the server holds now, which may have other parts by now. */
+function onTop(edit: Edit, row: Row | undefined): Value {
+  const changes = changedParts(edit);
+  const stored = row && edit.field !== undefined ? row[edit.field] : undefined;
+  return changes && stored ? { ...partsOf(stored), ...(pick(edit.value, changes) as object) } : edit.value;
 }
 
 function reverseOf(draft: Draft): Draft {
