@@ -224,7 +224,7 @@ export class Edits {
   }
 
   async #flush(): Promise<void> {
-    if (this.#flushing || !this.#reachable) return;
+    if (this.#flushing) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#flushing = true;

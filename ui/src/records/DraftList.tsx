@@ -2,7 +2,7 @@
 import { Button, Group, Popover, Text } from "@mantine/core";
 import { IconPencil } from "@tabler/icons-react";
 import { useState } from "react";
-import type { RecordDraft } from "../data/drafts";
+import { NEW, type RecordDraft } from "../data/drafts";
 import { drafts as words, edits as editWords } from "../messages";
 import classes from "./records.module.css";
 import { useDraftList, useWorkspace } from "./workspace";
@@ -33,7 +33,9 @@ export function DraftList({ onOpen }: { onOpen: (draft: RecordDraft) => void }) 
         {list.map((draft) => (
           <div key={`${draft.object}:${draft.id}`} className={classes.pending}>
             <Text size="sm" fw={600}>
-              {[schema?.bySingular.get(draft.object)?.labelSingular, draft.name].filter(Boolean).join(" · ")}
+              {draft.id === NEW
+                ? draft.name
+                : [schema?.bySingular.get(draft.object)?.labelSingular, draft.name].filter(Boolean).join(" · ")}
             </Text>
             <Group gap={8} mt={8}>
               <Button
