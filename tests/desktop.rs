@@ -8,6 +8,10 @@
 mod kit;
 #[path = "desktop/quitting.rs"]
 mod quitting;
+#[path = "desktop/unsent.rs"]
+mod unsent;
+#[path = "../src-tauri/app/unsent_files.rs"]
+mod unsent_files;
 
 use std::net::TcpStream;
 use std::path::Path;

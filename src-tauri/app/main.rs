@@ -14,6 +14,8 @@ mod demo;
 mod first_call;
 mod memory;
 mod quitting;
+mod unsent;
+mod unsent_files;
 mod windows;
 
 use tauri::{Manager, RunEvent, WindowEvent};
@@ -70,10 +72,14 @@ fn main() {
             windows::open_window,
             demo::demo_account,
             quitting::quit,
-            quitting::stay
+            quitting::stay,
+            unsent::keep_unsent,
+            unsent::take_unsent,
+            unsent::forget_unsent
         ])
         .setup(|app| {
             app.manage(quitting::Asked::default());
+            app.manage(unsent::Unsent::new(app.handle())?);
             demo::follow_session(app.handle());
             windows::open_first(app.handle())?;
             quitting::quit_on_signals(app.handle());
@@ -93,6 +99,10 @@ fn main() {
             event: WindowEvent::CloseRequested { api, .. },
             ..
         } => quitting::ask_before_closing(app, &label, &api),
+        RunEvent::WindowEvent {
+            event: WindowEvent::Destroyed,
+            ..
+        } => unsent::offer_after_closing(app),
         // Plugins get this event first, so the session has closed by now.
         RunEvent::Exit => demo::stop(app),
         _ => {}

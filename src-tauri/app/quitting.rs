@@ -1,34 +1,47 @@
-//! How the client ends. The person is warned first if that would sign them out; whichever way it ends, the session saves
-//! what it has received.
+//! How the client ends. The person is warned first if that would sign them out or lose edits; whichever way it ends, the
+//! session saves what it has received.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::Serialize;
 use tauri::{AppHandle, CloseRequestApi, Emitter, Manager, Runtime, State};
 use tauri_plugin_graphql_session::GraphqlSessionExt;
 
-/// Tells the last window to ask before the client quits. Without content: the page knows the status.
+use crate::unsent::Unsent;
+
+/// Tells the last window to ask before the client quits, and what would be lost.
 const QUITTING: &str = "holdfast://quitting";
+
+/// What quitting would lose.
+#[derive(Clone, Serialize)]
+struct Lost {
+    session: bool,
+    edits: bool,
+}
 
 /// Whether the person was asked, and has not answered yet. A window that is closed a second time closes: a page that
 /// hangs must not keep it open.
 #[derive(Default)]
 pub(crate) struct Asked(AtomicBool);
 
-/// Stops the last window's closing once, if a session would be lost by it.
+/// Stops the last window's closing once, if a session or edits would be lost by it.
 pub(crate) fn ask_before_closing<R: Runtime>(
     app: &AppHandle<R>,
     label: &str,
     closing: &CloseRequestApi,
 ) {
     let is_last = app.webview_windows().len() == 1;
-    let loses_session = app
-        .graphql_session()
-        .is_some_and(|session| session.status().is_lost_by_quitting());
+    let lost = Lost {
+        session: app
+            .graphql_session()
+            .is_some_and(|session| session.status().is_lost_by_quitting()),
+        edits: app.state::<Unsent>().is_lost_with(label),
+    };
     let asked = app.state::<Asked>();
-    if !is_last || !loses_session || asked.0.swap(true, Ordering::Relaxed) {
+    if !is_last || !(lost.session || lost.edits) || asked.0.swap(true, Ordering::Relaxed) {
         return;
     }
-    match app.emit_to(label, QUITTING, ()) {
+    match app.emit_to(label, QUITTING, lost) {
         Ok(()) => closing.prevent_close(),
         Err(problem) => tracing::warn!(%problem, "the person could not be asked before quitting"),
     }

@@ -117,7 +117,8 @@ async fn a_person_is_made_changed_deleted_restored_and_destroyed() {
     signed.ask(CREATE, create).await.is("person made");
     let id = json!({ "id": id });
     signed.demo.pass(Duration::from_secs(1));
-    let change = json!({ "id": id["id"], "input": { "jobTitle": "Tester", "name": { "lastName": "Updated" } } });
+    let name = json!({ "firstName": "Wire", "lastName": "Updated" });
+    let change = json!({ "id": id["id"], "input": { "jobTitle": "Tester", "name": name } });
     signed.ask(UPDATE, change).await.is("person changed");
     let person = "query($id: UUID!) { person(filter: { id: { eq: $id } }) { city jobTitle createdAt updatedAt createdBy { source name } } }";
     assert_eq!(
@@ -143,6 +144,71 @@ async fn a_person_is_made_changed_deleted_restored_and_destroyed() {
     destroyed.is("person destroyed");
     let again = signed.ask(DELETE, id).await;
     assert_eq!(again.message(), "Record not found");
+}
+
+#[tokio::test]
+async fn an_update_replaces_a_composite_field_as_a_whole() {
+    let signed = Signed::start().await;
+    // The field, its parts, all of their values, and the one part that the update names.
+    let fields = [
+        (
+            "name",
+            "firstName lastName",
+            json!({ "firstName": "Mary Jane", "lastName": "Watsen" }),
+            json!({ "lastName": "Watson" }),
+            json!({ "firstName": "", "lastName": "Watson" }),
+        ),
+        (
+            "emails",
+            "primaryEmail additionalEmails",
+            json!({ "primaryEmail": "mj@example.com", "additionalEmails": ["m@example.com"] }),
+            json!({ "primaryEmail": "mary@example.com" }),
+            json!({ "primaryEmail": "mary@example.com", "additionalEmails": null }),
+        ),
+        (
+            "linkedinLink",
+            "primaryLinkLabel primaryLinkUrl secondaryLinks",
+            json!({
+                "primaryLinkLabel": "Mary", "primaryLinkUrl": "example.com/mary",
+                "secondaryLinks": [{ "label": "Other", "url": "example.com/other" }],
+            }),
+            json!({ "primaryLinkUrl": "example.com/mj" }),
+            json!({ "primaryLinkLabel": "", "primaryLinkUrl": "example.com/mj", "secondaryLinks": null }),
+        ),
+        (
+            "phones",
+            "primaryPhoneNumber primaryPhoneCountryCode primaryPhoneCallingCode additionalPhones",
+            json!({
+                "primaryPhoneNumber": "5550001", "primaryPhoneCountryCode": "GB", "primaryPhoneCallingCode": "+44",
+                "additionalPhones": [{ "number": "5550002", "callingCode": "+44", "countryCode": "GB" }],
+            }),
+            json!({ "primaryPhoneNumber": "5550003" }),
+            json!({
+                "primaryPhoneNumber": "5550003", "primaryPhoneCountryCode": "", "primaryPhoneCallingCode": "",
+                "additionalPhones": null,
+            }),
+        ),
+    ];
+    for (field, parts, whole, part, after) in fields {
+        let create = format!(
+            "mutation($input: PersonCreateInput!) {{ createPerson(data: $input) {{ id {field} {{ {parts} }} }} }}"
+        );
+        let update = format!(
+            "mutation($id: UUID!, $input: PersonUpdateInput!) {{ updatePerson(id: $id, data: $input) {{ {field} {{ {parts} }} }} }}"
+        );
+        let made = signed
+            .data(&create, json!({ "input": { field: whole } }))
+            .await["createPerson"]
+            .clone();
+        assert_eq!(made[field], whole);
+        let changed = signed
+            .data(
+                &update,
+                json!({ "id": made["id"], "input": { field: part } }),
+            )
+            .await;
+        assert_eq!(changed["updatePerson"][field], after);
+    }
 }
 
 #[tokio::test]

@@ -87,6 +87,11 @@ impl Home {
         Some(port?.trim().parse().expect("a port"))
     }
 
+    /// The folder of the application's data.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     /// What the application finds in its environment.
     pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
         let demo = match self.demo {

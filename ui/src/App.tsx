@@ -15,6 +15,8 @@ import { SignInPage } from "./session/SignInPage";
 import { cssVariables, theme, themeStorage } from "./theme";
 
 const storage = themeStorage();
+/** In the smallest window, messages stand beside the form of a record, and cover none of its fields. In pixels. */
+const NOTIFICATION_WIDTH = 360;
 
 export function App({ host }: { host: Host }) {
   return (
@@ -24,7 +26,7 @@ export function App({ host }: { host: Host }) {
       colorSchemeManager={storage}
       defaultColorScheme="auto"
     >
-      <Notifications position="bottom-right" autoClose={4000} limit={3} />
+      <Notifications position="bottom-left" containerWidth={NOTIFICATION_WIDTH} autoClose={4000} limit={3} />
       <SessionProvider host={host}>
         <Screen />
         <QuitDialog />

@@ -1,4 +1,4 @@
-import { act } from "@testing-library/react";
+import { act, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import { DEMO, FakeHost } from "./testing/fakeHost";
 import { calls, cell, records, screen, start, typeInto, waitFor } from "./testing/render";
@@ -88,32 +88,47 @@ describe("when the server can't be reached", () => {
     await waitFor(() => expect(screen.queryByTestId("pending-edits")).toBeNull());
   });
 
-  it("an edit that may be saved is not sent again", async () => {
+  it("nothing is sent while the phase is unreachable, even where a call would go through", async () => {
     const { host, user } = start();
     await records();
-    host.failWith("maybe_executed");
-    await user.type(await typeInto(user, 0, "city", "Atlantis"), "{Enter}");
-    await user.click(await screen.findByTestId("pending-edits"));
-    expect(await screen.findByTestId("pending-edit")).toHaveAttribute("data-state", "uncertain");
-    host.failWith(undefined);
     act(() => host.set({ phase: "unreachable", unreachable: "server" }));
-    await user.click(screen.getByTestId("try-now"));
-    await waitFor(() => expect(host.status.phase).toBe("signed_in"));
+    await user.type(await typeInto(user, 0, "city", "Atlantis"), "{Enter}");
+    await user.type(await typeInto(user, 1, "city", "Utopia"), "{Enter}");
+    await waitFor(() => expect(screen.getByTestId("pending-edits")).toHaveAttribute("data-count", "2"));
     expect(calls(host, "UpdateOnePerson")).toBe(0);
-    await user.click(screen.getByTestId("pending-check"));
-    await waitFor(() => expect(calls(host, "FindOnePerson")).toBe(1));
-    await waitFor(() => expect(cell(0, "city")).not.toHaveTextContent("Atlantis"));
+    act(() => host.set({ phase: "signed_in" }));
+    await waitFor(() => expect(calls(host, "UpdateOnePerson")).toBe(2));
+    expect(host.server.records.person!.slice(0, 2).map((one) => one.city)).toEqual(["Atlantis", "Utopia"]);
   });
 
-  it("signing out warns of edits that would be lost", async () => {
+  it("an edit that a gateway refuses with 503 waits, in words for people", async () => {
     const { host, user } = start();
     await records();
-    host.failWith("unreachable");
+    host.gateway = 503;
     await user.type(await typeInto(user, 0, "city", "Atlantis"), "{Enter}");
-    await screen.findByTestId("pending-edits");
-    await user.keyboard("{Control>}{Shift>}q{/Shift}{/Control}");
-    await user.click(await screen.findByTestId("sign-out-anyway"));
-    await waitFor(() => expect(host.status.phase).toBe("signed_out"));
+    await user.click(await screen.findByTestId("pending-edits"));
+    const edit = await screen.findByTestId("pending-edit");
+    expect(edit).toHaveAttribute("data-state", "waiting");
+    expect(edit).not.toHaveTextContent(/status code|503/);
+    host.gateway = undefined;
+    await waitFor(() => expect(host.server.records.person![0]!.city).toBe("Atlantis"));
+    await waitFor(() => expect(screen.queryByTestId("pending-edits")).toBeNull());
+  });
+
+  it("an edit whose answer was lost is looked for, and asks only if somebody else was faster", async () => {
+    const { host, user } = start();
+    await records();
+    host.failure = { code: "maybe_executed", only: "mutations" };
+    const person = host.server.records.person![0]!;
+    const editor = await typeInto(user, 0, "city", "Atlantis");
+    person.city = "Elsewhere";
+    await user.type(editor, "{Enter}");
+    await user.click(await screen.findByTestId("pending-edits"));
+    await waitFor(() => expect(screen.getByTestId("pending-edit")).toHaveAttribute("data-state", "conflict"));
+    expect(person.city).toBe("Elsewhere");
+    host.failWith(undefined);
+    await user.click(screen.getByTestId("pending-send"));
+    await waitFor(() => expect(person.city).toBe("Atlantis"));
   });
 });
 
@@ -183,6 +198,121 @@ describe("the table", () => {
     await waitFor(() => expect(screen.getByTestId("record-count")).toHaveTextContent("999"));
   });
 
+  it("restores what was deleted, and deletes what was created, with Undo", async () => {
+    const { host, user } = start();
+    await records();
+    await user.click(cell(0, "city"));
+    await user.click(screen.getByTestId("more-actions"));
+    await user.click(await screen.findByTestId("delete-record"));
+    await user.click(await screen.findByTestId("delete-confirm"));
+    await waitFor(() => expect(screen.getByTestId("record-count")).toHaveTextContent("999"));
+    await user.click(await screen.findByTestId("undo-message"));
+    await waitFor(() => expect(screen.getByTestId("record-count")).toHaveTextContent("1,000"));
+    expect(calls(host, "RestoreOnePerson")).toBe(1);
+
+    await user.click(screen.getByTestId("new-record"));
+    await user.type(await screen.findByTestId("field-city"), "Atlantis{Enter}");
+    await waitFor(() => expect(screen.getByTestId("record-count")).toHaveTextContent("1,001"));
+    await user.click(await screen.findByTestId("undo-message"));
+    await waitFor(() => expect(screen.getByTestId("record-count")).toHaveTextContent("1,000"));
+    expect(host.server.records.person!.filter((one) => one.city === "Atlantis" && !one.deletedAt)).toEqual([]);
+  });
+
+  it("makes no empty record without a question", async () => {
+    const { host, user } = start();
+    await records();
+    await user.click(screen.getByTestId("new-record"));
+    await user.click(await screen.findByTestId("record-save"));
+    expect(await screen.findByTestId("record-form-empty")).toBeInTheDocument();
+    expect(calls(host, "CreateOnePerson")).toBe(0);
+    await user.click(screen.getByTestId("record-save"));
+    await waitFor(() => expect(calls(host, "CreateOnePerson")).toBe(1));
+  });
+
+  it("edits the parts of a name in two boxes, and keeps the other parts of a phone", async () => {
+    const { host, user } = start();
+    await records();
+    const person = host.server.records.person![0]!;
+    person.name = { firstName: "Mary Ann", lastName: "Smith Jones" };
+    await user.click(screen.getByTestId("more-actions"));
+    await user.click(await screen.findByText("Reload"));
+    await screen.findByText("Mary Ann Smith Jones");
+    await user.dblClick(cell(0, "name"));
+    await user.type(await screen.findByTestId("cell-editor-lastName"), "!{Enter}");
+    await waitFor(() => expect(person.name).toEqual({ firstName: "Mary Ann", lastName: "Smith Jones!" }));
+    const others = (person.phones as { additionalPhones: unknown }).additionalPhones;
+    expect(others).not.toBeNull();
+    await typeInto(user, 0, "phones", "12");
+    await user.keyboard("{Escape}");
+    await waitFor(() => expect(screen.queryByTestId("cell-editor")).toBeNull());
+    await user.type(await typeInto(user, 0, "phones", "+10987654321"), "{Enter}");
+    await waitFor(() =>
+      expect(person.phones).toEqual({
+        primaryPhoneNumber: "+10987654321",
+        primaryPhoneCallingCode: "",
+        primaryPhoneCountryCode: "",
+        additionalPhones: others,
+      }),
+    );
+  });
+
+  it("keeps an editor open with what is being typed while its record changes", async () => {
+    const { host, user } = start();
+    await records();
+    await user.dblClick(cell(0, "name"));
+    await user.type(await screen.findByTestId("cell-editor-lastName"), " of half");
+    host.server.records.person![0]!.city = "Elsewhere";
+    await user.click(screen.getByTestId("account-menu"));
+    await user.click(await screen.findByTestId("menu-reload-all"));
+    await waitFor(() => expect(cell(0, "city")).toHaveTextContent("Elsewhere"));
+    expect(calls(host, "UpdateOnePerson")).toBe(0);
+    await user.type(screen.getByTestId("cell-editor-lastName"), " a name{Enter}");
+    await waitFor(() =>
+      expect(host.server.records.person![0]!.name).toEqual({ firstName: "Ada", lastName: "Lovelace of half a name" }),
+    );
+  });
+
+  it("keeps the line breaks of a text, in the cell and in the form", async () => {
+    const { host, user } = start();
+    await records();
+    await user.click(screen.getByTestId("object-companies"));
+    await screen.findByText("Lovelace Works");
+    const company = host.server.records.company![0]!;
+    const text = company.tagline as string;
+    expect(text).toContain("\n");
+    await user.dblClick(cell(0, "tagline"));
+    await user.type(await screen.findByTestId("cell-editor"), "!{Enter}", {
+      initialSelectionStart: 0,
+      initialSelectionEnd: 0,
+    });
+    await waitFor(() => expect(company.tagline).toBe(`!${text}`));
+    await user.click(cell(0, "name"));
+    await user.keyboard("{Control>}{Enter}{/Control}");
+    await user.type(await screen.findByTestId("field-tagline"), "{Shift>}{Enter}{/Shift}?{Enter}");
+    await waitFor(() => expect(company.tagline).toBe(`!${text}\n?`));
+  });
+
+  it("says what was not taken, instead of storing another number", async () => {
+    const { host, user } = start();
+    await records();
+    await user.click(screen.getByTestId("object-companies"));
+    await screen.findByText("Lovelace Works");
+    const before = host.server.records.company![0]!.employees;
+    await user.type(await typeInto(user, 0, "employees", "1,5"), "{Enter}");
+    expect(await screen.findByText(/“1,5” was not taken/)).toBeInTheDocument();
+    expect(host.server.records.company![0]!.employees).toBe(before);
+  });
+
+  it("does not offer to clear what must not be empty", async () => {
+    const { user } = start();
+    await records();
+    await user.click(screen.getByTestId("object-opportunities"));
+    await screen.findByText("Pilot 1");
+    await user.dblClick(cell(0, "stage"));
+    const offered = within(await screen.findByTestId("cell-editor")).getAllByRole("option", { hidden: true });
+    expect(offered.map((option) => option.textContent)).toEqual(["New", "Meeting", "Proposal", "Customer"]);
+  });
+
   it("keeps a new record's form open where the server refuses it", async () => {
     const { user } = start();
     await records();
@@ -195,6 +325,17 @@ describe("the table", () => {
 });
 
 describe("the account menu", () => {
+  it("signs out by its key only after a question, and not by one that elsewhere means quit", async () => {
+    const { host, user } = start();
+    await records();
+    await user.keyboard("{Control>}{Shift>}q{/Shift}{/Control}");
+    expect(host.status.phase).toBe("signed_in");
+    expect(screen.queryByTestId("sign-out-anyway")).toBeNull();
+    await user.keyboard("{Control>}{Shift>}o{/Shift}{/Control}");
+    await user.click(await screen.findByTestId("sign-out-anyway"));
+    await waitFor(() => expect(host.status.phase).toBe("signed_out"));
+  });
+
   it("opens a window, reloads everything, and signs out", async () => {
     const { host, user } = start();
     await records();

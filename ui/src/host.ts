@@ -29,6 +29,24 @@ export interface SignInRequest {
 /** The demo server's address, and its account. */
 export type DemoAccount = SignInRequest;
 
+/** Whose unsent work it is: a person at a server. */
+export interface Owner {
+  server: string;
+  person: string;
+}
+
+/** What has not reached the server. The desktop keeps it without looking into it. */
+export interface UnsentWork {
+  edits: unknown[];
+  drafts: unknown[];
+}
+
+/** What would be lost by quitting now. */
+export interface Quitting {
+  session: boolean;
+  edits: boolean;
+}
+
 /** The desktop as the screens use it. */
 export interface Host {
   /** Calls the listener with the present status, then with each newer one. Resolves to the function that stops it. */
@@ -46,10 +64,18 @@ export interface Host {
   fetch: typeof fetch;
   openWindow(): Promise<void>;
   setTitle(title: string): Promise<void>;
-  /** Calls the listener when closing this window would lose the session: the person decides to quit or to stay. */
-  onQuitting(listener: () => void): Promise<() => void>;
+  /** Calls the listener when closing this window would lose the session or edits: the person decides to quit or to stay. */
+  onQuitting(listener: (lost: Quitting) => void): Promise<() => void>;
   quit(): Promise<void>;
   stay(): Promise<void>;
+  /** Keeps this window's unsent work on the disk, in place of what it kept before. Rejects where that fails. */
+  keepUnsent(owner: Owner, work: UnsentWork): Promise<void>;
+  /** Takes over what this window, and every window that is gone, has kept. */
+  takeUnsent(owner: Owner): Promise<UnsentWork>;
+  /** Removes all that is kept for this owner. */
+  forgetUnsent(owner: Owner): Promise<void>;
+  /** Calls the listener when a window was closed: its unsent work can be taken over. */
+  onUnsent(listener: () => void): Promise<() => void>;
   /** What the sign-in form offers to fill in. */
   defaults(): Promise<{ demo?: DemoAccount }>;
 }
@@ -67,9 +93,16 @@ export function createTauriHost(): Host {
     fetch: session.createSessionFetch(),
     openWindow: () => invoke<void>("open_window"),
     setTitle: (title) => getCurrentWindow().setTitle(title),
-    onQuitting: (listener) => listen("holdfast://quitting", listener, { target: getCurrentWindow().label }),
+    onQuitting: (listener) =>
+      listen<Quitting>("holdfast://quitting", ({ payload }) => listener(payload), {
+        target: getCurrentWindow().label,
+      }),
     quit: () => invoke<void>("quit"),
     stay: () => invoke<void>("stay"),
+    keepUnsent: (owner, work) => invoke<void>("keep_unsent", { owner, work }),
+    takeUnsent: (owner) => invoke<UnsentWork>("take_unsent", { owner }),
+    forgetUnsent: (owner) => invoke<void>("forget_unsent", { owner }),
+    onUnsent: (listener) => listen("holdfast://unsent", () => listener()),
     defaults: async () => {
       const demo = await invoke<DemoAccount | null>("demo_account");
       return demo ? { demo } : {};

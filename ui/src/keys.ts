@@ -8,7 +8,8 @@ export const keys = {
   panels: "mod+shift+P",
   session: "mod+shift+J",
   theme: "mod+shift+L",
-  signOut: "mod+shift+Q",
+  // Not with Q, which elsewhere means "quit".
+  signOut: "mod+shift+O",
   tryNow: "mod+shift+T",
   filter: "mod+F",
   sort: "mod+shift+S",

@@ -33,6 +33,13 @@ export const errors: Record<Code, string> = {
   internal: "Something went wrong inside the application. Try again; if it happens again, please report it.",
 };
 
+/** Failures that have no code of the session. */
+export const serverErrors = {
+  away: "The server does not answer at the moment. Try again later.",
+  broken: "Something went wrong at the server. Try again; if it happens again, tell its administrator.",
+  refused: "The server refused this. Check the value.",
+};
+
 export const signIn = {
   title: "Sign in",
   intro: "Your Twenty workspace, in windows that stay signed in.",
@@ -112,6 +119,9 @@ export const notSaved: Record<NonNullable<Storage["reason"]>, { text: string; fi
 export const quitting = {
   title: "Quit without saving your session?",
   lost: "If you quit now, you sign in again next time.",
+  titleEdits: "Quit and lose edits?",
+  edits:
+    "Some of your edits have not reached the server, and this computer could not store them: its disk may be full. If you quit now, they are lost.",
   stay: "Stay",
   save: "Save and quit",
   stillNot: "It could not be saved.",
@@ -152,15 +162,20 @@ export const ended = {
   signInAgain: "Sign in again",
   otherTitle: "Another account?",
   other: (was: string, now: string) =>
-    `You were signed in as ${was}. Signing in as ${now} closes this page, and what you typed here is lost.`,
+    `You were signed in as ${was}. Signing in as ${now} closes this page. What was not saved stays on this computer until ${was} next signs in.`,
   otherGo: (now: string) => `Continue as ${now}`,
   otherStay: (was: string) => `Stay with ${was}`,
 };
 
 export const signOut = {
   title: "Sign out",
-  warn: (edits: number) => `${some(edits, "edit has", "edits have")} not reached the server and would be lost.`,
-  go: "Sign out and lose them",
+  ask: (person: string | undefined, server: string | undefined) =>
+    `Sign out ${[person, hostName(server)].filter(Boolean).join(" at ")} in all windows?`,
+  kept: (person: string | undefined) =>
+    `What has not reached the server stays on this computer. It is sent when ${person ?? "you"} next signs in here.`,
+  notKept: "What has not reached the server could not be stored on this computer, and would be lost.",
+  go: "Sign out",
+  remove: "Remove it, sign out",
   stay: "Stay signed in",
 };
 
@@ -217,7 +232,7 @@ export const records = {
   edit: "Edit the cell",
   delete: "Delete",
   copy: "Copy",
-  undo: "Undo the last edit",
+  undo: "Undo the last change",
   reload: "Reload",
   resetColumns: "Reset the columns",
   deleteTitle: (n: number, singular: string, plural: string) => `Delete ${some(n, singular, plural)}?`,
@@ -229,15 +244,40 @@ export const records = {
   copied: (n: number) => `${some(n, "row", "rows")} copied.`,
   copiedCell: "Cell copied.",
   nothingToUndo: "There is nothing to undo.",
-  undone: "The last edit was undone.",
+  undone: "The last change was undone.",
+  undoShort: "Undo",
+  created: (singular: string) => `${singular} created.`,
+  createdLater: (singular: string) => `${singular} kept, not saved yet.`,
+  deleted: (n: number, singular: string, plural: string) => `${some(n, singular, plural)} deleted.`,
+  deletedLater: (n: number, singular: string, plural: string) => `${some(n, singular, plural)} not deleted yet.`,
   yes: "Yes",
   no: "No",
   notNumber: "This is not a number.",
+  tooManyDigits: "This number has too many digits.",
+  notDate: "This is not a date.",
+  notKept: (text: string, why: string) => `“${text}” was not taken. ${why}`,
+  required: "This field can't be empty.",
+  parts: {
+    firstName: "First name",
+    lastName: "Last name",
+    callingCode: "Code",
+    number: "Number",
+    amount: "Amount",
+    currency: "Currency",
+    street1: "Street",
+    street2: "Street, line 2",
+    city: "City",
+    postcode: "Postcode",
+    state: "State",
+    country: "Country",
+  },
   unknownObject: (singular: string) => `The server does not list the object ${singular} any more. Reload all.`,
   notInAnswer: (plural: string) => `The server's answer holds no ${plural}. Reload all.`,
   searchRelation: "Type to search",
   noMatch: "No match",
-  draftKept: "What you typed is kept until you save or discard it.",
+  draftKept: "A draft. What you typed is kept until you save or discard it.",
+  nothingFilledIn: "Nothing is filled in. Create an empty record all the same?",
+  createEmpty: "Create it empty",
   discard: "Discard",
   unnamed: "Untitled",
 };
@@ -249,7 +289,7 @@ export const operators: Record<Operator, string> = {
   isNot: "is not",
   atLeast: "at least",
   atMost: "at most",
-  after: "after",
+  after: "on or after",
   before: "before",
   isTrue: "is yes",
   isFalse: "is no",
@@ -264,18 +304,28 @@ export const edits = {
     sending: "Saving…",
     waiting: "Waits for the server",
     uncertain: "May have been saved",
+    conflict: "Changed by somebody else",
     failed: "Not saved",
   },
   about: {
     sending: "This is on its way to the server.",
-    waiting: "Nothing is lost: it is sent again when the server answers or you are signed in again.",
-    uncertain: "The answer was lost. It is not sent again automatically: check first whether it was saved.",
+    waiting: "It is kept on this computer and sent when the server answers or you are signed in again.",
+    uncertain: "The answer was lost. The record is read as soon as the server answers, to see whether it was saved.",
+    conflict: "The field was changed meanwhile. Send yours to replace it, or discard yours.",
     failed: "The server refused it.",
   },
-  kinds: { update: "Edit", create: "New", delete: "Delete" },
+  gone: "The record was deleted meanwhile.",
+  kinds: { update: "Edit", create: "New", delete: "Delete", restore: "Restore" },
   send: "Send again",
-  check: "Check the server",
+  sendMine: "Send mine",
   discard: "Discard",
+  notKept: "These edits can't be stored on this computer: they are lost when you quit.",
+};
+
+export const drafts = {
+  title: "Begun and not saved",
+  button: (n: number) => some(n, "draft", "drafts"),
+  continue: "Continue",
 };
 
 export const journal = {

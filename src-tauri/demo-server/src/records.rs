@@ -147,7 +147,8 @@ pub(crate) fn insert(
     Ok(id)
 }
 
-/// Changes the fields that `data` names; inside a composite field, only the parts that it names.
+/// Changes the fields that `data` names. A composite field is replaced as a whole: a part that `data` leaves out is emptied,
+/// so that a client that does not send every part loses data here, too.
 pub(crate) fn update(
     connection: &Connection,
     object: &Object,
@@ -261,7 +262,7 @@ fn sent<'a>(data: &'a Map<String, Value>, column: &Column) -> Option<&'a Value> 
     match column.part {
         None => Some(value),
         Some(_) if value.is_null() => Some(&Value::Null),
-        Some(part) => value.get(part),
+        Some(part) => Some(value.get(part).unwrap_or(&Value::Null)),
     }
 }
 

@@ -2,29 +2,15 @@
  * Each type of field: the parts to query, its text, how it is edited, sorted and filtered. A field of another type is
  * not shown.
  */
-import { count } from "../format";
 import { records } from "../messages";
+import { dayText, editableDay, editableMoment, midnight, momentText, parseMoment } from "./days";
+import { isNothing, type Box, type Boxes, type Editing, type Parts, type TextEditor, type Value } from "./editing";
 import { labelField, type Field, type ObjectInfo, type Schema } from "./metadata";
+import { editableMicros, editableNumber, microsText, numberText, parseMicros, parseNumber } from "./numbers";
 import type { Operator } from "./operators";
 
-export type Value = unknown;
-
-/** Editors in which a person types or chooses a text. */
-export type TextEditor = "text" | "number" | "date" | "datetime" | "boolean" | "select";
-
-/** How a field is edited: as a text, or by choosing a related record. */
-export type Editing =
-  | {
-      as: TextEditor;
-      /** The text with which the editor opens. */
-      start: (value: Value, field: Field) => string;
-      /** The value of a typed text; `previous` has the parts that the editor does not show. Throws if it has none. */
-      parse: (typed: string, previous: Value) => Value;
-    }
-  | { as: "relation" };
-
 /** What a filter compares: a whole field, or one part of it. */
-export type Comparable = "text" | "number" | "micros" | "date" | "boolean" | "option";
+export type Comparable = "text" | "number" | "micros" | "day" | "moment" | "boolean" | "option";
 
 /** How one type of field behaves. */
 export interface Kind {
@@ -50,17 +36,24 @@ const NUMBER: Operator[] = ["is", "isNot", "atLeast", "atMost", ...EMPTY];
 const DATE: Operator[] = ["after", "before", ...EMPTY];
 /** A text part is never null on the server, only empty. */
 const PART_TEXT: Operator[] = ["contains", "startsWith", "is", "isNot"];
-/** Amounts are stored in millionths. */
-const MICROS = 1_000_000;
-/** The length of `2026-11-03`, with which every ISO time begins. */
-const ISO_DAY_LENGTH = 10;
+/** The currency of a field that names none. */
+const USUAL_CURRENCY = "USD";
 
 const text = (value: Value) => (value === null || value === undefined ? "" : String(value));
-const part = (value: Value, name: string) =>
-  value && typeof value === "object" ? text((value as Record<string, unknown>)[name]) : "";
-const withPart = (name: string) => (typed: string, previous: Value) => ({
-  ...(previous && typeof previous === "object" ? withoutTypename(previous) : {}),
-  [name]: typed.trim(),
+const part = (value: Value, name: string) => (value && typeof value === "object" ? text((value as Parts)[name]) : "");
+
+/** An editor of one box for the whole value. */
+const oneBox = (as: TextEditor, start: Box["start"], parse: Box["parse"]): Boxes => ({
+  as: "boxes",
+  boxes: [{ as, start, parse }],
+});
+/** A box for a text that is one part of a value. */
+const partBox = (name: string, label?: string): Box => ({
+  part: name,
+  label,
+  as: "text",
+  start: text,
+  parse: (typed) => typed.trim(),
 });
 
 const fullName = (value: Value) => [part(value, "firstName"), part(value, "lastName")].filter(Boolean).join(" ");
@@ -68,7 +61,7 @@ const phoneNumber = (value: Value) =>
   [part(value, "primaryPhoneCallingCode"), part(value, "primaryPhoneNumber")].filter(Boolean).join(" ");
 
 const plainText: Kind = {
-  edit: { as: "text", start: text, parse: (typed) => typed },
+  edit: oneBox("lines", (value) => text(value).replace(/\r\n?/g, "\n"), withLineEndsOf),
   text,
   sortBy: [],
   filter: { holds: "text", operators: TEXT },
@@ -76,8 +69,12 @@ const plainText: Kind = {
 };
 
 const number: Kind = {
-  edit: { as: "number", start: text, parse: parseNumber },
-  text: (value) => (typeof value === "number" ? count(value) : text(value)),
+  edit: oneBox(
+    "number",
+    (value) => (typeof value === "number" ? editableNumber(value) : text(value)),
+    (typed) => parseNumber(typed),
+  ),
+  text: (value) => (typeof value === "number" ? numberText(value) : text(value)),
   sortBy: [],
   filter: { holds: "number", operators: NUMBER },
   width: 120,
@@ -85,29 +82,17 @@ const number: Kind = {
 };
 
 const option: Kind = {
-  edit: { as: "select", start: text, parse: (typed) => typed || null },
+  edit: oneBox("select", text, (typed) => typed || null),
   text: (value, field) => optionLabel(field, text(value)),
   // The server's order input for such fields takes no direction: no sorting.
   filter: { holds: "option", operators: ["is", "isNot", ...EMPTY] },
   width: 150,
 };
 
-const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
-const dayAndTime = new Intl.DateTimeFormat("en-GB", {
-  day: "numeric",
-  month: "short",
-  year: "numeric",
-  hour: "2-digit",
-  minute: "2-digit",
-});
-const dateText = (format: Intl.DateTimeFormat) => (value: Value) => {
-  const at = typeof value === "string" ? new Date(value) : undefined;
-  return at && !Number.isNaN(at.getTime()) ? format.format(at) : "";
-};
-
+/** A field whose first part is shown and edited. The others are read only to be sent back unchanged. */
 const composite = (shown: string, others: string[], width: number): Kind => ({
   parts: [shown, ...others],
-  edit: { as: "text", start: (value) => part(value, shown), parse: withPart(shown) },
+  edit: { as: "boxes", boxes: [partBox(shown)] },
   text: (value) => part(value, shown),
   sortBy: [shown],
   filter: { part: shown, holds: "text", operators: PART_TEXT },
@@ -119,7 +104,7 @@ const KINDS: Record<string, Kind> = {
   NUMBER: number,
   NUMERIC: number,
   BOOLEAN: {
-    edit: { as: "boolean", start: text, parse: (typed) => (typed === "" ? null : typed === "true") },
+    edit: oneBox("boolean", text, (typed) => (typed === "" ? null : typed === "true")),
     text: (value) => (value === true ? records.yes : value === false ? records.no : ""),
     look: "tick",
     sortBy: [],
@@ -127,21 +112,17 @@ const KINDS: Record<string, Kind> = {
     width: 110,
   },
   DATE_TIME: {
-    edit: {
-      as: "datetime",
-      start: (value) => localDateTime(text(value)),
-      parse: (typed) => (typed ? new Date(typed).toISOString() : null),
-    },
-    text: dateText(dayAndTime),
+    edit: oneBox("datetime", editableMoment, parseMoment),
+    text: momentText,
     sortBy: [],
-    filter: { holds: "date", operators: DATE },
+    filter: { holds: "moment", operators: DATE },
     width: 170,
   },
   DATE: {
-    edit: { as: "date", start: (value) => text(value).slice(0, ISO_DAY_LENGTH), parse: (typed) => typed || null },
-    text: dateText(day),
+    edit: oneBox("date", editableDay, (typed) => typed || null),
+    text: dayText,
     sortBy: [],
-    filter: { holds: "date", operators: DATE },
+    filter: { holds: "day", operators: DATE },
     width: 130,
   },
   SELECT: { ...option, look: "tag" },
@@ -155,55 +136,48 @@ const KINDS: Record<string, Kind> = {
   FULL_NAME: {
     parts: ["firstName", "lastName"],
     edit: {
-      as: "text",
-      start: fullName,
-      parse: (typed) => {
-        const [firstName = "", ...rest] = typed.trim().split(/\s+/);
-        return { firstName, lastName: rest.join(" ") };
-      },
+      as: "boxes",
+      boxes: [partBox("firstName", records.parts.firstName), partBox("lastName", records.parts.lastName)],
     },
     text: fullName,
     sortBy: ["firstName", "lastName"],
     filter: { part: "firstName", holds: "text", operators: PART_TEXT },
     width: 200,
   },
-  EMAILS: composite("primaryEmail", [], 230),
+  EMAILS: composite("primaryEmail", ["additionalEmails"], 230),
   PHONES: {
-    ...composite("primaryPhoneNumber", ["primaryPhoneCallingCode"], 170),
+    ...composite("primaryPhoneNumber", ["primaryPhoneCallingCode", "primaryPhoneCountryCode", "additionalPhones"], 170),
     edit: {
-      as: "text",
-      start: phoneNumber,
-      // The calling code is part of the text only when it was typed with a plus sign and a space after it.
-      parse: (typed, previous) => {
-        const [, code, rest] = /^(\+\d+)\s+(.*)$/.exec(typed.trim()) ?? [];
-        return {
-          ...withPart("primaryPhoneNumber")(rest ?? typed, previous),
-          ...(code ? { primaryPhoneCallingCode: code } : {}),
-        };
-      },
+      as: "boxes",
+      boxes: [
+        partBox("primaryPhoneCallingCode", records.parts.callingCode),
+        partBox("primaryPhoneNumber", records.parts.number),
+      ],
+      main: "primaryPhoneNumber",
+      complete: withCodes,
     },
     text: phoneNumber,
   },
-  LINKS: composite("primaryLinkUrl", ["primaryLinkLabel"], 180),
+  LINKS: composite("primaryLinkUrl", ["primaryLinkLabel", "secondaryLinks"], 180),
   CURRENCY: {
     parts: ["amountMicros", "currencyCode"],
     edit: {
-      as: "number",
-      start: (value) => {
-        const micros = part(value, "amountMicros");
-        return micros === "" ? "" : String(Number(micros) / MICROS);
-      },
-      parse: (typed, previous) => {
-        const amount = parseNumber(typed);
-        return {
-          amountMicros: amount === null ? null : Math.round(amount * MICROS),
-          currencyCode: part(previous, "currencyCode") || "USD",
-        };
-      },
+      as: "boxes",
+      boxes: [
+        {
+          part: "amountMicros",
+          label: records.parts.amount,
+          as: "number",
+          start: editableMicros,
+          parse: (typed) => parseMicros(typed),
+        },
+        { ...partBox("currencyCode", records.parts.currency), parse: (typed) => typed.trim().toUpperCase() },
+      ],
+      complete: withCurrency,
     },
     text: (value) => {
-      const micros = part(value, "amountMicros");
-      return micros === "" ? "" : `${count(Number(micros) / MICROS)} ${part(value, "currencyCode")}`.trim();
+      const amount = microsText(value && (value as Parts).amountMicros);
+      return amount === "" ? "" : `${amount} ${part(value, "currencyCode")}`.trim();
     },
     sortBy: ["amountMicros"],
     filter: { part: "amountMicros", holds: "micros", operators: NUMBER },
@@ -211,9 +185,30 @@ const KINDS: Record<string, Kind> = {
     align: "right",
   },
   ADDRESS: {
-    ...composite("addressCity", ["addressStreet1", "addressPostcode", "addressCountry"], 180),
+    ...composite("addressCity", [], 180),
+    parts: [
+      "addressStreet1",
+      "addressStreet2",
+      "addressCity",
+      "addressPostcode",
+      "addressState",
+      "addressCountry",
+      "addressLat",
+      "addressLng",
+    ],
+    edit: {
+      as: "boxes",
+      boxes: [
+        partBox("addressStreet1", records.parts.street1),
+        partBox("addressStreet2", records.parts.street2),
+        partBox("addressPostcode", records.parts.postcode),
+        partBox("addressCity", records.parts.city),
+        partBox("addressState", records.parts.state),
+        partBox("addressCountry", records.parts.country),
+      ],
+    },
     text: (value) =>
-      ["addressStreet1", "addressPostcode", "addressCity", "addressCountry"]
+      ["addressStreet1", "addressStreet2", "addressPostcode", "addressCity", "addressState", "addressCountry"]
         .map((name) => part(value, name))
         .filter(Boolean)
         .join(", "),
@@ -282,15 +277,13 @@ export function recordName(row: Row, object: ObjectInfo, schema: Schema): string
 export function filterValue(typed: string, holds: Comparable): string | number | undefined {
   switch (holds) {
     case "number":
-      return numberOf(typed);
-    case "micros": {
-      const amount = numberOf(typed);
-      return amount === undefined ? undefined : Math.round(amount * MICROS);
-    }
-    case "date": {
-      const at = new Date(typed);
-      return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
-    }
+      return valueOr(() => parseNumber(typed));
+    case "micros":
+      return valueOr(() => parseMicros(typed));
+    case "day":
+      return editableDay(typed) || undefined;
+    case "moment":
+      return midnight(typed);
     case "text":
     case "boolean":
     case "option":
@@ -298,26 +291,41 @@ export function filterValue(typed: string, holds: Comparable): string | number |
   }
 }
 
-/** `null` for an empty text. Throws for a text that is not a number. */
-function parseNumber(typed: string): number | null {
-  const plain = typed.replace(/[\s,]/g, "");
-  if (plain === "") return null;
-  const value = Number(plain);
-  if (!Number.isFinite(value)) throw new Error(records.notNumber);
-  return value;
-}
-
-function numberOf(typed: string): number | undefined {
+function valueOr(parse: () => number | null): number | undefined {
   try {
-    return parseNumber(typed) ?? undefined;
+    return parse() ?? undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Apollo Client adds the type's name to every object; the server's inputs refuse it. */
-export function withoutTypename(value: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(value).filter(([key]) => key !== "__typename"));
+/** Text areas turn every line end into a line feed; a stored text with others gets its own back. */
+function withLineEndsOf(typed: string, stored: Value): string {
+  return /\r\n/.test(text(stored)) && !/(^|[^\r])\n/.test(text(stored)) ? typed.replace(/\n/g, "\r\n") : typed;
+}
+
+/**
+ * A full number, typed with a plus sign, brings its own code: the stored one is dropped, and so is the country, which the
+ * server finds out again. Without a number there is no code either.
+ */
+function withCodes(changed: Parts, stored: Parts): Parts {
+  const number = changed.primaryPhoneNumber;
+  if (number === "") return { ...changed, primaryPhoneCallingCode: "", primaryPhoneCountryCode: "" };
+  let result = changed;
+  if (typeof number === "string" && number.startsWith("+")) {
+    const [, code = "", rest = number] = /^(\+\d{1,4})[\s-]+(\S.*)$/.exec(number) ?? [];
+    result = { ...changed, primaryPhoneCallingCode: code, primaryPhoneNumber: rest };
+  }
+  const code = result.primaryPhoneCallingCode;
+  const isSame = code === undefined || code === text(stored.primaryPhoneCallingCode);
+  return isSame ? result : { ...result, primaryPhoneCountryCode: "" };
+}
+
+/** A first amount takes the currency that the field has by default. */
+function withCurrency(changed: Parts, stored: Parts, field: Field): Parts {
+  if (isNothing(changed.amountMicros) || changed.currencyCode || text(stored.currencyCode)) return changed;
+  const usual = part(field.defaultValue, "currencyCode").replace(/^'|'$/g, "");
+  return { ...changed, currencyCode: usual || USUAL_CURRENCY };
 }
 
 function relationText(value: Value, field: Field, schema: Schema): string {
@@ -330,11 +338,4 @@ function relationText(value: Value, field: Field, schema: Schema): string {
 
 function optionLabel(field: Field, value: string): string {
   return field.options?.find((one) => one.value === value)?.label ?? value;
-}
-
-/** The value of an `<input type="datetime-local">`: the local time, without a zone. */
-function localDateTime(iso: string): string {
-  const at = new Date(iso);
-  if (Number.isNaN(at.getTime())) return "";
-  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }

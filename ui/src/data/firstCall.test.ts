@@ -8,6 +8,9 @@ import { OBJECTS } from "./metadata";
 test("the first call of a page is the one that the application prefetches", async () => {
   let first: unknown;
   const { client } = new Connection({
+    keepUnsent: () => Promise.resolve(),
+    takeUnsent: () => Promise.resolve({ edits: [], drafts: [] }),
+    onUnsent: () => Promise.resolve(() => undefined),
     fetch: (input, init) => {
       const { method, headers, body } = init!;
       const endpoint = String(input).split("/").at(-1);

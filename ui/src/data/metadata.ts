@@ -24,6 +24,7 @@ export const OBJECTS = gql`
             isActive
             isSystem
             isNullable
+            defaultValue
             options
             relation {
               type
@@ -55,6 +56,8 @@ export interface Field {
   isActive?: boolean | null;
   isSystem?: boolean | null;
   isNullable?: boolean | null;
+  /** Of new records. Texts stand in single quotes, also inside a composite value: `{ currencyCode: "'EUR'" }`. */
+  defaultValue?: unknown;
   options?: FieldOption[] | null;
   relation?: {
     type: string;

@@ -103,7 +103,8 @@ describe("conditions", () => {
       text: "a",
       number: "7",
       micros: "7",
-      date: "2026-01-01",
+      day: "2026-01-01",
+      moment: "2026-01-01",
       boolean: "",
       option: "",
     };

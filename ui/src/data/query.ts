@@ -1,7 +1,9 @@
 /** Builds every query and mutation for records from the server's metadata. */
 import { gql, type DocumentNode } from "@apollo/client";
+import { ReadableError } from "../errorText";
 import { records } from "../messages";
-import { filterValue, kindOf, shownFields, withoutTypename, type Comparable, type Row, type Value } from "./fields";
+import { partsOf, type Value } from "./editing";
+import { filterValue, kindOf, shownFields, type Comparable, type Row } from "./fields";
 import { labelField, typeName, type Field, type ObjectInfo, type Schema } from "./metadata";
 import { standsAlone, type Operator } from "./operators";
 
@@ -111,6 +113,15 @@ export function deleteOne(object: ObjectInfo, id: string): Operation {
   return { query: gql(`mutation DeleteOne${type}($id: UUID!) { delete${type}(id: $id) { id } }`), variables: { id } };
 }
 
+/** Takes a deletion back. */
+export function restoreOne(object: ObjectInfo, schema: Schema, id: string): Operation {
+  const type = typeName(object);
+  const query = gql(
+    `mutation RestoreOne${type}($id: UUID!) { restore${type}(id: $id) { ${selection(object, schema)} } }`,
+  );
+  return { query, variables: { id } };
+}
+
 /** Reads a page from an answer. */
 export function readPage(object: ObjectInfo, data: unknown): Page {
   const connection = (
@@ -119,7 +130,7 @@ export function readPage(object: ObjectInfo, data: unknown): Page {
       { totalCount?: number; edges: { node: Row }[]; pageInfo?: { hasNextPage: boolean; endCursor: string | null } }
     >
   )[object.namePlural];
-  if (!connection) throw new Error(records.notInAnswer(object.namePlural));
+  if (!connection) throw new ReadableError(records.notInAnswer(object.namePlural));
   return {
     totalCount: connection.totalCount ?? connection.edges.length,
     rows: connection.edges.map((edge) => edge.node),
@@ -191,8 +202,9 @@ function comparison(operator: Operator, typed: string, holds: Comparable): objec
     case "after":
       return { gte: value };
     case "atMost":
-    case "before":
       return { lte: value };
+    case "before":
+      return { lt: value };
     case "isTrue":
       return { eq: true };
     case "isFalse":
@@ -256,7 +268,7 @@ function inputOf(object: ObjectInfo, values: Record<string, Value>): Record<stri
     const field = object.fieldsList.find((one) => one.name === name);
     if (!field) continue;
     if (field.type === "RELATION") input[`${name}Id`] = (value as Row | null)?.id ?? null;
-    else input[name] = value && typeof value === "object" && !Array.isArray(value) ? withoutTypename(value) : value;
+    else input[name] = value && typeof value === "object" && !Array.isArray(value) ? partsOf(value) : value;
   }
   return input;
 }

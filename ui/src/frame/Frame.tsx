@@ -10,7 +10,7 @@ import { frame as words, signOut as signOutWords } from "../messages";
 import { PanelsPage } from "../panels/PanelsPage";
 import { RecordPage } from "../records/RecordPage";
 import { SkeletonPage } from "../records/Skeleton";
-import { useEditList, useWorkspace } from "../records/workspace";
+import { useDraftList, useEditList, useIsKept, useWorkspace } from "../records/workspace";
 import { Banner } from "../session/Banner";
 import { EndedDialog } from "../session/EndedDialog";
 import { JournalDrawer } from "../session/JournalDrawer";
@@ -25,6 +25,8 @@ export function Frame() {
   const { host, status } = useSession();
   const { edits, schema, reloadAll } = useWorkspace();
   const list = useEditList();
+  const drafts = useDraftList();
+  const isKept = useIsKept();
   const route = useRoute();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const [journal, setJournal] = useState(false);
@@ -33,7 +35,8 @@ export function Frame() {
 
   const page = route || schema?.visible[0]?.namePlural || "";
   const object = schema?.visible.find((one) => one.namePlural === page);
-  const waiting = list.filter((edit) => edit.state === "waiting").length;
+  const waiting = list.filter((edit) => edit.state === "waiting" || edit.state === "uncertain").length;
+  const hasUnsaved = list.length > 0 || drafts.length > 0;
 
   useEffect(() => {
     const title = [
@@ -44,15 +47,26 @@ export function Frame() {
     void host.setTitle(title.filter(Boolean).join(" – ")).catch(() => undefined);
   }, [host, object, page, status.server]);
 
-  const actions = useMemo((): Actions & { tryNow: () => Promise<void>; leave: () => Promise<void> } => {
+  const actions = useMemo((): Actions & {
+    tryNow: () => Promise<void>;
+    leave: (removes?: boolean) => Promise<void>;
+  } => {
     const tell = (error: unknown) => void notifications.show({ message: errorText(error), color: "red" });
-    const leave = () => host.signOut().then(() => undefined, tell);
+    const leave = async (removes = false) => {
+      try {
+        // Signed out first: the page keeps nothing more from then on.
+        await host.signOut();
+        if (removes && status.server) await host.forgetUnsent({ server: status.server, person: status.person ?? "" });
+      } catch (error) {
+        tell(error);
+      }
+    };
     return {
       newWindow: () => void host.openWindow().catch(tell),
       reloadAll,
       openSession: () => setJournal(true),
       nextTheme: () => setColorScheme(colorScheme === "auto" ? "light" : colorScheme === "light" ? "dark" : "auto"),
-      signOut: () => (edits.all().length > 0 ? setLeaving(true) : void leave()),
+      signOut: () => (hasUnsaved ? setLeaving(true) : void leave()),
       leave,
       tryNow: () =>
         host.retryNow().then(
@@ -61,7 +75,7 @@ export function Frame() {
           () => undefined,
         ),
     };
-  }, [host, edits, reloadAll, colorScheme, setColorScheme]);
+  }, [host, edits, hasUnsaved, status.server, status.person, reloadAll, colorScheme, setColorScheme]);
 
   useHotkeys(
     [
@@ -70,7 +84,7 @@ export function Frame() {
       [keys.panels, () => go(PANELS)],
       [keys.session, actions.openSession],
       [keys.theme, actions.nextTheme],
-      [keys.signOut, actions.signOut],
+      [keys.signOut, () => setLeaving(true)],
       [keys.tryNow, () => void actions.tryNow()],
       ...(schema?.visible ?? [])
         .slice(0, OBJECT_KEYS)
@@ -98,6 +112,12 @@ export function Frame() {
             schema={schema}
             opened={record?.page === page ? record.id : undefined}
             onOpened={(id) => setRecord(id === undefined ? undefined : { page, id })}
+            onDraft={({ object: singular, id }) => {
+              const target = schema.bySingular.get(singular);
+              if (!target) return;
+              setRecord({ page: target.namePlural, id });
+              go(target.namePlural);
+            }}
           />
         ) : schema ? (
           <Center h="100%">
@@ -120,15 +140,22 @@ export function Frame() {
         opened={leaving}
         onClose={() => setLeaving(false)}
         title={signOutWords.title}
+        size={520}
         centered
         transitionProps={{ duration: 0 }}
       >
-        <Text>{signOutWords.warn(list.length)}</Text>
+        <Text>{signOutWords.ask(status.person, status.server)}</Text>
+        {hasUnsaved && <Text mt={8}>{isKept ? signOutWords.kept(status.person) : signOutWords.notKept}</Text>}
         <Group justify="flex-end" mt="md">
           <Button variant="default" onClick={() => setLeaving(false)} data-autofocus>
             {signOutWords.stay}
           </Button>
-          <Button color="red.9" onClick={() => void actions.leave()} data-testid="sign-out-anyway">
+          {hasUnsaved && (
+            <Button color="red.9" onClick={() => void actions.leave(true)} data-testid="sign-out-remove">
+              {signOutWords.remove}
+            </Button>
+          )}
+          <Button onClick={() => void actions.leave()} data-testid="sign-out-anyway">
             {signOutWords.go}
           </Button>
         </Group>

@@ -1,63 +1,56 @@
-/** Edits one cell in place. What was typed stays in it when the session ends meanwhile. */
+import { Popover } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
 import { useGridCellEditor, type CustomCellEditorProps } from "ag-grid-react";
-import { useEffect, useRef, useState } from "react";
-import { kindOf, type Editing, type Row, type TextEditor, type Value } from "../data/fields";
-import type { Field, FieldOption } from "../data/metadata";
+import {
+  useEffect,
+  useRef,
+  useState,
+  type ChangeEvent,
+  type KeyboardEvent as ReactKeyboardEvent,
+  type ReactNode,
+} from "react";
+import { boxKey, edited, startOf, type Box, type Boxes, type Typed, type Value } from "../data/editing";
+import { kindOf, type Row } from "../data/fields";
+import type { Field } from "../data/metadata";
 import { records as words } from "../messages";
-import { INPUT_TYPES } from "./inputTypes";
+import { choicesOf, INPUT_TYPES } from "./inputTypes";
 import classes from "./records.module.css";
 import { RelationPicker } from "./RelationPicker";
 
 export type CellEditorProps = CustomCellEditorProps<Row, Value> & { field: Field };
 
-type TextEditing = Extract<Editing, { as: TextEditor }>;
-interface TextCellProps extends CellEditorProps {
-  edit: TextEditing;
-}
-
-const YES_OR_NO: FieldOption[] = [
-  { value: "true", label: words.yes },
-  { value: "false", label: words.no },
-];
+/** Above the table, below every dialog (200). */
+const OVER_TABLE = 150;
+/** Most lines that a text area shows over the table. */
+const MAX_LINES = 8;
+/** Of a text area, in pixels: one line, what surrounds the lines, and the least width for several of them. */
+const LINE_HEIGHT = 20;
+const LINE_PADDING = 16;
+const LINES_WIDTH = 360;
 
 export function CellEditor(props: CellEditorProps) {
-  const { field } = props;
-  const edit = kindOf(field)?.edit;
+  const edit = kindOf(props.field)?.edit;
   // The table opens no editor for a field that is read only.
   if (!edit) return null;
-  switch (edit.as) {
-    case "relation":
-      return <RelationCell {...props} />;
-    case "boolean":
-      return <ChoiceCell {...props} edit={edit} options={YES_OR_NO} />;
-    case "select":
-      return <ChoiceCell {...props} edit={edit} options={field.options ?? []} />;
-    case "date":
-    case "datetime":
-      return <InputCell {...props} edit={edit} type={INPUT_TYPES[edit.as]} />;
-    case "text":
-      return <InputCell {...props} edit={edit} type={INPUT_TYPES[edit.as]} firstKey={characterOf(props.eventKey)} />;
-    case "number":
-      return (
-        <InputCell
-          {...props}
-          edit={edit}
-          type={INPUT_TYPES[edit.as]}
-          inputMode="decimal"
-          firstKey={characterOf(props.eventKey)}
-        />
-      );
-  }
+  return edit.as === "relation" ? <RelationCell {...props} /> : <BoxesCell {...props} edit={edit} />;
 }
 
+/** Whether the editor of this value needs more room than its cell. */
+function needsRoom(edit: Boxes, value: Value): boolean {
+  return edit.boxes.length > 1 || edit.boxes.some((box) => box.as === "lines" && startOf(box, value).includes("\n"));
+}
+
+/** Whether a key pressed in a cell's editor stays in it, so that the table must not take it: a new line of a text. */
+export const staysInEditor = ({ key, shiftKey, target }: KeyboardEvent): boolean =>
+  key === "Enter" && shiftKey && target instanceof HTMLTextAreaElement;
+
 function RelationCell({ field, value, onValueChange, stopEditing }: CellEditorProps) {
-  const input = useRef<HTMLInputElement>(null);
-  useFocus(input);
+  const focused = useFocusOnce(true);
   // A choice completes the edit. The grid must have the value before its editor closes.
   const finish = () => setTimeout(() => stopEditing(), 0);
   return (
     <RelationPicker
-      ref={input}
+      ref={focused}
       field={field}
       value={(value as Row | null) ?? null}
       onChange={(row) => {
@@ -67,6 +60,7 @@ function RelationCell({ field, value, onValueChange, stopEditing }: CellEditorPr
       onOptionSubmit={finish}
       variant="unstyled"
       className={classes.cellPicker}
+      clearable={field.isNullable !== false}
       aria-label={field.label}
       defaultDropdownOpened
       data-testid="cell-editor"
@@ -74,94 +68,180 @@ function RelationCell({ field, value, onValueChange, stopEditing }: CellEditorPr
   );
 }
 
-function ChoiceCell({ options, ...props }: TextCellProps & { options: FieldOption[] }) {
-  const select = useRef<HTMLSelectElement>(null);
-  const { typed, change } = useTyped(props);
-  useFocus(select);
-  return (
-    <select
-      ref={select}
-      className={classes.cellInput}
-      aria-label={props.field.label}
-      data-testid="cell-editor"
-      value={typed}
-      onChange={(event) => change(event.currentTarget.value)}
-    >
-      <option value="" />
-      {options.map((option) => (
-        <option key={option.value} value={option.value}>
-          {option.label}
-        </option>
-      ))}
-    </select>
-  );
-}
+function BoxesCell(props: CellEditorProps & { edit: Boxes }) {
+  const { field, edit, initialValue, onValueChange, eventKey, column } = props;
+  const main = edit.boxes.find((box) => box.part === edit.main) ?? edit.boxes[0]!;
+  const replaces = main.as === "lines" || main.as === "text" || main.as === "number";
+  // The key that opened the editor replaces the present text, as in a spreadsheet.
+  const firstKey = replaces && eventKey?.length === 1 ? eventKey : undefined;
+  const [typed, setTyped] = useState<Typed>(() => (firstKey === undefined ? {} : { [boxKey(main)]: firstKey }));
+  const result = valueOf(edit, typed, initialValue, field);
+  const focused = useFocusOnce(firstKey === undefined);
+  useGridCellEditor({
+    isCancelAfterEnd: () => {
+      if (result.problem === undefined) return false;
+      const text = Object.values(typed).join(" ").trim();
+      notifications.show({ message: words.notKept(text, result.problem), color: "red" });
+      return true;
+    },
+  });
 
-interface InputCellProps extends TextCellProps {
-  type: string;
-  inputMode?: "decimal";
-  /** The key that opened the editor: it replaces the present text, as in a spreadsheet. */
-  firstKey?: string;
-}
-
-function InputCell({ type, inputMode, firstKey, ...props }: InputCellProps) {
-  const input = useRef<HTMLInputElement>(null);
-  const { typed, isWrong, change } = useTyped(props, firstKey);
-  useFocus(input, firstKey === undefined);
-  return (
-    <input
-      ref={input}
-      className={classes.cellInput}
-      type={type}
-      inputMode={inputMode}
-      aria-label={props.field.label}
-      aria-invalid={isWrong || undefined}
-      title={isWrong ? words.notNumber : undefined}
-      data-testid="cell-editor"
-      value={typed}
-      onChange={(event) => change(event.currentTarget.value)}
-    />
-  );
-}
-
-/** The text in an editor. The grid gets the value of each text that has one; any other text is dropped at the end. */
-function useTyped({ field, edit, initialValue, onValueChange }: TextCellProps, firstKey?: string) {
-  const [typed, setTyped] = useState(() => firstKey ?? edit.start(initialValue, field));
-  const [isWrong, setWrong] = useState(false);
-  useGridCellEditor({ isCancelAfterEnd: () => isWrong });
-
-  // The first key has not passed through `change`.
+  // The grid reads the value when its editor closes. The first key has not passed through `change`.
   useEffect(() => {
-    if (firstKey !== undefined) onValueChange(parsed(edit, firstKey, initialValue)?.value ?? initialValue);
+    if (firstKey !== undefined && result.problem === undefined) onValueChange(result.value);
     // Once: every later text passes through `change`.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, []);
 
-  const change = (text: string) => {
-    const result = parsed(edit, text, initialValue);
-    setTyped(text);
-    setWrong(!result);
-    if (result) onValueChange(result.value);
-  };
-  return { typed, isWrong, change };
+  const input = (box: Box) => (
+    <BoxInput
+      ref={box === main ? focused : undefined}
+      box={box}
+      field={field}
+      width={needsRoom(edit, initialValue) ? column.getActualWidth() : undefined}
+      text={typed[boxKey(box)] ?? startOf(box, initialValue)}
+      problem={result.problem}
+      testid={box === main ? "cell-editor" : `cell-editor-${boxKey(box)}`}
+      onText={(text) => {
+        const next = { ...typed, [boxKey(box)]: text };
+        setTyped(next);
+        const now = valueOf(edit, next, initialValue, field);
+        if (now.problem === undefined) onValueChange(now.value);
+      }}
+    />
+  );
+  const boxes =
+    edit.boxes.length === 1
+      ? input(main)
+      : edit.boxes.map((box) => (
+          <label key={boxKey(box)}>
+            <span>{box.label}</span>
+            {input(box)}
+          </label>
+        ));
+  return needsRoom(edit, initialValue) ? <Roomy {...props}>{boxes}</Roomy> : boxes;
 }
 
-/** `undefined` for a text without a value, such as a number of which only the minus sign was typed. */
-function parsed(edit: TextEditing, typed: string, previous: Value): { value: Value } | undefined {
-  try {
-    return { value: edit.parse(typed, previous) };
-  } catch {
-    return undefined;
+/**
+ * Boxes that stand over the table. They are no popup of the table's own, which closes by itself when rows change, with half
+ * a text in it. The table gets no keys from here.
+ */
+function Roomy({ api, rowIndex, column, stopEditing, children }: CellEditorProps & { children: ReactNode }) {
+  const finish = (event: ReactKeyboardEvent, then: () => void) => {
+    event.preventDefault();
+    event.stopPropagation();
+    api.setFocusedCell(rowIndex, column);
+    then();
+  };
+  const press = (event: ReactKeyboardEvent<HTMLDivElement>) => {
+    if (event.nativeEvent.isComposing) return;
+    if (event.key === "Escape") finish(event, () => api.stopEditing(true));
+    else if (event.key === "Enter" && !event.shiftKey) finish(event, () => stopEditing());
+    else if (event.key === "Tab" && isAtEnd(event)) finish(event, () => stopEditing(true));
+  };
+  return (
+    <Popover
+      opened
+      position="bottom-start"
+      zIndex={OVER_TABLE}
+      transitionProps={{ duration: 0 }}
+      closeOnClickOutside={false}
+      closeOnEscape={false}
+      shadow="md"
+      offset={4}
+    >
+      <Popover.Target>
+        <div className={classes.cellAnchor} />
+      </Popover.Target>
+      <Popover.Dropdown className={classes.cellBoxes} onKeyDown={press}>
+        {children}
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+/** Whether Tab would leave the boxes. */
+function isAtEnd({ currentTarget, target, shiftKey }: ReactKeyboardEvent<HTMLDivElement>): boolean {
+  const boxes = [...currentTarget.querySelectorAll("input, select, textarea")];
+  return target === boxes.at(shiftKey ? 0 : -1);
+}
+
+interface BoxInputProps {
+  ref: ((element: HTMLElement | null) => void) | undefined;
+  box: Box;
+  field: Field;
+  /** Of the column, in pixels, where the box stands over the table and not in its cell. */
+  width: number | undefined;
+  text: string;
+  problem: string | undefined;
+  testid: string;
+  onText: (text: string) => void;
+}
+
+function BoxInput({ ref, box, field, width, text, problem, testid, onText }: BoxInputProps) {
+  const common = {
+    ref,
+    className: classes.cellInput,
+    "aria-label": box.label ? `${field.label}: ${box.label}` : field.label,
+    "aria-invalid": problem !== undefined || undefined,
+    title: problem ?? box.label,
+    "data-testid": testid,
+    value: text,
+    onChange: (event: ChangeEvent<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>) =>
+      onText(event.currentTarget.value),
+  };
+  switch (box.as) {
+    case "boolean":
+    case "select":
+      return (
+        <select {...common}>
+          {choicesOf(box, field, text).map(({ value, label }) => (
+            <option key={value} value={value}>
+              {label}
+            </option>
+          ))}
+        </select>
+      );
+    case "lines":
+      return (
+        <textarea
+          {...common}
+          rows={1}
+          style={width === undefined ? undefined : sizeOf(text, width)}
+          // Enter completes the edit; with Shift it begins a line.
+          onKeyDown={(event) => event.key === "Enter" && !event.shiftKey && event.preventDefault()}
+        />
+      );
+    case "text":
+    case "number":
+    case "date":
+    case "datetime":
+      return <input {...common} type={INPUT_TYPES[box.as]} inputMode={box.as === "number" ? "decimal" : undefined} />;
   }
 }
 
-/** Gives an editor the focus when it opens, with its text selected where typing is to replace it. */
-function useFocus(element: { current: HTMLElement | null }, selectsText = true): void {
-  const [selects] = useState(selectsText);
-  useEffect(() => {
-    element.current?.focus();
-    if (selects && element.current instanceof HTMLInputElement) element.current.select();
-  }, [element, selects]);
+function sizeOf(text: string, width: number) {
+  const lines = Math.min(text.split("\n").length, MAX_LINES);
+  return { width: lines > 1 ? Math.max(width, LINES_WIDTH) : width, height: lines * LINE_HEIGHT + LINE_PADDING };
 }
 
-const characterOf = (key: string | null | undefined) => (key?.length === 1 ? key : undefined);
+/** The value of the typed texts; or why they have none, such as a number of which only the minus sign was typed. */
+function valueOf(edit: Boxes, typed: Typed, stored: Value, field: Field): { value?: Value; problem?: string } {
+  try {
+    return { value: edited(edit, typed, stored, field) };
+  } catch (error) {
+    return { problem: (error as Error).message };
+  }
+}
+
+/** Gives the focus to an editor when it opens, with its text selected where typing is to replace it. */
+function useFocusOnce(selectsText: boolean): (element: HTMLElement | null) => void {
+  const done = useRef(false);
+  return (element) => {
+    if (!element || done.current) return;
+    done.current = true;
+    element.focus();
+    if (selectsText && (element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement))
+      element.select();
+  };
+}

@@ -135,7 +135,8 @@ function ValueInput({ ref, field, holds, value, onChange }: ValueInputProps) {
           data={[{ value: "", label: "" }, ...(field.options ?? []).map(({ value, label }) => ({ value, label }))]}
         />
       );
-    case "date":
+    case "day":
+    case "moment":
       return <TextInput {...common} type="date" data-autofocus />;
     case "number":
     case "micros":

@@ -8,16 +8,17 @@ import type { ObjectInfo } from "../data/metadata";
 import { ariaKey, keys, keyText } from "../keys";
 import { edits as words } from "../messages";
 import classes from "./records.module.css";
-import { useEditList, useWorkspace } from "./workspace";
+import { useEditList, useIsKept, useWorkspace } from "./workspace";
 import { useHotkeys } from "@mantine/hooks";
 
-export function PendingEdits({ onLookAgain }: { onLookAgain: (edit: Edit) => void }) {
+export function PendingEdits() {
   const { schema } = useWorkspace();
   const list = useEditList().filter((edit) => edit.state !== "sending");
+  const isKept = useIsKept();
   const [opened, setOpened] = useState(false);
   useHotkeys([[keys.pending, () => setOpened((was) => !was)]], []);
   if (list.length === 0) return null;
-  const bad = list.some((edit) => edit.state !== "waiting");
+  const bad = !isKept || list.some((edit) => edit.state === "conflict" || edit.state === "failed");
   return (
     <Popover opened={opened} onChange={setOpened} position="bottom-end" width={368} trapFocus returnFocus>
       <Popover.Target>
@@ -44,14 +45,14 @@ export function PendingEdits({ onLookAgain }: { onLookAgain: (edit: Edit) => voi
         <Text fw={600} mb={4} tabIndex={-1} data-autofocus>
           {words.title}
         </Text>
+        {!isKept && (
+          <Text size="sm" c="var(--mantine-color-error)" role="alert">
+            {words.notKept}
+          </Text>
+        )}
         <ScrollArea.Autosize mah={320}>
           {list.map((edit) => (
-            <Pending
-              key={edit.key}
-              edit={edit}
-              object={schema?.bySingular.get(edit.object)}
-              onLookAgain={onLookAgain}
-            />
+            <Pending key={edit.key} edit={edit} object={schema?.bySingular.get(edit.object)} />
           ))}
         </ScrollArea.Autosize>
       </Popover.Dropdown>
@@ -59,15 +60,7 @@ export function PendingEdits({ onLookAgain }: { onLookAgain: (edit: Edit) => voi
   );
 }
 
-function Pending({
-  edit,
-  object,
-  onLookAgain,
-}: {
-  edit: Edit;
-  object: ObjectInfo | undefined;
-  onLookAgain: (edit: Edit) => void;
-}) {
+function Pending({ edit, object }: { edit: Edit; object: ObjectInfo | undefined }) {
   const { edits } = useWorkspace();
   const field = object?.fieldsList.find((one) => one.name === edit.field);
   const value =
@@ -87,18 +80,13 @@ function Pending({
         {words.states[edit.state]}. {edit.state === "failed" && edit.message ? edit.message : words.about[edit.state]}
       </Text>
       <Group gap={8} mt={8}>
-        {edit.state === "uncertain" && (
-          <Button size="compact-sm" variant="default" onClick={() => onLookAgain(edit)} data-testid="pending-check">
-            {words.check}
-          </Button>
-        )}
         <Button
           size="compact-sm"
           variant="default"
           onClick={() => void edits.retry(edit.key)}
           data-testid="pending-send"
         >
-          {words.send}
+          {edit.state === "conflict" ? words.sendMine : words.send}
         </Button>
         <Button
           size="compact-sm"

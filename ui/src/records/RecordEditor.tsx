@@ -1,10 +1,13 @@
-/** The form of the opened record, or of a new one. It keeps what was typed until that is saved or discarded. */
+/** The form of the opened record, or of a new one. What was typed into it is kept until it is saved or discarded. */
 import { useState } from "react";
-import { recordName, type Row, type Value } from "../data/fields";
+import { NEW, type DraftFields } from "../data/drafts";
+import type { Value } from "../data/editing";
+import { recordName, type Row } from "../data/fields";
 import type { ObjectInfo, Schema } from "../data/metadata";
 import { records as words } from "../messages";
-import { RecordForm, type Draft } from "./RecordForm";
+import { RecordForm } from "./RecordForm";
 import type { RecordChanges } from "./useRecordChanges";
+import { useDraftList, useWorkspace } from "./workspace";
 
 interface Props {
   object: ObjectInfo;
@@ -17,14 +20,13 @@ interface Props {
   onClose: () => void;
 }
 
-/** Stands for the id that a new record does not have yet. */
-const NEW = "new";
-
 export function RecordEditor({ object, schema, row, isCreating, changes, onClose }: Props) {
-  const [drafts, setDrafts] = useState<Record<string, Draft>>({});
+  const { drafts } = useWorkspace();
   const [refusal, setRefusal] = useState<string>();
-  const id = row?.id ?? NEW;
-  const setDraft = (draft: Draft) => setDrafts((old) => ({ ...old, [id]: draft }));
+  const form = { object: object.nameSingular, id: row?.id ?? NEW };
+  const draft = useDraftList().find((one) => one.object === form.object && one.id === form.id);
+  const title = row ? recordName(row, object, schema) : words.newRecord(object.labelSingular.toLowerCase());
+  const setDraft = (fields: DraftFields) => drafts.keep({ ...form, name: title, fields });
 
   const close = () => {
     setRefusal(undefined);
@@ -38,18 +40,18 @@ export function RecordEditor({ object, schema, row, isCreating, changes, onClose
       setRefusal(created.refusal);
       if (created.refusal !== undefined) return;
     }
-    setDraft({});
+    drafts.discard(form);
     close();
   };
 
   return (
     <RecordForm
       opened={isCreating || row !== undefined}
-      title={row ? recordName(row, object, schema) : words.newRecord(object.labelSingular.toLowerCase())}
+      title={title}
       object={object}
       schema={schema}
       row={row}
-      draft={drafts[id] ?? {}}
+      draft={draft?.fields ?? {}}
       onDraft={setDraft}
       problem={row ? undefined : refusal}
       onSave={save}

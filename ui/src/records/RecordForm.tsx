@@ -1,15 +1,30 @@
 /** The form at the right with all fields of one record: a new one, or one of the table. */
-import { Button, Checkbox, Drawer, Group, Kbd, NativeSelect, Stack, Text, TextInput, Alert } from "@mantine/core";
-import { useState, type FormEvent } from "react";
+import {
+  Alert,
+  Button,
+  Checkbox,
+  Drawer,
+  Group,
+  Kbd,
+  NativeSelect,
+  Stack,
+  Text,
+  Textarea,
+  TextInput,
+} from "@mantine/core";
+import { useState, type ChangeEvent, type FormEvent } from "react";
+import type { DraftFields } from "../data/drafts";
+import { boxKey, edited, isNothing, startOf, type Box, type Boxes, type Editing, type Value } from "../data/editing";
 import { sameValue } from "../data/edits";
-import { fieldText, kindOf, shownFields, type Editing, type Row, type Value } from "../data/fields";
+import { fieldText, kindOf, shownFields, type Row } from "../data/fields";
 import type { Field, ObjectInfo, Schema } from "../data/metadata";
 import { records as words } from "../messages";
-import { INPUT_TYPES } from "./inputTypes";
+import { choicesOf, INPUT_TYPES } from "./inputTypes";
+import classes from "./records.module.css";
 import { RelationPicker } from "./RelationPicker";
 
-/** The unsaved input: the text of each touched field, or the chosen record. */
-export type Draft = Record<string, string | Row | null>;
+/** Most lines of a text before its box scrolls. */
+const MAX_LINES = 12;
 
 interface Props {
   opened: boolean;
@@ -19,8 +34,8 @@ interface Props {
   /** The record to edit; absent for a new one. */
   row?: Row;
   /** Kept outside of the form, so that closing it, or the end of the session, loses no text. */
-  draft: Draft;
-  onDraft: (draft: Draft) => void;
+  draft: DraftFields;
+  onDraft: (draft: DraftFields) => void;
   problem?: string;
   onSave: (changed: Record<string, Value>) => Promise<void>;
   onClose: () => void;
@@ -57,7 +72,8 @@ export function RecordForm({ opened, title, object, schema, row, draft, onDraft,
 
 function Fields({ object, schema, row, draft, onDraft, problem, onSave, onClose }: Omit<Props, "opened" | "title">) {
   const [busy, setBusy] = useState(false);
-  const [wrong, setWrong] = useState<string>();
+  const [wrong, setWrong] = useState<{ field: string; text: string }>();
+  const [asksEmpty, setAsksEmpty] = useState(false);
   const fields = shownFields(object);
   const editable = fields.flatMap((field) => {
     const edit = kindOf(field)?.edit;
@@ -72,14 +88,19 @@ function Fields({ object, schema, row, draft, onDraft, problem, onSave, onClose 
     for (const { field, edit } of editable) {
       const typed = draft[field.name];
       if (typed === undefined) continue;
+      const before = row?.[field.name];
       try {
-        const before = row?.[field.name];
-        const value = typeof typed === "string" && edit.as !== "relation" ? edit.parse(typed, before) : typed;
+        const value = edit.as === "relation" ? typed.chosen : edited(edit, typed.typed ?? {}, before, field);
         if (row ? !sameValue(value, before) : !isEmpty(value)) changed[field.name] = value;
-      } catch {
-        setWrong(field.name);
+      } catch (error) {
+        setWrong({ field: field.name, text: (error as Error).message });
         return;
       }
+    }
+    if (!row && Object.keys(changed).length === 0 && !asksEmpty) {
+      setWrong(undefined);
+      setAsksEmpty(true);
+      return;
     }
     setWrong(undefined);
     setBusy(true);
@@ -102,8 +123,11 @@ function Fields({ object, schema, row, draft, onDraft, problem, onSave, onClose 
             edit={edit}
             row={row}
             typed={draft[field.name]}
-            onTyped={(typed) => onDraft({ ...draft, [field.name]: typed })}
-            error={wrong === field.name ? words.notNumber : undefined}
+            onTyped={(typed) => {
+              setAsksEmpty(false);
+              onDraft({ ...draft, [field.name]: typed });
+            }}
+            error={wrong?.field === field.name ? wrong.text : undefined}
             first={index === 0}
           />
         ))}
@@ -121,6 +145,11 @@ function Fields({ object, schema, row, draft, onDraft, problem, onSave, onClose 
             {words.draftKept}
           </Text>
         )}
+        {asksEmpty && (
+          <Alert color="yellow" variant="light" role="alert" data-testid="record-form-empty">
+            {words.nothingFilledIn}
+          </Alert>
+        )}
         <Group justify="flex-end" py="sm">
           {touched && (
             <Button
@@ -134,7 +163,7 @@ function Fields({ object, schema, row, draft, onDraft, problem, onSave, onClose 
             </Button>
           )}
           <Button type="submit" loading={busy} rightSection={<Kbd size="xs">Enter</Kbd>} data-testid="record-save">
-            {words.save}
+            {asksEmpty ? words.createEmpty : words.save}
           </Button>
         </Group>
       </Stack>
@@ -142,45 +171,102 @@ function Fields({ object, schema, row, draft, onDraft, problem, onSave, onClose 
   );
 }
 
-interface InputProps {
+interface InputProps<Edit extends Editing = Editing> {
   field: Field;
-  edit: Editing;
+  edit: Edit;
   row?: Row;
-  typed: string | Row | null | undefined;
-  onTyped: (typed: string | Row | null) => void;
+  typed: DraftFields[string] | undefined;
+  onTyped: (typed: DraftFields[string]) => void;
   error?: string;
   first: boolean;
 }
 
-function FieldInput({ field, edit, row, typed, onTyped, error, first }: InputProps) {
-  const stored = row?.[field.name];
+function FieldInput({ edit, ...props }: InputProps) {
+  if (edit.as === "boxes") return <BoxInputs {...props} edit={edit} />;
+  const { field, row, typed, onTyped, error, first } = props;
+  const chosen = typed === undefined ? (row?.[field.name] as Row | null | undefined) : typed.chosen;
+  return (
+    <RelationPicker
+      label={field.label}
+      error={error}
+      data-testid={`field-${field.name}`}
+      data-autofocus={first || undefined}
+      field={field}
+      clearable={field.isNullable !== false}
+      value={chosen ?? null}
+      onChange={(chosen) => onTyped({ chosen })}
+    />
+  );
+}
+
+/** One box, or a box for each part below the field's label. */
+function BoxInputs({ field, edit, row, typed, onTyped, error, first }: InputProps<Boxes>) {
+  const texts = typed?.typed ?? {};
+  const input = (box: Box, index: number) => (
+    <BoxInput
+      key={boxKey(box)}
+      box={box}
+      field={field}
+      text={texts[boxKey(box)] ?? startOf(box, row?.[field.name])}
+      label={box.label ?? field.label}
+      error={index === 0 ? error : undefined}
+      first={first && index === 0}
+      testid={index === 0 ? `field-${field.name}` : `field-${field.name}-${boxKey(box)}`}
+      onText={(text) => onTyped({ typed: { ...texts, [boxKey(box)]: text } })}
+    />
+  );
+  if (edit.boxes.length === 1) return input(edit.boxes[0]!, 0);
+  return (
+    <fieldset className={classes.boxes}>
+      <legend>{field.label}</legend>
+      {edit.boxes.map(input)}
+    </fieldset>
+  );
+}
+
+interface BoxInputProps {
+  box: Box;
+  field: Field;
+  text: string;
+  label: string;
+  error?: string;
+  first: boolean;
+  testid: string;
+  onText: (text: string) => void;
+}
+
+function BoxInput({ box, field, text, label, error, first, testid, onText }: BoxInputProps) {
   const common = {
-    label: field.label,
+    label,
     error,
-    "data-testid": `field-${field.name}`,
+    "data-testid": testid,
     ...(first ? { "data-autofocus": true } : {}),
+    onChange: (event: ChangeEvent<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>) =>
+      onText(event.currentTarget.value),
   };
-  if (edit.as === "relation") {
-    const chosen = (typed === undefined ? stored : typed) as Row | null | undefined;
-    return <RelationPicker {...common} field={field} value={chosen ?? null} onChange={onTyped} />;
-  }
-  const text = typeof typed === "string" ? typed : edit.start(stored, field);
-  switch (edit.as) {
+  switch (box.as) {
     case "boolean":
       return (
         <Checkbox
           {...common}
           checked={text === "true"}
-          onChange={(event) => onTyped(String(event.currentTarget.checked))}
+          onChange={(event) => onText(String(event.currentTarget.checked))}
         />
       );
     case "select":
+      return <NativeSelect {...common} data={choicesOf(box, field, text)} value={text} />;
+    case "lines":
       return (
-        <NativeSelect
+        <Textarea
           {...common}
-          data={[{ value: "", label: "" }, ...(field.options ?? []).map(({ value, label }) => ({ value, label }))]}
+          rows={Math.min(text.split("\n").length, MAX_LINES)}
           value={text}
-          onChange={(event) => onTyped(event.currentTarget.value)}
+          // As in the table: Enter saves, and with Shift it begins a line.
+          onKeyDown={(event) => {
+            if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+            event.preventDefault();
+            event.currentTarget.form?.requestSubmit();
+          }}
         />
       );
     case "text":
@@ -190,10 +276,9 @@ function FieldInput({ field, edit, row, typed, onTyped, error, first }: InputPro
       return (
         <TextInput
           {...common}
-          type={INPUT_TYPES[edit.as]}
-          inputMode={edit.as === "number" ? "decimal" : undefined}
+          type={INPUT_TYPES[box.as]}
+          inputMode={box.as === "number" ? "decimal" : undefined}
           value={text}
-          onChange={(event) => onTyped(event.currentTarget.value)}
         />
       );
   }
@@ -201,10 +286,8 @@ function FieldInput({ field, edit, row, typed, onTyped, error, first }: InputPro
 
 /** An empty field of a new record is not sent: the server has defaults. */
 function isEmpty(value: Value): boolean {
-  if (value === null || value === undefined || value === "") return true;
-  if (typeof value !== "object" || Array.isArray(value)) return false;
+  if (isNothing(value)) return true;
+  if (!value || typeof value !== "object" || Array.isArray(value)) return false;
   // A currency without an amount is empty.
-  return Object.entries(value).every(
-    ([name, part]) => name === "currencyCode" || part === null || part === undefined || part === "",
-  );
+  return Object.entries(value).every(([name, part]) => name === "currencyCode" || isNothing(part));
 }

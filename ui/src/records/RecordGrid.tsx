@@ -21,13 +21,14 @@ import { AgGridReact } from "ag-grid-react";
 import { useCallback, useEffect, useImperativeHandle, useMemo, useRef, useState, type Ref } from "react";
 import { IconCheck } from "@tabler/icons-react";
 import { isTemporary, type Edit } from "../data/edits";
-import { fieldText, kindOf, shownFields, type Row, type Value } from "../data/fields";
+import type { Value } from "../data/editing";
+import { fieldText, kindOf, shownFields, type Row } from "../data/fields";
 import type { Field, ObjectInfo, Schema } from "../data/metadata";
 import { canSort, type Sort } from "../data/query";
 import { edits as editWords } from "../messages";
 import { forget, recall, remember } from "../remembered";
 import { gridTheme } from "../theme";
-import { CellEditor } from "./CellEditor";
+import { CellEditor, staysInEditor } from "./CellEditor";
 import classes from "./records.module.css";
 
 ModuleRegistry.registerModules([
@@ -211,10 +212,14 @@ const DEFAULT_COLUMN: ColDef<Row> = {
   suppressKeyboardEvent: isPageKey,
 };
 
-/** The keys that the page handles, and not the grid: Delete, and every key with a modifier. */
+/**
+ * The keys that the grid must not take: those that move within an open editor, and those that the page handles, which are
+ * Delete and every key with a modifier.
+ */
 function isPageKey({ event, editing }: SuppressKeyboardEventParams<Row>): boolean {
+  if (editing) return staysInEditor(event);
   const modified = (event.ctrlKey || event.metaKey) && !event.key.startsWith("Arrow");
-  return !editing && (event.key === "Delete" || event.key === "Backspace" || modified);
+  return event.key === "Delete" || event.key === "Backspace" || modified;
 }
 
 const SELECTION = { mode: "multiRow", headerCheckbox: true, checkboxes: true, enableClickSelection: false } as const;
@@ -268,7 +273,7 @@ function column(field: Field, schema: Schema, width: number | undefined): ColDef
     }),
     cellClassRules: {
       [classes.waiting!]: ({ data, context }) =>
-        ["waiting", "sending", "uncertain"].includes(state(data?.id, context) ?? ""),
+        ["waiting", "sending", "uncertain", "conflict"].includes(state(data?.id, context) ?? ""),
       [classes.failed!]: ({ data, context }) => state(data?.id, context) === "failed",
     },
   };

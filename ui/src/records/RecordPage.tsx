@@ -3,11 +3,11 @@ import { Button, Skeleton, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconPlus } from "@tabler/icons-react";
 import { useMemo, useRef, useState } from "react";
-import { overlay, type Edit } from "../data/edits";
+import { NEW, type RecordDraft } from "../data/drafts";
+import { overlay } from "../data/edits";
 import { shownFields, type Row } from "../data/fields";
 import type { ObjectInfo, Schema } from "../data/metadata";
 import type { Condition } from "../data/query";
-import { errorText } from "../errorText";
 import { count } from "../format";
 import { ariaKey, keys, keyText } from "../keys";
 import { records as words } from "../messages";
@@ -15,6 +15,7 @@ import { useSession } from "../session/session";
 import { ActionMenu, type RecordActions } from "./ActionMenu";
 import { copyCell, copyRows } from "./copying";
 import { DeleteDialog } from "./DeleteDialog";
+import { DraftList } from "./DraftList";
 import { FilterButton, FilterChips } from "./FilterBar";
 import { NoRecords } from "./NoRecords";
 import { PendingEdits } from "./PendingEdits";
@@ -27,28 +28,30 @@ import { defaultSort, SortMenu } from "./SortMenu";
 import { useOpenedRecord } from "./useOpenedRecord";
 import { useRecordChanges } from "./useRecordChanges";
 import { useRecords } from "./useRecords";
-import { useEditList, useWorkspace } from "./workspace";
+import { useEditList } from "./workspace";
 
 type Menu = "filter" | "sort";
 
 interface Props {
   object: ObjectInfo;
   schema: Schema;
-  /** The id of the record whose form is open. */
+  /** The id of the record whose form is open, or {@link NEW}. */
   opened: string | undefined;
   onOpened: (id: string | undefined) => void;
+  /** Opens the form of a draft, which may be of another object. */
+  onDraft: (draft: RecordDraft) => void;
 }
 
-export function RecordPage({ object, schema, opened, onOpened }: Props) {
+export function RecordPage({ object, schema, opened, onOpened, onDraft }: Props) {
   const { status } = useSession();
-  const { edits } = useWorkspace();
   const unconfirmed = useEditList();
   const [sort, setSort] = useState(() => defaultSort(object));
   const [conditions, setConditions] = useState<Condition[]>([]);
   const [menu, setMenu] = useState<Menu>();
   const [selection, setSelection] = useState<Row[]>([]);
   const [deleting, setDeleting] = useState<Row[]>();
-  const [isCreating, setCreating] = useState(false);
+  const isCreating = opened === NEW;
+  const create = () => onOpened(NEW);
   const grid = useRef<GridHandle>(null);
   const records = useRecords(object, sort, conditions);
   const changes = useRecordChanges(object, schema);
@@ -60,7 +63,7 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
     () => overlay(records.rows, unconfirmed, object.nameSingular),
     [records.rows, unconfirmed, object],
   );
-  const openedRow = useOpenedRecord(opened, rows, object);
+  const openedRow = useOpenedRecord(isCreating ? undefined : opened, rows, object);
 
   /** The selected records, or the focused one where none is selected. */
   const targets = (): Row[] => {
@@ -97,14 +100,6 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
   /** One menu closes when the other opens, and may report it afterwards. */
   const onMenu = (which: Menu) => (isOpen: boolean) =>
     setMenu((now) => (isOpen ? which : now === which ? undefined : now));
-  /** Shows what the server holds, without the edit whose answer was lost: the person decides after looking. */
-  const lookAgain = async (uncertain: Edit) => {
-    edits.discard(uncertain.key);
-    if (uncertain.kind !== "update" || uncertain.object !== object.nameSingular) return records.reload();
-    await records
-      .refreshOne(uncertain.id)
-      .catch((error: unknown) => notifications.show({ message: errorText(error), color: "red" }));
-  };
   const removeConfirmed = () => {
     setDeleting(undefined);
     grid.current?.clearSelection();
@@ -114,7 +109,7 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
   // While the dialog of an ended session covers the page, the keys are the dialog's.
   useRecordShortcuts(status.phase !== "ended", {
     ...actions,
-    create: () => setCreating(true),
+    create,
     filter: () => setMenu("filter"),
     sort: () => setMenu("sort"),
   });
@@ -131,7 +126,8 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
           )}
         </Text>
         <span className={classes.space} />
-        <PendingEdits onLookAgain={(edit) => void lookAgain(edit)} />
+        <DraftList onOpen={onDraft} />
+        <PendingEdits />
         <FilterButton
           object={object}
           opened={menu === "filter"}
@@ -142,7 +138,7 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
         <Button
           size="compact-sm"
           leftSection={<IconPlus size={16} />}
-          onClick={() => setCreating(true)}
+          onClick={create}
           title={keyText(keys.newRecord)}
           aria-keyshortcuts={ariaKey(keys.newRecord)}
           data-testid="new-record"
@@ -183,10 +179,7 @@ export function RecordPage({ object, schema, opened, onOpened }: Props) {
         row={openedRow}
         isCreating={isCreating}
         changes={changes}
-        onClose={() => {
-          setCreating(false);
-          onOpened(undefined);
-        }}
+        onClose={() => onOpened(undefined)}
       />
       <DeleteDialog
         object={object}

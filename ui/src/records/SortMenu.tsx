@@ -66,4 +66,4 @@ export function defaultSort(object: ObjectInfo): Sort | undefined {
 }
 
 /** Dates begin with the newest, everything else with the smallest. */
-const isDate = (field: Field) => kindOf(field)?.filter?.holds === "date";
+const isDate = (field: Field) => ["day", "moment"].includes(kindOf(field)?.filter?.holds ?? "");

@@ -1,8 +1,11 @@
 /** The changes that a person makes to the records of one object. All go through the edits, so that none is lost. */
 import { useMemo } from "react";
 import { isTemporary, keyOf, sameValue, temporaryId } from "../data/edits";
-import { recordName, type Row, type Value } from "../data/fields";
+import type { Value } from "../data/editing";
+import { recordName, type Row } from "../data/fields";
 import type { Field, ObjectInfo, Schema } from "../data/metadata";
+import { records as words } from "../messages";
+import { offerUndo } from "./offerUndo";
 import { useWorkspace } from "./workspace";
 
 export interface RecordChanges {
@@ -33,20 +36,34 @@ export function useRecordChanges(object: ObjectInfo, schema: Schema): RecordChan
       create: async (values) => {
         const draft = { ...draftOf({ ...values, id: temporaryId() }), kind: "create", value: values } as const;
         const outcome = await edits.submit(draft);
-        if (outcome !== "failed") return {};
+        if (outcome !== "failed") {
+          const text = outcome === "done" ? words.created : words.createdLater;
+          offerUndo(text(object.labelSingular), () => void edits.undo(keyOf(draft)));
+          return {};
+        }
         // The form shows the refusal, where it can be corrected; the list of unsaved edits would only repeat it.
         const refusal = edits.find(draft)?.message;
         edits.discard(keyOf(draft));
         return { refusal };
       },
       remove: async (rows) => {
-        await Promise.all(
-          rows.map((row) =>
-            isTemporary(row.id)
-              ? edits.discard(keyOf({ ...draftOf(row), kind: "create" }))
-              : edits.submit({ ...draftOf(row), kind: "delete", value: null }),
-          ),
+        const [unsent, sent] = [rows.filter((row) => isTemporary(row.id)), rows.filter((row) => !isTemporary(row.id))];
+        for (const row of unsent) edits.discard(keyOf({ ...draftOf(row), kind: "create" }));
+        const deleted = await Promise.all(
+          sent.map(async (row) => {
+            const draft = { ...draftOf(row), kind: "delete", value: null } as const;
+            return { draft, outcome: await edits.submit(draft) };
+          }),
         );
+        const undone = deleted.filter(({ outcome }) => outcome !== "failed").map(({ draft }) => keyOf(draft));
+        if (undone.length === 0) return;
+        const isDone = deleted.every(({ outcome }) => outcome === "done");
+        const text = (isDone ? words.deleted : words.deletedLater)(
+          undone.length,
+          object.labelSingular.toLowerCase(),
+          object.labelPlural.toLowerCase(),
+        );
+        offerUndo(text, () => undone.forEach((key) => void edits.undo(key)));
       },
       undo: () => edits.undo() !== undefined,
     };

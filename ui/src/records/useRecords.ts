@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Row } from "../data/fields";
 import type { ObjectInfo } from "../data/metadata";
-import { oneOf, pageOf, readPage, type Condition, type Page, type Sort } from "../data/query";
+import { pageOf, readPage, type Condition, type Page, type Sort } from "../data/query";
 import { useResume, useWorkspace } from "./workspace";
 
 export interface Records {
@@ -14,8 +14,6 @@ export interface Records {
   error?: unknown;
   loadMore: () => void;
   reload: () => void;
-  /** Reads one record again. */
-  refreshOne: (id: string) => Promise<void>;
 }
 
 interface Loaded {
@@ -126,16 +124,6 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
     [],
   );
 
-  const refreshOne = useCallback(
-    async (id: string) => {
-      const { query, variables } = oneOf(object, schema!, id);
-      const { data } = await client.query({ query, variables, fetchPolicy: "no-cache" });
-      const row = (data as Record<string, Row> | undefined)?.[object.nameSingular];
-      if (row) change((rows) => rows.map((one) => (one.id === id ? row : one)), 0);
-    },
-    [client, object, schema, change],
-  );
-
   useEffect(() => void reload(), [reload]);
   useEffect(() => onReloadAll(() => void reload()), [onReloadAll, reload]);
   useResume(
@@ -154,7 +142,8 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
             change((rows) => rows.filter((one) => one.id !== edit.id), -1);
             break;
           case "create":
-            if (row) change((rows) => [row, ...rows], 1);
+          case "restore":
+            if (row) change((rows) => [row, ...rows.filter((one) => one.id !== row.id)], 1);
             break;
           case "update":
             if (row) change((rows) => rows.map((one) => (one.id === row.id ? row : one)), 0);
@@ -174,8 +163,7 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
       error,
       loadMore: () => void loadMore(),
       reload: () => void reload(),
-      refreshOne,
     }),
-    [rows, total, current.state, more, error, loadMore, reload, refreshOne],
+    [rows, total, current.state, more, error, loadMore, reload],
   );
 }

@@ -14,13 +14,18 @@ import {
 import type { ApolloClient } from "@apollo/client";
 import { METADATA } from "../data/client";
 import { Connection } from "../data/connection";
+import type { Drafts, RecordDraft } from "../data/drafts";
 import type { Edit, Edits } from "../data/edits";
 import { OBJECTS, schemaFrom, type ObjectsAnswer, type Schema } from "../data/metadata";
+import type { Unsent } from "../data/unsent";
 import { useSession } from "../session/session";
 
 interface Workspace {
   client: ApolloClient;
   edits: Edits;
+  drafts: Drafts;
+  /** Where what was not sent is kept. */
+  unsent: Unsent;
   schema: Schema | undefined;
   schemaError: Error | undefined;
   /** Reloads everything that is on the screen, at once. */
@@ -38,12 +43,18 @@ export function useWorkspace(): Workspace {
 }
 
 export function WorkspaceProvider({ children }: { children: ReactNode }) {
-  const { host } = useSession();
+  const { host, status } = useSession();
+  const { server, person = "" } = status;
   const [connection] = useState(() => new Connection(host));
   useEffect(() => {
     connection.open();
     return () => connection.close();
   }, [connection]);
+  useEffect(() => {
+    if (server) connection.belongTo({ server, person });
+  }, [connection, server, person]);
+  const isReachable = status.phase === "signed_in" || status.phase === "renewing";
+  useEffect(() => connection.setReachable(isReachable), [connection, isReachable]);
   return (
     <ApolloProvider client={connection.client}>
       <Loaded connection={connection}>{children}</Loaded>
@@ -52,7 +63,7 @@ export function WorkspaceProvider({ children }: { children: ReactNode }) {
 }
 
 function Loaded({ connection, children }: { connection: Connection; children: ReactNode }) {
-  const { client, edits } = connection;
+  const { client, edits, drafts, unsent } = connection;
   const { data, error, refetch } = useQuery<ObjectsAnswer>(OBJECTS, { context: METADATA });
   const schema = useMemo(() => (data ? schemaFrom(data) : undefined), [data]);
   useEffect(() => {
@@ -73,14 +84,13 @@ function Loaded({ connection, children }: { connection: Connection; children: Re
 
   useResume(
     useCallback(() => {
-      void edits.flush();
       if (error) refetch().catch(() => undefined);
-    }, [edits, error, refetch]),
+    }, [error, refetch]),
   );
 
   const value = useMemo(
-    () => ({ client, edits, schema, schemaError: schema ? undefined : error, reloadAll, onReloadAll }),
-    [client, edits, schema, error, reloadAll, onReloadAll],
+    () => ({ client, edits, drafts, unsent, schema, schemaError: schema ? undefined : error, reloadAll, onReloadAll }),
+    [client, edits, drafts, unsent, schema, error, reloadAll, onReloadAll],
   );
   return <Context value={value}>{children}</Context>;
 }
@@ -89,6 +99,18 @@ function Loaded({ connection, children }: { connection: Connection; children: Re
 export function useEditList(): readonly Edit[] {
   const { edits } = useWorkspace();
   return useSyncExternalStore(edits.subscribe, edits.all);
+}
+
+/** The drafts of forms. A change renders the caller again. */
+export function useDraftList(): readonly RecordDraft[] {
+  const { drafts } = useWorkspace();
+  return useSyncExternalStore(drafts.subscribe, drafts.all);
+}
+
+/** Whether what was not sent is kept on this computer. */
+export function useIsKept(): boolean {
+  const { unsent } = useWorkspace();
+  return useSyncExternalStore(unsent.subscribe, unsent.isKept);
 }
 
 /** Calls back when the session works again after it was unreachable, locked, or over. */

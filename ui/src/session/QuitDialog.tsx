@@ -1,6 +1,7 @@
-/** Asks before the last window closes with an unsaved session: quitting would sign the person out. */
+/** Asks before the last window closes where quitting would sign the person out, or lose edits. */
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { useEffect, useState } from "react";
+import type { Quitting } from "../host";
 import { notSaved, quitting as words } from "../messages";
 import { useSession } from "./session";
 
@@ -12,6 +13,8 @@ const SAVE_LIMIT_MS = 3_000;
 
 export function QuitDialog() {
   const { host, status } = useSession();
+  /** What quitting would lose. Kept while the dialog closes, so that it is not empty then. */
+  const [lost, setLost] = useState<Quitting>({ session: false, edits: false });
   const [opened, setOpened] = useState(false);
   const [saving, setSaving] = useState(false);
   const [tried, setTried] = useState(false);
@@ -19,8 +22,9 @@ export function QuitDialog() {
   useEffect(() => {
     let stop: (() => void) | undefined;
     let gone = false;
-    const ask = () => {
+    const ask = (quitting: Quitting) => {
       if (gone) return;
+      setLost(quitting);
       setTried(false);
       setOpened(true);
     };
@@ -34,8 +38,8 @@ export function QuitDialog() {
   // As soon as the session is saved, nothing would be lost, and the person wants to quit.
   const isSaved = status.storage.state === "saved";
   useEffect(() => {
-    if (opened && isSaved) void host.quit();
-  }, [host, opened, isSaved]);
+    if (opened && isSaved && !lost.edits) void host.quit();
+  }, [host, opened, isSaved, lost]);
 
   const stay = () => {
     setOpened(false);
@@ -49,14 +53,15 @@ export function QuitDialog() {
     setSaving(false);
     setTried(true);
   };
-  const reason = status.storage.state === "not_saved" ? notSaved[status.storage.reason ?? "keyring_failed"] : undefined;
+  const isUnsaved = status.storage.state === "not_saved";
+  const reason = isUnsaved ? notSaved[status.storage.reason ?? "keyring_failed"] : undefined;
 
   return (
     <Modal
       opened={opened}
       onClose={stay}
       withCloseButton={false}
-      title={words.title}
+      title={isUnsaved ? words.title : words.titleEdits}
       centered
       zIndex={OVER_EVERYTHING}
       size={448}
@@ -64,9 +69,12 @@ export function QuitDialog() {
     >
       <Stack gap="md" data-testid="quit-dialog">
         <div>
-          <Text>
-            {reason?.text} {words.lost}
-          </Text>
+          {reason && (
+            <Text>
+              {reason.text} {words.lost}
+            </Text>
+          )}
+          {lost.edits && <Text>{words.edits}</Text>}
           <Text c="dimmed" size="sm" mt={4} role="status">
             {tried && !saving && `${words.stillNot} `}
             {reason && `${reason.fix} ${words.then}`}
@@ -76,9 +84,11 @@ export function QuitDialog() {
           <Button variant="default" onClick={stay} data-autofocus data-testid="quit-stay">
             {words.stay}
           </Button>
-          <Button variant="default" loading={saving} onClick={() => void save()} data-testid="quit-save">
-            {words.save}
-          </Button>
+          {isUnsaved && (
+            <Button variant="default" loading={saving} onClick={() => void save()} data-testid="quit-save">
+              {words.save}
+            </Button>
+          )}
           <Button color="red.9" onClick={() => void host.quit()} data-testid="quit-anyway">
             {words.quit}
           </Button>

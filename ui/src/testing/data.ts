@@ -76,9 +76,13 @@ export const OBJECT_LIST: ObjectInfo[] = [
     field("company", "name", "Name", "TEXT"),
     field("company", "domainName", "Domain", "LINKS"),
     field("company", "employees", "Employees", "NUMBER"),
-    field("company", "annualRecurringRevenue", "Revenue", "CURRENCY"),
+    field("company", "annualRecurringRevenue", "Revenue", "CURRENCY", {
+      defaultValue: { amountMicros: null, currencyCode: "'EUR'" },
+    }),
     field("company", "idealCustomerProfile", "Ideal customer", "BOOLEAN"),
     field("company", "address", "Address", "ADDRESS"),
+    field("company", "tagline", "Tagline", "TEXT", { isNullable: false, defaultValue: "''" }),
+    field("company", "founded", "Founded", "DATE"),
     field("company", "workPolicy", "Work policy", "MULTI_SELECT", {
       options: options({ ON_SITE: "On site", HYBRID: "Hybrid", REMOTE: "Remote" }),
     }),
@@ -88,6 +92,7 @@ export const OBJECT_LIST: ObjectInfo[] = [
     field("opportunity", "name", "Name", "TEXT"),
     field("opportunity", "amount", "Amount", "CURRENCY"),
     field("opportunity", "stage", "Stage", "SELECT", {
+      isNullable: false,
       options: options({ NEW: "New", MEETING: "Meeting", PROPOSAL: "Proposal", CUSTOMER: "Customer" }),
     }),
     field("opportunity", "closeDate", "Close date", "DATE_TIME"),
@@ -190,12 +195,24 @@ function person(n: number): Row {
     ...times(n, 1),
     id: uuid("a", n),
     name: { firstName, lastName },
-    emails: { primaryEmail: `${firstName}.${lastName}${n}@example.com`.toLowerCase() },
+    emails: {
+      primaryEmail: `${firstName}.${lastName}${n}@example.com`.toLowerCase(),
+      additionalEmails: n % 4 === 0 ? [`${firstName}${n}@home.example.com`.toLowerCase()] : null,
+    },
     companyId: n % 9 === 8 ? null : uuid("b", (n * 7) % COMPANIES),
-    phones: { primaryPhoneNumber: String(5550000 + n), primaryPhoneCallingCode: "+44" },
+    phones: {
+      primaryPhoneNumber: String(5550000 + n),
+      primaryPhoneCountryCode: "GB",
+      primaryPhoneCallingCode: "+44",
+      additionalPhones: n % 3 === 0 ? [{ number: String(5560000 + n), callingCode: "+44", countryCode: "GB" }] : null,
+    },
     jobTitle: pick(JOBS, n),
     city: pick(CITIES, n * 3),
-    linkedinLink: { primaryLinkUrl: `example.com/in/${firstName}-${n}`.toLowerCase(), primaryLinkLabel: "" },
+    linkedinLink: {
+      primaryLinkUrl: `example.com/in/${firstName}-${n}`.toLowerCase(),
+      primaryLinkLabel: "",
+      secondaryLinks: n % 5 === 0 ? [{ url: `example.com/${n}`, label: "Home" }] : null,
+    },
     performanceRating: pick(["HIGH", "MIDDLE", "LOW", null], n),
   };
 }
@@ -206,16 +223,29 @@ function company(n: number): Row {
     ...times(n, 2),
     id: uuid("b", n),
     name,
-    domainName: { primaryLinkUrl: `${name.toLowerCase().replace(" ", "-")}-${n}.example.com`, primaryLinkLabel: "" },
+    domainName: {
+      primaryLinkUrl: `${name.toLowerCase().replace(" ", "-")}-${n}.example.com`,
+      primaryLinkLabel: "",
+      secondaryLinks: null,
+    },
     employees: 5 + ((n * 37) % 4000),
     annualRecurringRevenue: { amountMicros: ((n * 13) % 700) * 10_000_000_000, currencyCode: "EUR" },
     idealCustomerProfile: n % 3 === 0,
     address: {
       addressStreet1: `${n + 1} Mill Lane`,
-      addressPostcode: String(10_000 + n),
+      addressStreet2: n % 6 === 0 ? "Floor 2" : "",
       addressCity: pick(CITIES, n),
+      addressPostcode: String(10_000 + n),
+      addressState: "",
       addressCountry: "",
+      addressLat: n % 7 === 0 ? 51.5 : null,
+      addressLng: n % 7 === 0 ? -0.1 : null,
     },
+    tagline:
+      n % 10 === 0
+        ? `Good ${pick(KINDS, n).toLowerCase()}\nsince ${1950 + (n % 70)}`
+        : `Good ${pick(KINDS, n).toLowerCase()}`,
+    founded: n % 8 === 7 ? null : `${1950 + (n % 70)}-05-01`,
     workPolicy: n % 2 ? ["HYBRID"] : ["ON_SITE", "REMOTE"],
   };
 }

@@ -1,5 +1,16 @@
 /** A host without Tauri: a session that can be set to each state, with a server in memory. */
-import type { Code, DemoAccount, Host, JournalEntry, SessionErrorShape, SignInRequest, Status } from "../host";
+import type {
+  Code,
+  DemoAccount,
+  Host,
+  JournalEntry,
+  Owner,
+  Quitting,
+  SessionErrorShape,
+  SignInRequest,
+  Status,
+  UnsentWork,
+} from "../host";
 import { errors } from "../messages";
 import { FakeServer, type GraphQLBody } from "./fakeServer";
 
@@ -38,6 +49,8 @@ export class FakeHost implements Host {
   delay = 0;
   /** The error with which the next calls fail before they reach the server, and which calls. */
   failure: { code: Code; only?: "mutations" } | undefined;
+  /** The HTTP status with which a gateway answers the next calls. */
+  gateway: number | undefined;
   /** Called by "Try now". */
   retry: () => void = () =>
     this.set({
@@ -53,6 +66,10 @@ export class FakeHost implements Host {
   /** The person's answers to the question before quitting. */
   answers: ("quit" | "stay")[] = [];
   title = "";
+  /** What is kept on the disk, by owner. It outlives the host of a window: hand it to the next one. */
+  disk = new Map<string, UnsentWork>();
+  /** Makes keeping fail, as a full disk does. */
+  diskIsFull = false;
   status: Status = {
     account: "default",
     revision: 1,
@@ -62,7 +79,7 @@ export class FakeHost implements Host {
     storage: { state: "saved" },
   };
   #listeners = new Set<(status: Status) => void>();
-  #quitting = new Set<() => void>();
+  #quitting = new Set<(lost: Quitting) => void>();
   #journal: JournalEntry[] = [];
 
   constructor(status: Partial<Status> = {}, server = new FakeServer()) {
@@ -144,6 +161,11 @@ export class FakeHost implements Host {
     const mutation = body.query.trimStart().startsWith("mutation");
     if (this.failure && (this.failure.only !== "mutations" || mutation)) throw new FakeError(this.failure.code);
     if (this.status.phase === "ended" || this.status.phase === "signed_out") throw new FakeError("signed_out");
+    if (this.gateway !== undefined)
+      return new Response("<html>Service Unavailable</html>", {
+        status: this.gateway,
+        headers: { "content-type": "text/html" },
+      });
     const answer = await this.server.answer(endpoint, body);
     return new Response(JSON.stringify(answer), { status: 200, headers: { "content-type": "application/json" } });
   };
@@ -159,11 +181,12 @@ export class FakeHost implements Host {
 
   /** Closes the last window, which asks the person whether to quit. */
   close(): void {
-    for (const listener of this.#quitting) listener();
+    const lost = { session: this.status.storage.state === "not_saved", edits: this.diskIsFull };
+    for (const listener of this.#quitting) listener(lost);
   }
 
-  onQuitting = async (listener: () => void) => {
-    const own = () => listener();
+  onQuitting = async (listener: (lost: Quitting) => void) => {
+    const own = (lost: Quitting) => listener(lost);
     this.#quitting.add(own);
     return () => void this.#quitting.delete(own);
   };
@@ -176,6 +199,18 @@ export class FakeHost implements Host {
     this.answers.push("stay");
   };
 
+  keepUnsent = async (owner: Owner, work: UnsentWork) => {
+    if (this.diskIsFull) throw new Error("No space left on the disk.");
+    // A copy, as through a file.
+    this.disk.set(ownerKey(owner), JSON.parse(JSON.stringify(work)) as UnsentWork);
+  };
+
+  takeUnsent = async (owner: Owner) => this.disk.get(ownerKey(owner)) ?? { edits: [], drafts: [] };
+
+  forgetUnsent = async (owner: Owner) => void this.disk.delete(ownerKey(owner));
+
+  onUnsent = async () => () => undefined;
+
   defaults = async () => ({ demo: DEMO });
 
   #pause(): Promise<void> {
@@ -186,6 +221,8 @@ export class FakeHost implements Host {
     this.#journal.push({ at: Date.now(), what, facts });
   }
 }
+
+export const ownerKey = ({ server, person }: Owner) => `${person} at ${server}`;
 
 const WHAT: Partial<Record<Status["phase"], JournalEntry["what"]>> = {
   signed_out: "signed_out",

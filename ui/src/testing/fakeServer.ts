@@ -70,9 +70,12 @@ export class FakeServer {
         this.#refuseDuplicate(object, data);
         const now = new Date().toISOString();
         this.#made += 1;
+        const id = (data.id as string | undefined) ?? `eeeeeeee-0000-4000-8000-${String(this.#made).padStart(12, "0")}`;
+        if (all().some((one) => one.id === id))
+          throw new GraphQLError("A duplicate entry was detected", { extensions: { code: "BAD_USER_INPUT" } });
         const row: Row = {
-          ...data,
-          id: `eeeeeeee-0000-4000-8000-${String(this.#made).padStart(12, "0")}`,
+          ...Object.fromEntries(Object.entries(data).map(([name, value]) => [name, this.#stored(object, name, value)])),
+          id,
           createdAt: now,
           updatedAt: now,
           deletedAt: null,
@@ -83,8 +86,7 @@ export class FakeServer {
       root[`update${type}`] = ({ id, data }: { id: string; data: Record<string, unknown> }) => {
         const row = all().find((one) => one.id === id && !one.deletedAt);
         if (!row) throw notFound();
-        for (const [name, value] of Object.entries(data))
-          row[name] = isPlain(value) && isPlain(row[name]) ? { ...(row[name] as object), ...value } : value;
+        for (const [name, value] of Object.entries(data)) row[name] = this.#stored(object, name, value);
         row.updatedAt = new Date().toISOString();
         return this.#resolved(object, row);
       };
@@ -94,8 +96,33 @@ export class FakeServer {
         row.deletedAt = new Date().toISOString();
         return this.#resolved(object, row);
       };
+      root[`restore${type}`] = ({ id }: { id: string }) => {
+        const row = all().find((one) => one.id === id);
+        if (!row) throw notFound();
+        row.deletedAt = null;
+        return this.#resolved(object, row);
+      };
     }
     return root;
+  }
+
+  /**
+   * A value as the server stores it: a composite one replaces what was there, and a part that it leaves out is emptied. A
+   * field that may not be null refuses null in the words of a database, as real servers do.
+   */
+  #stored(object: ObjectInfo, name: string, value: unknown): unknown {
+    const field = object.fieldsList.find((one) => one.name === name);
+    if (field?.isNullable === false && (value === null || value === ""))
+      throw new GraphQLError(
+        `null value in column "${name}" of relation "${object.nameSingular}" violates not-null constraint`,
+        { extensions: { code: "INTERNAL_SERVER_ERROR" } },
+      );
+    const composite = field && COMPOSITES[field.type];
+    if (!composite || !isPlain(value)) return value;
+    const sent = value as Record<string, unknown>;
+    return Object.fromEntries(
+      Object.entries(composite.parts).map(([part, type]) => [part, sent[part] ?? (type === "String" ? "" : null)]),
+    );
   }
 
   #list(object: ObjectInfo, { filter, orderBy, first = 60, after }: ListArguments) {
@@ -160,6 +187,7 @@ const COMPARE: Record<string, (value: unknown, to: unknown) => boolean> = {
   eq: (value, to) => value === to,
   neq: (value, to) => value !== to,
   gte: (value, to) => isThere(value) && (value as string) >= (to as string),
+  lt: (value, to) => isThere(value) && (value as string) < (to as string),
   lte: (value, to) => isThere(value) && (value as string) <= (to as string),
   ilike: (value, to) => pattern(String(to)).test(String(value ?? "")),
   is: (value, to) => isThere(value) !== (to === "NULL"),
@@ -210,13 +238,27 @@ const COMPOSITES: Record<string, { type: string; parts: Record<string, string> }
   EMAILS: { type: "Emails", parts: { primaryEmail: "String", additionalEmails: "JSON" } },
   PHONES: {
     type: "Phones",
-    parts: { primaryPhoneNumber: "String", primaryPhoneCountryCode: "String", primaryPhoneCallingCode: "String" },
+    parts: {
+      primaryPhoneNumber: "String",
+      primaryPhoneCountryCode: "String",
+      primaryPhoneCallingCode: "String",
+      additionalPhones: "JSON",
+    },
   },
   LINKS: { type: "Links", parts: { primaryLinkLabel: "String", primaryLinkUrl: "String", secondaryLinks: "JSON" } },
   CURRENCY: { type: "Currency", parts: { amountMicros: "BigFloat", currencyCode: "String" } },
   ADDRESS: {
     type: "Address",
-    parts: { addressStreet1: "String", addressCity: "String", addressPostcode: "String", addressCountry: "String" },
+    parts: {
+      addressStreet1: "String",
+      addressStreet2: "String",
+      addressCity: "String",
+      addressPostcode: "String",
+      addressState: "String",
+      addressCountry: "String",
+      addressLat: "BigFloat",
+      addressLng: "BigFloat",
+    },
   },
 };
 
@@ -226,6 +268,7 @@ const SCALARS: Record<string, string> = {
   NUMBER: "Float",
   BOOLEAN: "Boolean",
   DATE_TIME: "DateTime",
+  DATE: "Date",
   POSITION: "Position",
 };
 
@@ -236,7 +279,8 @@ const FILTERS: Record<string, string> = {
   Position: "FloatFilter",
   BigFloat: "BigFloatFilter",
   Boolean: "BooleanFilter",
-  DateTime: "DateFilter",
+  DateTime: "DateTimeFilter",
+  Date: "DateFilter",
 };
 
 function recordsSchema(objects: ObjectInfo[]): string {
@@ -254,6 +298,7 @@ function recordsSchema(objects: ObjectInfo[]): string {
     ["UUIDFilter", "UUID"],
     ["FloatFilter", "Float"],
     ["BigFloatFilter", "BigFloat"],
+    ["DateTimeFilter", "DateTime"],
     ["DateFilter", "Date"],
   ])
     lines.push(
@@ -324,6 +369,7 @@ function recordsSchema(objects: ObjectInfo[]): string {
       `create${type}(data: ${type}CreateInput!): ${type}`,
       `update${type}(id: UUID!, data: ${type}UpdateInput!): ${type}`,
       `delete${type}(id: UUID!): ${type}`,
+      `restore${type}(id: UUID!): ${type}`,
     );
   }
   return [...lines, `type Query { ${queries.join(" ")} }`, `type Mutation { ${mutations.join(" ")} }`].join("\n");
@@ -337,7 +383,7 @@ const METADATA_SCHEMA = `
   type Relation { type: String! targetObjectMetadata: Object! }
   type Field {
     id: UUID! type: String! name: String! label: String! isActive: Boolean isSystem: Boolean isNullable: Boolean
-    options: JSON relation: Relation
+    defaultValue: JSON options: JSON relation: Relation
   }
   type Object {
     id: UUID! nameSingular: String! namePlural: String! labelSingular: String! labelPlural: String! icon: String

@@ -5,8 +5,10 @@ import { App } from "../App";
 import type { Status } from "../host";
 import { FakeHost } from "./fakeHost";
 
-export function start(status: Partial<Status> = {}) {
-  const host = new FakeHost(status);
+/** With `before`, the application starts again: with the same server and the same disk. */
+export function start(status: Partial<Status> = {}, before?: FakeHost) {
+  const host = new FakeHost(status, before?.server);
+  if (before) host.disk = before.disk;
   const user = userEvent.setup();
   const view = render(<App host={host} />);
   return { host, user, view };
