@@ -367,6 +367,10 @@ impl Driver {
             Timestamp::from_millisecond(at.ms()).unwrap_or(Timestamp::MAX)
         });
         let (server, person) = self.identity.clone().unzip();
+        let origin = server
+            .as_deref()
+            .map(|server| self.shared.config.origin(server));
+        let insecure = origin.is_some_and(|origin| origin.is_ok_and(|origin| origin.is_exposed()));
         Status {
             account: self.shared.config.account.clone(),
             revision: 0,
@@ -379,6 +383,7 @@ impl Driver {
             unreachable: state.unreachable().filter(|_| is_unreachable),
             cause: state.cause().filter(|_| is_unreachable),
             locked,
+            insecure,
             endings: 0,
         }
     }
