@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::clock::ManualClock;
-use super::server::FaultServer;
+use super::server::{Alpn, FaultServer, ServerCertificate};
 use super::vault::ScriptedVault;
 use graphql_session::{Call, Config, DEFAULT_ACCOUNT, Session};
 
@@ -45,6 +45,13 @@ impl TestHost {
         }
     }
 
+    /// The same with a server that speaks TLS and HTTP/2. Sessions trust its root.
+    pub async fn start_with_tls() -> Self {
+        let host = Self::start().await;
+        host.server.speak_tls(ServerCertificate::Good, Alpn::Http2);
+        host
+    }
+
     /// Another computer that talks to the same server, by the same clock.
     pub fn another(&self) -> Self {
         Self {
@@ -63,6 +70,9 @@ impl TestHost {
         config.clock = Arc::new(self.clock.clone());
         config.limits.vault_read = VAULT_READ;
         config.limits.vault_write = VAULT_WRITE;
+        if self.server.speaks_tls() {
+            config.extra_root_certificates = self.server.root_certificate();
+        }
         config
     }
 
