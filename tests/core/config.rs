@@ -9,7 +9,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
     type Spoil = fn(&mut Config);
-    let cases: [(&str, Spoil); 21] = [
+    let cases: [(&str, Spoil); 24] = [
         ("account", |config| config.account = String::new()),
         ("account", |config| config.account = "a/b".into()),
         ("account", |config| config.account = "..".into()),
@@ -22,6 +22,15 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
         }),
         ("endAfterSeconds", |config| {
             config.end_after = Some(Duration::ZERO)
+        }),
+        ("extraRootCertificates", |config| {
+            config.extra_root_certificates = "not PEM".into()
+        }),
+        ("allowInsecure", |config| {
+            config.allow_insecure = vec!["*.home".into()]
+        }),
+        ("allowInsecure", |config| {
+            config.allow_insecure = vec!["http://192.168.8.8".into()]
         }),
         ("limits.attemptTimeoutMs", |config| {
             config.limits.attempt_timeout = Duration::ZERO
