@@ -20,6 +20,11 @@ export interface Status {
   cause?: Cause;
   /** Why the stored session cannot be read. Present in the phase `locked`. */
   locked?: "keyring_locked" | "keyring_missing" | "keyring_locked_or_cleared" | "keyring_failed";
+  /**
+   * Present where others on the network can read the password and all data: plain `http` to a server that the setting
+   * `allowInsecure` names. A screen should say so all the time.
+   */
+  insecure?: true;
 }
 
 /**
