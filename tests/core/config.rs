@@ -14,7 +14,7 @@ type Spoil<T> = fn(&mut T);
 
 #[tokio::test]
 async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
-    let of_config: [(&str, Spoil<Config>); 7] = [
+    let of_config: [(&str, Spoil<Config>); 11] = [
         ("account", |to| to.account = String::new()),
         ("account", |to| to.account = "a/b".into()),
         ("account", |to| to.account = "..".into()),
@@ -26,11 +26,21 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
             to.server = Some("http://crm.example.com".into())
         }),
         ("endAfterSeconds", |to| to.end_after = Some(ZERO)),
+        ("endAfterSeconds", |to| to.end_after = Some(Duration::MAX)),
+        ("extraRootCertificates", |to| {
+            to.extra_root_certificates = "not PEM".into()
+        }),
+        ("allowInsecure", |to| {
+            to.allow_insecure = vec!["*.home".into()]
+        }),
+        ("allowInsecure", |to| {
+            to.allow_insecure = vec!["http://192.168.8.8".into()]
+        }),
     ];
     for (key, spoil) in of_config {
         assert_names(key, spoil).await;
     }
-    let of_limits: [(&str, Spoil<Limits>); 14] = [
+    let of_limits: [(&str, Spoil<Limits>); 19] = [
         ("attemptTimeoutMs", |to| to.attempt_timeout = ZERO),
         ("renewalTimeoutMs", |to| to.renewal_timeout = ZERO),
         ("renewalTimeoutMs", |to| to.renewal_timeout = 9 * SECOND),
@@ -42,6 +52,11 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
         ("callTimeoutMs", |to| to.call_timeout = 20 * SECOND),
         ("quitTimeoutMs", |to| to.quit_timeout = ZERO),
         ("streamSilenceMs", |to| to.stream_silence = ZERO),
+        ("attemptTimeoutMs", |to| to.attempt_timeout = Duration::MAX),
+        ("lockTimeoutMs", |to| to.lock_timeout = Duration::MAX),
+        ("vaultReadMs", |to| to.vault_read = Duration::MAX),
+        ("fileTimeoutMs", |to| to.file_timeout = Duration::MAX),
+        ("callTimeoutMs", |to| to.call_timeout = Duration::MAX),
         ("concurrentCalls", |to| to.concurrent_calls = 0),
         ("requestBytes", |to| to.request_bytes = 0),
         ("replyBytes", |to| to.reply_bytes = 0),

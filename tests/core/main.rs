@@ -1,6 +1,8 @@
 //! What a session does when something fails: scriptable server, scripted vault, manual clock. One binary, for one
 //! link. Real processes, the real keyring and the log capture have their own.
 
+mod addresses;
+mod codings;
 mod config;
 mod endings;
 mod files;
@@ -24,6 +26,7 @@ mod storage;
 mod stored_records;
 mod subscriptions;
 mod time;
+mod tls;
 mod uploads;
 mod verdicts;
 mod waiting;

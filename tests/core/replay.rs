@@ -1,11 +1,12 @@
 //! What is sent again, and what never is (I9).
 
 use graphql_session::{Code, DEFAULT_ACCOUNT, Error, Phase, Reply, Session};
-use graphql_session_testing::{Fault, mutation, query};
+use graphql_session_testing::{Counts, Fault, Gate, TestHost, mutation, query};
 
 use crate::fixture::{
     assert_failed, assert_served, call_at_server, call_succeeds, code, hold_renewal, join_all,
-    sign_in_as_grace, signed_in, spawn_calls, wait_for_refusals, with_expired_token,
+    sign_in_as_grace, signed_in, signed_in_session, spawn_calls, wait_for_refusals,
+    with_expired_token,
 };
 
 async fn create_person(session: &Session) -> Result<Reply, Error> {
@@ -92,6 +93,27 @@ async fn a_query_is_sent_again_if_its_connection_broke_before_the_first_byte_of_
     let outcome = session.execute(query("companies")).await;
     assert_eq!(code(outcome), Code::Unreachable);
     assert_eq!(host.server.counts().by_name["graphql companies"], 1);
+}
+
+#[tokio::test]
+async fn a_query_that_is_sent_again_has_a_connection_of_its_own() {
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let gate = Gate::new();
+    host.server.on_every_call(Fault::hold(&gate));
+    let calls = spawn_calls(&session, 2, &query("people"));
+    let both = |counts: &Counts| counts.by_name.get("graphql people") == Some(&2);
+    host.server.wait_for(both).await;
+    gate.open();
+    join_all(calls).await;
+    host.server.behave();
+    let before = host.server.counts().connections;
+    host.server.on_call(Fault::Close);
+
+    call_succeeds(&session).await;
+
+    // Not over the other idle one, which may be as dead as the first.
+    assert_eq!(host.server.counts().connections, before + 1);
 }
 
 /// With and without a written ended list, which is not the only difference between the two sessions.

@@ -162,7 +162,7 @@ async fn live(host: &TestHost, shown: &mut Shown) {
     session.sign_out().await;
     host.clock.pass(MINUTE).await;
     shown.session(&session);
-    shown.folder(host.folder());
+    shown.folder(&host.file(DEFAULT_ACCOUNT, ""));
 }
 
 async fn stream(host: &TestHost, session: &Session, shown: &mut Shown) {

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use graphql_session::{Code, DEFAULT_ACCOUNT, Phase, Protocol as _, Session, Twenty};
-use graphql_session_testing::{EMAIL, Fault, TestHost, query};
+use graphql_session_testing::{
+    Alpn, Coding, ConnectionFault, EMAIL, Fault, ServerCertificate, TestHost, query,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::endings::assert_ends_once;
 use crate::fixture::watched_twenty::WatchedTwenty;
 use crate::fixture::{
-    call_succeeds, code, join_all, patient_host, patient_with_expired_token, renew, signed_in_with,
-    spawn_call, spawn_calls, until_noted, wait_for_phase,
+    call_succeeds, code, join_all, patient_host, patient_with_expired_token, renew,
+    session_with_expired_token, signed_in_with, spawn_call, spawn_calls, until_noted,
+    wait_for_phase,
 };
 
 const VERDICT: &str = include_str!("../../src-tauri/core/src/verdict.rs");
@@ -443,10 +446,67 @@ async fn without_a_connection_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn without_trusted_tls_nothing_was_sent() {
+async fn without_tls_nothing_was_sent() {
     let host = patient_host().await;
     let address = host.server.address().replace("http:", "https:");
-    assert_not_sent(row("no trusted TLS"), &host, &address).await;
+    assert_not_sent(row("what answers does not speak TLS"), &host, &address).await;
+}
+
+#[tokio::test]
+async fn without_a_certificate_that_is_trusted_nothing_was_sent() {
+    for (certificate, row) in [
+        (
+            ServerCertificate::Untrusted,
+            row("a certificate by nobody whom this machine trusts"),
+        ),
+        (
+            ServerCertificate::Expired,
+            row("a certificate that has expired"),
+        ),
+        (
+            ServerCertificate::NotYetValid,
+            row("a certificate that is not valid yet"),
+        ),
+        (
+            ServerCertificate::OtherName,
+            row("a certificate for other names"),
+        ),
+    ] {
+        let host = patient_host().await;
+        host.server.speak_tls(certificate, Alpn::Http2);
+        assert_not_sent(row, &host, &host.server.address()).await;
+    }
+}
+
+#[tokio::test]
+async fn without_tls_that_both_accept_nothing_was_sent() {
+    let host = patient_host().await;
+    host.server.speak_tls(ServerCertificate::Good, Alpn::Http2);
+    host.server
+        .on_every_connection(ConnectionFault::RefuseHandshake);
+    let address = host.server.address();
+    assert_not_sent(row("no TLS that this client accepts"), &host, &address).await;
+}
+
+#[tokio::test]
+async fn a_request_that_the_server_did_not_look_at_left_the_token_unused() {
+    let row = row("HTTP/2: the server says that it did not look at the request");
+    let host = patient_host().await;
+    host.server.speak_tls(ServerCertificate::Good, Alpn::Http2);
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(Fault::RefuseStream);
+    row.check(&host, &session, row.what).await;
+}
+
+#[tokio::test]
+async fn a_compressed_answer_that_no_header_announces_may_have_used_the_token() {
+    row("HTTP 2xx with a compressed body that no header announces")
+        .holds_for([Coding::Gzip, Coding::Zstd].map(|coding| Fault::Coded {
+            coding,
+            announced: false,
+            padding: 0,
+        }))
+        .await;
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::kit::application::signal;
 use crate::kit::steps::sign_in_at;
-use crate::unsent_files::{Owner, Work, forget, keep, take};
 use crate::kit::waiting::until;
+use crate::unsent_files::{Owner, Work, forget, keep, take};
 use crate::{home, start};
 
 #[tokio::test]

@@ -32,9 +32,9 @@ const REPLY_HEADERS: [&str; 3] = ["etag", "retry-after", "x-request-id"];
 /// Prefixes of further ones, for tracing and limits.
 const REPLY_PREFIXES: [&str; 4] = ["graphql-", "apollographql-", "ratelimit-", "x-ratelimit-"];
 
-/// Headers that are sent besides: the content type and Authorization here, `accept`, `host` and `content-length` by the
-/// HTTP client. With room for them the table is made once.
-const MORE_HEADERS: usize = 5;
+/// Headers that are sent besides: the content type and Authorization here, `accept`, `accept-encoding`, `host` and
+/// `content-length` by the HTTP client. With room for them the table is made once.
+const MORE_HEADERS: usize = 6;
 
 /// The content type of an upload.
 const FORM: &str = "multipart/form-data";

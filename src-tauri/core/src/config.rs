@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
+use url::Host;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::files::{FileSystem, SystemFiles};
-use crate::http::Origin;
+use crate::http::{Origin, read_certificates, read_host};
 use crate::protocol::{Protocol, Twenty};
 use crate::vault::Vault;
 
@@ -51,6 +53,13 @@ pub struct Config {
     /// Ends the session after this much awake time of failed attempts. Default: none, a session never ends because a
     /// server is away.
     pub end_after: Option<Duration>,
+    /// Root certificates that are trusted besides the system's, as PEM: one or more, one after another. For a server whose
+    /// certificate is by a root of its own, where that root is not installed in the system. Default: none.
+    pub extra_root_certificates: String,
+    /// Hosts to which plain `http` is accepted, such as a server at home: exact names or IP addresses (`192.168.8.8`). The
+    /// password, the tokens and all data go there unencrypted, and everybody on the network can read and change them;
+    /// [`Status::insecure`](crate::Status::insecure) says so. Default: none. Loopback addresses need no entry.
+    pub allow_insecure: Vec<String>,
     /// Deadlines and budgets.
     pub limits: Limits,
     /// The kind of server. Default: [`Twenty`].
@@ -87,6 +96,8 @@ impl Config {
             state_dir: state_dir.into(),
             server: None,
             end_after: None,
+            extra_root_certificates: String::new(),
+            allow_insecure: Vec::new(),
             limits: Limits::default(),
             protocol: Arc::new(Twenty::new()),
             vault: Arc::new(vault),
@@ -147,6 +158,8 @@ impl Config {
             self.requires_lock = requires_lock;
         }
         self.end_after = settings.end_after_seconds.map(Duration::from_secs);
+        self.extra_root_certificates = settings.extra_root_certificates;
+        self.allow_insecure = settings.allow_insecure;
         settings.limits.apply(&mut self.limits);
         Ok(self)
     }
@@ -167,8 +180,10 @@ impl Config {
                 "use 1 to 64 letters, digits, `-`, `_` or `.`, not starting with `.`",
             ));
         }
+        self.insecure_hosts()?;
         if let Some(server) = &self.server {
-            Origin::parse(server).map_err(|problem| Error::config("server", problem.message()))?;
+            self.origin(server)
+                .map_err(|problem| Error::config("server", problem.message()))?;
         }
         if self.end_after.is_some_and(|after| after.is_zero()) {
             return Err(Error::config("endAfterSeconds", "use at least 1"));
@@ -182,7 +197,47 @@ impl Config {
                 "use at most 315360000, which is ten years; or leave it out, and no session ends because a server is away",
             ));
         }
+        self.extra_roots()?;
         self.limits.check()
+    }
+
+    /// Reads a server's address by these settings.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`](crate::Code::InvalidAddress) with the reason.
+    pub(crate) fn origin(&self, address: &str) -> Result<Origin, Error> {
+        Origin::parse_allowing(address, &self.insecure_hosts()?)
+    }
+
+    fn insecure_hosts(&self) -> Result<Vec<Host>, Error> {
+        let hosts: Option<_> = self
+            .allow_insecure
+            .iter()
+            .map(|host| read_host(host))
+            .collect();
+        hosts.ok_or_else(|| {
+            Error::config(
+                "allowInsecure",
+                "use names or IP addresses of hosts, without scheme, port and wildcards",
+            )
+        })
+    }
+
+    /// The extra root certificates, read.
+    ///
+    /// # Errors
+    /// [`Config`](crate::Code::Config) where they are not PEM.
+    pub(crate) fn extra_roots(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
+        let pem = self.extra_root_certificates.trim();
+        if pem.is_empty() {
+            return Ok(Vec::new());
+        }
+        read_certificates(pem).ok_or_else(|| {
+            Error::config(
+                "extraRootCertificates",
+                "use certificates in PEM, which begin with `-----BEGIN CERTIFICATE-----`",
+            )
+        })
     }
 }
 
@@ -307,6 +362,8 @@ struct Settings {
     protocol: Option<String>,
     end_after_seconds: Option<u64>,
     requires_lock: Option<bool>,
+    extra_root_certificates: String,
+    allow_insecure: Vec<String>,
     limits: LimitSettings,
 }
 

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use crate::config::Config;
-use crate::http::Origin;
 use crate::journal::Entry;
 use crate::status::Status;
 
@@ -29,7 +28,7 @@ pub(crate) fn report(
     line("time", &config.clock.wall());
     line("account", &status.account);
     line("protocol", &config.protocol.facts().name);
-    line("server", &server(status));
+    line("server", &server(config, status));
     line("phase", &word(&status.phase));
     line("storage", &word(&status.storage));
     if let Some(generation) = generation {
@@ -56,10 +55,11 @@ pub(crate) fn report(
 }
 
 /// How the server is reached, without its name.
-fn server(status: &Status) -> &'static str {
-    match status.server.as_deref().map(Origin::parse) {
+fn server(config: &Config, status: &Status) -> &'static str {
+    match status.server.as_deref().map(|server| config.origin(server)) {
         None => "none",
         Some(Ok(origin)) if origin.is_https() => "over https",
+        Some(Ok(origin)) if origin.is_exposed() => "over plain http",
         Some(Ok(_)) => "on this computer",
         Some(Err(_)) => "an address that cannot be read",
     }

@@ -447,6 +447,10 @@ impl Driver {
             Timestamp::from_millisecond(at.ms()).unwrap_or(Timestamp::MAX)
         });
         let (server, person) = self.identity.clone().unzip();
+        let origin = server
+            .as_deref()
+            .map(|server| self.shared.config.origin(server));
+        let insecure = origin.is_some_and(|origin| origin.is_ok_and(|origin| origin.is_exposed()));
         Status {
             account: self.shared.config.account.clone(),
             revision: 0,
@@ -460,6 +464,7 @@ impl Driver {
             cause: state.cause().filter(|_| is_unreachable),
             files: self.trouble.cause(),
             locked,
+            insecure,
             endings: 0,
         }
     }

@@ -6,16 +6,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use graphql_session_renewal::Cause;
 
-use crate::error::{Code, Error};
+use crate::error::Code;
 
 mod envelope;
+mod one_handshake;
 mod origin;
+mod proxy;
+mod resolver;
+mod tls;
 mod transport;
 
 pub use envelope::{Data, Envelope, Extensions, GraphqlError};
 pub use origin::Origin;
+pub(crate) use origin::read_host;
+pub(crate) use tls::read_certificates;
 pub use transport::AuthClient;
-pub(crate) use transport::{Clients, header_date, read_body, retry_after};
+pub(crate) use transport::{Clients, Over, header_date, read_body, retry_after};
 
 /// A named GraphQL path of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +56,8 @@ pub struct Answer {
     pub status: u16,
     /// The pause that the server asks for, capped at 10 min.
     pub retry_after: Option<Duration>,
+    /// The origin to which a redirect leads, where it is another one. It is not followed.
+    pub redirects_to: Option<String>,
     /// The body.
     pub body: Bytes,
 }
@@ -71,8 +79,26 @@ pub enum TransportError {
     Dns,
     /// No connection: nothing was sent.
     Connect,
-    /// No trusted TLS: nothing was sent.
+    /// The server's certificate is by nobody whom this computer trusts: nothing was sent.
+    CertificateUntrusted,
+    /// The server's certificate has expired: nothing was sent.
+    CertificateExpired,
+    /// The server's certificate is not valid yet: nothing was sent.
+    CertificateNotYetValid,
+    /// The server's certificate is for other names: nothing was sent.
+    CertificateOtherName,
+    /// What answers does not speak TLS: nothing was sent.
+    NotTls,
+    /// The server speaks no TLS that this client accepts: nothing was sent.
     Tls,
+    /// The system's proxy does not answer: nothing was sent.
+    ProxyUnreachable,
+    /// The system's proxy wants a name and a password, or other ones: nothing was sent.
+    ProxyAuthentication,
+    /// The system's proxy makes no connection to the server: nothing was sent.
+    ProxyRefused,
+    /// The server says that it did not look at the request (HTTP/2: REFUSED_STREAM, GOAWAY).
+    StreamRefused,
     /// The connection broke before the first byte of an answer: the server may have acted.
     ConnectionLost,
     /// No answer within the limit: the server may have acted.
@@ -84,9 +110,29 @@ pub enum TransportError {
 }
 
 impl TransportError {
-    /// Whether it is certain that the server never saw the request.
+    /// Whether it is certain that the server did nothing with the request.
     pub fn not_sent(self) -> bool {
-        matches!(self, Self::Dns | Self::Connect | Self::Tls)
+        match self {
+            Self::Dns
+            | Self::Connect
+            | Self::CertificateUntrusted
+            | Self::CertificateExpired
+            | Self::CertificateNotYetValid
+            | Self::CertificateOtherName
+            | Self::NotTls
+            | Self::Tls
+            | Self::ProxyUnreachable
+            | Self::ProxyAuthentication
+            | Self::ProxyRefused
+            | Self::StreamRefused => true,
+            Self::ConnectionLost | Self::Timeout | Self::Truncated | Self::TooLong => false,
+        }
+    }
+
+    /// Whether the request was sent and no byte of an answer has arrived: the connection broke, or the server refused to
+    /// look at it.
+    pub(crate) fn was_on_the_way(self) -> bool {
+        matches!(self, Self::ConnectionLost | Self::StreamRefused)
     }
 
     /// The same as a word of the journal.
@@ -94,7 +140,16 @@ impl TransportError {
         match self {
             Self::Dns => Cause::Dns,
             Self::Connect => Cause::Connect,
+            Self::CertificateUntrusted => Cause::CertificateUntrusted,
+            Self::CertificateExpired => Cause::CertificateExpired,
+            Self::CertificateNotYetValid => Cause::CertificateNotYetValid,
+            Self::CertificateOtherName => Cause::CertificateOtherName,
+            Self::NotTls => Cause::NotTls,
             Self::Tls => Cause::Tls,
+            Self::ProxyUnreachable => Cause::ProxyUnreachable,
+            Self::ProxyAuthentication => Cause::ProxyAuthentication,
+            Self::ProxyRefused => Cause::ProxyRefused,
+            Self::StreamRefused => Cause::StreamRefused,
             Self::ConnectionLost => Cause::ConnectionLost,
             Self::Timeout => Cause::Timeout,
             Self::Truncated => Cause::Truncated,
@@ -102,31 +157,62 @@ impl TransportError {
         }
     }
 
-    /// The error that a sign-in form shows.
-    pub fn sign_in_error(self, host: &str) -> Error {
+    /// The code with which a sign-in form shows it.
+    fn sign_in_code(self) -> Code {
         match self {
-            Self::Dns => Error::new(
-                Code::HostNotFound,
-                format!(
-                    "There is no server called {host}, or no network. Check the address and your connection."
-                ),
+            Self::Dns => Code::HostNotFound,
+            Self::CertificateUntrusted
+            | Self::CertificateExpired
+            | Self::CertificateNotYetValid
+            | Self::CertificateOtherName
+            | Self::Tls => Code::Certificate,
+            _ => Code::NoAnswer,
+        }
+    }
+
+    /// What happened, with the name of the host or of the proxy, and what to do.
+    fn sentence(self, host: &str, proxy: Option<&str>) -> String {
+        let proxy = proxy.unwrap_or("of this computer");
+        match self {
+            Self::Dns => format!(
+                "There is no server called {host}, or no network. Check the address and your connection."
             ),
-            Self::Tls => Error::new(
-                Code::Certificate,
-                format!(
-                    "The certificate of {host} is not trusted. Ask the person who runs the server."
-                ),
+            Self::Connect => format!(
+                "{host} does not accept connections. Check the address, or try again later."
             ),
-            Self::Connect => Error::new(
-                Code::NoAnswer,
-                format!(
-                    "{host} does not accept connections. Check the address, or try again later."
-                ),
+            Self::CertificateUntrusted => format!(
+                "The certificate of {host} is not trusted. Install your organisation's root certificate on this computer, or ask the person who runs the server."
             ),
-            Self::ConnectionLost | Self::Timeout | Self::Truncated | Self::TooLong => Error::new(
-                Code::NoAnswer,
-                format!("{host} gave no complete answer. Try again in a moment."),
+            Self::CertificateExpired => format!(
+                "The certificate of {host} has expired. Check this computer's date, or ask the person who runs the server to renew it."
             ),
+            Self::CertificateNotYetValid => {
+                format!("The certificate of {host} is not valid yet. Check this computer's date.")
+            }
+            Self::CertificateOtherName => format!(
+                "The certificate of {host} is for another name. Check the address, or ask the person who runs the server."
+            ),
+            Self::NotTls => {
+                format!("{host} does not speak TLS there. Check the address and its port.")
+            }
+            Self::Tls => format!(
+                "{host} speaks no TLS that this application accepts. Ask the person who runs the server."
+            ),
+            Self::ProxyUnreachable => format!(
+                "The proxy {proxy} does not answer. Check the proxy settings of this computer, or your connection."
+            ),
+            Self::ProxyAuthentication => format!(
+                "The proxy {proxy} asks for a name and a password, or refuses those in the proxy settings of this computer. Correct them there."
+            ),
+            Self::ProxyRefused => format!(
+                "The proxy {proxy} makes no connection to {host}. Check the address, or ask the person who runs the proxy."
+            ),
+            Self::StreamRefused => {
+                format!("{host} takes no requests just now. Try again in a moment.")
+            }
+            Self::ConnectionLost | Self::Timeout | Self::Truncated | Self::TooLong => {
+                format!("{host} gave no complete answer. Try again in a moment.")
+            }
         }
     }
 }

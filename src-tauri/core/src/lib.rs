@@ -101,8 +101,11 @@
 //! - A query or a mutation that the server refused as a whole (no `data`, or `data: null`, or HTTP 401 without a
 //!   GraphQL body): the replay, after the renewal.
 //! - Not one that brought part of its data: the caller gets that reply as it is.
-//! - After a lost reply: never a mutation; a query once, if no byte of a reply had arrived. Most often the server had closed
-//!   an idle connection. This is no replay: a query that is refused then is still replayed once.
+//! - After a lost reply: never a mutation; a query once, if no byte of a reply had arrived, over a connection of its own.
+//!   Most often the server had closed an idle connection. HTTP 408 in other words than the server's is such a loss. This is
+//!   no replay: a query that is refused then is still replayed once.
+//! - After a server's word that it did not look at the request (HTTP/2: REFUSED_STREAM, GOAWAY): never a mutation, whose error
+//!   then says that it did not run; a query once.
 //!
 //! An operation of an unknown kind counts as a mutation ([`OperationKind`]). An upload in the GraphQL multipart request form
 //! is a call like any other: its `operations` say what it does, and a replay sends all of it again, from the one buffer that

@@ -49,8 +49,7 @@ pub use twenty::Twenty;
 ///
 ///     fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
 ///         Box::pin(async move {
-///             let host = client.origin().host();
-///             let answer = client.get("/health").await.map_err(|error| error.sign_in_error(host))?;
+///             let answer = client.get("/health").await.map_err(|error| client.sign_in_error(error))?;
 ///             match answer.status {
 ///                 200 => Ok(()),
 ///                 500.. => Err(Error::new(Code::NoAnswer, "The server has a problem. Try again later.")),
@@ -65,12 +64,11 @@ pub use twenty::Twenty;
 ///         login: &'a PasswordLogin,
 ///     ) -> BoxFuture<'a, Result<Issued, Error>> {
 ///         Box::pin(async move {
-///             let host = client.origin().host();
 ///             let body = json!({ "email": login.email, "password": login.password.expose_secret() });
 ///             let answer = client
 ///                 .post(&request("/auth/login", body))
 ///                 .await
-///                 .map_err(|error| error.sign_in_error(host))?;
+///                 .map_err(|error| client.sign_in_error(error))?;
 ///             match tokens(&answer) {
 ///                 Some(tokens) => Ok(Issued { tokens, dialect: Dialect::default() }),
 ///                 None if answer.status == 401 => Err(Error::new(Code::WrongPassword, "This password is wrong.")),
@@ -136,7 +134,12 @@ pub use twenty::Twenty;
 ///     body["error"].as_str().map(str::to_owned)
 /// }
 ///
-/// let answer = |status, body: &'static str| Answer { status, retry_after: None, body: body.into() };
+/// let answer = |status, body: &'static str| Answer {
+///     status,
+///     retry_after: None,
+///     redirects_to: None,
+///     body: body.into(),
+/// };
 /// let read = |answer| Acme.read_renewal(&answer, Dialect::default());
 /// assert!(matches!(read(answer(200, r#"{"access":"a","refresh":"r"}"#)), Reading::Renewed(_)));
 /// assert!(matches!(read(answer(401, r#"{"error":"invalid_refresh_token"}"#)), Reading::Rejected { .. }));

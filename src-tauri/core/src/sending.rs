@@ -78,7 +78,9 @@ impl Sender {
         request: &mut R,
         mut session: Option<SessionId>,
     ) -> Result<R::Accepted, Error> {
-        let began_at = self.shared.server_clock.now();
+        let wall = self.shared.wall();
+        self.shared.notice_sleep(wall);
+        let began_at = self.shared.server_clock.at(wall);
         let mut refused = false;
         let mut waited = false;
         loop {

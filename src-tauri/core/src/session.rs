@@ -1,6 +1,7 @@
 //! [`Session`], the one public handle: sign in, run calls, watch the status, sign out.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,7 +14,7 @@ use crate::credentials::{Credentials, expiry, new_credentials_id, new_session_id
 use crate::diagnostics;
 use crate::driver::Message;
 use crate::error::{Code, Error};
-use crate::http::{AuthClient, Endpoint, Origin, TransportError, header_date, read_body};
+use crate::http::{AuthClient, Endpoint, Origin, Over, TransportError, header_date, read_body};
 use crate::journal;
 use crate::operation::OperationKind;
 use crate::protocol::{Dialect, Issued, PasswordLogin, Tokens};
@@ -114,7 +115,9 @@ impl Session {
         let shared = self.shared();
         let origin = self.server_for(address)?;
         let protocol = &shared.config.protocol;
-        protocol.check(&shared.sign_in_client(&origin)?).await?;
+        let client = shared.sign_in_client(&origin)?;
+        let checked = protocol.check(&client).await;
+        checked.map_err(|error| say_that_the_path_is_left_out(error, address))?;
         Ok(ServerCheck {
             origin: origin.text(),
             protocol: protocol.facts().name.to_owned(),
@@ -230,6 +233,12 @@ impl Session {
         self.status()
     }
 
+    /// To be called when the system's network has changed: another Wi-Fi, a cable, a VPN. Connections that are idle now may
+    /// lead nowhere, and a call on one would wait for nothing; the next call opens its own. Those under way go on.
+    pub fn network_changed(&self) {
+        self.shared().forget_connections();
+    }
+
     /// Before quitting: waits until nothing would be lost, at most [`Limits::quit_timeout`](crate::Limits::quit_timeout), and says
     /// whether something would be. Credentials that are not saved are tried once more. The session goes on: an
     /// application can warn, let the person solve it, and close again.
@@ -317,9 +326,10 @@ impl Session {
     }
 
     fn server_for(&self, address: &str) -> Result<Origin, Error> {
-        let origin = Origin::parse(address)?;
-        if let Some(only) = &self.shared().config.server
-            && Origin::parse(only)? != origin
+        let config = &self.shared().config;
+        let origin = config.origin(address)?;
+        if let Some(only) = &config.server
+            && config.origin(only)? != origin
         {
             return Err(Error::new(
                 Code::InvalidAddress,
@@ -342,6 +352,9 @@ impl fmt::Debug for Session {
     }
 }
 
+/// The statuses of answers (RFC 9110, section 15). A page's `Response` takes no others.
+const ANSWERS: RangeInclusive<u16> = 200..=599;
+
 /// One call on its way.
 struct SendingCall<'a> {
     sender: &'a Sender,
@@ -363,7 +376,13 @@ impl Outgoing for SendingCall<'_> {
     async fn send(&mut self, held: Arc<Credentials>) -> Result<Sent<Reply>, Error> {
         let shared = self.sender.shared();
         self.may_have_run.store(true, Ordering::Relaxed);
-        let sending = shared.clients(&held.origin)?.call(
+        let over = if self.lost {
+            Over::OwnConnection
+        } else {
+            Over::Pool
+        };
+        let sending = shared.clients(&held.origin)?.send(
+            over,
             &self.endpoint,
             self.headers.authorized(&held)?,
             self.call.body.clone(),
@@ -373,7 +392,7 @@ impl Outgoing for SendingCall<'_> {
             // with room for what it would receive.
             Ok(response) => Box::pin(self.receive(response, &held)),
             // No byte of a reply had arrived: most often a connection that the server gave up meanwhile.
-            Err(error) if !error.not_sent() && !self.lost && self.is_query() => {
+            Err(error) if error.was_on_the_way() && !self.lost && self.is_query() => {
                 self.lost = true;
                 return Ok(Sent::Again);
             }
@@ -394,6 +413,20 @@ impl Outgoing for SendingCall<'_> {
                 self.sender.served(&held);
                 Ok(Sent::Accepted(reply))
             }
+            CallVerdict::RequestTimeout(_) if self.is_query() && !self.lost => {
+                self.lost = true;
+                Ok(Sent::Again)
+            }
+            CallVerdict::RequestTimeout(cause) if self.is_query() => {
+                self.sender.lost(&held, cause);
+                Ok(Sent::Accepted(reply))
+            }
+            CallVerdict::RequestTimeout(cause) => {
+                self.sender.lost(&held, cause);
+                Err(maybe_executed().caused_by(cause))
+            }
+            CallVerdict::Unreadable(cause) if self.is_query() => Err(unreadable(cause)),
+            CallVerdict::Unreadable(cause) => Err(maybe_executed().caused_by(cause)),
         }
     }
 }
@@ -414,6 +447,9 @@ impl SendingCall<'_> {
             match read_body(&mut response, shared.config.limits.reply_bytes).await {
                 Ok(body) => {
                     let status = response.status().as_u16();
+                    if !ANSWERS.contains(&status) {
+                        return Err(self.no_answer_in_http(status));
+                    }
                     let headers = std::mem::take(response.headers_mut());
                     Ok(Reply::new(status, body, held.info.session).with_headers(headers))
                 }
@@ -430,15 +466,48 @@ impl SendingCall<'_> {
     fn no_answer(&self, error: TransportError, held: &Credentials) -> Error {
         self.sender.lost(held, error.cause());
         if error.not_sent() || self.is_query() {
-            unreachable_server(held).caused_by(error.cause())
+            unreachable_server(self.sender.shared(), held, error)
         } else {
             maybe_executed().caused_by(error.cause())
+        }
+    }
+
+    /// Not the server's own: HTTP defines no such status for an answer.
+    fn no_answer_in_http(&self, status: u16) -> Error {
+        let cause = Cause::Http(status);
+        if self.is_query() {
+            Error::new(
+                Code::Unreachable,
+                format!("Something answers with the status {status}, which HTTP does not have. You are still signed in; ask the person who runs the server."),
+            )
+            .caused_by(cause)
+        } else {
+            maybe_executed().caused_by(cause)
         }
     }
 
     fn is_query(&self) -> bool {
         self.call.operation() == OperationKind::Query
     }
+}
+
+/// A person who typed a path may think that the server is there.
+fn say_that_the_path_is_left_out(error: Error, address: &str) -> Error {
+    if error.code() != Code::NotThisServer || !has_path(address) {
+        return error;
+    }
+    let sentence = format!(
+        "{} The path in the address was left out: such a server has a host of its own.",
+        error.message()
+    );
+    Error::new(Code::NotThisServer, sentence)
+}
+
+fn has_path(address: &str) -> bool {
+    let address = address.trim();
+    let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let path = after_scheme.split_once('/');
+    path.is_some_and(|(_, path)| !path.is_empty())
 }
 
 fn maybe_executed() -> Error {
@@ -448,11 +517,22 @@ fn maybe_executed() -> Error {
     )
 }
 
-fn unreachable_server(held: &Credentials) -> Error {
-    let host = Origin::parse(&held.origin)
-        .map_or_else(|_| held.origin.clone(), |origin| origin.host().to_owned());
+fn unreadable(cause: Cause) -> Error {
     Error::new(
         Code::Unreachable,
-        format!("{host} cannot be reached. You are still signed in; try again in a moment."),
+        "The server's answer cannot be read: something on the way compresses it and does not say so. You are still signed in.",
     )
+    .caused_by(cause)
+}
+
+fn unreachable_server(shared: &Shared, held: &Credentials, error: TransportError) -> Error {
+    let sentence = match shared.clients(&held.origin) {
+        Ok(clients) => clients.sentence(error),
+        Err(_) => "The server cannot be reached.".to_owned(),
+    };
+    Error::new(
+        Code::Unreachable,
+        format!("{sentence} You are still signed in."),
+    )
+    .caused_by(error.cause())
 }

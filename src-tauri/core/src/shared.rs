@@ -1,7 +1,7 @@
 //! What calls and the renewal task share, and how files and vault are looked at.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use graphql_session_renewal::{
@@ -43,7 +43,12 @@ pub(crate) struct Shared {
     pub(crate) sees_foreign: AtomicBool,
     pub(crate) vault_thread: VaultThread,
     clients: ArcSwapOption<Clients>,
+    /// Wall clock minus awake time, in ms, at the last request.
+    apart: AtomicI64,
 }
+
+/// The wall clock gains this much on the awake time, in ms, only while the machine sleeps, or when somebody sets it.
+const SLEEP_JUMP: i64 = 5_000;
 
 impl Shared {
     pub(crate) fn new(config: Config) -> Result<Self, Error> {
@@ -83,6 +88,7 @@ impl Shared {
             cause: None,
             files: None,
             locked: None,
+            insecure: false,
             endings: 0,
         };
         Ok(Self {
@@ -99,6 +105,7 @@ impl Shared {
             sees_foreign: AtomicBool::new(false),
             vault_thread,
             clients: ArcSwapOption::empty(),
+            apart: AtomicI64::new(i64::MAX),
             config,
         })
     }
@@ -129,9 +136,27 @@ impl Shared {
         {
             return Ok(clients.clone());
         }
-        let clients = Arc::new(self.new_clients(Origin::parse(origin)?)?);
+        let clients = Arc::new(self.new_clients(self.config.origin(origin)?)?);
         self.clients.store(Some(clients.clone()));
         Ok(clients)
+    }
+
+    /// Whether the machine has slept since the last request; its connections are forgotten then. The awake time is that of
+    /// the last call: reading both clocks once more would cost each call more than all else here.
+    pub(crate) fn notice_sleep(&self, wall: Wall) {
+        let awake = self.last_call.load(Ordering::Relaxed);
+        let apart = wall.ms().saturating_sub_unsigned(awake);
+        let before = self.apart.load(Ordering::Relaxed);
+        self.apart.store(apart, Ordering::Relaxed);
+        if apart.saturating_sub(before) > SLEEP_JUMP {
+            self.forget_connections();
+        }
+    }
+
+    /// The next request opens a connection. Those that are idle now may lead nowhere: the machine has slept, or is in
+    /// another network.
+    pub(crate) fn forget_connections(&self) {
+        self.clients.store(None);
     }
 
     /// What a sign-in exchanges tokens over: not the session's own clients, which may be for another server.
@@ -148,7 +173,8 @@ impl Shared {
 
     fn new_clients(&self, origin: Origin) -> Result<Clients, Error> {
         let facts = self.config.protocol.facts();
-        Clients::new(origin, facts.endpoints, facts.idle_connection)
+        let roots = self.config.extra_roots()?;
+        Clients::new(origin, facts.endpoints, facts.idle_connection, &roots)
     }
 
     pub(crate) fn wall(&self) -> Wall {

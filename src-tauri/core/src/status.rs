@@ -46,6 +46,11 @@ pub struct Status {
     /// Why the stored session cannot be read, in [`Phase::Locked`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locked: Option<LockedReason>,
+    /// Whether others on the network can read the password, the tokens and all data: the server is reached over plain
+    /// `http`, which [`Config::allow_insecure`](crate::Config::allow_insecure) accepts for it. A screen should say so all
+    /// the time.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub insecure: bool,
     /// Endings of sessions in this process other than by the person's sign-out. A watcher that sees it grow emits
     /// `logout`, once per step, however many changes it missed in between.
     #[serde(skip)]

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use graphql_session_renewal::{Awake, Cause, SessionId};
-use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue};
 
 use crate::call::{AllowedHeaders, Call};
 use crate::clock::millis;
 use crate::credentials::Credentials;
 use crate::error::{Code, Error};
-use crate::http::{Endpoint, Envelope, read_body, retry_after};
+use crate::http::{Endpoint, Envelope, Over, read_body, retry_after};
 use crate::operation::OperationKind;
 use crate::sending::{Outgoing, Sender, Sent};
 use crate::verdict::{CallVerdict, judge_call};
@@ -27,6 +27,9 @@ mod reconnecting;
 
 use connection::{Connection, EVENT_STREAM, Heard, event_bytes, is_event_stream};
 use reconnecting::Reconnecting;
+
+/// The content coding of a stream: none.
+const IDENTITY: &str = "identity";
 
 /// What a subscription yields, in this order: `Open`, then events; after a `Lost` no event before `Reconnected`;
 /// `Complete` or `Failed` is the last.
@@ -99,6 +102,8 @@ impl Subscription {
         let endpoint = sender.endpoint(&call.endpoint)?;
         let mut headers = AllowedHeaders::of(&call.headers)?;
         headers.set(ACCEPT, HeaderValue::from_static(EVENT_STREAM));
+        // A server that compresses events may hold each back until its block is full.
+        headers.set(ACCEPT_ENCODING, HeaderValue::from_static(IDENTITY));
         call.fits(sender.shared().config.limits.request_bytes)?;
         if call.operation() != OperationKind::Subscription {
             return Err(Error::new(
@@ -275,7 +280,12 @@ impl Request {
         let clients = shared.clients(&held.origin)?;
         let headers = self.headers.authorized(held)?;
         let mut response = clients
-            .call(&self.endpoint, headers, self.call.body.clone())
+            .send(
+                Over::Stream,
+                &self.endpoint,
+                headers,
+                self.call.body.clone(),
+            )
             .await
             .map_err(|error| self.away(held, error.cause(), None))?;
         let asked = retry_after(response.headers(), &shared.server_clock);
@@ -290,7 +300,11 @@ impl Request {
             .map_err(|error| self.away(held, error.cause(), None))?;
         match judge_call(&*shared.config.protocol, status, &body) {
             CallVerdict::Refused => return Ok(Sent::Refused),
-            CallVerdict::GatewayError(cause) => return Err(self.away(held, cause, asked)),
+            CallVerdict::GatewayError(cause)
+            | CallVerdict::RequestTimeout(cause)
+            | CallVerdict::Unreadable(cause) => {
+                return Err(self.away(held, cause, asked));
+            }
             CallVerdict::Served => {}
         }
         // A call hands such an answer to its caller. A stream tries again: the HTML page of a portal, a throttle or a starting

@@ -22,10 +22,17 @@
 //! | HTTP 511, and an HTML page with HTTP 2xx: a captive portal, a login proxy | `http_511`, `html_page` | inconclusive | not used | with backoff |
 //! | HTTP 2xx with an empty body | `empty_answer` | inconclusive | maybe used | at once |
 //! | HTTP 2xx with a body that is not JSON, or not an object | `not_json` | inconclusive | maybe used | at once |
+//! | HTTP 2xx with a compressed body that no header announces | `not_decoded` | inconclusive | maybe used | at once |
 //! | HTTP 2xx with JSON that has neither tokens nor errors | `no_tokens` | inconclusive | maybe used | at once |
 //! | no such name | `dns` | inconclusive | not sent | with backoff |
 //! | no connection | `connect` | inconclusive | not sent | with backoff |
-//! | no trusted TLS | `tls` | inconclusive | not sent | with backoff |
+//! | what answers does not speak TLS | `not_tls` | inconclusive | not sent | with backoff |
+//! | a certificate by nobody whom this machine trusts | `certificate_untrusted` | inconclusive | not sent | with backoff |
+//! | a certificate that has expired | `certificate_expired` | inconclusive | not sent | with backoff |
+//! | a certificate that is not valid yet | `certificate_not_yet_valid` | inconclusive | not sent | with backoff |
+//! | a certificate for other names | `certificate_other_name` | inconclusive | not sent | with backoff |
+//! | no TLS that this client accepts | `tls` | inconclusive | not sent | with backoff |
+//! | HTTP/2: the server says that it did not look at the request | `stream_refused` | inconclusive | not sent | with backoff |
 //! | the connection reset or closed before the first byte of an answer | `connection_lost` | inconclusive | maybe used | at once |
 //! | no answer within the limit of an attempt | `timeout` | inconclusive | maybe used | at once |
 //! | an answer that breaks off: its length not reached, its last chunk missing, a reset | `truncated` | inconclusive | maybe used | at once |
@@ -84,6 +91,7 @@ fn in_other_words(answer: &Answer) -> (TokenFate, Cause) {
         _ if is_page => (TokenFate::NotUsed, Cause::HtmlPage(status)),
         // An empty or broken body comes from the server.
         _ if answer.body.is_empty() => (TokenFate::MaybeUsed, Cause::EmptyAnswer(status)),
+        _ if is_compressed(&answer.body) => (TokenFate::MaybeUsed, Cause::NotDecoded(status)),
         _ if Envelope::read(&answer.body).is_none() => {
             (TokenFate::MaybeUsed, Cause::NotJson(status))
         }
@@ -101,6 +109,19 @@ pub(crate) enum CallVerdict {
     Refused,
     /// Something in front of the server answered, because the server is away.
     GatewayError(Cause),
+    /// HTTP 408 in other words than the server's. A proxy says so when it closes an idle connection, which the call may have
+    /// crossed, and also when the server took too long: nobody knows whether the call ran.
+    RequestTimeout(Cause),
+    /// What the server said cannot be read.
+    Unreadable(Cause),
+}
+
+/// How gzip and zstd begin. No text in UTF-8 begins like this. A body that is announced as one of these arrives decoded.
+const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
+
+/// Whether something on the way has compressed the body without a word about it, or has removed the word.
+fn is_compressed(body: &[u8]) -> bool {
+    COMPRESSED.iter().any(|begin| body.starts_with(begin))
 }
 
 /// The verdict on a call's reply.
@@ -116,9 +137,11 @@ pub(crate) fn judge_call(protocol: &dyn Protocol, status: u16, body: &[u8]) -> C
         // Part of it ran: the caller's, whatever the protocol thinks of the errors beside it.
         Some(envelope) if envelope.data == Data::Present => false,
         Some(envelope) if envelope.is_graphql() => protocol.refuses(status, &envelope),
+        None if is_compressed(body) => return CallVerdict::Unreadable(Cause::NotDecoded(status)),
         _ if matches!(status, 502..=504) => {
             return CallVerdict::GatewayError(Cause::Http(status));
         }
+        _ if status == 408 => return CallVerdict::RequestTimeout(Cause::Http(status)),
         _ => status == 401,
     };
     if is_refused {

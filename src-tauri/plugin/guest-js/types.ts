@@ -34,6 +34,11 @@ export interface Status {
     | "keyring_failed"
     | "keyring_other_folder"
     | "files_unreadable";
+  /**
+   * Present where others on the network can read the password and all data: plain `http` to a server that the setting
+   * `allowInsecure` names. A screen should say so all the time.
+   */
+  insecure?: true;
 }
 
 /**

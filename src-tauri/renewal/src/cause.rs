@@ -18,8 +18,26 @@ pub enum Cause {
     Dns,
     /// No connection to the host. Nothing was sent.
     Connect,
-    /// No TLS that this machine trusts. Nothing was sent.
+    /// The server's certificate is by nobody whom this machine trusts. Nothing was sent.
+    CertificateUntrusted,
+    /// The server's certificate has expired. Nothing was sent.
+    CertificateExpired,
+    /// The server's certificate is not valid yet. Nothing was sent.
+    CertificateNotYetValid,
+    /// The server's certificate is for other names. Nothing was sent.
+    CertificateOtherName,
+    /// What answers does not speak TLS. Nothing was sent.
+    NotTls,
+    /// The server speaks no TLS that this client accepts. Nothing was sent.
     Tls,
+    /// The system's proxy does not answer. Nothing was sent.
+    ProxyUnreachable,
+    /// The system's proxy wants a name and a password, or other ones. Nothing was sent.
+    ProxyAuthentication,
+    /// The system's proxy makes no connection to the server. Nothing was sent.
+    ProxyRefused,
+    /// The server says that it did not look at the request (HTTP/2: REFUSED_STREAM, GOAWAY).
+    StreamRefused,
     /// The request could not be built or sent here. Nothing was sent.
     NotSent,
     /// No answer within the limit.
@@ -44,6 +62,8 @@ pub enum Cause {
     EmptyAnswer(u16),
     /// An answer that is no JSON object.
     NotJson(u16),
+    /// An answer that is compressed, and does not say so.
+    NotDecoded(u16),
     /// JSON that has neither tokens nor errors.
     NoTokens(u16),
     /// An error in GraphQL's words.
@@ -225,6 +245,7 @@ impl Cause {
             | Self::HtmlPage(status)
             | Self::EmptyAnswer(status)
             | Self::NotJson(status)
+            | Self::NotDecoded(status)
             | Self::NoTokens(status)
             | Self::Graphql(_, status)
             | Self::Throttled(status)
@@ -241,7 +262,16 @@ impl fmt::Display for Cause {
             Self::Http(status) => return write!(f, "http_{status}"),
             Self::Dns => "dns",
             Self::Connect => "connect",
+            Self::CertificateUntrusted => "certificate_untrusted",
+            Self::CertificateExpired => "certificate_expired",
+            Self::CertificateNotYetValid => "certificate_not_yet_valid",
+            Self::CertificateOtherName => "certificate_other_name",
+            Self::NotTls => "not_tls",
             Self::Tls => "tls",
+            Self::ProxyUnreachable => "proxy_unreachable",
+            Self::ProxyAuthentication => "proxy_authentication",
+            Self::ProxyRefused => "proxy_refused",
+            Self::StreamRefused => "stream_refused",
             Self::NotSent => "not_sent",
             Self::Timeout => "timeout",
             Self::ConnectionLost => "connection_lost",
@@ -253,6 +283,7 @@ impl fmt::Display for Cause {
             Self::HtmlPage(_) => "html_page",
             Self::EmptyAnswer(_) => "empty_answer",
             Self::NotJson(_) => "not_json",
+            Self::NotDecoded(_) => "not_decoded",
             Self::NoTokens(_) => "no_tokens",
             Self::Graphql(code, _) => code.word(),
             Self::Throttled(_) => "throttled",

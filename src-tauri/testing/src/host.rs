@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::clock::ManualClock;
 use super::files::ScriptedFiles;
-use super::server::FaultServer;
+use super::server::{Alpn, FaultServer, ServerCertificate};
 use super::vault::ScriptedVault;
 use graphql_session::{Call, Config, DEFAULT_ACCOUNT, Session};
 
@@ -50,6 +50,13 @@ impl TestHost {
         }
     }
 
+    /// The same with a server that speaks TLS and HTTP/2. Sessions trust its root.
+    pub async fn start_with_tls() -> Self {
+        let host = Self::start().await;
+        host.server.speak_tls(ServerCertificate::Good, Alpn::Http2);
+        host
+    }
+
     /// Another computer that talks to the same server, by the same clock.
     pub fn another(&self) -> Self {
         Self {
@@ -70,6 +77,9 @@ impl TestHost {
         config.limits.vault_read = VAULT_READ;
         config.limits.vault_write = VAULT_WRITE;
         config.limits.file_timeout = FILE;
+        if self.server.speaks_tls() {
+            config.extra_root_certificates = self.server.root_certificate();
+        }
         config
     }
 

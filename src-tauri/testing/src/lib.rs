@@ -51,9 +51,10 @@ pub use files::{FileCall, FileFailure, ScriptedFiles};
 pub use host::{TestHost, call, mutation, query, subscription, upload};
 #[cfg(feature = "kit")]
 pub use server::{
-    AccessField, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, Counts, EMAIL, Entry,
-    Explanation, Fact, Fault, FaultServer, Feed, Gate, IssuedPair, Ledger, PASSWORD, Pair,
-    PairNumber, Rejection, Revocation, Seen, SessionNumber, Spent, Words,
+    AccessField, Alpn, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, Coding,
+    ConnectionFault, Counts, EMAIL, Entry, Explanation, Fact, Fault, FaultServer, Feed, Gate,
+    IssuedPair, Ledger, PASSWORD, PROXIED_HOST, Pair, PairNumber, Rejection, Revocation, Seen,
+    ServerCertificate, SessionNumber, Spent, Words,
 };
 #[cfg(feature = "kit")]
 pub use vault::{ScriptedVault, VaultCall};

@@ -9,33 +9,39 @@ use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
 use self::shared::{Inside, Listening, Script, Shared};
+use self::tls::Root;
 use self::twenty::Records;
 use super::clock::{Activity, ManualClock};
 use super::rotation::{Grace, Rotation};
 use graphql_session::{Clock, PasswordLogin};
 
 mod bodies;
+mod channel;
+mod coding;
 mod counts;
 mod fault;
 mod feed;
 mod http;
+mod http2;
 mod issued_pair;
 mod ledger;
 mod question;
 mod serve;
 mod shared;
 mod stream;
+mod tls;
 mod token_endpoint;
 mod twenty;
 
 pub use counts::{Counts, Seen};
-pub use fault::{Fault, Gate};
+pub use fault::{Coding, Fault, Gate};
 pub use feed::Feed;
 pub use issued_pair::IssuedPair;
 pub use ledger::{
     AnswerFate, Attempt, AttemptOutcome, Entry, Explanation, Fact, Ledger, Pair, PairNumber,
     Rejection, Revocation, SessionNumber, Spent, Words,
 };
+pub use tls::{Alpn, ConnectionFault, PROXIED_HOST, ServerCertificate};
 pub use twenty::{AccessField, AuthenticationOn};
 
 /// The person that every server knows.
@@ -92,6 +98,10 @@ impl FaultServer {
                     calls: Script::default(),
                     sign_ins: Script::default(),
                     subscriptions: Script::default(),
+                    checks: Script::default(),
+                    connections: Script::default(),
+                    root: None,
+                    tls: None,
                     feeds: Vec::new(),
                     seen: Vec::new(),
                     keeps_requests: true,
@@ -110,9 +120,43 @@ impl FaultServer {
         server
     }
 
-    /// The server's origin: `http://127.0.0.1:port`.
+    /// The server's origin: `http://127.0.0.1:port`, or `https://` where it speaks TLS.
     pub fn address(&self) -> String {
-        format!("http://{}", self.shared.address)
+        self.address_as("127.0.0.1")
+    }
+
+    /// The same under another name.
+    pub fn address_as(&self, host: &str) -> String {
+        let scheme = match self.inside().tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        format!("{scheme}://{host}:{}", self.shared.address.port())
+    }
+
+    /// Connections that are opened from now on speak TLS. Sign-ins are for the origin [`address`](Self::address).
+    pub fn speak_tls(&self, certificate: ServerCertificate, alpn: Alpn) {
+        let mut inside = self.inside();
+        let root = inside.root.get_or_insert_with(Root::new);
+        let acceptor = root.acceptor(certificate, alpn);
+        inside.tls = Some(acceptor);
+        inside.records.origin = format!("https://{}", self.shared.address);
+    }
+
+    /// Sign-ins are for its origin under this name from now on.
+    pub fn is_called(&self, host: &str) {
+        let origin = self.address_as(host);
+        self.inside().records.origin = origin;
+    }
+
+    /// Whether it speaks TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.inside().tls.is_some()
+    }
+
+    /// The root that signs its certificates, as PEM. A client has to be told to trust it.
+    pub fn root_certificate(&self) -> String {
+        self.inside().root.get_or_insert_with(Root::new).pem()
     }
 
     /// The person that every server knows, ready to sign in.
@@ -226,6 +270,11 @@ impl FaultServer {
         self.inside().sign_ins.next.push_back(fault);
     }
 
+    /// The next question whether this is a Twenty server (after those scripted before) meets this fault.
+    pub fn on_check(&self, fault: Fault) {
+        self.inside().checks.next.push_back(fault);
+    }
+
     /// The next subscription meets this fault. Others get a stream that the test [feeds](Self::feed).
     pub fn on_subscription(&self, fault: Fault) {
         self.inside().subscriptions.next.push_back(fault);
@@ -246,9 +295,21 @@ impl FaultServer {
         self.inside().feeds[number].clone()
     }
 
+    /// The next connection (after those scripted before) breaks like this, before its first request is read.
+    pub fn on_connection(&self, fault: ConnectionFault) {
+        self.inside().connections.next.push_back(fault);
+    }
+
+    /// Every connection breaks like this.
+    pub fn on_every_connection(&self, fault: ConnectionFault) {
+        self.inside().connections.always = Some(fault);
+    }
+
     /// Forgets every scripted fault.
     pub fn behave(&self) {
         let mut inside = self.inside();
+        inside.checks = Script::default();
+        inside.connections = Script::default();
         inside.renewals = Script::default();
         inside.calls = Script::default();
         inside.sign_ins = Script::default();

@@ -123,6 +123,14 @@ async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
             let checked = session.check_server(address).await;
             checked.map_or_else(|error| code(&error), |_| "ok".into())
         }
+        // The cause and the sentence for people.
+        ("explain", address) => match session.check_server(address).await {
+            Ok(_) => "ok".into(),
+            Err(error) => {
+                let cause = error.cause().map(|cause| cause.to_string());
+                format!("{}: {error}", cause.unwrap_or_default())
+            }
+        },
         ("call", _) => {
             let reply = session.execute(query("currentUser")).await;
             reply.map_or_else(|error| code(&error), |reply| reply.status.to_string())

@@ -82,6 +82,11 @@ impl Host {
         }
     }
 
+    /// Processes that are started from now on trust the server's root.
+    pub(crate) fn trust_server(&mut self) {
+        self.settings["extraRootCertificates"] = self.server.root_certificate().into();
+    }
+
     /// Starts a process.
     pub(crate) fn process(&self) -> Process {
         Process::start(self.command(Self::own_program()))

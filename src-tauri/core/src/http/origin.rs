@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use super::resolver::is_loopback_name;
 use crate::error::{Code, Error};
 
 /// Scheme, host and port of a server. Credentials are bound to the origin that issued them.
@@ -11,30 +12,46 @@ use crate::error::{Code, Error};
 pub struct Origin(Url);
 
 impl Origin {
-    /// Reads an address as people type it: `crm.example.com`, `https://crm.example.com/objects/people`. A path is
-    /// dropped. Plain `http` is for loopback addresses only: anywhere else it would show the tokens to the network.
+    /// Reads an address as people type it: `crm.example.com`, `https://crm.example.com/objects/people`, `localhost:3000`. A
+    /// path is dropped. Without a scheme it is `https`, or `http` for a loopback address. Plain `http` is for loopback
+    /// addresses only: anywhere else it would show the tokens to the network.
     ///
     /// # Errors
     /// [`Code::InvalidAddress`] with the reason.
     pub fn parse(address: &str) -> Result<Self, Error> {
+        Self::parse_allowing(address, &[])
+    }
+
+    /// The same, with plain `http` also for these hosts.
+    pub(crate) fn parse_allowing(address: &str, allow_insecure: &[Host]) -> Result<Self, Error> {
         let invalid = |why: &'static str| Error::new(Code::InvalidAddress, why);
         let address = address.trim();
-        let parsed = if address.contains("://") {
-            Url::parse(address)
+        let not_an_address =
+            |_| invalid("This is not an address. Use one like https://crm.example.com");
+        let url = if address.contains("://") {
+            Url::parse(address).map_err(not_an_address)?
         } else {
-            Url::parse(&format!("https://{address}"))
+            // A server on this computer seldom has TLS, and nobody else can read along.
+            let plain = Url::parse(&format!("http://{address}")).map_err(not_an_address)?;
+            if is_loopback(&plain) {
+                plain
+            } else {
+                Url::parse(&format!("https://{address}")).map_err(not_an_address)?
+            }
         };
-        let url = parsed
-            .map_err(|_| invalid("This is not an address. Use one like https://crm.example.com"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(invalid("Leave the name and password out of the address"));
         }
         match url.scheme() {
             "https" => {}
             "http" if is_loopback(&url) => {}
+            "http"
+                if url
+                    .host()
+                    .is_some_and(|host| allow_insecure.contains(&host.to_owned())) => {}
             "http" => {
                 return Err(invalid(
-                    "Use https: plain http is accepted for this computer's own addresses only",
+                    "Use https: plain http shows your password to everybody on the network. A server at home can be named in the setting `allowInsecure`",
                 ));
             }
             _ => return Err(invalid("Use an address that starts with https://")),
@@ -44,8 +61,7 @@ impl Origin {
                 "The address has no host. Use one like https://crm.example.com",
             ));
         }
-        let origin = Url::parse(&url.origin().ascii_serialization())
-            .map_err(|_| invalid("This is not an address. Use one like https://crm.example.com"))?;
+        let origin = Url::parse(&url.origin().ascii_serialization()).map_err(not_an_address)?;
         Ok(Self(origin))
     }
 
@@ -68,13 +84,35 @@ impl Origin {
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
+
+    /// Whether others on the network can read what is sent.
+    pub(crate) fn is_exposed(&self) -> bool {
+        !self.is_https() && !is_loopback(&self.0)
+    }
+
+    /// Without TLS a proxy would see the tokens; and a loopback address is another one on the proxy's computer.
+    pub(super) fn may_use_proxy(&self) -> bool {
+        self.is_https() && !is_loopback(&self.0)
+    }
+}
+
+/// A host as a setting names it: a name or an IP address, without scheme, port and wildcards.
+pub(crate) fn read_host(text: &str) -> Option<Host> {
+    if let Ok(address) = text.parse() {
+        return Some(match address {
+            IpAddr::V4(address) => Host::Ipv4(address),
+            IpAddr::V6(address) => Host::Ipv6(address),
+        });
+    }
+    let is_name = text.chars().all(|character| !"*:/@ ".contains(character));
+    Host::parse(text).ok().filter(|_| is_name)
 }
 
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => is_loopback_name(name),
         None => false,
     }
 }

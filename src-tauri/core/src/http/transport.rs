@@ -1,22 +1,33 @@
-//! One request at a time: pooled connections for calls, a fresh connection for every exchange of tokens.
+//! One request at a time: pooled connections for calls, a fresh connection for every exchange of tokens, HTTP/2 where the
+//! server has it.
 
 use std::error::Error as StdError;
 use std::iter::successors;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use rustls::pki_types::CertificateDer;
 use url::Url;
 
-use super::{Answer, Endpoint, Origin, Request, TransportError};
+use super::one_handshake::OneHandshake;
+use super::proxy::{self, SystemProxy};
+use super::resolver::Resolver;
+use super::{Answer, Endpoint, Origin, Request, TransportError, tls};
 use crate::clock::ServerClock;
 use crate::error::{Code, Error};
 
 /// Connecting takes a packet's round trip or two; ten seconds is a network that is not there.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// HTTP/2: how long a connection with open streams may be silent before it is asked whether it is still there.
+const PING_AFTER: Duration = Duration::from_secs(15);
+
+/// How long the answer may take. With the pause before it, a call on a dead connection fails after 25 s, which is as long as
+/// calls wait for a renewal; without pings only its own limit of 75 s would end it.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest answer to an exchange that is read. A real one is 1.2 kB.
 const EXCHANGE_BYTES: usize = 1 << 20;
@@ -24,58 +35,109 @@ const EXCHANGE_BYTES: usize = 1 << 20;
 /// Longest pause that a server can ask for with Retry-After: a wrong header must not silence an application for hours.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(600);
 
-/// The HTTP clients for one origin: pooled connections for calls, and a fresh connection for every exchange.
+/// The HTTP clients for one origin.
 #[derive(Clone)]
 pub(crate) struct Clients {
+    /// Pooled connections; over HTTP/2 one for all calls.
     calls: reqwest::Client,
-    exchanges: reqwest::Client,
+    /// A fresh connection for each stream of events where the server has TLS. Over HTTP/2 a reader that is slow would hold
+    /// up all that shares its connection, and a server allows only so many streams on one.
+    streams: reqwest::Client,
+    /// A fresh connection for every exchange: a renewal must not be lost on one that the server has given up meanwhile.
+    fresh: reqwest::Client,
     origin: Origin,
     /// The origin as text, to compare with at every call.
     origin_text: String,
     /// Where the protocol's calls go.
     addresses: Vec<(Endpoint, Url)>,
+    proxy: Option<SystemProxy>,
+}
+
+/// What a request is sent over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// A connection of the pool.
+    Pool,
+    /// A connection of its own: for a call that is sent again, because others in the pool may be as dead as the one that it
+    /// was sent over.
+    OwnConnection,
+    /// What streams of events have.
+    Stream,
+}
+
+/// How connections are kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pool {
+    Kept,
+    Fresh,
 }
 
 impl Clients {
-    /// Clients for `origin` that give up connections which were idle for `idle`.
+    /// Clients for `origin` that give up connections which were idle for `idle`, and trust `extra_roots` besides the
+    /// system's.
     pub(crate) fn new(
         origin: Origin,
         endpoints: &[Endpoint],
         idle: Duration,
+        extra_roots: &[CertificateDer<'static>],
     ) -> Result<Self, Error> {
-        let tls = tls(&origin).map_err(|_| {
+        let tls = if origin.is_https() {
+            tls::trusting(extra_roots)
+        } else {
+            tls::unused()
+        };
+        let tls = tls.map_err(|_| {
             Error::new(
                 Code::Certificate,
                 "This computer's certificate store cannot be read. Install its root certificates (ca-certificates).",
             )
         })?;
-        let client = |kept: usize| {
+        let client = |pool: Pool| {
             let mut builder = reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(Resolver)
                 // A redirect would carry a token to a place that nobody named.
                 .redirect(reqwest::redirect::Policy::none())
-                // The only repetition is the one that is decided in the renewal or in sending.rs.
+                // The only repetition is the one that is decided in the renewal or in sending.rs. reqwest would repeat what
+                // the server answers with REFUSED_STREAM or GOAWAY. hyper still repeats a request of which it has written no
+                // byte when its connection closed.
                 .retry(reqwest::retry::never())
                 .connect_timeout(CONNECT)
-                .pool_idle_timeout(idle)
-                .pool_max_idle_per_host(kept);
-            if !origin.is_https() {
-                // Loopback: a proxy would see the tokens in the clear.
+                .http2_keep_alive_interval(PING_AFTER)
+                .http2_keep_alive_timeout(PING_TIMEOUT)
+                // An idle connection is given up long before it would be asked.
+                .http2_keep_alive_while_idle(false);
+            builder = match pool {
+                Pool::Kept => builder.pool_idle_timeout(idle),
+                Pool::Fresh => builder.pool_max_idle_per_host(0),
+            };
+            if pool == Pool::Kept && origin.is_https() {
+                builder = builder.connector_layer(OneHandshake::default());
+            }
+            if !origin.may_use_proxy() {
                 builder = builder.no_proxy();
             }
             builder
                 .build()
                 .map_err(|_| Error::new(Code::Internal, "The HTTP client could not be built."))
         };
+        let calls = client(Pool::Kept)?;
+        let fresh = client(Pool::Fresh)?;
+        let streams = if origin.is_https() { &fresh } else { &calls };
+        let proxy = origin
+            .may_use_proxy()
+            .then(|| SystemProxy::of(&origin.join("/")));
         Ok(Self {
-            calls: client(usize::MAX)?,
-            exchanges: client(0)?,
+            streams: streams.clone(),
+            calls,
+            fresh,
             origin_text: origin.text(),
             addresses: endpoints
                 .iter()
                 .map(|endpoint| (*endpoint, origin.join(endpoint.path)))
                 .collect(),
             origin,
+            proxy: proxy.flatten(),
         })
     }
 
@@ -87,22 +149,37 @@ impl Clients {
     /// The exchange side, with the limit of one attempt.
     pub(crate) fn auth_client(&self, clock: ServerClock, limit: Duration) -> AuthClient {
         AuthClient {
-            client: self.exchanges.clone(),
+            client: self.fresh.clone(),
             origin: self.origin.clone(),
+            proxy: self.proxy.clone(),
             clock,
             limit,
         }
     }
 
-    /// Sends one call. The reply's head is returned as soon as it is there.
+    /// The error that a sign-in form shows, or a caller gets, in words that name the server, or the proxy before it.
+    pub(crate) fn sentence(&self, error: TransportError) -> String {
+        error.sentence(
+            self.origin.host(),
+            self.proxy.as_ref().map(SystemProxy::name),
+        )
+    }
+
+    /// Sends one call, or subscribes. The reply's head is returned as soon as it is there.
     ///
     /// Not an `async fn`, which would keep its arguments as long as it lives: thousands of calls may wait at a time.
-    pub(crate) fn call(
+    pub(crate) fn send(
         &self,
+        over: Over,
         endpoint: &Endpoint,
         headers: HeaderMap,
         body: Bytes,
     ) -> impl Future<Output = Result<reqwest::Response, TransportError>> + use<> {
+        let client = match over {
+            Over::Pool => &self.calls,
+            Over::OwnConnection => &self.fresh,
+            Over::Stream => &self.streams,
+        };
         let known = self.addresses.iter().find(|(known, _)| known == endpoint);
         let address = known.map_or_else(
             || self.origin.join(endpoint.path),
@@ -111,23 +188,9 @@ impl Clients {
         let mut request = reqwest::Request::new(Method::POST, address);
         *request.headers_mut() = headers;
         *request.body_mut() = Some(body.into());
-        let sending = self.calls.execute(request);
+        let sending = client.execute(request);
         async move { sending.await.map_err(|error| transport_error(&error)) }
     }
-}
-
-fn tls(origin: &Origin) -> Result<rustls::ClientConfig, rustls::Error> {
-    use rustls_platform_verifier::BuilderVerifierExt;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?;
-    // A loopback server without TLS needs no root certificates, and reading them takes longer than a call.
-    let builder = if origin.is_https() {
-        builder.with_platform_verifier()?
-    } else {
-        builder.with_root_certificates(rustls::RootCertStore::empty())
-    };
-    Ok(builder.with_no_client_auth())
 }
 
 /// What a protocol exchanges tokens over: no Authorization, no cookies, no redirects, no reused connections, no hidden
@@ -135,6 +198,7 @@ fn tls(origin: &Origin) -> Result<rustls::ClientConfig, rustls::Error> {
 pub struct AuthClient {
     client: reqwest::Client,
     origin: Origin,
+    proxy: Option<SystemProxy>,
     clock: ServerClock,
     limit: Duration,
 }
@@ -143,6 +207,16 @@ impl AuthClient {
     /// The origin it talks to.
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// The error that a sign-in form shows for a request without an answer. Its sentence names the server, or the proxy
+    /// before it, and says what to do.
+    pub fn sign_in_error(&self, error: TransportError) -> Error {
+        let sentence = error.sentence(
+            self.origin.host(),
+            self.proxy.as_ref().map(SystemProxy::name),
+        );
+        Error::new(error.sign_in_code(), sentence).caused_by(error.cause())
     }
 
     /// Posts and reads the whole answer.
@@ -178,6 +252,7 @@ impl AuthClient {
         };
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers(), &self.clock);
+        let redirects_to = self.other_origin(&response);
         let body = tokio::select! {
             biased;
             body = read_body(&mut response, EXCHANGE_BYTES) => body?,
@@ -186,8 +261,20 @@ impl AuthClient {
         Ok(Answer {
             status,
             retry_after,
+            redirects_to,
             body,
         })
+    }
+
+    fn other_origin(&self, response: &reqwest::Response) -> Option<String> {
+        if !response.status().is_redirection() {
+            return None;
+        }
+        let location = response.headers().get(LOCATION)?.to_str().ok()?;
+        let there = response.url().join(location).ok()?;
+        let is_other = matches!(there.scheme(), "http" | "https");
+        let there = there.origin().ascii_serialization();
+        (is_other && there != self.origin.text()).then_some(there)
     }
 }
 
@@ -253,18 +340,34 @@ pub(crate) fn retry_after(headers: &HeaderMap, clock: &ServerClock) -> Option<Du
 }
 
 fn transport_error(error: &reqwest::Error) -> TransportError {
-    if !error.is_connect() {
-        return TransportError::ConnectionLost;
-    }
     let causes = || successors(error.source(), |error| next_cause(*error));
-    if causes().any(|cause| cause.is::<rustls::Error>()) {
-        TransportError::Tls
-    } else if causes().any(|cause| cause.to_string().starts_with("dns error")) {
-        // hyper-util's resolver error is a private type; its text is all there is.
-        TransportError::Dns
-    } else {
-        TransportError::Connect
+    if !error.is_connect() {
+        return if causes().any(is_refused_stream) {
+            TransportError::StreamRefused
+        } else {
+            TransportError::ConnectionLost
+        };
     }
+    // From outside in: what a tunnel through a proxy says about the proxy comes before what lies below.
+    let known = causes().find_map(|cause| {
+        let certificate = || cause.downcast_ref::<rustls::Error>().map(tls::failure);
+        // hyper-util's resolver error is a private type; its text is all there is.
+        let name = || (cause.to_string().starts_with("dns error")).then_some(TransportError::Dns);
+        proxy::failure(cause).or_else(certificate).or_else(name)
+    });
+    known.unwrap_or(TransportError::Connect)
+}
+
+/// Whether the server says that it did not look at the request: it refuses the stream, or was shutting down when the
+/// request arrived (RFC 9113, section 8.7). Only a GOAWAY without an error: h2 reports any other one also to streams that
+/// the server has looked at.
+fn is_refused_stream(cause: &(dyn StdError + 'static)) -> bool {
+    cause.downcast_ref::<h2::Error>().is_some_and(|error| {
+        let reason = error.reason();
+        error.is_remote()
+            && (error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM)
+                || error.is_go_away() && reason == Some(h2::Reason::NO_ERROR))
+    })
 }
 
 /// What an error was made of. An I/O error hides the error that it wraps: its `source` is already the one below that.

@@ -173,16 +173,19 @@ async fn check(client: &AuthClient) -> Result<(), Error> {
     let answer = client
         .get("/client-config")
         .await
-        .map_err(|error| error.sign_in_error(host))?;
+        .map_err(|error| client.sign_in_error(error))?;
     let is_twenty = serde_json::from_slice::<Value>(&answer.body)
         .is_ok_and(|config| config.get("authProviders").is_some());
     match answer.status {
         200..300 if is_twenty => Ok(()),
         500.. | 429 => Err(server_in_trouble(host)),
-        _ => Err(Error::new(
-            Code::NotThisServer,
-            format!("{host} answers, but not as a Twenty server. Check the address."),
-        )),
+        _ => Err(match answer.redirects_to {
+            Some(there) => Error::new(
+                Code::NotThisServer,
+                format!("{host} leads to {there}. Use that address, if you know it."),
+            ),
+            None => not_twenty(client),
+        }),
     }
 }
 
@@ -255,7 +258,7 @@ async fn ask(
     let answer = client
         .post(&request(dialect, operation, query, variables))
         .await
-        .map_err(|error| Refusal::Final(error.sign_in_error(host)))?;
+        .map_err(|error| Refusal::Final(client.sign_in_error(error)))?;
     let Some(envelope) = Envelope::read(&answer.body) else {
         return Err(Refusal::Final(match answer.status {
             408 | 425 | 429 | 500.. => server_in_trouble(host),

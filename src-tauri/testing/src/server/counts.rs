@@ -9,6 +9,14 @@ use jiff::Timestamp;
 pub struct Counts {
     /// Connections accepted.
     pub connections: u64,
+    /// TLS handshakes completed.
+    pub handshakes: u64,
+    /// Requests that came over HTTP/2.
+    pub http2_requests: u64,
+    /// Requests over HTTP/2 that the client took back while the server was answering.
+    pub streams_cancelled: u64,
+    /// Requests that were answered with GOAWAY, unread; see [`ConnectionFault`](super::ConnectionFault::GoAway).
+    pub requests_turned_away: u64,
     /// Requests of any kind.
     pub requests: u64,
     /// Renewals that arrived, whatever came of them. One that asks in a dialect which the server does not know counts

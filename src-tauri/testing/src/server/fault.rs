@@ -38,6 +38,24 @@ pub enum Fault {
     Reset,
     /// The connection is closed before a byte of an answer, as a server does that restarts.
     Close,
+    /// The server acts, and its answer comes in this coding.
+    Coded {
+        /// How the body is written.
+        coding: Coding,
+        /// Whether `content-encoding` says so.
+        announced: bool,
+        /// So many spaces follow the JSON text before it is coded, in bytes: they take hardly any room on the wire.
+        padding: usize,
+    },
+    /// From now on nothing is said on this connection, as if its other end had lost the network: no answer, and over HTTP/2
+    /// no answer to a ping.
+    FallSilent,
+    /// HTTP/2: the stream is reset with REFUSED_STREAM, which says that the server did not look at the request. Over
+    /// HTTP/1.1 the connection is closed.
+    RefuseStream,
+    /// HTTP/2: the stream is reset with INTERNAL_ERROR, which says nothing about the request. Over HTTP/1.1 the connection
+    /// is closed.
+    ResetStream,
     /// The server waits until the gate is opened, and only then looks at the request: it acts and answers as usual, or
     /// with the other fault.
     Hold(Gate, Option<Box<Fault>>),
@@ -62,7 +80,27 @@ pub enum Fault {
     AfterActing(Box<Fault>),
 }
 
+/// A content coding (RFC 9110, section 8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// `gzip`.
+    Gzip,
+    /// `br`.
+    Brotli,
+    /// `zstd`.
+    Zstd,
+}
+
 impl Fault {
+    /// The server acts, and its answer comes in this coding, as a proxy sends it that compresses.
+    pub fn coded(coding: Coding) -> Self {
+        Self::Coded {
+            coding,
+            announced: true,
+            padding: 0,
+        }
+    }
+
     /// An HTTP answer without headers of its own.
     pub fn answer(status: u16, body: impl Into<String>) -> Self {
         Self::Answer {

@@ -3,7 +3,8 @@
 use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use super::tls::Stream;
 
 /// What a plain server says to somebody who begins with a TLS handshake.
 const NOT_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
@@ -116,14 +117,12 @@ pub(super) fn chunks(body: &[u8]) -> Vec<u8> {
 
 /// One connection, with what was read beyond the last request.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        // Small answers in two writes would wait for an acknowledgement otherwise.
-        let _ = stream.set_nodelay(true);
+    pub(super) fn new(stream: Stream) -> Self {
         Self {
             stream,
             buffer: Vec::new(),

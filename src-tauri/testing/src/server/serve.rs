@@ -2,17 +2,24 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use h2::{Reason, RecvStream};
+use http::Request;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::bodies;
+use super::channel::Channel;
+use super::coding::coded;
 use super::counts::Seen;
 use super::fault::{Fault, Gate};
-use super::http::{BodyEnds, Connection, Incoming, LAST_CHUNK, Outgoing, chunks};
+use super::http::{BodyEnds, Connection, Incoming, Outgoing};
+use super::http2::{self, Ends, Exchange};
 use super::ledger::{AnswerFate, Words};
 use super::question::{Asked, Question};
 use super::shared::{Kind, Shared};
 use super::stream;
+use super::tls::{ConnectionFault, Stream, break_handshake};
 use super::twenty::{Peculiarity, Taken};
 use crate::clock::InFlight;
 use graphql_session::OperationKind;
@@ -23,8 +30,41 @@ pub(super) async fn accept(server: Arc<Shared>, listener: TcpListener) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         server.count(|counts| counts.connections += 1);
-        connections.spawn(serve(server.clone(), Connection::new(stream)));
+        connections.spawn(open(server.clone(), stream));
         while connections.try_join_next().is_some() {}
+    }
+}
+
+/// From the first byte of a connection to its first request: the handshake, and how it can break.
+async fn open(server: Arc<Shared>, stream: TcpStream) {
+    // Small answers in two writes would wait for an acknowledgement otherwise.
+    let _ = stream.set_nodelay(true);
+    let (fault, tls) = {
+        let mut inside = server.inside();
+        (inside.connections.draw(), inside.tls.clone())
+    };
+    if let Some(fault) = fault
+        && fault != ConnectionFault::GoAway
+    {
+        return break_handshake(fault, stream).await;
+    }
+    let Some(tls) = tls else {
+        return serve(server, Connection::new(Stream::Plain(stream))).await;
+    };
+    let handshake = server.activity.begin();
+    let Ok(stream) = tls.accept(stream).await else {
+        return;
+    };
+    server.count(|counts| counts.handshakes += 1);
+    drop(handshake);
+    let stream = Stream::Tls(Box::new(stream));
+    if fault.is_some() {
+        // It ends with the client's side of the connection.
+        let _ = http2::go_away(&server, stream).await;
+    } else if stream.is_http2() {
+        serve_http2(server, stream).await;
+    } else {
+        serve(server, Connection::new(stream)).await;
     }
 }
 
@@ -40,11 +80,48 @@ async fn serve(server: Arc<Shared>, mut connection: Connection) {
             return;
         };
         let in_flight = server.activity.begin();
-        match answer(&server, request, connection, in_flight).await {
-            Some(kept) => connection = kept,
-            None => return,
+        match answer(&server, request, Channel::Http1(connection), in_flight).await {
+            Some(Channel::Http1(kept)) => connection = kept,
+            _ => return,
         }
     }
+}
+
+/// The requests of an HTTP/2 connection, side by side.
+async fn serve_http2(server: Arc<Shared>, stream: Stream) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else {
+        return;
+    };
+    let mut farewell = server.inside().farewell.subscribe();
+    // Dropped with this task, and with it every exchange.
+    let mut exchanges = JoinSet::new();
+    let (end, mut ended) = mpsc::unbounded_channel();
+    loop {
+        tokio::select! {
+            biased;
+            arrived = connection.accept() => {
+                let Some(Ok((request, respond))) = arrived else { return };
+                server.activity.note();
+                server.count(|counts| counts.http2_requests += 1);
+                let exchange = Exchange::new(server.clone(), respond, end.clone());
+                exchanges.spawn(serve_one(server.clone(), request, exchange));
+            }
+            Some(how) = ended.recv() => match how {
+                Ends::Closed => return,
+                Ends::Silent => return std::future::pending().await,
+            },
+            _ = farewell.changed() => connection.graceful_shutdown(),
+        }
+        while exchanges.try_join_next().is_some() {}
+    }
+}
+
+async fn serve_one(server: Arc<Shared>, request: Request<RecvStream>, exchange: Exchange) {
+    let Ok(request) = http2::read(request).await else {
+        return;
+    };
+    let in_flight = server.activity.begin();
+    answer(&server, request, Channel::Http2(exchange), in_flight).await;
 }
 
 /// A renewal that is under way; counted off, however it ends.
@@ -78,9 +155,9 @@ impl Drop for OneCall {
 async fn answer(
     server: &Arc<Shared>,
     request: Incoming,
-    connection: Connection,
+    connection: Channel,
     in_flight: InFlight,
-) -> Option<Connection> {
+) -> Option<Channel> {
     let question = Question::read(&request);
     let kind = match question.asked {
         Asked::Call {
@@ -90,7 +167,8 @@ async fn answer(
         Asked::Renewal(_) => Kind::Renewal,
         Asked::LoginToken | Asked::TokenPair => Kind::SignIn,
         Asked::Call { .. } => Kind::Call,
-        Asked::ClientConfig | Asked::SignOut | Asked::Unknown => Kind::Other,
+        Asked::ClientConfig => Kind::Check,
+        Asked::SignOut | Asked::Unknown => Kind::Other,
     };
     let (fault, attempt) = arrive(server, &request, &question, kind);
     let _call = (kind == Kind::Call).then(|| OneCall(server.clone()));
@@ -141,6 +219,7 @@ fn arrive(
         }
         Kind::SignIn => inside.sign_ins.draw(),
         Kind::Stream => inside.subscriptions.draw(),
+        Kind::Check => inside.checks.draw(),
         Kind::Other => None,
     };
     let at_once = inside.renewals_now;
@@ -158,7 +237,7 @@ fn arrive(
                 *counts.by_name.entry(name).or_default() += 1;
             }
             Kind::Stream => counts.subscriptions += 1,
-            Kind::SignIn | Kind::Other => {}
+            Kind::SignIn | Kind::Check | Kind::Other => {}
         }
     });
     (fault, attempt)
@@ -229,9 +308,9 @@ impl Asking<'_> {
 async fn respond(
     asking: &Asking<'_>,
     fault: Option<Fault>,
-    mut connection: Connection,
+    mut connection: Channel,
     mut in_flight: InFlight,
-) -> Option<Connection> {
+) -> Option<Channel> {
     let server = asking.server;
     let answer = match fault {
         None => asking.act(Peculiarity::None),
@@ -270,7 +349,7 @@ async fn respond(
 async fn until_open(
     server: &Shared,
     gate: &Gate,
-    connection: &mut Connection,
+    connection: &mut Channel,
     in_flight: InFlight,
 ) -> Option<InFlight> {
     drop(in_flight);
@@ -284,9 +363,9 @@ async fn until_open(
 async fn respond_in_place(
     asking: &Asking<'_>,
     fault: Fault,
-    mut connection: Connection,
+    mut connection: Channel,
     in_flight: InFlight,
-) -> Option<Connection> {
+) -> Option<Channel> {
     let server = asking.server;
     match fault {
         Fault::Answer {
@@ -326,25 +405,25 @@ async fn respond_in_place(
             let answer = asking.act(Peculiarity::None);
             let kept = bytes.min(answer.body.len());
             connection
-                .write(&server.head(&answer, BodyEnds::AfterLength))
+                .head(server, &answer, BodyEnds::AfterLength)
                 .await
                 .ok()?;
-            connection.write(&answer.body[..kept]).await.ok()?;
+            connection.part(&answer.body[..kept]).await.ok()?;
         }
         Fault::ResetInBody => {
             let answer = asking.act(Peculiarity::None);
             connection
-                .write(&server.head(&answer, BodyEnds::AfterLength))
+                .head(server, &answer, BodyEnds::AfterLength)
                 .await
                 .ok()?;
             let half = answer.body.len() / 2;
-            connection.write(&answer.body[..half]).await.ok()?;
+            connection.part(&answer.body[..half]).await.ok()?;
             connection.reset();
         }
         Fault::StallInBody => {
             let answer = asking.act(Peculiarity::None);
             connection
-                .write(&server.head(&answer, BodyEnds::AfterLength))
+                .head(server, &answer, BodyEnds::AfterLength)
                 .await
                 .ok()?;
             drop(in_flight);
@@ -352,7 +431,17 @@ async fn respond_in_place(
         }
         Fault::Chunked => {
             send_chunks(asking, usize::MAX, &mut connection).await?;
-            connection.write(LAST_CHUNK).await.ok()?;
+            connection.end().await.ok()?;
+            return Some(connection);
+        }
+        Fault::Coded {
+            coding,
+            announced,
+            padding,
+        } => {
+            let answer = asking.act(Peculiarity::None);
+            let answer = coded(answer, coding, announced, padding).ok()?;
+            send(server, &mut connection, &answer).await?;
             return Some(connection);
         }
         Fault::TruncateChunks(bytes) => send_chunks(asking, bytes, &mut connection).await?,
@@ -360,14 +449,19 @@ async fn respond_in_place(
             send_chunks(asking, usize::MAX, &mut connection).await?;
             // A client that reads on for ever is to be stopped by its own limits, for which time has to pass.
             drop(in_flight);
-            let filler = chunks(&[b' '; 16 * 1024]);
-            while connection.write(&filler).await.is_ok() {}
+            while connection.chunks(&[b' '; 16 * 1024]).await.is_ok() {}
         }
         Fault::Stall => {
             drop(in_flight);
             connection.until_closed().await;
         }
         Fault::Reset => connection.reset(),
+        Fault::FallSilent => {
+            drop(in_flight);
+            connection.fall_silent().await;
+        }
+        Fault::RefuseStream => return connection.reset_stream(Reason::REFUSED_STREAM),
+        Fault::ResetStream => return connection.reset_stream(Reason::INTERNAL_ERROR),
         // Nothing in place of the answer: the connection is closed with the server's task.
         Fault::Close
         | Fault::Hold(..)
@@ -379,17 +473,17 @@ async fn respond_in_place(
     None
 }
 
-async fn send(server: &Shared, connection: &mut Connection, answer: &Outgoing) -> Option<()> {
-    let mut bytes = server.head(answer, BodyEnds::AfterLength);
-    bytes.extend_from_slice(&answer.body);
-    connection.write(&bytes).await.ok()
+async fn send(server: &Shared, connection: &mut Channel, answer: &Outgoing) -> Option<()> {
+    connection.send(server, answer).await.ok()
 }
 
 /// Acts, and sends the answer's head and its first `bytes` in chunks.
-async fn send_chunks(asking: &Asking<'_>, bytes: usize, connection: &mut Connection) -> Option<()> {
+async fn send_chunks(asking: &Asking<'_>, bytes: usize, connection: &mut Channel) -> Option<()> {
     let answer = asking.act(Peculiarity::None);
-    let head = asking.server.head(&answer, BodyEnds::WithLastChunk);
-    connection.write(&head).await.ok()?;
+    connection
+        .head(asking.server, &answer, BodyEnds::WithLastChunk)
+        .await
+        .ok()?;
     let kept = bytes.min(answer.body.len());
-    connection.write(&chunks(&answer.body[..kept])).await.ok()
+    connection.chunks(&answer.body[..kept]).await.ok()
 }

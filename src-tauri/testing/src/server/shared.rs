@@ -9,11 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use super::counts::{Counts, Seen};
 use super::fault::Fault;
 use super::feed::Feed;
-use super::http::{BodyEnds, Outgoing};
+use super::tls::{ConnectionFault, Root};
 use super::twenty::Records;
 use crate::clock::Activity;
 use graphql_session::Clock;
@@ -34,6 +35,12 @@ pub(super) struct Inside {
     pub(super) calls: Script,
     pub(super) sign_ins: Script,
     pub(super) subscriptions: Script,
+    pub(super) checks: Script,
+    pub(super) connections: Script<ConnectionFault>,
+    /// Made when the server speaks TLS for the first time.
+    pub(super) root: Option<Root>,
+    /// How it speaks TLS; `None` where it speaks plain HTTP.
+    pub(super) tls: Option<TlsAcceptor>,
     /// Every stream that was opened.
     pub(super) feeds: Vec<Feed>,
     pub(super) seen: Vec<Seen>,
@@ -58,14 +65,22 @@ pub(super) enum Listening {
 }
 
 /// The faults of one kind of request: those of the next ones, then the one of all others.
-#[derive(Default)]
-pub(super) struct Script {
-    pub(super) next: VecDeque<Fault>,
-    pub(super) always: Option<Fault>,
+pub(super) struct Script<F = Fault> {
+    pub(super) next: VecDeque<F>,
+    pub(super) always: Option<F>,
 }
 
-impl Script {
-    pub(super) fn draw(&mut self) -> Option<Fault> {
+impl<F> Default for Script<F> {
+    fn default() -> Self {
+        Self {
+            next: VecDeque::new(),
+            always: None,
+        }
+    }
+}
+
+impl<F: Clone> Script<F> {
+    pub(super) fn draw(&mut self) -> Option<F> {
         self.next.pop_front().or_else(|| self.always.clone())
     }
 }
@@ -77,6 +92,7 @@ pub(super) enum Kind {
     Call,
     SignIn,
     Stream,
+    Check,
     Other,
 }
 
@@ -93,12 +109,11 @@ impl Shared {
         self.counts.send_modify(change);
     }
 
-    /// The head of an answer, with the server's date.
-    pub(super) fn head(&self, answer: &Outgoing, ends: BodyEnds) -> Vec<u8> {
+    /// The server's date, where it sends one.
+    pub(super) fn date(&self) -> Option<String> {
         let sends_date = self.inside().sends_date;
         let since_1970 = u64::try_from(self.now().as_second()).unwrap_or(0);
         let date = SystemTime::UNIX_EPOCH + Duration::from_secs(since_1970);
-        let date = httpdate::fmt_http_date(date);
-        answer.head(ends, sends_date.then_some(date.as_str()))
+        sends_date.then(|| httpdate::fmt_http_date(date))
     }
 }

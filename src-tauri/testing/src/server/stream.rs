@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::channel::Channel;
 use super::feed::{Fed, Feed};
-use super::http::{BodyEnds, Connection, LAST_CHUNK, Outgoing, one_chunk};
+use super::http::{BodyEnds, Outgoing};
 use super::shared::Shared;
 use crate::clock::InFlight;
 
@@ -27,12 +28,14 @@ impl Drop for OneStream {
 pub(super) async fn feed(
     server: &Arc<Shared>,
     head: &Outgoing,
-    mut connection: Connection,
+    mut connection: Channel,
     in_flight: InFlight,
-) -> Option<Connection> {
-    let head = server.head(head, BodyEnds::WithLastChunk);
-    connection.write(&head).await.ok()?;
-    connection.write(&one_chunk(ALIVE)).await.ok()?;
+) -> Option<Channel> {
+    connection
+        .head(server, head, BodyEnds::WithLastChunk)
+        .await
+        .ok()?;
+    connection.chunk(ALIVE).await.ok()?;
     let (feed, mut fed) = Feed::open();
     server.inside().feeds.push(feed);
     let _stream = OneStream(server.clone());
@@ -53,13 +56,13 @@ pub(super) async fn feed(
         match fed {
             Fed::Bytes(_) if is_silent => {}
             Fed::Bytes(bytes) => {
-                connection.write(&one_chunk(&bytes)).await.ok()?;
+                connection.chunk(&bytes).await.ok()?;
                 server.count(|counts| counts.streamed_bytes += bytes.len() as u64);
                 server.activity.note();
             }
             Fed::Silence => is_silent = true,
             Fed::End => {
-                connection.write(LAST_CHUNK).await.ok()?;
+                connection.end().await.ok()?;
                 return Some(connection);
             }
             Fed::Cut => {

@@ -91,7 +91,8 @@ pub(super) struct Records {
     pub(super) issued: Vec<String>,
     /// Part of every signature; a new one makes new texts where the payload is the same.
     key: u64,
-    origin: String,
+    /// Where people sign in.
+    pub(super) origin: String,
 }
 
 struct Account {

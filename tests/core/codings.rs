@@ -1,0 +1,116 @@
+//! Answers that come compressed: asked for, decoded, and measured after that.
+
+use graphql_session::{Code, DEFAULT_ACCOUNT, Session};
+use graphql_session_testing::{Coding, Fault, TestHost, mutation, query};
+
+use crate::fixture::{call_succeeds, session_with_expired_token, signed_in_session};
+
+const CODINGS: [Coding; 3] = [Coding::Gzip, Coding::Brotli, Coding::Zstd];
+
+/// Longest reply in these tests, in bytes.
+const REPLY_BYTES: usize = 1 << 20;
+
+fn raw(coding: Coding) -> Fault {
+    Fault::Coded {
+        coding,
+        announced: false,
+        padding: 0,
+    }
+}
+
+#[tokio::test]
+async fn every_request_asks_for_the_codings_that_can_be_read() {
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.clock.run_until(call_succeeds(&session)).await;
+    for seen in host.server.seen() {
+        let asked = seen.header("accept-encoding").unwrap_or_default();
+        for coding in ["gzip", "br", "zstd"] {
+            assert!(asked.contains(coding), "{seen:?} asks for {asked:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_reply_reaches_the_caller_as_its_text() {
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let plain = session.execute(query("people")).await.expect("served").body;
+    for coding in CODINGS {
+        host.server.on_call(Fault::coded(coding));
+        let reply = session.execute(query("people")).await.expect("served");
+        assert_eq!(reply.body, plain, "{coding:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_renewal_is_read() {
+    for coding in CODINGS {
+        let host = TestHost::start().await;
+        let session = session_with_expired_token(&host).await;
+        host.server.on_renewal(Fault::coded(coding));
+        host.clock.run_until(call_succeeds(&session)).await;
+        assert_eq!(host.server.counts().renewals, 1, "{coding:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_is_measured_after_decoding() {
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
+    config.limits.reply_bytes = REPLY_BYTES;
+    let session = Session::open(config).await.expect("opens");
+    host.sign_in(&session).await;
+    for coding in CODINGS {
+        host.server.on_call(Fault::Coded {
+            coding,
+            announced: true,
+            padding: 64 * REPLY_BYTES,
+        });
+        let outcome = session.execute(query("people")).await;
+        assert_eq!(
+            outcome.expect_err("too long").code(),
+            Code::TooLarge,
+            "{coding:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_reply_that_nobody_announced_is_unreadable_and_not_served() {
+    for coding in [Coding::Gzip, Coding::Zstd] {
+        let host = TestHost::start().await;
+        let session = signed_in_session(&host).await;
+        host.server.on_call(raw(coding));
+        let error = session
+            .execute(query("people"))
+            .await
+            .expect_err("unreadable");
+        assert_eq!(error.code(), Code::Unreachable, "{coding:?}");
+        assert_eq!(error.cause().expect("known").to_string(), "not_decoded");
+
+        host.server.on_call(raw(coding));
+        let error = session
+            .execute(mutation("createPerson"))
+            .await
+            .expect_err("unreadable");
+        assert_eq!(error.code(), Code::MaybeExecuted, "{coding:?}");
+        assert_eq!(host.server.effects_of("createPerson"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_renewal_that_nobody_announced_leaves_the_session() {
+    let host = TestHost::start().await;
+    let session = session_with_expired_token(&host).await;
+    host.server.on_renewal(raw(Coding::Gzip));
+    host.clock.run_until(call_succeeds(&session)).await;
+    assert_eq!(host.server.counts().renewals, 2);
+    let entries = session.journal();
+    let answered = entries.iter().find(|entry| entry.what == "answered");
+    let facts = &answered.expect("noted").facts;
+    assert_eq!(
+        (&facts["cause"], &facts["token"]),
+        (&"not_decoded".into(), &"maybe_used".into())
+    );
+}
