@@ -19,7 +19,7 @@ mod system;
 mod thread;
 
 use ended::Endings;
-pub(crate) use state::{FileStanding, StateFile};
+pub(crate) use state::{About, StateFile};
 pub use system::{FileSystem, Guard, OnChange, SystemFiles};
 pub(crate) use thread::FilesThread;
 
@@ -185,8 +185,8 @@ impl AccountFiles {
         let state = state.ok().flatten().map(|file| FileState {
             info: file.info,
             ended: match file.standing {
-                FileStanding::Ended { reason, at } => Some((reason, at)),
-                FileStanding::SignedIn => {
+                state::FileStanding::Ended { reason, at } => Some((reason, at)),
+                state::FileStanding::SignedIn => {
                     let listed = self.endings.of(file.info.session);
                     listed.map(|reason| (reason, wall))
                 }

@@ -2,9 +2,10 @@
 
 use crate::cause::Cause;
 use crate::event::WaiterId;
+use crate::file_write::StateWrite;
 use crate::ids::{CredentialsId, CredentialsInfo, SessionId};
 use crate::note::Note;
-use crate::reasons::{EndingReason, TokenFate, Unreachable};
+use crate::reasons::{EndingReason, Unreachable};
 use crate::time::{Awake, Wall};
 
 /// What the driver has to do, in order.
@@ -53,28 +54,6 @@ pub enum Action {
     SignInDone,
     /// Put it into the journal.
     Note(Note),
-}
-
-/// What the state file is to say of a session that stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StateWrite {
-    /// Its credentials.
-    pub of: CredentialsId,
-    /// Whether they rest in the vault.
-    pub saved: bool,
-    /// When the pause ends that the server asked for.
-    pub not_before: Option<Wall>,
-    /// If the last attempt failed: what it did to the token, and when the next one is due.
-    pub failure: Option<(TokenFate, Wall)>,
-}
-
-/// One write to the state folder, whose result [`Event::Written`](crate::Event::Written) reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FileWrite {
-    /// [`Action::AppendEnded`].
-    Ended(SessionId, EndingReason),
-    /// [`Action::WriteState`].
-    State(StateWrite),
 }
 
 /// What a waiter gets.

@@ -1,7 +1,7 @@
 //! What happens to a session: the events that [`step`](crate::step) takes.
 
-use crate::action::FileWrite;
 use crate::cause::{Cause, IoFailure};
+use crate::file_write::FileWrite;
 use crate::ids::{CredentialsId, CredentialsInfo, SessionId};
 use crate::reasons::{EndingReason, TokenFate, VaultError};
 use crate::time::Wall;

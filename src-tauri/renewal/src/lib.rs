@@ -49,7 +49,7 @@
 //! | `retry.rs`, `outage.rs`, `schedule.rs`, `budget.rs` | after a failure: pauses, probes, early renewals |
 //! | `ending.rs` | rejections, endings, and the entries that are left of them |
 //! | `unwritten.rs` | writes to the state folder that failed |
-//! | `event.rs`, `action.rs`, `note.rs` | what goes in and out |
+//! | `event.rs`, `action.rs`, `file_write.rs`, `note.rs` | what goes in and out |
 //! | `cause.rs`, `reasons.rs` | why: the closed lists that people see |
 //! | `ids.rs`, `time.rs` | ids and clocks as types of their own |
 //! | `sim.rs` | with the feature `sim`: files, vault and lock as values, for tests and simulations |
@@ -60,6 +60,7 @@ mod cause;
 mod ending;
 mod event;
 mod exchange;
+mod file_write;
 mod ids;
 mod note;
 mod outage;
@@ -76,12 +77,13 @@ mod time;
 mod transition;
 mod unwritten;
 
-pub use action::{Action, FileWrite, Outcome, StateWrite};
+pub use action::{Action, Outcome};
 pub use cause::{Cause, GraphqlCode, IoFailure};
 pub use event::{
     Event, Exchange, FailureSeen, FileState, FileView, RenewalReason, SaveFailure, VaultView, View,
     WaiterId,
 };
+pub use file_write::{FileWrite, StateWrite};
 pub use ids::{CredentialsId, CredentialsInfo, SessionId};
 pub use note::Note;
 pub use reasons::{EndingReason, LockedReason, Storage, TokenFate, Unreachable, VaultError};

@@ -7,9 +7,10 @@
 //! [`Host::perform`] performs a whole action. Where something else may happen within an action, its user takes the parts
 //! that `perform` is made of: [`Saving`], [`remove_entry`], [`Host::read`] and [`Host::vault_view`].
 
-use crate::action::{Action, StateWrite};
+use crate::action::Action;
 use crate::cause::Cause;
 use crate::event::{Event, FailureSeen, FileState, FileView, SaveFailure, VaultView, View};
+use crate::file_write::StateWrite;
 use crate::ids::{CredentialsInfo, SessionId};
 use crate::reasons::{EndingReason, VaultError};
 use crate::schedule::Rules;

@@ -3,14 +3,14 @@
 use crate::budget::RenewalBudget;
 use crate::cause::Cause;
 use crate::event::{RenewalReason, WaiterId};
+use crate::file_write::StateWrite;
 use crate::ids::{CredentialsId, CredentialsInfo, SessionId};
 use crate::outage::Outage;
-use crate::reasons::{Storage, Unreachable};
+use crate::reasons::{EndingReason, Storage, Unreachable};
 use crate::schedule::Rules;
 use crate::standing::{Held, Standing};
 use crate::step::Step;
 use crate::time::{Awake, Wall};
-use crate::unwritten::Unwritten;
 
 /// Everything that the decisions remember.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +74,24 @@ pub(crate) struct Cleanup {
     pub(crate) tries: u32,
     /// When to try again.
     pub(crate) due: Awake,
+}
+
+/// Writes to the state folder that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Unwritten {
+    /// Endings that are not on the ended list.
+    pub(crate) ended: Vec<(SessionId, EndingReason)>,
+    /// The newest state file.
+    pub(crate) state: Option<StateWrite>,
+    pub(crate) tries: u32,
+    /// When they are made again; none while they are under way.
+    pub(crate) due: Option<Awake>,
+}
+
+impl Unwritten {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ended.is_empty() && self.state.is_none()
+    }
 }
 
 impl Default for State {

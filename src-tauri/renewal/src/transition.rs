@@ -1,8 +1,9 @@
 //! [`step`]: one event in, the next state and the actions out. What each event does stands in `requests.rs`,
 //! `exchange.rs`, `retry.rs` and `ending.rs`.
 
-use crate::action::{Action, Outcome, StateWrite};
+use crate::action::{Action, Outcome};
 use crate::event::{Event, WaiterId};
+use crate::file_write::StateWrite;
 use crate::ids::{CredentialsId, CredentialsInfo};
 use crate::note::Note;
 use crate::outage::Outage;

@@ -1,12 +1,11 @@
-//! [`Unwritten`]: writes to the state folder that failed. Each is made again until it succeeds (I17); until then the
+//! Writes to the state folder that failed. Each is made again until it succeeds (I17); until then the
 //! memory of this process decides.
 
-use crate::action::{Action, FileWrite, StateWrite};
+use crate::action::Action;
 use crate::cause::{Cause, IoFailure};
-use crate::ids::SessionId;
+use crate::file_write::FileWrite;
 use crate::note::Note;
-use crate::reasons::EndingReason;
-use crate::time::Awake;
+use crate::state::Unwritten;
 use crate::transition::Transition;
 
 /// How often a failed write is made again, in ms: soon at first, because most disks are full for a moment only, and then
@@ -16,24 +15,6 @@ const WRITE_AGAIN_AT_MOST: u64 = 600_000;
 
 /// Doublings of that pause until it has reached its limit.
 const WRITE_DOUBLINGS: u32 = 10;
-
-/// Writes to the state folder that failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Unwritten {
-    /// Endings that are not on the ended list.
-    pub(crate) ended: Vec<(SessionId, EndingReason)>,
-    /// The newest state file.
-    pub(crate) state: Option<StateWrite>,
-    tries: u32,
-    /// When they are made again; none while they are under way.
-    pub(crate) due: Option<Awake>,
-}
-
-impl Unwritten {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ended.is_empty() && self.state.is_none()
-    }
-}
 
 impl Transition<'_> {
     /// A write to the state folder succeeded or failed.

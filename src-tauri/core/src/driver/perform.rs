@@ -15,7 +15,7 @@ use secrecy::SecretString;
 
 use super::{Driver, Message};
 use crate::credentials::Credentials;
-use crate::files::{AccountFiles, Guard, StateFile};
+use crate::files::{About, AccountFiles, Guard, StateFile};
 use crate::http::Envelope;
 use crate::protocol::Reading;
 use crate::shared::Shared;
@@ -183,8 +183,7 @@ impl Driver {
 
     fn write_state(&self, write: StateWrite) {
         if let Some(credentials) = self.find(write.of) {
-            let account = &self.shared.config.account;
-            let file = StateFile::standing(account, &credentials, &write, self.shared.wall());
+            let file = StateFile::standing(self.about(&credentials), &write, self.shared.wall());
             self.write_file(FileWrite::State(write), move |files| {
                 files.write_state(&file)
             });
@@ -193,11 +192,20 @@ impl Driver {
 
     fn write_ended(&self, reason: EndingReason) {
         if let Some(credentials) = self.shared.current.load_full() {
-            let account = &self.shared.config.account;
-            let file = StateFile::ended(account, &credentials, reason, self.shared.wall());
+            let file = StateFile::ended(self.about(&credentials), reason, self.shared.wall());
             self.shared.files.enqueue(move |files| {
                 let _ = log_failure(files.write_ended(&file));
             });
+        }
+    }
+
+    fn about<'a>(&'a self, credentials: &'a Credentials) -> About<'a> {
+        About {
+            account: &self.shared.config.account,
+            server: &credentials.origin,
+            person: credentials.person.as_deref(),
+            protocol: &credentials.protocol,
+            info: credentials.info,
         }
     }
 

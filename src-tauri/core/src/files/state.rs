@@ -5,8 +5,6 @@ use graphql_session_renewal::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::credentials::Credentials;
-
 /// Version of the state file. One of another version counts as damaged: it is kept aside, and says nothing.
 const VERSION: u32 = 1;
 
@@ -31,6 +29,16 @@ pub(crate) struct StateFile {
     pub(crate) saved_at: Option<Wall>,
 }
 
+/// Whose session a state file is about.
+#[derive(Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub(crate) account: &'a str,
+    pub(crate) server: &'a str,
+    pub(crate) person: Option<&'a str>,
+    pub(crate) protocol: &'a str,
+    pub(crate) info: CredentialsInfo,
+}
+
 /// Where the session stands, as the state file says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,13 +58,8 @@ pub(crate) struct Failure {
 }
 
 impl StateFile {
-    /// The session of these credentials stands.
-    pub(crate) fn standing(
-        account: &str,
-        credentials: &Credentials,
-        write: &StateWrite,
-        at: Wall,
-    ) -> Self {
+    /// The session stands.
+    pub(crate) fn standing(about: About<'_>, write: &StateWrite, at: Wall) -> Self {
         Self {
             not_before: write.not_before,
             last_failure: write.failure.map(|(token, next_at)| Failure {
@@ -66,32 +69,27 @@ impl StateFile {
                 next_at,
             }),
             saved_at: write.saved.then_some(at),
-            ..Self::new(account, credentials, FileStanding::SignedIn)
+            ..Self::new(about, FileStanding::SignedIn)
         }
     }
 
-    /// The session of these credentials is over.
-    pub(crate) fn ended(
-        account: &str,
-        credentials: &Credentials,
-        reason: EndingReason,
-        at: Wall,
-    ) -> Self {
-        let mut file = Self::new(account, credentials, FileStanding::Ended { reason, at });
+    /// The session is over.
+    pub(crate) fn ended(about: About<'_>, reason: EndingReason, at: Wall) -> Self {
+        let mut file = Self::new(about, FileStanding::Ended { reason, at });
         if reason == EndingReason::SignedOut {
             file.person = None;
         }
         file
     }
 
-    fn new(account: &str, credentials: &Credentials, standing: FileStanding) -> Self {
+    fn new(about: About<'_>, standing: FileStanding) -> Self {
         Self {
             version: VERSION,
-            account: account.to_owned(),
-            server: credentials.origin.clone(),
-            person: credentials.person.clone(),
-            protocol: credentials.protocol.clone(),
-            info: credentials.info,
+            account: about.account.to_owned(),
+            server: about.server.to_owned(),
+            person: about.person.map(str::to_owned),
+            protocol: about.protocol.to_owned(),
+            info: about.info,
             standing,
             not_before: None,
             last_failure: None,

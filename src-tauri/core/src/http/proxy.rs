@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-use super::TransportError;
+use super::transport_error::TransportError;
 
 /// What hyper and reqwest say when it was the proxy that failed. The types of these errors are private; a test for each
 /// keeps the texts true.

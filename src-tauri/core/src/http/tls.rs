@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, ClientConfig, InvalidMessage, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
-use super::TransportError;
+use super::transport_error::TransportError;
 
 /// HTTP/2 where the server has it, else HTTP/1.1 (RFC 7301). reqwest adds nothing to a configuration that is handed over
 /// ready-made.

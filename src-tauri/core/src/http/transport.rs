@@ -216,7 +216,7 @@ impl AuthClient {
             self.origin.host(),
             self.proxy.as_ref().map(SystemProxy::name),
         );
-        Error::new(error.sign_in_code(), sentence).caused_by(error.cause())
+        Error::new(sign_in_code(error), sentence).caused_by(error.cause())
     }
 
     /// Posts and reads the whole answer.
@@ -378,5 +378,18 @@ fn next_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdErr
     match wrapped {
         Some(wrapped) => Some(wrapped),
         None => error.source(),
+    }
+}
+
+/// The code with which a sign-in form shows it.
+fn sign_in_code(error: TransportError) -> Code {
+    match error {
+        TransportError::Dns => Code::HostNotFound,
+        TransportError::CertificateUntrusted
+        | TransportError::CertificateExpired
+        | TransportError::CertificateNotYetValid
+        | TransportError::CertificateOtherName
+        | TransportError::Tls => Code::Certificate,
+        _ => Code::NoAnswer,
     }
 }
