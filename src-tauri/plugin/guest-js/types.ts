@@ -57,12 +57,7 @@ export interface Storage {
   state: "saved" | "not_saved";
   /** Present with `not_saved`. */
   reason?:
-    | "keyring_locked"
-    | "keyring_missing"
-    | "keyring_slow"
-    | "keyring_failed"
-    | "keyring_other_folder"
-    | "too_long";
+    "keyring_locked" | "keyring_missing" | "keyring_slow" | "keyring_failed" | "keyring_other_folder" | "too_long";
 }
 
 /** Why a session is over, and since when. */
