@@ -1,6 +1,7 @@
 /** A line above the page while the server is unreachable or the session is not saved. */
 import { Button } from "@mantine/core";
 import { useState } from "react";
+import type { Status } from "../host";
 import { exactTime } from "../format";
 import { banner as words, indicator, notSaved } from "../messages";
 import classes from "./session.module.css";
