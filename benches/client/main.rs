@@ -5,32 +5,25 @@
 //! `scripts/bench-client.sh` builds all and gives it a desktop of its own. It prints a table, and writes the figures to
 //! `target/compare/client.json`; logs stay in `target/compare/client/`.
 
-mod memory;
-mod report;
-mod starts;
 #[allow(
     dead_code,
     reason = "shared with the window's tests, which use all of it"
 )]
-#[path = "../../tests/desktop"]
-mod desktop {
-    pub(crate) mod application;
-    pub(crate) mod close_button;
-    pub(crate) mod demo_control;
-    pub(crate) mod steps;
-    pub(crate) mod waiting;
-    pub(crate) mod window;
-}
+#[path = "../../tests/desktop/kit.rs"]
+mod kit;
+mod memory;
+mod report;
+mod starts;
 
 use std::path::{Path, PathBuf};
 
-use application::{Application, DemoSetting, Home};
 use demo_server::{DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
-use desktop::{application, close_button, demo_control, steps, waiting, window};
+use kit::application::{Application, DemoSetting, Home};
+use kit::steps::{second_window, sign_in, sign_in_at};
+use kit::waiting;
 use memory::Memory;
 use report::Report;
 use starts::Start;
-use steps::{second_window, sign_in, sign_in_at};
 
 /// The client, as it is built for people.
 const CLIENT: &str = env!("CARGO_BIN_EXE_holdfast");

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::application::{Home, signal};
+use crate::kit::application::{Home, signal};
 
 /// The core's moments, by the words of its log.
 const LOG: &str = "warn,graphql_session=debug";
