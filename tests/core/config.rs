@@ -148,3 +148,10 @@ fn the_default_limits_compose_so_that_no_waiter_outlives_its_call() {
     assert!(longest <= limits.call_timeout);
     assert!(limits.attempt_timeout <= limits.renewal_timeout);
 }
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_debug_build_keeps_its_files_apart_from_the_installed_application() {
+    let config = Config::new("my-app", "data");
+    assert_eq!(config.state_dir, std::path::Path::new("data/debug"));
+}
