@@ -1,8 +1,9 @@
 //! Replies: handed over byte for byte, and judged only by their status, `data` and `errors`.
 
+use graphql_session::{Code, Phase};
 use graphql_session_testing::{Fault, mutation, query};
 
-use crate::fixture::signed_in;
+use crate::fixture::{call_fails, signed_in};
 
 const REFUSAL: &str = r#"{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}"#;
 
@@ -119,4 +120,19 @@ async fn a_reply_names_its_session_and_has_the_servers_retry_after() {
     assert_eq!(Some(reply.session), session.id());
     let headers: Vec<_> = reply.headers().collect();
     assert_eq!(headers, [("retry-after", "7")]);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_hides_neither_a_refused_call_nor_a_rejected_renewal() {
+    let (host, session) = signed_in().await;
+    let refusal = format!("\u{feff}{{\"errors\":[{REFUSAL}]}}");
+    host.server.on_call(Fault::json(refusal.as_str()));
+
+    let reply = session.execute(query("people")).await.expect("served");
+
+    assert_eq!((reply.status, host.server.counts().renewals), (200, 1));
+    host.server.expire_access_tokens();
+    host.server.on_every_renewal(Fault::json(refusal.as_str()));
+    assert_eq!(call_fails(&session).await, Code::SignedOut);
+    assert_eq!(session.status().phase, Phase::Ended);
 }

@@ -53,6 +53,7 @@ impl Envelope {
     /// Reads the outside of a reply; `None` where the body is not one JSON object, or not whole. Of a key that stands
     /// twice the last counts, as in JavaScript.
     pub fn read(body: &[u8]) -> Option<Self> {
+        let body = without_byte_order_mark(body);
         // Text in another encoding is still worth its data and codes. Only then: the lossy reading takes several times as
         // long as the check that none is needed.
         let text = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::from);
@@ -73,7 +74,7 @@ impl Envelope {
         // Of the blanks that JSON has, ASCII's are one more.
         [&b"{"[..], b"\"data\"", b":", b"{"]
             .into_iter()
-            .try_fold(body, |rest, token| {
+            .try_fold(without_byte_order_mark(body), |rest, token| {
                 rest.trim_ascii_start().strip_prefix(token)
             })
             .is_some()
@@ -98,6 +99,11 @@ impl Envelope {
     pub fn message(&self) -> &str {
         self.errors.first().map_or("", |error| &error.message)
     }
+}
+
+/// JSON begins after it; some servers put one there (RFC 8259, section 8.1 lets a parser ignore it).
+pub(super) fn without_byte_order_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 fn read_errors(errors: &str) -> Vec<GraphqlError> {

@@ -12,6 +12,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETR
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
+use super::envelope::without_byte_order_mark;
 use super::one_handshake::OneHandshake;
 use super::proxy::{self, SystemProxy};
 use super::resolver::Resolver;
@@ -262,7 +263,7 @@ impl AuthClient {
             status,
             retry_after,
             redirects_to,
-            body,
+            body: body.slice_ref(without_byte_order_mark(&body)),
         })
     }
 

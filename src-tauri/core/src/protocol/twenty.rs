@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use graphql_session_renewal::{Cause, GraphqlCode};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tokens};
@@ -92,11 +92,12 @@ impl Protocol for Twenty {
         let Some(envelope) = Envelope::read(&answer.body) else {
             return Reading::NotProtocol;
         };
+        // Whatever stands beside them: the old ones are spent.
+        if let Some(tokens) = tokens(&answer.body, "renewToken") {
+            return Reading::Renewed(tokens);
+        }
         if envelope.errors.is_empty() {
-            return match tokens(&answer.body, "renewToken") {
-                Some(tokens) => Reading::Renewed(tokens),
-                None => Reading::NotProtocol,
-            };
+            return Reading::NotProtocol;
         }
         let message = envelope.message();
         if is_unknown_field(message) {
@@ -350,8 +351,14 @@ fn tokens_selection(dialect: Dialect) -> String {
 #[derive(Deserialize)]
 struct Token {
     token: String,
-    #[serde(rename = "expiresAt")]
+    #[serde(rename = "expiresAt", default, deserialize_with = "time_or_unknown")]
     expires_at: Option<Timestamp>,
+}
+
+/// A time that cannot be read is unknown, and no reason to throw away what the server has just issued.
+fn time_or_unknown<'de, D: Deserializer<'de>>(reading: D) -> Result<Option<Timestamp>, D::Error> {
+    let time = Option::<Value>::deserialize(reading)?;
+    Ok(time.and_then(|time| time.as_str()?.parse().ok()))
 }
 
 fn tokens(body: &[u8], field: &str) -> Option<Tokens> {
@@ -382,4 +389,51 @@ fn login_token(answer: &Answer) -> Option<SecretString> {
     let reply: Value = serde_json::from_slice(&answer.body).ok()?;
     let token = reply.pointer("/data/getLoginTokenFromCredentials/loginToken/token")?;
     Some(token.as_str()?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(body: &Value) -> Reading {
+        let answer = Answer {
+            status: 200,
+            retry_after: None,
+            redirects_to: None,
+            body: body.to_string().into(),
+        };
+        Twenty::new().read_renewal(&answer, Dialect::default())
+    }
+
+    fn issued(expires_at: &Value) -> Value {
+        let token = |token| json!({ "token": token, "expiresAt": expires_at });
+        let pair = json!({ "accessToken": token("access"), "refreshToken": token("refresh") });
+        json!({ "data": { "renewToken": { "tokens": pair } } })
+    }
+
+    #[test]
+    fn a_renewal_with_an_expiry_that_cannot_be_read_is_a_renewal_all_the_same() {
+        for unreadable in [
+            json!(1_767_603_600),
+            json!(1_767_603_600_000_i64),
+            json!("2026-01-05T09:00:00"),
+            json!("soon"),
+            json!(""),
+            json!({}),
+            Value::Null,
+        ] {
+            let Reading::Renewed(tokens) = reading(&issued(&unreadable)) else {
+                panic!("{unreadable} lost the tokens");
+            };
+            assert_eq!(tokens.access_expires_at, None, "{unreadable}");
+            assert!(tokens.refresh.is_some(), "{unreadable}");
+        }
+    }
+
+    #[test]
+    fn tokens_beside_an_error_are_a_renewal() {
+        let mut body = issued(&json!("2026-01-05T09:00:00Z"));
+        body["errors"] = json!([{ "message": "a warning", "extensions": { "code": "FORBIDDEN" } }]);
+        assert!(matches!(reading(&body), Reading::Renewed(_)));
+    }
 }
