@@ -58,7 +58,7 @@ impl ScriptedFiles {
         }
     }
 
-    /// The same file system for a session that is told of changes, as it is outside of tests.
+    /// The same file system, which tells the session of changes as the real one does.
     pub fn telling_of_changes(&self) -> Self {
         Self {
             tells_of_changes: true,

@@ -140,7 +140,7 @@ fn without_a_keyring_service_the_session_stays_in_memory_and_the_status_says_so(
     on_a_bus(async |home| works_in_memory(&home).await);
 }
 
-/// The process is told of a bus that does not exist.
+/// The environment of the process names a bus that does not exist.
 #[test]
 fn without_a_session_bus_the_session_stays_in_memory_and_the_status_says_so() {
     on_a_bus(async |home| {

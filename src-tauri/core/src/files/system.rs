@@ -78,7 +78,7 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Where the file system gives no locks, or not there.
     fn try_lock(&self, file: &Path) -> io::Result<Option<Guard>>;
 
-    /// Calls `on_change` soon after a file in the folder has changed, whoever changed it. `None` where the file system tells
+    /// Calls `on_change` soon after any program has changed a file in the folder. `None` where the file system tells
     /// nothing: the session looks twice a second then.
     fn watch(&self, folder: &Path, on_change: OnChange) -> Option<Guard> {
         let _ = (folder, on_change);
