@@ -42,7 +42,7 @@ pub(crate) struct AccountFiles {
     endings: Arc<Endings>,
     on_change: Arc<dyn Fn() + Send + Sync>,
     watch: Option<Guard>,
-    /// Whether changes are told. Otherwise somebody has to look for them.
+    /// Whether the file system tells of changes. Where it does not, the session looks for them.
     is_watched: Arc<AtomicBool>,
     folder_id: Arc<OnceLock<String>>,
     /// The state file was unreadable when it was last read.

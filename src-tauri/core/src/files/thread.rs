@@ -91,7 +91,7 @@ impl FilesThread {
         made.map_err(|error| IoFailure::from(&error))
     }
 
-    /// Whether changes are told. Otherwise somebody has to look for them.
+    /// Whether the file system tells of changes. Where it does not, the session looks for them.
     pub(crate) fn is_watched(&self) -> bool {
         self.is_watched.load(Ordering::Relaxed)
     }
