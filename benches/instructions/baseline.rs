@@ -11,8 +11,9 @@ use serde_json::json;
 const TOLERATED: f64 = 2.0;
 
 /// How much more or fewer the session's own part of it may take, in percent: what it adds is a fraction of the whole call, and
-/// would drown in 2 % of that.
-const TOLERATED_OF_ADDED: f64 = 5.0;
+/// would drown in 2 % of that. Counts of the same program lay between 4,095 and 4,604 around the recorded 4,271; why they differ
+/// is not known yet.
+const TOLERATED_OF_ADDED: f64 = 12.0;
 
 /// Where `make compare` looks for the counts, beside those of the other benches.
 const FIGURES: &str = concat!(
