@@ -4,6 +4,7 @@
 #
 #   scripts/test.sh                 every stage
 #   scripts/test.sh STAGE...        only these, in the order given
+#   scripts/test.sh "A & B C"       A beside B and then C
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
@@ -18,8 +19,9 @@ shown_lines=60
 
 export CARGO_TERM_COLOR=never NO_COLOR=1 NO_UPDATE_NOTIFIER=1
 
+# Two lanes around `&` run side by side: tests mostly wait, for sockets and processes, and leave the cores to a build.
 stages=(prepare format doc-links circles eslint ts-circles types screens guest-js screens-build
-    cargo-deny clippy rustdoc core-and-server instructions plugin app examples desktop)
+    cargo-deny 'core-and-server & clippy rustdoc' instructions 'plugin & app' examples desktop)
 
 stage_prepare() { scripts/prepare.sh test; }
 stage_format() { scripts/format.sh --check; }
@@ -97,34 +99,57 @@ stage_desktop() {
 
 main() {
     check_toolchain
-    local asked=("$@") stage table=() started=$SECONDS
+    local asked=("$@") stage done=() started=$SECONDS
     [ ${#asked[@]} -gt 0 ] || asked=("${stages[@]}")
     mkdir -p "$logs"
     for stage in "${asked[@]}"; do
-        declare -F "stage_$stage" >/dev/null || stop "No stage $stage. The stages: ${stages[*]}"
-        run_stage "$stage"
+        run_lanes "$stage"
+        done+=(${stage//&/})
     done
     printf '\n%-16s %8s\n' stage minutes
-    printf '%-16s %8s\n' "${table[@]}" total "$(minutes $((SECONDS - started)))"
+    for stage in "${done[@]}"; do printf '%-16s %8s\n' "$stage" "$(cat "$logs/$stage.minutes")"; done
+    printf '%-16s %8s\n' total "$(minutes $((SECONDS - started)))"
+}
+
+# One stage; or two lanes of stages, of which the first one's output follows when both are done.
+run_lanes() {
+    local beside=${1%%&*} then=${1#*&} output=$logs/beside.log status=0 lane
+    if [ "$beside" = "$1" ]; then
+        run_lane $1 || exit 1
+        return
+    fi
+    run_lane $beside >"$output" 2>&1 &
+    lane=$!
+    run_lane $then || status=1
+    wait "$lane" || status=1
+    cat "$output"
+    [ $status -eq 0 ] || exit 1
+}
+
+run_lane() {
+    local stage
+    for stage; do
+        declare -F "stage_$stage" >/dev/null || stop "No stage $stage. The stages: ${stages[*]}"
+        run_stage "$stage" || return 1
+    done
 }
 
 run_stage() {
     local stage=$1 log=$logs/$1.log begun=$SECONDS
     printf '== %s\n' "$stage"
-    # In a shell of its own with errexit: inside a condition bash would ignore a failure in the middle of a stage.
-    set +e
-    (set -e; "stage_$stage") >"$log" 2>&1 </dev/null
-    local status=$?
-    set -e
+    # In a shell of its own with errexit: inside a condition bash would ignore a failure in the middle of a stage. A child
+    # that is started anew does not know that it is inside one.
+    local status=0
+    bash scripts/test.sh --only "$stage" >"$log" 2>&1 </dev/null || status=$?
     summary "$log"
     if [ $status -ne 0 ]; then
         printf -- '-- the end of %s\n' "${log#"$PWD"/}"
         tail -n "$shown_lines" "$log"
         printf -- '-- failed: %s, after %s min\n' "$stage" "$(minutes $((SECONDS - begun)))"
-        exit 1
+        return 1
     fi
-    table+=("$stage" "$(minutes $((SECONDS - begun)))")
-    printf '   %s min\n' "$(minutes $((SECONDS - begun)))"
+    minutes $((SECONDS - begun)) >"$logs/$stage.minutes"
+    printf '   %s: %s min\n' "$stage" "$(cat "$logs/$stage.minutes")"
 }
 
 # The lines in which a test runner counts, and the notes of a stage.
@@ -140,4 +165,9 @@ note() { printf 'NOTE: %s\n' "$1"; }
 in_folder() { (cd "$1" && "${@:2}"); }
 minutes() { awk -v seconds="$1" 'BEGIN { printf "%.1f", seconds / 60 }'; }
 
-main "$@"
+if [ "${1-}" = --only ]; then
+    # One stage, for run_stage.
+    "stage_$2"
+else
+    main "$@"
+fi
