@@ -63,8 +63,7 @@ async fn each_client_library_queries_and_mutates_over_one_renewal() {
     let home = Home::new(Path::new(EVIDENCE), "clients-").await;
     let app = Application::start(&home, &built("example-clients")).await;
     let window = app.window().await;
-    sign_in(&window, &server, DEMO_PASSWORD).await;
-    window.has("status", "data-phase", "signed_in").await;
+    sign_in_and_hear(&window, &server, &switches).await;
 
     for client in CLIENTS {
         expire_and_count(&switches).await;
@@ -105,9 +104,7 @@ async fn a_page_gets_events_over_a_renewal_a_restart_and_a_reload_and_leaves_no_
     let home = Home::new(Path::new(EVIDENCE), "streams-").await;
     let app = Application::start(&home, &built("example-clients")).await;
     let window = app.window().await;
-    sign_in(&window, &server, DEMO_PASSWORD).await;
-
-    has_streams(&switches, 1, 1).await;
+    sign_in_and_hear(&window, &server, &switches).await;
     creates_and_hears(&window, "apollo").await;
 
     expire_and_count(&switches).await;
@@ -156,8 +153,7 @@ async fn a_file_of_3_mib_arrives_unchanged_after_one_renewal() {
     let home = Home::new(Path::new(EVIDENCE), "upload-").await;
     let app = Application::start(&home, &built("example-clients")).await;
     let window = app.window().await;
-    sign_in(&window, &server, DEMO_PASSWORD).await;
-    window.has("status", "data-phase", "signed_in").await;
+    sign_in_and_hear(&window, &server, &switches).await;
 
     expire_and_count(&switches).await;
     window.click("send").await;
@@ -209,6 +205,14 @@ async fn sign_in(window: &Window<'_>, server: &DemoServer, password: &str) {
     window.fill("email", DEMO_EMAIL).await;
     window.fill("password", password).await;
     window.click("submit").await;
+}
+
+/// Signs in where the page subscribes, and waits for its stream: one that opens after the token has expired is refused as
+/// well, and would be counted among the refusals.
+async fn sign_in_and_hear(window: &Window<'_>, server: &DemoServer, switches: &Switches) {
+    sign_in(window, server, DEMO_PASSWORD).await;
+    window.has("status", "data-phase", "signed_in").await;
+    has_streams(switches, 1, 1).await;
 }
 
 /// Waits until the server has opened this many streams since the reset of its counts, and has this many open.
