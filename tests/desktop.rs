@@ -58,9 +58,11 @@ async fn eight_panels_with_an_expired_token_share_one_renewal_over_both_endpoint
     let demo = sign_in(&app, &window).await;
     open_panels(&window).await;
 
-    demo.expire_and_count().await;
+    // Another query of the page, one that polls, would renew before the panels are loaded.
+    demo.expire_and_hold_renewals().await;
     window.click("panels-reload").await;
     demo.until_refused(8).await;
+    demo.release_renewals().await;
     all_panels_ready(&window).await;
     // When a second reload has ended, every request of the first one has reached the server.
     let counts = demo.counts().await;

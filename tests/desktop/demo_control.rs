@@ -71,6 +71,18 @@ impl DemoControl {
             .await;
     }
 
+    /// The same, and renewals wait until [`release_renewals`](Self::release_renewals): whatever the page sends meanwhile is
+    /// sent with the expired token.
+    pub(crate) async fn expire_and_hold_renewals(&self) {
+        self.turn(json!({ "expireAccessTokens": true, "resetCounts": true, "holdRenewals": true }))
+            .await;
+    }
+
+    /// Lets renewals go on.
+    pub(crate) async fn release_renewals(&self) {
+        self.turn(json!({ "holdRenewals": false })).await;
+    }
+
     /// The server's counts.
     pub(crate) async fn counts(&self) -> Counts {
         let answer = self

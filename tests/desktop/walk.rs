@@ -34,9 +34,10 @@ async fn main() {
     let what = "Eight panels: eight queries at once, over both endpoints";
     teller.step(what, &demo, &[&first], "eight-panels").await;
 
-    demo.expire_and_count().await;
+    demo.expire_and_hold_renewals().await;
     reload_all(&first).await;
     demo.until_refused(PANELS).await;
+    demo.release_renewals().await;
     all_panels_ready(&first).await;
     let what = "The access token expires, and everything is loaded again: one renewal";
     let counts = teller.step(what, &demo, &[&first], "renewed").await;
