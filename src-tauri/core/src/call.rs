@@ -145,6 +145,11 @@ impl Reply {
         self
     }
 
+    /// What it is judged by.
+    pub(crate) fn parts(&self) -> (u16, &HeaderMap, &[u8]) {
+        (self.status, &self.headers, &self.body)
+    }
+
     /// Further headers, with lower-case names: those of a closed list (`etag`, `retry-after`, `x-request-id`, and what
     /// begins with `graphql-`, `apollographql-`, `ratelimit-` or `x-ratelimit-`). Cookies and authentication are not among
     /// them.

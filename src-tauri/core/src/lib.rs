@@ -98,9 +98,12 @@
 //!
 //! Which calls are sent again:
 //!
-//! - A query or a mutation that the server refused as a whole (no `data`, or `data: null`, or HTTP 401 without a
-//!   GraphQL body): the replay, after the renewal.
-//! - Not one that brought part of its data: the caller gets that reply as it is.
+//! - A query or a mutation that the server refused as a whole, in the protocol's words ([`Protocol::refuses`]): the replay,
+//!   after the renewal. Any entry of `errors` may be the refusal.
+//! - A query that the server refused in part, as with `data: {"me": null}` beside the refusal: the same. If fresh credentials
+//!   are refused, too, the caller gets the part.
+//! - Not a mutation that brought part of its data: the caller gets that reply as it is.
+//! - A batch only where every part of it was refused.
 //! - After a lost reply: never a mutation; a query once, if no byte of a reply had arrived, over a connection of its own.
 //!   Most often the server had closed an idle connection. HTTP 408 in other words than the server's is such a loss. This is
 //!   no replay: a query that is refused then is still replayed once.
@@ -209,8 +212,8 @@ pub use graphql_session_renewal::{
     SessionId, Storage, TokenFate, Unreachable, VaultError,
 };
 pub use http::{
-    Answer, AuthClient, Data, Endpoint, Envelope, Extensions, GraphqlError, Origin, Request,
-    TransportError,
+    Answer, AuthClient, Data, Endpoint, Envelope, Extensions, GraphqlError, Origin, RawReply,
+    Request, TransportError,
 };
 pub use operation::OperationKind;
 pub use protocol::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tokens, Twenty};

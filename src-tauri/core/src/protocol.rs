@@ -12,11 +12,14 @@ use secrecy::SecretString;
 
 use crate::clock::BoxFuture;
 use crate::error::Error;
-use crate::http::{Answer, AuthClient, Endpoint, Envelope, Request};
+use crate::http::{Answer, AuthClient, Endpoint, Envelope, GraphqlError, RawReply, Request};
 
 mod twenty;
 
 pub use twenty::Twenty;
+
+/// The code of a refused access token, as Apollo Server and those after it say it.
+const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 
 /// One kind of server. An application can bring its own, as [`Config::protocol`](crate::Config::protocol).
 ///
@@ -26,8 +29,8 @@ pub use twenty::Twenty;
 /// use std::time::Duration;
 ///
 /// use graphql_session::{
-///     Answer, AuthClient, BoxFuture, Cause, Code, Dialect, Endpoint, Envelope, Error, Facts, Issued, PasswordLogin,
-///     Protocol, Reading, Request, Tokens,
+///     Answer, AuthClient, BoxFuture, Cause, Code, Dialect, Endpoint, Error, Facts, Issued, PasswordLogin, Protocol,
+///     Reading, Request, Tokens,
 /// };
 /// use secrecy::{ExposeSecret, SecretString};
 /// use serde_json::{Value, json};
@@ -101,10 +104,6 @@ pub use twenty::Twenty;
 ///         }
 ///     }
 ///
-///     fn refuses(&self, _status: u16, envelope: &Envelope) -> bool {
-///         envelope.code() == Some("UNAUTHENTICATED")
-///     }
-///
 ///     fn subject(&self, _tokens: &Tokens) -> Option<String> {
 ///         None
 ///     }
@@ -174,9 +173,21 @@ pub trait Protocol: Send + Sync + 'static {
     /// What one answer to a renewal means.
     fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading;
 
-    /// Whether a call's reply says that its access token is not (or no longer) accepted. Asked only about replies without
-    /// a data object: where part of a call ran, its reply is the caller's.
-    fn refuses(&self, status: u16, envelope: &Envelope) -> bool;
+    /// Whether a call's reply says that its access token is not (or no longer) accepted. `envelope` is `None` where the body
+    /// is not GraphQL's. Asked about each part of a batch that did not run, and about a reply with data and errors: a query
+    /// is sent once more then.
+    ///
+    /// By default, any error with the code `UNAUTHENTICATED`; where none has a code, [`RawReply::refuses_bearer`].
+    fn refuses(&self, reply: &RawReply<'_>, envelope: Option<&Envelope>) -> bool {
+        let Some(envelope) = envelope else {
+            return reply.refuses_bearer();
+        };
+        let mut codes = envelope.errors.iter().filter_map(GraphqlError::code);
+        match codes.next() {
+            None => reply.refuses_bearer(),
+            Some(first) => first == UNAUTHENTICATED || codes.any(|code| code == UNAUTHENTICATED),
+        }
+    }
 
     /// Who the credentials belong to, where the tokens say so. Used to notice another account's credentials.
     fn subject(&self, tokens: &Tokens) -> Option<String>;

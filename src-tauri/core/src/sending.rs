@@ -44,8 +44,9 @@ pub(crate) trait Outgoing {
 pub(crate) enum Sent<T> {
     /// The server accepted the access token.
     Accepted(T),
-    /// It refused the access token, and ran nothing.
-    Refused,
+    /// It refused the access token. With what it accepted beside that, where it ran a part: the caller's, if the server
+    /// refuses fresh credentials, too.
+    Refused(Option<Box<T>>),
     /// There was no answer, and the request can be sent again at once.
     Again,
 }
@@ -97,18 +98,20 @@ impl Sender {
                 continue;
             }
             session = Some(held.info.session);
-            match request.send(held.clone()).await? {
+            let part = match request.send(held.clone()).await? {
                 Sent::Accepted(accepted) => return Ok(accepted),
                 Sent::Again => continue,
-                Sent::Refused => {}
-            }
+                Sent::Refused(part) => part,
+            };
             if refused {
-                return Err(self.refused_again(&held.info, began_at));
+                return or_part(self.refused_again(&held.info, began_at), part);
             }
             refused = true;
             waited = true;
             drop(place);
-            self.wait_for_renewal(held, RenewalReason::Refused).await?;
+            if let Err(error) = self.wait_for_renewal(held, RenewalReason::Refused).await {
+                return or_part(error, part);
+            }
         }
     }
 
@@ -264,6 +267,14 @@ struct WaiterGuard<'a> {
 impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         let _ = self.inbox.send(Message::WaiterLeft(self.waiter));
+    }
+}
+
+/// Where this person may not have all that was asked for, the part that was given.
+fn or_part<T>(error: Error, part: Option<Box<T>>) -> Result<T, Error> {
+    match part {
+        Some(part) if error.code() == Code::AccessDenied => Ok(*part),
+        _ => Err(error),
     }
 }
 

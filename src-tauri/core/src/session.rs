@@ -399,12 +399,16 @@ impl Outgoing for SendingCall<'_> {
             Err(error) => return Err(self.no_answer(error, &held)),
         };
         let reply = receiving.await?;
-        match judge_call(&*shared.config.protocol, reply.status, &reply.body) {
+        let verdict = judge_call(&*shared.config.protocol, reply.parts(), || {
+            self.call.operation()
+        });
+        match verdict {
             CallVerdict::Refused => {
                 self.may_have_run.store(false, Ordering::Relaxed);
                 // Without the reply: it would keep the connection's buffer from being used again while the call waits.
-                Ok(Sent::Refused)
+                Ok(Sent::Refused(None))
             }
+            CallVerdict::RefusedInPart => Ok(Sent::Refused(Some(Box::new(reply)))),
             CallVerdict::GatewayError(cause) => {
                 self.sender.lost(&held, cause);
                 Ok(Sent::Accepted(reply))

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tokens};
 use crate::clock::BoxFuture;
 use crate::error::{Code, Error};
-use crate::http::{Answer, AuthClient, Data, Endpoint, Envelope, Request};
+use crate::http::{Answer, AuthClient, Data, Endpoint, Envelope, RawReply, Request};
 
 static FACTS: Facts = Facts {
     name: "twenty",
@@ -126,15 +126,20 @@ impl Protocol for Twenty {
         }
     }
 
-    fn refuses(&self, status: u16, envelope: &Envelope) -> bool {
-        match (envelope.code(), envelope.sub_code()) {
-            // An unknown user at sign-in is UNAUTHENTICATED, too, and no reason to renew.
-            (Some("UNAUTHENTICATED"), Some("USER_NOT_FOUND" | "WORKSPACE_NOT_FOUND")) => false,
-            (Some("UNAUTHENTICATED"), _) => true,
+    fn refuses(&self, reply: &RawReply<'_>, envelope: Option<&Envelope>) -> bool {
+        let errors = envelope.map_or(&[][..], |envelope| &envelope.errors);
+        if errors.iter().all(|error| error.code().is_none()) {
             // Not this server's words; something in front of it says it by the status.
-            (None, _) => status == 401,
-            _ => false,
+            return reply.status == 401;
         }
+        errors.iter().any(|error| {
+            // An unknown user at sign-in is UNAUTHENTICATED, too, and no reason to renew.
+            let is_about_sign_in = matches!(
+                error.sub_code(),
+                Some("USER_NOT_FOUND" | "WORKSPACE_NOT_FOUND")
+            );
+            error.code() == Some("UNAUTHENTICATED") && !is_about_sign_in
+        })
     }
 
     fn subject(&self, tokens: &Tokens) -> Option<String> {
