@@ -6,7 +6,10 @@ use graphql_session::{Call, Code, Envelope, Phase, Protocol as _, RawReply};
 use graphql_session_testing::{Fault, mutation, query};
 
 use crate::fixture::watched_twenty::{PlainProtocol, WatchedTwenty};
-use crate::fixture::{call_fails, signed_in, signed_in_with};
+use crate::fixture::{
+    assert_failed, call_at_server, call_fails, call_succeeds, join_all, sign_in_as_grace,
+    signed_in, signed_in_with,
+};
 
 const REFUSAL: &str = r#"{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}"#;
 
@@ -262,4 +265,23 @@ fn a_protocol_without_words_of_its_own_reads_those_of_graphql_and_of_http() {
     assert!(!refuses(401, challenge, forbidden));
     assert!(!refuses(403, Some("Bearer"), ""));
     assert!(!refuses(200, None, r#"{"errors":["no"]}"#));
+}
+
+#[tokio::test]
+async fn a_reply_that_arrives_in_the_next_persons_session_is_signed_out() {
+    for next in [false, true] {
+        for fault in [None, Some(Fault::html(502))] {
+            let (host, session) = signed_in().await;
+            let (late, gate) = call_at_server(&host, &session, "people", fault).await;
+            session.sign_out().await;
+            if next {
+                sign_in_as_grace(&host, &session).await;
+                call_succeeds(&session).await;
+            }
+
+            gate.open();
+
+            assert_failed(join_all(vec![late]).await, Code::SignedOut);
+        }
+    }
 }

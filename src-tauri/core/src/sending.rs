@@ -99,11 +99,15 @@ impl Sender {
             }
             session = Some(held.info.session);
             let part = match request.send(held.clone()).await? {
-                Sent::Accepted(accepted) => return Ok(accepted),
+                Sent::Accepted(accepted) => {
+                    self.stands(held.info.session)?;
+                    return Ok(accepted);
+                }
                 Sent::Again => continue,
                 Sent::Refused(part) => part,
             };
             if refused {
+                self.stands(held.info.session)?;
                 return or_part(self.refused_again(&held.info, began_at), part);
             }
             refused = true;
@@ -142,6 +146,24 @@ impl Sender {
             return Err(Error::signed_out());
         }
         Ok(held)
+    }
+
+    /// What a session was answered is handed over in that session only: the page may show another person by now.
+    ///
+    /// # Errors
+    /// [`Code::SignedOut`].
+    fn stands(&self, session: SessionId) -> Result<(), Error> {
+        match &*self.shared.current.load() {
+            Some(held) if held.info.session == session => Ok(()),
+            Some(_) => Err(Error::signed_out()),
+            // It has lost its credentials, and is not over.
+            None if self.shared.status.borrow().phase == Phase::Locked
+                && self.shared.files.known_ending(session).is_none() =>
+            {
+                Ok(())
+            }
+            None => Err(Error::signed_out()),
+        }
     }
 
     /// Whether the access token is known to have expired.
