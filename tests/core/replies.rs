@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use graphql_session::{Call, Code, Envelope, Phase, Protocol as _, RawReply};
-use graphql_session_testing::{Fault, mutation, query};
+use graphql_session::{Call, Code, Envelope, Phase, Protocol as _, RawReply, Session};
+use graphql_session_testing::{Counts, Fault, Gate, TestHost, mutation, query};
 
 use crate::fixture::watched_twenty::{PlainProtocol, WatchedTwenty};
 use crate::fixture::{
     assert_failed, call_at_server, call_fails, call_succeeds, join_all, sign_in_as_grace,
-    signed_in, signed_in_with,
+    signed_in, signed_in_with, spawn_call,
 };
 
 const REFUSAL: &str = r#"{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}"#;
@@ -273,15 +273,37 @@ async fn a_reply_that_arrives_in_the_next_persons_session_is_signed_out() {
         for fault in [None, Some(Fault::html(502))] {
             let (host, session) = signed_in().await;
             let (late, gate) = call_at_server(&host, &session, "people", fault).await;
-            session.sign_out().await;
-            if next {
-                sign_in_as_grace(&host, &session).await;
-                call_succeeds(&session).await;
-            }
+            sign_out_and_in(&host, &session, next).await;
 
             gate.open();
 
             assert_failed(join_all(vec![late]).await, Code::SignedOut);
         }
+    }
+}
+
+/// It has run: an application that sent it again after the next sign-in would run it twice.
+#[tokio::test]
+async fn a_mutation_whose_reply_arrives_in_the_next_persons_session_may_have_run() {
+    for next in [false, true] {
+        let (host, session) = signed_in().await;
+        let gate = Gate::new();
+        host.server.on_call(Fault::hold_answer(&gate));
+        let late = spawn_call(&session, mutation("createPerson"));
+        let has_run = |counts: &Counts| counts.effects_of("createPerson") == 1;
+        host.server.wait_for(has_run).await;
+        sign_out_and_in(&host, &session, next).await;
+
+        gate.open();
+
+        assert_failed(join_all(vec![late]).await, Code::MaybeExecuted);
+    }
+}
+
+async fn sign_out_and_in(host: &TestHost, session: &Session, next: bool) {
+    session.sign_out().await;
+    if next {
+        sign_in_as_grace(host, session).await;
+        call_succeeds(session).await;
     }
 }

@@ -36,6 +36,11 @@ pub(crate) trait Outgoing {
         held: Arc<Credentials>,
     ) -> impl Future<Output = Result<Sent<Self::Accepted>, Error>> + Send;
 
+    /// The error of one that the server has accepted for a session that is over by now.
+    fn answered_too_late(&self, error: Error) -> Error {
+        error
+    }
+
     /// Whether it counts among the requests that may be on the wire at a time.
     fn counts_on_the_wire(&self) -> bool;
 }
@@ -100,8 +105,10 @@ impl Sender {
             session = Some(held.info.session);
             let part = match request.send(held.clone()).await? {
                 Sent::Accepted(accepted) => {
-                    self.stands(held.info.session)?;
-                    return Ok(accepted);
+                    return match self.stands(held.info.session) {
+                        Ok(()) => Ok(accepted),
+                        Err(error) => Err(request.answered_too_late(error)),
+                    };
                 }
                 Sent::Again => continue,
                 Sent::Refused(part) => part,

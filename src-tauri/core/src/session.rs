@@ -373,6 +373,15 @@ impl Outgoing for SendingCall<'_> {
         true
     }
 
+    fn answered_too_late(&self, error: Error) -> Error {
+        // Who reads `signed_out` may send it again after the next sign-in.
+        if self.is_query() {
+            error
+        } else {
+            maybe_executed()
+        }
+    }
+
     async fn send(&mut self, held: Arc<Credentials>) -> Result<Sent<Reply>, Error> {
         let shared = self.sender.shared();
         self.may_have_run.store(true, Ordering::Relaxed);
