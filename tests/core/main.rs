@@ -4,6 +4,7 @@
 mod addresses;
 mod codings;
 mod config;
+mod defects;
 mod endings;
 mod files;
 mod fixture;

@@ -69,6 +69,7 @@ export const indicator = {
   stateFolder: "Waiting for the data folder",
   locked: "Keyring locked",
   ended: "Session ended",
+  stopped: "Stopped working. Start the application again; you stay signed in",
   not_saved: "Signed in, not saved",
   tryingIn: (seconds: number) => (seconds > 0 ? `Trying again in ${seconds} s` : "Trying again now…"),
   signedInAs: (person: string | undefined, server: string | undefined) =>

@@ -149,6 +149,13 @@ impl Error {
         Self::new(Code::Config, format!("Setting `{key}`: {problem}."))
     }
 
+    pub(crate) fn stopped() -> Self {
+        Self::new(
+            Code::Internal,
+            "The session has stopped working, by a defect of this application. Start it again; you are not signed out by this.",
+        )
+    }
+
     pub(crate) fn signed_out() -> Self {
         Self::new(Code::SignedOut, "You are signed out. Sign in to go on.")
     }

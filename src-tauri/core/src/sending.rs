@@ -169,7 +169,7 @@ impl Sender {
             {
                 Ok(())
             }
-            None => Err(Error::signed_out()),
+            None => Err(self.no_session()),
         }
     }
 
@@ -197,8 +197,11 @@ impl Sender {
             reason,
             reply,
         });
-        let outcome = outcome.await.unwrap_or(Outcome::SignedOut);
+        let outcome = outcome.await;
         std::mem::forget(guard);
+        let Ok(outcome) = outcome else {
+            return Err(Error::stopped());
+        };
         match outcome {
             Outcome::Renewed => Ok(()),
             Outcome::SignedOut | Outcome::Locked => Err(self.no_session()),
@@ -257,6 +260,7 @@ impl Sender {
                 Code::Locked,
                 "Your keyring does not show the session. Unlock it, then try again; or sign in anew.",
             ),
+            Phase::Stopped => Error::stopped(),
             _ => Error::signed_out(),
         }
     }
@@ -276,9 +280,8 @@ impl Sender {
         })
     }
 
-    /// Leaves the task a message.
+    /// Leaves the task a message. A task that is gone drops it with its reply, which tells the caller.
     pub(crate) fn tell(&self, message: Message) {
-        // The task ends only after the last handle; a failed send means that the runtime is shutting down.
         let _ = self.inbox.send(message);
     }
 

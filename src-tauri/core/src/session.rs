@@ -20,7 +20,7 @@ use crate::operation::OperationKind;
 use crate::protocol::{Dialect, Issued, PasswordLogin, Tokens};
 use crate::sending::{Outgoing, Sender, Sent};
 use crate::shared::Shared;
-use crate::status::{Closed, Status};
+use crate::status::{Closed, Phase, Status};
 use crate::subscription::Subscription;
 use crate::verdict::{CallVerdict, judge_call};
 
@@ -129,6 +129,7 @@ impl Session {
     /// # Errors
     /// A code that a sign-in form can show. The session that was there before is untouched then.
     pub async fn sign_in(&self, server: &str, login: PasswordLogin) -> Result<Status, Error> {
+        self.shared().runs()?;
         let origin = self.server_for(server)?;
         let client: AuthClient = self.shared().sign_in_client(&origin)?;
         let signing_in = self.shared().config.protocol.sign_in(&client, &login);
@@ -217,7 +218,8 @@ impl Session {
         Subscription::new(self.sender.clone(), call)
     }
 
-    /// Signs out: here at once, and at the server as soon as it can be reached.
+    /// Signs out: here at once, and at the server as soon as it can be reached. Where the status is [`Phase::Stopped`],
+    /// nothing was done.
     pub async fn sign_out(&self) -> Status {
         let (reply, done) = oneshot::channel();
         self.sender.tell(Message::SignOut(reply));
@@ -254,6 +256,7 @@ impl Session {
         let status = self.status();
         match status.storage {
             Storage::NotSaved(reason) if status.is_lost_by_quitting() => Closed::NotSaved(reason),
+            _ if status.phase == Phase::Stopped => Closed::Unfinished,
             _ if is_done || !status.has_session() => Closed::Kept,
             _ => Closed::Unfinished,
         }
@@ -316,7 +319,7 @@ impl Session {
         let (reply, done) = oneshot::channel();
         self.sender
             .tell(Message::SignIn(Box::new(credentials), reply));
-        let _ = done.await;
+        done.await.map_err(|_| Error::stopped())?;
         let status = self.status();
         if status.has_session() {
             Ok(status)

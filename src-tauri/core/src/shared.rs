@@ -129,6 +129,31 @@ impl Shared {
         });
     }
 
+    /// The task is gone, and nobody knows any more where the session stands.
+    pub(crate) fn stop(&self) {
+        self.status.send_modify(|status| {
+            status.revision += 1;
+            status.phase = Phase::Stopped;
+            status.ending = None;
+            status.next_attempt_at = None;
+            status.unreachable = None;
+            status.cause = None;
+            status.locked = None;
+        });
+        self.hold(None);
+    }
+
+    /// Whether the task is gone.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] if so.
+    pub(crate) fn runs(&self) -> Result<(), Error> {
+        match self.status.borrow().phase {
+            Phase::Stopped => Err(Error::stopped()),
+            _ => Ok(()),
+        }
+    }
+
     /// The HTTP clients for an origin; made once, and anew when the origin changes.
     pub(crate) fn clients(&self, origin: &str) -> Result<Arc<Clients>, Error> {
         if let Some(clients) = &*self.clients.load()

@@ -49,8 +49,17 @@ export interface Status {
  * - `unreachable`: a renewal, or a call, got no answer; still signed in, attempts go on
  * - `locked`: a session is stored, but the keyring does not give it
  * - `ended`: the session is over, see `ending`
+ * - `stopped`: the application's own task is gone, by a defect: every call fails with `internal`, and a new start helps
  */
-export type Phase = "opening" | "signed_out" | "signed_in" | "renewing" | "unreachable" | "locked" | "ended";
+export type Phase =
+  | "opening"
+  | "signed_out"
+  | "signed_in"
+  | "renewing"
+  | "unreachable"
+  | "locked"
+  | "ended"
+  | "stopped";
 
 /** Whether the credentials would survive a restart. */
 export interface Storage {
