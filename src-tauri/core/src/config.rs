@@ -12,7 +12,7 @@ use url::Host;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::files::{FileSystem, SystemFiles};
-use crate::http::{Origin, read_certificates, read_host};
+use crate::http::{AddressRules, Origin, read_certificates, read_host};
 use crate::protocol::{Protocol, Twenty};
 use crate::vault::Vault;
 
@@ -48,7 +48,9 @@ pub struct Config {
     /// Where the accounts' state files lie, each account's in a folder of its own that only this user can enter. Made on
     /// demand. The files hold no secrets.
     pub state_dir: PathBuf,
-    /// The only server that sign-in may use. Default: none, the person names it.
+    /// The only server that sign-in may use. A session that is stored for another one is not used: the status is locked, with
+    /// the reason `keyring_other_server`, until the person signs in or the setting is corrected. Default: none, the person
+    /// names it.
     pub server: Option<String>,
     /// Ends the session after this much awake time of failed attempts. Default: none, a session never ends because a
     /// server is away.
@@ -206,7 +208,11 @@ impl Config {
     /// # Errors
     /// [`InvalidAddress`](crate::Code::InvalidAddress) with the reason.
     pub(crate) fn origin(&self, address: &str) -> Result<Origin, Error> {
-        Origin::parse_allowing(address, &self.insecure_hosts()?)
+        let rules = AddressRules {
+            allow_insecure: &self.insecure_hosts()?,
+            keeps_path: self.protocol.facts().lives_below_paths,
+        };
+        Origin::parse_by(address, rules)
     }
 
     fn insecure_hosts(&self) -> Result<Vec<Host>, Error> {

@@ -46,6 +46,8 @@ pub enum Code {
     Certificate,
     /// Something answers there, but not this kind of server.
     NotThisServer,
+    /// The address redirects to another origin, which [`Error::leads_to`] names. Nothing was sent there.
+    LeadsElsewhere,
     /// The server did not answer, refused the connection, or was in error.
     NoAnswer,
     /// The configuration is wrong; the message names the key.
@@ -98,6 +100,7 @@ pub struct Error {
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
     cause: Option<Cause>,
+    leads_to: Option<Box<str>>,
 }
 
 impl Error {
@@ -108,6 +111,7 @@ impl Error {
             message: message.into(),
             retry_after: None,
             cause: None,
+            leads_to: None,
         }
     }
 
@@ -122,6 +126,13 @@ impl Error {
     #[must_use]
     pub fn caused_by(mut self, cause: Cause) -> Self {
         self.cause = Some(cause);
+        self
+    }
+
+    /// Adds the origin to which an address leads.
+    #[must_use]
+    pub(crate) fn leading_to(mut self, origin: &str) -> Self {
+        self.leads_to = Some(origin.into());
         self
     }
 
@@ -143,6 +154,11 @@ impl Error {
     /// Why it came to this, where that is known: a word from a closed list, for logs and bug reports.
     pub fn cause(&self) -> Option<Cause> {
         self.cause
+    }
+
+    /// The origin to which the address redirects, with [`Code::LeadsElsewhere`].
+    pub fn leads_to(&self) -> Option<&str> {
+        self.leads_to.as_deref()
     }
 
     pub(crate) fn config(key: &str, problem: &str) -> Self {

@@ -16,7 +16,7 @@ mod transport_error;
 
 pub use envelope::{Data, Envelope, Extensions, GraphqlError};
 pub use origin::Origin;
-pub(crate) use origin::read_host;
+pub(crate) use origin::{AddressRules, read_host};
 pub(crate) use tls::read_certificates;
 pub use transport::AuthClient;
 pub(crate) use transport::{Clients, Over, header_date, read_body, retry_after};

@@ -40,6 +40,7 @@ const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 ///     endpoints: &[Endpoint { name: "graphql", path: "/graphql" }],
 ///     grace: None,
 ///     expiry_margin: Duration::from_secs(1),
+///     lives_below_paths: true,
 ///     idle_connection: Duration::from_secs(4),
 /// };
 ///
@@ -53,6 +54,9 @@ const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 ///     fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
 ///         Box::pin(async move {
 ///             let answer = client.get("/health").await.map_err(|error| client.sign_in_error(error))?;
+///             if let Some(error) = client.leads_elsewhere(&answer) {
+///                 return Err(error);
+///             }
 ///             match answer.status {
 ///                 200 => Ok(()),
 ///                 500.. => Err(Error::new(Code::NoAnswer, "The server has a problem. Try again later.")),
@@ -207,6 +211,9 @@ pub struct Facts {
     pub grace: Option<Duration>,
     /// An access token this close to its end counts as expired: by how much the server's statement may be too late.
     pub expiry_margin: Duration,
+    /// Whether such a server may live below a path, as in `https://example.com/crm`. The path of an address that a person types
+    /// is a part of it then; elsewhere it is dropped, because people paste the address of a page.
+    pub lives_below_paths: bool,
     /// How long a connection may be idle before it is given up: shorter than the server keeps it.
     pub idle_connection: Duration,
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use graphql_session_renewal::{
-    Cause, CredentialsInfo, Outcome, RenewalReason, ServerTime, SessionId, WaiterId,
+    Cause, CredentialsInfo, LockedReason, Outcome, RenewalReason, ServerTime, SessionId, VaultError,
+    WaiterId,
 };
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
@@ -254,8 +255,16 @@ impl Sender {
 
     fn no_session(&self) -> Error {
         // Not a copy of the status: ten thousand waiters may ask at once.
-        let phase = self.shared.status.borrow().phase;
+        let (phase, locked) = {
+            let status = self.shared.status.borrow();
+            (status.phase, status.locked)
+        };
         match phase {
+            Phase::Locked if locked == Some(LockedReason::KeyringOtherServer) => Error::new(
+                Code::Locked,
+                "The session that is stored is at another server than the one in this application's settings. Sign in anew, or correct the settings; nothing is lost.",
+            )
+            .caused_by(Cause::Vault(VaultError::OtherServer)),
             Phase::Locked => Error::new(
                 Code::Locked,
                 "Your keyring does not show the session. Unlock it, then try again; or sign in anew.",

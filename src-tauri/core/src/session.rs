@@ -117,7 +117,10 @@ impl Session {
         let protocol = &shared.config.protocol;
         let client = shared.sign_in_client(&origin)?;
         let checked = protocol.check(&client).await;
-        checked.map_err(|error| say_that_the_path_is_left_out(error, address))?;
+        checked.map_err(|error| match protocol.facts().lives_below_paths {
+            true => error,
+            false => say_that_the_path_is_left_out(error, address),
+        })?;
         Ok(ServerCheck {
             origin: origin.text(),
             protocol: protocol.facts().name.to_owned(),

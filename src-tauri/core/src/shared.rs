@@ -228,6 +228,9 @@ impl Shared {
                     Some((found, _)) if self.is_foreign(&found) => {
                         (VaultView::Unavailable(VaultError::OtherFolder), None)
                     }
+                    Some((found, _)) if self.is_elsewhere(&found) => {
+                        (VaultView::Unavailable(VaultError::OtherServer), None)
+                    }
                     Some((found, _)) if self.files.known_ending(found.info.session).is_some() => {
                         (VaultView::DeadEntry(found.info.session), None)
                     }
@@ -251,6 +254,13 @@ impl Shared {
         let theirs = found.folder.as_deref();
         ours.zip(theirs)
             .is_some_and(|(ours, theirs)| ours != theirs)
+    }
+
+    /// Whether these are for another server than the one that the settings name.
+    pub(crate) fn is_elsewhere(&self, found: &Credentials) -> bool {
+        let only = self.config.server.as_deref();
+        let only = only.and_then(|only| self.config.origin(only).ok());
+        only.is_some_and(|only| only.text() != found.origin)
     }
 
     /// What the files say to a process that holds `held`. Files that do not answer in time say nothing.

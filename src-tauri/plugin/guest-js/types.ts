@@ -33,6 +33,7 @@ export interface Status {
     | "keyring_locked_or_cleared"
     | "keyring_failed"
     | "keyring_other_folder"
+    | "keyring_other_server"
     | "files_unreadable";
   /**
    * Present where others on the network can read the password and all data: plain `http` to a server that the setting
@@ -66,7 +67,7 @@ export interface Storage {
   state: "saved" | "not_saved";
   /** Present with `not_saved`. */
   reason?:
-    "keyring_locked" | "keyring_missing" | "keyring_slow" | "keyring_failed" | "keyring_other_folder" | "too_long";
+    "keyring_locked" | "keyring_missing" | "keyring_slow" | "keyring_failed" | "keyring_other_folder" | "keyring_other_server" | "too_long";
 }
 
 /** Why a session is over, and since when. */
@@ -107,6 +108,7 @@ export type Code =
   | "host_not_found"
   | "certificate"
   | "not_this_server"
+  | "leads_elsewhere"
   | "no_answer"
   | "config"
   | "internal";
@@ -118,6 +120,8 @@ export interface SessionErrorShape {
   message: string;
   /** When a retry makes sense, in milliseconds from now. Absent where that is not known. */
   retryAfterMs?: number;
+  /** The origin to which the address leads, with the code `leads_elsewhere`. */
+  leadsTo?: string;
 }
 
 /** Answer of `check_server`. */

@@ -34,6 +34,8 @@ static FACTS: Facts = Facts {
     grace: Some(Duration::from_secs(60)),
     // Twenty states an expiry up to 1 s later than the one it applies.
     expiry_margin: Duration::from_secs(1),
+    // Its pages name everything from the host's root on.
+    lives_below_paths: false,
     // Twenty closes idle connections after 5 s, and a call that meets the closing would be lost.
     idle_connection: Duration::from_secs(4),
 };
@@ -185,13 +187,9 @@ async fn check(client: &AuthClient) -> Result<(), Error> {
     match answer.status {
         200..300 if is_twenty => Ok(()),
         500.. | 429 => Err(server_in_trouble(host)),
-        _ => Err(match answer.redirects_to {
-            Some(there) => Error::new(
-                Code::NotThisServer,
-                format!("{host} leads to {there}. Use that address, if you know it."),
-            ),
-            None => not_twenty(client),
-        }),
+        _ => Err(client
+            .leads_elsewhere(&answer)
+            .unwrap_or_else(|| not_twenty(client))),
     }
 }
 
@@ -265,6 +263,9 @@ async fn ask(
         .post(&request(dialect, operation, query, variables))
         .await
         .map_err(|error| Refusal::Final(client.sign_in_error(error)))?;
+    if let Some(error) = client.leads_elsewhere(&answer) {
+        return Err(Refusal::Final(error));
+    }
     let Some(envelope) = Envelope::read(&answer.body) else {
         return Err(Refusal::Final(match answer.status {
             408 | 425 | 429 | 500.. => server_in_trouble(host),
