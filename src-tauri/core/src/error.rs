@@ -26,6 +26,8 @@ pub enum Code {
     MaybeExecuted,
     /// A request or reply is over its size limit.
     TooLarge,
+    /// Too many calls, or too many bytes of them, are under way; nothing was sent. Wait until some of them are done.
+    TooManyCalls,
     /// The call itself is wrong: unknown endpoint, forbidden header, body that is not GraphQL over HTTP.
     InvalidRequest,
     /// A session is stored but the keyring does not show it. The person unlocks the keyring.

@@ -59,7 +59,7 @@
 //! | file | does |
 //! |---|---|
 //! | `session.rs`, `subscription.rs` | what an application calls: sign in, run a call, subscribe, sign out |
-//! | `sending.rs` | sends a call or opens a stream, waits for the renewal when it is refused, and sends it once more |
+//! | `sending.rs`, `places.rs` | sends a call or opens a stream, waits for the renewal when it is refused, and sends it once more; how many calls at a time |
 //! | `driver.rs`, `driver/perform.rs` | the one task that owns the state, and the actions: lock, vault, files, exchange |
 //! | `shared.rs` | what calls and that task share: the current credentials, the status, the journal |
 //! | `call.rs`, `config.rs`, `files.rs`, `credentials.rs` | a call, the settings, the files of an account and their thread, the stored form |
@@ -193,6 +193,7 @@ mod files;
 mod http;
 pub mod journal;
 mod operation;
+mod places;
 pub mod protocol;
 mod sending;
 mod session;

@@ -6,16 +6,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use graphql_session_renewal::{
-    Cause, CredentialsInfo, LockedReason, Outcome, RenewalReason, ServerTime, SessionId, VaultError,
-    WaiterId,
+    Awake, Cause, CredentialsInfo, LockedReason, Outcome, RenewalReason, ServerTime, SessionId,
+    VaultError, WaiterId,
 };
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::{CLOCK_NOISE, millis};
 use crate::credentials::Credentials;
 use crate::driver::{Driver, Message};
 use crate::error::{Code, Error};
 use crate::http::Endpoint;
+use crate::places::{Place, Places, Room};
 use crate::shared::Shared;
 use crate::status::Phase;
 
@@ -23,7 +24,7 @@ use crate::status::Phase;
 pub(crate) struct Sender {
     shared: Arc<Shared>,
     inbox: mpsc::UnboundedSender<Message>,
-    on_the_wire: Semaphore,
+    places: Arc<Places>,
 }
 
 /// One request, as often as it has to be sent.
@@ -68,7 +69,10 @@ impl Sender {
     /// Starts the task that renews.
     pub(crate) async fn start(shared: Arc<Shared>) -> Self {
         Self {
-            on_the_wire: Semaphore::new(shared.config.limits.concurrent_calls),
+            places: Arc::new(Places::new(
+                shared.config.limits,
+                shared.config.clock.clone(),
+            )),
             inbox: Driver::start(shared.clone()).await,
             shared,
         }
@@ -127,11 +131,20 @@ impl Sender {
         }
     }
 
-    async fn place(&self, is_needed: bool) -> Option<SemaphorePermit<'_>> {
+    async fn place(&self, is_needed: bool) -> Option<Place<'_>> {
         if !is_needed {
             return None;
         }
-        self.on_the_wire.acquire().await.ok()
+        let now = Awake::from_ms(self.shared.last_call.load(Ordering::Relaxed));
+        Some(self.places.take(now).await)
+    }
+
+    /// Room for a call, which it takes until it has settled.
+    ///
+    /// # Errors
+    /// [`Code::TooManyCalls`].
+    pub(crate) fn admit(&self, bytes: usize) -> Result<Room<'_>, Error> {
+        self.places.admit(bytes)
     }
 
     /// The current credentials.

@@ -164,7 +164,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Code::SignedOut`], [`Code::Locked`], [`Code::Unreachable`], [`Code::AccessDenied`], [`Code::TimedOut`],
-    /// [`Code::MaybeExecuted`] (mutations only), [`Code::TooLarge`], [`Code::InvalidRequest`].
+    /// [`Code::MaybeExecuted`] (mutations only), [`Code::TooLarge`], [`Code::TooManyCalls`], [`Code::InvalidRequest`],
+    /// [`Code::Internal`].
     #[expect(
         clippy::manual_async_fn,
         reason = "an `async fn` has room for the call twice"
@@ -267,6 +268,7 @@ impl Session {
 
     async fn run(&self, call: &Call, may_have_run: &AtomicBool) -> Result<Reply, Error> {
         call.fits(self.shared().config.limits.request_bytes)?;
+        let _room = self.sender.admit(call.body.len())?;
         let mut sending = SendingCall {
             sender: &self.sender,
             endpoint: self.sender.endpoint(&call.endpoint)?,
