@@ -119,9 +119,9 @@ impl Driver {
     where
         F: Future<Output = Message> + Send + 'static,
     {
-        let mut report = self.report_of(dead);
+        let report = self.report_of(dead);
         let work = action(self.shared.clone());
-        tokio::spawn(async move { report.message = Some(work.await) });
+        tokio::spawn(async move { report.says(work.await) });
     }
 
     fn report_of(&self, dead: Message) -> Report {
@@ -233,10 +233,10 @@ impl Driver {
         work: impl FnOnce(&mut AccountFiles) -> io::Result<()> + Send + 'static,
     ) {
         let dead = Event::Written(write, Err(IoFailure::Other));
-        let mut report = self.report_of(Message::done(dead));
+        let report = self.report_of(Message::done(dead));
         self.shared.files.enqueue(move |files| {
             let result = log_failure(work(files));
-            report.message = Some(Message::done(Event::Written(write, result)));
+            report.says(Message::done(Event::Written(write, result)));
         });
     }
 }
@@ -245,6 +245,12 @@ impl Driver {
 struct Report {
     outbox: mpsc::UnboundedSender<Message>,
     message: Option<Message>,
+}
+
+impl Report {
+    fn says(mut self, message: Message) {
+        self.message = Some(message);
+    }
 }
 
 impl Drop for Report {
