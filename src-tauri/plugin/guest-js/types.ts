@@ -53,21 +53,20 @@ export interface Status {
  * - `stopped`: the application's own task is gone, by a defect: every call fails with `internal`, and a new start helps
  */
 export type Phase =
-  | "opening"
-  | "signed_out"
-  | "signed_in"
-  | "renewing"
-  | "unreachable"
-  | "locked"
-  | "ended"
-  | "stopped";
+  "opening" | "signed_out" | "signed_in" | "renewing" | "unreachable" | "locked" | "ended" | "stopped";
 
 /** Whether the credentials would survive a restart. */
 export interface Storage {
   state: "saved" | "not_saved";
   /** Present with `not_saved`. */
   reason?:
-    "keyring_locked" | "keyring_missing" | "keyring_slow" | "keyring_failed" | "keyring_other_folder" | "keyring_other_server" | "too_long";
+    | "keyring_locked"
+    | "keyring_missing"
+    | "keyring_slow"
+    | "keyring_failed"
+    | "keyring_other_folder"
+    | "keyring_other_server"
+    | "too_long";
 }
 
 /** Why a session is over, and since when. */
