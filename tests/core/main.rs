@@ -12,6 +12,7 @@ mod journal;
 mod ledger;
 mod lost_answers;
 mod manual;
+mod network;
 mod one_renewal;
 mod other_faces;
 mod outages;

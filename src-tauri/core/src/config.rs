@@ -13,6 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::files::{FileSystem, SystemFiles};
 use crate::http::{AddressRules, Origin, read_certificates, read_host};
+use crate::network::{Network, SystemNetwork};
 use crate::protocol::{Protocol, Twenty};
 use crate::vault::Vault;
 
@@ -73,6 +74,8 @@ pub struct Config {
     pub vault: Arc<dyn Vault>,
     /// Where the state files lie. Default: [`SystemFiles`].
     pub file_system: Arc<dyn FileSystem>,
+    /// Tells when the system's network has changed. Default: [`SystemNetwork`].
+    pub network: Arc<dyn Network>,
     /// Whether nothing is renewed where the state folder gives no lock, as some network folders do. Default: no. Each process
     /// then renews for itself, and the status says so; two processes that renew at once may end the session.
     pub requires_lock: bool,
@@ -107,6 +110,7 @@ impl Config {
             protocol: Arc::new(Twenty::new()),
             vault: Arc::new(vault),
             file_system: Arc::new(SystemFiles),
+            network: Arc::new(SystemNetwork),
             requires_lock: false,
             clock: Arc::new(SystemClock::new()),
         }

@@ -65,6 +65,7 @@
 //! | `call.rs`, `config.rs`, `files.rs`, `credentials.rs` | a call, the settings, the files of an account and their thread, the stored form |
 //! | `verdict.rs`, `journal.rs`, `diagnostics.rs` | what an answer proves; what happened; one text of it for a bug report |
 //! | `protocol.rs`, `http.rs`, `vault.rs` | how a kind of server speaks; requests and answers; the keyring and its thread |
+//! | `network.rs` | tells when the system's network has changed |
 //! | `status.rs`, `error.rs`, `clock.rs`, `operation.rs` | what everything above uses |
 //!
 //! Callers leave the task a message and wait for their outcome. So no caller can cancel a renewal, and no two decisions
@@ -192,6 +193,7 @@ mod error;
 mod files;
 mod http;
 pub mod journal;
+mod network;
 mod operation;
 mod places;
 pub mod protocol;
@@ -216,6 +218,7 @@ pub use http::{
     Answer, AuthClient, Data, Endpoint, Envelope, Extensions, GraphqlError, Origin, RawReply,
     Request, TransportError,
 };
+pub use network::{Network, NetworkWatch, OnNetworkChange, SystemNetwork};
 pub use operation::OperationKind;
 pub use protocol::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tokens, Twenty};
 pub use session::{ServerCheck, Session};

@@ -1,8 +1,8 @@
 //! [`Sender`]: sends calls and streams with the current credentials. A request that is refused joins the one renewal and
 //! is sent once more.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use graphql_session_renewal::{
@@ -16,6 +16,7 @@ use crate::credentials::Credentials;
 use crate::driver::{Driver, Message};
 use crate::error::{Code, Error};
 use crate::http::Endpoint;
+use crate::network::NetworkWatch;
 use crate::places::{Place, Places, Room};
 use crate::shared::Shared;
 use crate::status::Phase;
@@ -25,6 +26,7 @@ pub(crate) struct Sender {
     shared: Arc<Shared>,
     inbox: mpsc::UnboundedSender<Message>,
     places: Arc<Places>,
+    network: OnceLock<NetworkWatch>,
 }
 
 /// One request, as often as it has to be sent.
@@ -74,7 +76,15 @@ impl Sender {
                 shared.config.clock.clone(),
             )),
             inbox: Driver::start(shared.clone()).await,
+            network: OnceLock::new(),
             shared,
+        }
+    }
+
+    /// Keeps the watch over the network for as long as the session lives.
+    pub(crate) fn keep(&self, watch: Option<NetworkWatch>) {
+        if let Some(watch) = watch {
+            let _ = self.network.set(watch);
         }
     }
 

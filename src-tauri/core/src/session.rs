@@ -60,9 +60,11 @@ impl Session {
                 .caused_by(Cause::Files(failure)));
             }
         }
-        Ok(Self {
+        let session = Self {
             sender: Arc::new(Sender::start(shared).await),
-        })
+        };
+        session.watch_network();
+        Ok(session)
     }
 
     /// The account's name, as configured.
@@ -239,7 +241,8 @@ impl Session {
         self.status()
     }
 
-    /// To be called when the system's network has changed: another Wi-Fi, a cable, a VPN. Connections that are idle now may
+    /// The system's network has changed: another Wi-Fi, a cable, a VPN. The session notices that by itself
+    /// ([`Config::network`]); an application calls this where it knows better. Connections that are idle now may
     /// lead nowhere, and a call on one would wait for nothing; the next call opens its own. Those under way go on.
     pub fn network_changed(&self) {
         self.shared().forget_connections();
@@ -264,6 +267,17 @@ impl Session {
             _ if is_done || !status.has_session() => Closed::Kept,
             _ => Closed::Unfinished,
         }
+    }
+
+    fn watch_network(&self) {
+        // Weak: the watch is a part of the session that it tells.
+        let sender = Arc::downgrade(&self.sender);
+        let network = &self.shared().config.network;
+        self.sender.keep(network.watch(Box::new(move || {
+            if let Some(sender) = sender.upgrade() {
+                Self { sender }.network_changed();
+            }
+        })));
     }
 
     async fn run(&self, call: &Call, may_have_run: &AtomicBool) -> Result<Reply, Error> {
