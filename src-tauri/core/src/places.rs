@@ -131,12 +131,14 @@ impl Places {
 
     /// Gives the places of slow calls away, for as long as calls wait for one.
     async fn watch(self: Arc<Self>) {
+        let watching = Watching(self);
+        let Watching(places) = &watching;
         loop {
-            let now = Awake::from_ms(millis(self.clock.awake()));
-            let Some(pause) = self.free_slow(now) else {
+            let now = Awake::from_ms(millis(places.clock.awake()));
+            let Some(pause) = places.free_slow(now) else {
                 return;
             };
-            self.clock.sleep(Duration::from_millis(pause)).await;
+            places.clock.sleep(Duration::from_millis(pause)).await;
         }
     }
 
@@ -196,6 +198,15 @@ impl Drop for Room<'_> {
     fn drop(&mut self) {
         self.places.calls.fetch_sub(1, Ordering::Relaxed);
         self.places.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The look for slow calls. It ends with the runtime of the call that began it; the next call that waits begins another one.
+struct Watching(Arc<Places>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.inside().is_watched = false;
     }
 }
 
