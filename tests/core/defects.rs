@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use crate::fixture::watched_twenty::WatchedTwenty;
 use crate::fixture::{
-    MINUTE, SECOND, assert_failed, call_succeeds, code, hold_renewal, join_all, signed_in,
-    signed_in_with, spawn_call, wait_for_phase, wait_for_refusals,
+    MINUTE, SECOND, assert_failed, code, hold_renewal, join_all, signed_in, signed_in_with,
+    spawn_call, wait_for_phase, wait_for_refusals,
 };
 
 #[tokio::test]
@@ -56,17 +56,6 @@ async fn a_write_whose_file_system_panics_is_made_again() {
         let listed = std::fs::read(host.file(DEFAULT_ACCOUNT, "ended")).expect("a list");
         assert!(!listed.is_empty(), "{call:?}");
     }
-}
-
-#[tokio::test]
-async fn a_lock_whose_file_system_panics_holds_up_no_renewal_for_ever() {
-    let (host, session) = signed_in().await;
-    host.server.expire_access_tokens();
-    host.files.panic_next(FileCall::Lock);
-
-    host.clock.run_until(call_succeeds(&session)).await;
-
-    assert_eq!(host.server.counts().renewals, 1);
 }
 
 /// A clock that panics once when it is read.
