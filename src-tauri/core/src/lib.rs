@@ -116,7 +116,7 @@
 //! the call came with.
 //!
 //! Request headers that a call may carry: `content-type`, `accept`, `accept-language`, `apollo-require-preflight`,
-//! and those that begin with `x-` (not `x-forwarded`), `graphql-` or `apollographql-`.
+//! and those that begin with `x-` (not `x-forwarded`), `graphql-` or `apollographql-`; at most 100, and 64 KiB together.
 //!
 //! # Streams
 //!
