@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use graphql_session::{Call, Code, Envelope, Phase, Protocol as _, RawReply, Session};
+use graphql_session::{
+    Answer, AuthClient, BoxFuture, Call, Code, Dialect, Envelope, Error, Facts, Issued,
+    PasswordLogin, Phase, Protocol, RawReply, Reading, Request, Session, Tokens, Twenty,
+};
 use graphql_session_testing::{Counts, Fault, Gate, TestHost, mutation, query};
+use secrecy::SecretString;
 
-use crate::fixture::watched_twenty::{PlainProtocol, WatchedTwenty};
+use crate::fixture::watched_twenty::WatchedTwenty;
 use crate::fixture::{
     assert_failed, call_at_server, call_fails, call_succeeds, join_all, sign_in_as_grace,
     signed_in, signed_in_with, spawn_call,
@@ -242,6 +246,47 @@ async fn a_protocol_whose_refusals_are_no_graphql_is_asked_about_every_reply() {
         let reply = session.execute(query("people")).await.expect("a reply");
         let renewed = host.server.counts().renewals - before;
         assert_eq!(renewed, renewals, "{fault:?}: {reply:?}");
+    }
+}
+
+/// A protocol that says as little as it can: everything that the trait has a default for is left out.
+struct PlainProtocol;
+
+impl Protocol for PlainProtocol {
+    fn facts(&self) -> &Facts {
+        Twenty.facts()
+    }
+
+    fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
+        Twenty.check(client)
+    }
+
+    fn sign_in<'a>(
+        &'a self,
+        client: &'a AuthClient,
+        login: &'a PasswordLogin,
+    ) -> BoxFuture<'a, Result<Issued, Error>> {
+        Twenty.sign_in(client, login)
+    }
+
+    fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
+        Twenty.dialects(last)
+    }
+
+    fn renewal(&self, refresh: &SecretString, dialect: Dialect) -> Request {
+        Twenty.renewal(refresh, dialect)
+    }
+
+    fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading {
+        Twenty.read_renewal(answer, dialect)
+    }
+
+    fn subject(&self, tokens: &Tokens) -> Option<String> {
+        Twenty.subject(tokens)
+    }
+
+    fn revocation(&self, refresh: &SecretString, dialect: Dialect) -> Option<Request> {
+        Twenty.revocation(refresh, dialect)
     }
 }
 
