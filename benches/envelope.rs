@@ -1,5 +1,5 @@
-//! What it costs to judge a call's reply: the first bytes of one that begins with its data, and the envelope to its end of
-//! one that does not, beside a parser that builds all of it.
+//! What it costs to judge a call's reply: the search for errors in one that begins with its data, and the envelope to its
+//! end of one that does not, beside a parser that builds all of it.
 
 use std::hint::black_box;
 
@@ -19,11 +19,11 @@ fn verdicts(criterion: &mut Criterion) {
         let body = people(length);
         let outside = Envelope::read(&body).expect("a GraphQL reply");
         assert_eq!(outside.data, Data::Present);
-        assert!(Envelope::opens_with_data(&body));
+        assert!(Envelope::is_only_data(&body));
         group.throughput(Throughput::Bytes(body.len() as u64));
         let id = |what| BenchmarkId::new(what, length);
-        group.bench_function(id("first bytes"), |bencher| {
-            bencher.iter(|| Envelope::opens_with_data(black_box(&body)));
+        group.bench_function(id("only data"), |bencher| {
+            bencher.iter(|| Envelope::is_only_data(black_box(&body)));
         });
         group.bench_function(id("envelope to its end"), |bencher| {
             bencher.iter(|| Envelope::read(black_box(&body)));

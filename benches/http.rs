@@ -1,8 +1,7 @@
 //! What the servers of the benches and of the comparison share: a process of their own, and just enough of HTTP/1.1 to
 //! answer at once.
 
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 pub(crate) use server_process::ServerProcess;
 
@@ -10,7 +9,10 @@ pub(crate) use server_process::ServerProcess;
 mod server_process;
 
 /// Reads one request with its body; `None` once the client has closed the connection.
-pub(crate) async fn read_request(stream: &mut TcpStream, request: &mut Vec<u8>) -> Option<()> {
+pub(crate) async fn read_request(
+    stream: &mut (impl AsyncRead + Unpin),
+    request: &mut Vec<u8>,
+) -> Option<()> {
     loop {
         if stream.read_buf(request).await.ok()? == 0 {
             return None;

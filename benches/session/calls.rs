@@ -10,6 +10,7 @@ use crate::cpu;
 use crate::figures::{self, Figure, Turns};
 use crate::runtime;
 use crate::sides::{Bare, CONNECTIONS, Ours};
+use crate::tls::{self, Speaks};
 
 /// Calls of one side in one turn: some 20 ms.
 const BLOCK: usize = 256;
@@ -19,11 +20,28 @@ const CALLERS: [usize; 3] = [1, 8, 64];
 
 /// Of both sides, and what a session adds.
 pub(crate) fn measure(criterion: &mut Criterion) -> Vec<Figure> {
-    let mut figures = Vec::new();
     let runtime = runtime();
     let bare = runtime.block_on(async { Arc::new(Bare::start()) });
     let ours = Arc::new(runtime.block_on(Ours::start()));
-    let mut group = criterion.benchmark_group("CPU per call");
+    compare(criterion, "CPU per call", &runtime, (bare, ours))
+}
+
+/// The same over TLS.
+pub(crate) fn measure_over_tls(criterion: &mut Criterion, speaks: Speaks) -> Vec<Figure> {
+    let runtime = runtime();
+    let sides = runtime.block_on(tls::sides(speaks));
+    let name = format!("CPU per call ({})", speaks.word());
+    compare(criterion, &name, &runtime, sides)
+}
+
+fn compare(
+    criterion: &mut Criterion,
+    name: &str,
+    runtime: &Runtime,
+    (bare, ours): (Arc<Bare>, Arc<Ours>),
+) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let mut group = criterion.benchmark_group(name);
     group
         .sampling_mode(SamplingMode::Flat)
         .sample_size(50)
@@ -48,13 +66,13 @@ pub(crate) fn measure(criterion: &mut Criterion) -> Vec<Figure> {
         };
         figures::show(&mut group, callers, || {
             let (bare, ours) = turns.run(
-                || cpu_per_call(&runtime, callers, bare_call.clone()),
-                || cpu_per_call(&runtime, callers, our_call.clone()),
+                || cpu_per_call(runtime, callers, bare_call.clone()),
+                || cpu_per_call(runtime, callers, our_call.clone()),
             );
             turns.push(bare.as_secs_f64() * 1e6, ours.as_secs_f64() * 1e6);
             (bare, ours)
         });
-        figures.extend(turns.difference(&format!("CPU per call, {callers} at a time"), "µs"));
+        figures.extend(turns.difference(&format!("{name}, {callers} at a time"), "µs"));
     }
     group.finish();
     figures

@@ -7,18 +7,28 @@ mod figures;
 mod reads;
 mod server;
 mod sides;
+mod tls;
 mod waiters;
 
 use criterion::Criterion;
 use tokio::runtime::Runtime;
 
+use crate::tls::Speaks;
+
 fn main() {
+    if let Some(speaks) = Speaks::of_this_process() {
+        return runtime().block_on(tls::serve(speaks));
+    }
     if server::is_this_process() {
         return runtime().block_on(server::serve());
     }
     let mut criterion = Criterion::default().configure_from_args();
     let mut figures = calls::measure(&mut criterion);
     figures.extend(waiters::measure(&mut criterion));
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        figures.extend(calls::measure_over_tls(&mut criterion, speaks));
+        figures.extend(waiters::measure_over_tls(&mut criterion, speaks));
+    }
     figures.extend(reads::measure());
     figures::report(&figures);
 }

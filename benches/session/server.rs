@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::http::{find, header_of, read_request};
@@ -28,7 +28,7 @@ pub(crate) const REFUSE: &str = "/control/refuse/";
 pub(crate) const RENEWALS: &str = "/control/renewals";
 
 /// Set in the process that is to be the server.
-const ROLE: &str = "HOLDFAST_BENCH_ROLE";
+pub(crate) const ROLE: &str = "HOLDFAST_BENCH_ROLE";
 
 /// As long as the access tokens of a real server, in bytes.
 const TOKEN_BYTES: usize = 560;
@@ -57,12 +57,7 @@ pub(crate) fn start() -> ServerProcess {
 pub(crate) async fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("http://{}", listener.local_addr().expect("an address"));
-    let server = Arc::new(Server {
-        accepted: AtomicU64::new(1),
-        renewals: AtomicU64::new(0),
-        jumped_ms: AtomicI64::new(0),
-        refusals_due: watch::Sender::new(0),
-    });
+    let server = Server::new();
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
         let _ = stream.set_nodelay(true);
@@ -70,7 +65,7 @@ pub(crate) async fn serve() {
     }
 }
 
-struct Server {
+pub(crate) struct Server {
     /// The number of the access token that is accepted.
     accepted: AtomicU64,
     renewals: AtomicU64,
@@ -81,7 +76,17 @@ struct Server {
 }
 
 impl Server {
-    async fn answer(&self, request: &[u8]) -> String {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            accepted: AtomicU64::new(1),
+            renewals: AtomicU64::new(0),
+            jumped_ms: AtomicI64::new(0),
+            refusals_due: watch::Sender::new(0),
+        })
+    }
+
+    /// The answer to a request of HTTP/1.1, or one that is written like it.
+    pub(crate) async fn answer(&self, request: &[u8]) -> String {
         let path = request.split(|byte| *byte == b' ').nth(1);
         let path = std::str::from_utf8(path.unwrap_or_default()).unwrap_or_default();
         let number = |prefix| path.strip_prefix(prefix)?.parse::<u64>().ok();
@@ -132,14 +137,15 @@ impl Server {
         bearer.and_then(|token| token.parse().ok()) == Some(self.accepted.load(Ordering::SeqCst))
     }
 
-    fn date(&self) -> String {
+    pub(crate) fn date(&self) -> String {
         let ms = self.jumped_ms.load(Ordering::SeqCst);
         let jumped = Duration::from_millis(ms.unsigned_abs());
         httpdate::fmt_http_date(SystemTime::now() + jumped)
     }
 }
 
-async fn converse(mut stream: TcpStream, server: Arc<Server>) {
+/// Answers the requests of one connection.
+pub(crate) async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, server: Arc<Server>) {
     let mut request = Vec::new();
     loop {
         request.clear();

@@ -54,11 +54,21 @@ impl Ours {
     }
 
     async fn start_on(clock: BenchClock) -> Self {
-        let control = Bare::start();
+        Self::with(Bare::start(), String::new(), clock).await
+    }
+
+    /// With the server of `control`, whose certificate is trusted by this root, as PEM.
+    #[allow(dead_code)] // for the benches with TLS
+    pub(crate) async fn at(control: Bare, root: String) -> Self {
+        Self::with(control, root, BenchClock::default()).await
+    }
+
+    async fn with(control: Bare, root: String, clock: BenchClock) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let clock = Arc::new(clock);
         let mut config = Config::new("bench", folder.path());
         config.vault = Arc::new(MemoryVault::new());
+        config.extra_root_certificates = root;
         config.clock = clock.clone();
         config.limits.concurrent_calls = CONNECTIONS;
         let session = Session::open(config).await.expect("opens");
@@ -116,9 +126,13 @@ pub(crate) struct Bare {
 impl Bare {
     /// With an access token that its server accepts.
     pub(crate) fn start() -> Self {
-        let server = server::start();
+        Self::at(server::start(), bare_client())
+    }
+
+    /// The same with this server and client.
+    pub(crate) fn at(server: ServerProcess, client: reqwest::Client) -> Self {
         Self {
-            client: bare_client(),
+            client,
             url: format!("{}/graphql", server.origin).parse().expect("a URL"),
             headers: ArcSwap::from_pointee(headers(Some(&server::token(1)))),
             places: Semaphore::new(CONNECTIONS),

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
+use tokio::runtime::Runtime;
 
 use crate::cpu::Taken;
 use crate::figures::{self, Figure, Turns};
 use crate::runtime;
 use crate::sides::{Bare, Ours};
+use crate::tls::{self, Speaks};
 
 /// So many wait for one renewal.
 const WAITERS: [usize; 2] = [1_000, 10_000];
@@ -28,13 +30,33 @@ enum Why {
 /// # Panics
 /// When a round has taken more than one renewal.
 pub(crate) fn measure(criterion: &mut Criterion) -> Vec<Figure> {
-    let mut figures = Vec::new();
     let runtime = runtime();
     let bare = runtime.block_on(async { Arc::new(Bare::start()) });
     let ours = Arc::new(runtime.block_on(Ours::start()));
+    compare(criterion, "waiters", &runtime, &(bare, ours))
+}
+
+/// The same over TLS.
+///
+/// # Panics
+/// When a round has taken more than one renewal.
+pub(crate) fn measure_over_tls(criterion: &mut Criterion, speaks: Speaks) -> Vec<Figure> {
+    let runtime = runtime();
+    let sides = runtime.block_on(tls::sides(speaks));
+    let name = format!("waiters ({})", speaks.word());
+    compare(criterion, &name, &runtime, &sides)
+}
+
+fn compare(
+    criterion: &mut Criterion,
+    name: &str,
+    runtime: &Runtime,
+    (bare, ours): &(Arc<Bare>, Arc<Ours>),
+) -> Vec<Figure> {
+    let mut figures = Vec::new();
     let mut rounds_done = 0;
     for (why, word) in [(Why::Expired, "expired"), (Why::Refused, "refused")] {
-        let mut group = criterion.benchmark_group(format!("waiters, {word}"));
+        let mut group = criterion.benchmark_group(format!("{name}, {word}"));
         group
             .sampling_mode(SamplingMode::Flat)
             .sample_size(15)
@@ -44,17 +66,17 @@ pub(crate) fn measure(criterion: &mut Criterion) -> Vec<Figure> {
             let (mut of_time, mut of_cpu) = (Turns::default(), Turns::default());
             figures::show(&mut group, calls, || {
                 let (bare, ours) = of_time.run(
-                    || runtime.block_on(bare_round(&bare, why, calls)),
-                    || runtime.block_on(our_round(&ours, why, calls)),
+                    || runtime.block_on(bare_round(bare, why, calls)),
+                    || runtime.block_on(our_round(ours, why, calls)),
                 );
                 of_time.push(millis(bare.time), millis(ours.time));
                 of_cpu.push(millis(bare.cpu), millis(ours.cpu));
                 rounds_done += 1;
                 (bare.time, ours.time)
             });
-            let name = format!("{calls} waiters, {word}");
-            figures.extend(of_time.ratio(&name, "ms"));
-            figures.extend(of_cpu.ratio(&format!("{name}, CPU"), "ms"));
+            let row = format!("{calls} {name}, {word}");
+            figures.extend(of_time.ratio(&row, "ms"));
+            figures.extend(of_cpu.ratio(&format!("{row}, CPU"), "ms"));
         }
         group.finish();
     }

@@ -1,11 +1,13 @@
 //! Which server an address means, and what may go there unencrypted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use graphql_session::{Code, DEFAULT_ACCOUNT, Session};
-use graphql_session_testing::{Fault, TestHost, mutation, query};
+use graphql_session::{Code, Config, DEFAULT_ACCOUNT, LockedReason, Phase, Session, Storage};
+use graphql_session_testing::{EMAIL, Fault, TestHost, mutation, query};
 use jiff::SignedDuration;
 
+use crate::fixture::watched_twenty::WatchedTwenty;
 use crate::fixture::{call_succeeds, code, signed_in_session};
 
 #[tokio::test]
@@ -133,13 +135,132 @@ async fn an_address_that_redirects_names_where_it_leads() {
     host.server.on_check(redirect);
     let outcome = session.check_server(&host.server.address()).await;
     let error = outcome.expect_err("elsewhere");
-    assert_eq!(error.code(), Code::NotThisServer);
+    assert_eq!(error.code(), Code::LeadsElsewhere);
+    assert_eq!(error.leads_to(), Some("https://crm.example.com"));
     let sentence = error.message();
     assert!(
         sentence.contains("leads to https://crm.example.com."),
         "{sentence}"
     );
     assert!(!sentence.contains("secret"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_redirected_sends_no_password_there_and_says_where() {
+    for status in [301, 302, 307, 308] {
+        let host = TestHost::start().await;
+        let elsewhere = TestHost::start().await;
+        let session = host.session(DEFAULT_ACCOUNT).await;
+        let there = elsewhere.server.address();
+        let location = format!("{there}/graphql");
+        let redirect = Fault::answer_with(status, "location", location, "");
+        host.server.on_sign_in(redirect);
+
+        let address = host.server.address();
+        let outcome = session.sign_in(&address, host.server.person()).await;
+
+        let error = outcome.expect_err("elsewhere");
+        assert_eq!(error.code(), Code::LeadsElsewhere, "{status}");
+        assert_eq!(error.leads_to(), Some(&*there), "{status}");
+        assert_eq!(elsewhere.server.counts().connections, 0, "{status}");
+    }
+}
+
+/// Settings with a protocol whose servers may live below a path.
+fn below_paths(host: &TestHost) -> Config {
+    let mut protocol = WatchedTwenty::default();
+    protocol.facts.lives_below_paths = true;
+    let mut config = host.config(DEFAULT_ACCOUNT);
+    config.protocol = Arc::new(protocol);
+    config
+}
+
+#[tokio::test]
+async fn a_path_in_an_address_is_kept_where_the_protocols_servers_live_below_paths() {
+    let host = TestHost::start().await;
+    let address = host.server.address();
+    let below = format!("{address}/crm/v2");
+    for typed in [below.clone(), format!("{below}/"), format!("{below}?a#b")] {
+        let session = Session::open(below_paths(&host)).await.expect("opens");
+        let _ = session.check_server(&typed).await;
+        let tokens = host.server.issue(EMAIL).to_tokens();
+        let status = session.sign_in_with_tokens(&typed, None, tokens).await;
+        assert_eq!(status.expect("signed in").server, Some(below.clone()));
+        drop(session);
+        host.clock.quiet().await;
+
+        let session = Session::open(below_paths(&host)).await.expect("opens");
+        session.execute(query("people")).await.expect("a reply");
+        let seen = host.server.seen();
+        let paths: Vec<_> = seen.iter().map(|seen| seen.path.as_str()).collect();
+        assert!(paths.contains(&"/crm/v2/client-config"), "{paths:?}");
+        assert!(paths.contains(&"/crm/v2/graphql"), "{paths:?}");
+        assert!(!paths.contains(&"/graphql"), "{paths:?}");
+    }
+
+    let mut config = below_paths(&host);
+    config.account = "pinned".into();
+    config.server = Some(below);
+    let session = Session::open(config).await.expect("opens");
+    let outcome = session.check_server(&format!("{address}/other")).await;
+    assert_eq!(code(outcome), Code::InvalidAddress);
+}
+
+#[tokio::test]
+async fn a_session_at_another_server_than_the_configured_one_is_kept_and_not_used() {
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    session.close().await;
+    drop(session);
+    host.clock.quiet().await;
+    let pinned = |server: String| {
+        let mut config = host.config(DEFAULT_ACCOUNT);
+        config.server = Some(server);
+        Session::open(config)
+    };
+    let stored = host.vault.stored(DEFAULT_ACCOUNT);
+    let before = host.server.counts();
+
+    let session = pinned("https://crm.example.com".into()).await;
+    let session = session.expect("opens");
+    let status = session.status();
+    assert_eq!(status.phase, Phase::Locked);
+    assert_eq!(status.locked, Some(LockedReason::KeyringOtherServer));
+    let error = session.execute(query("people")).await.expect_err("refused");
+    assert_eq!(error.code(), Code::Locked);
+    let cause = error.cause().expect("known").to_string();
+    assert_eq!(cause, "keyring_other_server");
+    session.retry_now().await;
+    host.clock.pass(Duration::from_secs(120)).await;
+    assert_eq!(session.status().phase, Phase::Locked);
+    assert_eq!(host.server.counts(), before, "nothing was sent");
+    drop(session);
+    host.clock.quiet().await;
+    assert_eq!(
+        host.vault.stored(DEFAULT_ACCOUNT),
+        stored,
+        "nothing is lost"
+    );
+
+    // With the old setting it is back.
+    let session = pinned(host.server.address()).await.expect("opens");
+    call_succeeds(&session).await;
+    drop(session);
+    host.clock.quiet().await;
+
+    // A sign-in at the new server replaces it.
+    host.server.is_called("localhost");
+    let there = host.server.address_as("localhost");
+    let session = pinned(there.clone()).await.expect("opens");
+    assert_eq!(session.status().phase, Phase::Locked);
+    let signing_in = session.sign_in(&there, host.server.person());
+    let status = signing_in.await.expect("signed in");
+    assert_eq!(
+        (status.phase, status.server),
+        (Phase::SignedIn, Some(there))
+    );
+    assert_eq!(session.status().storage, Storage::Saved);
+    call_succeeds(&session).await;
 }
 
 #[tokio::test]

@@ -114,3 +114,31 @@ async fn a_compressed_renewal_that_nobody_announced_leaves_the_session() {
         (&"not_decoded".into(), &"maybe_used".into())
     );
 }
+
+/// zstd's own limit, 128 MiB, holds. Taking the frame's word for it would take 2 GiB at its first byte.
+#[tokio::test]
+async fn a_zstd_frame_that_asks_for_a_window_of_2_gib_is_refused_and_takes_no_memory() {
+    let host = TestHost::start().await;
+    let session = signed_in_session(&host).await;
+    let before = peak_of_memory();
+    for (call, expected) in [
+        (query("people"), Code::Unreachable),
+        (mutation("createPerson"), Code::MaybeExecuted),
+    ] {
+        host.server.on_call(Fault::coded(Coding::ZstdOfHugeWindow));
+        let error = session.execute(call).await.expect_err("refused");
+        assert_eq!(error.code(), expected);
+    }
+    let taken = peak_of_memory() - before;
+    assert!(taken < HUGE_WINDOW / 2, "{taken} bytes");
+}
+
+const HUGE_WINDOW: u64 = 2 << 30;
+
+/// The most address space that this process has had, in bytes; 0 where the system does not tell.
+fn peak_of_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:"));
+    let kilobytes = peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}

@@ -40,7 +40,7 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
     for (key, spoil) in of_config {
         assert_names(key, spoil).await;
     }
-    let of_limits: [(&str, Spoil<Limits>); 19] = [
+    let of_limits: [(&str, Spoil<Limits>); 24] = [
         ("attemptTimeoutMs", |to| to.attempt_timeout = ZERO),
         ("renewalTimeoutMs", |to| to.renewal_timeout = ZERO),
         ("renewalTimeoutMs", |to| to.renewal_timeout = 9 * SECOND),
@@ -58,6 +58,13 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
         ("fileTimeoutMs", |to| to.file_timeout = Duration::MAX),
         ("callTimeoutMs", |to| to.call_timeout = Duration::MAX),
         ("concurrentCalls", |to| to.concurrent_calls = 0),
+        ("concurrentCalls", |to| to.slow_calls = usize::MAX),
+        ("concurrentCalls", |to| to.concurrent_calls = usize::MAX),
+        ("slowAfterMs", |to| to.slow_after = ZERO),
+        ("callsUnderWay", |to| to.calls_under_way = 0),
+        ("bytesUnderWay", |to| {
+            to.bytes_under_way = to.request_bytes - 1
+        }),
         ("requestBytes", |to| to.request_bytes = 0),
         ("replyBytes", |to| to.reply_bytes = 0),
     ];
@@ -115,7 +122,8 @@ fn settings_in_json_arrive_in_the_configuration() {
         "limits": {
             "attemptTimeoutMs": 1, "renewalTimeoutMs": 2, "lockTimeoutMs": 3, "vaultReadMs": 4, "vaultWriteMs": 5,
             "callTimeoutMs": 6, "quitTimeoutMs": 7, "fileTimeoutMs": 13, "concurrentCalls": 8, "requestBytes": 11,
-            "replyBytes": 9, "maxBackoffMs": 10, "streamSilenceMs": 12
+            "replyBytes": 9, "maxBackoffMs": 10, "streamSilenceMs": 12, "slowAfterMs": 14, "slowCalls": 15,
+            "callsUnderWay": 16, "bytesUnderWay": 17
         }
     });
     let config = Config::from_json("testing", "unused", &settings).expect("right");
@@ -133,6 +141,10 @@ fn settings_in_json_arrive_in_the_configuration() {
         call_timeout: ms(6),
         quit_timeout: ms(7),
         concurrent_calls: 8,
+        slow_after: ms(14),
+        slow_calls: 15,
+        calls_under_way: 16,
+        bytes_under_way: 17,
         request_bytes: 11,
         reply_bytes: 9,
         stream_silence: ms(12),

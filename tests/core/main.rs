@@ -4,6 +4,7 @@
 mod addresses;
 mod codings;
 mod config;
+mod defects;
 mod endings;
 mod files;
 mod fixture;
@@ -11,6 +12,7 @@ mod journal;
 mod ledger;
 mod lost_answers;
 mod manual;
+mod network;
 mod one_renewal;
 mod other_faces;
 mod outages;

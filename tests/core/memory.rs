@@ -6,7 +6,7 @@ mod fixture;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use graphql_session::Code;
+use graphql_session::{Code, Envelope};
 use graphql_session_testing::{Counts, Fault, Gate, query};
 use tokio::sync::Mutex;
 
@@ -49,6 +49,8 @@ const BESIDE: usize = 600;
 struct Counting;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
+/// The most that was in use at a time.
+static PEAK: AtomicUsize = AtomicUsize::new(0);
 static NODES: AtomicUsize = AtomicUsize::new(0);
 static LARGER: AtomicUsize = AtomicUsize::new(0);
 
@@ -59,7 +61,8 @@ static ALLOCATOR: Counting = Counting;
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
+        let before = IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
+        PEAK.fetch_max(before + layout.size(), Ordering::Relaxed);
         let kind = if layout.size() <= NODE_BYTES {
             &NODES
         } else {
@@ -161,6 +164,61 @@ async fn a_waiter_allocates_one_small_node_from_joining_the_renewal_to_its_outco
     assert!(waiting.nodes <= WAITERS + BESIDE, "{waiting:?}");
     let growth = WAITERS / WAITERS_PER_GROWTH;
     assert!(waiting.larger <= growth + BESIDE, "{waiting:?}");
+}
+
+/// A reply of this length is large enough that nothing beside it counts.
+const LONG_REPLY: usize = 4 << 20;
+
+/// Most that judging a reply may take, in lengths of the reply, beside the reply itself: with it they are the three that a
+/// caller has to reckon with.
+const JUDGING: usize = 2;
+
+#[tokio::test]
+async fn judging_a_reply_of_any_content_takes_at_most_twice_its_length_beside_it() {
+    let _alone = ALONE.lock().await;
+    let filled = |begin: &str, piece: &str, end: &str| {
+        let pieces = piece.repeat((LONG_REPLY - begin.len() - end.len()) / piece.len());
+        let body = format!("{begin}{pieces}{end}");
+        let blanks = " ".repeat(LONG_REPLY - body.len());
+        body + &blanks
+    };
+    let plain = peak_of_a_call(filled(r#"{"data":{"a":""#, "x", r#""}}"#)).await;
+    let with_code = r#"{"extensions":{"code":"A"}},"#;
+    for (begin, piece, end) in [
+        (r#"{"errors":["#, "0,", "0]}"),
+        (r#"{"errors":["#, "{},", "0]}"),
+        (r#"{"errors":["#, "[],", r#"0],"data":{}}"#),
+        (r#"{"errors":["#, with_code, "0]}"),
+        (r#"{"errors":[{"message":""#, "\\n", r#""}]}"#),
+        (r#"{"errors":[{"message":""#, "\u{fffd}", r#""}]}"#),
+        (r#"{"errors":"#, "[", ""),
+        (r#"{"errors":[0],"extensions":"#, "{\"a\":", "0"),
+        (r#"{"data":{"a":null},"errors":["#, "0,", "0]}"),
+        ("[", r#"{"errors":[0]},"#, "0]"),
+        ("[", "0,", "0]"),
+    ] {
+        let body = filled(begin, piece, end);
+        let before = IN_USE.load(Ordering::Relaxed);
+        PEAK.store(before, Ordering::Relaxed);
+        Envelope::read(body.as_bytes());
+        let reading = PEAK.load(Ordering::Relaxed) - before;
+        let more = peak_of_a_call(body).await.saturating_sub(plain);
+        println!("{begin}{piece}: {reading} bytes to read it, {more} more than plain data");
+        assert!(reading.max(more) <= JUDGING * LONG_REPLY, "{begin}{piece}");
+    }
+}
+
+/// The most that this process takes while a call gets this reply, the server's part included.
+async fn peak_of_a_call(body: String) -> usize {
+    let (host, session) = signed_in().await;
+    host.server.keeps_requests(false);
+    host.server.on_call(Fault::answer(200, body));
+    host.clock.quiet().await;
+    let before = IN_USE.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    let reply = session.execute(query("people")).await;
+    assert_eq!(reply.expect("handed over").body.len(), LONG_REPLY);
+    PEAK.load(Ordering::Relaxed) - before
 }
 
 /// What calls allocate before they are sent: they queue behind a call, and only one may be on the wire.

@@ -1,9 +1,19 @@
 //! Replies: handed over byte for byte, and judged only by their status, `data` and `errors`.
 
-use graphql_session::{Code, Phase};
-use graphql_session_testing::{Fault, mutation, query};
+use std::sync::Arc;
 
-use crate::fixture::{call_fails, signed_in};
+use graphql_session::{
+    Answer, AuthClient, BoxFuture, Call, Code, Dialect, Envelope, Error, Facts, Issued,
+    PasswordLogin, Phase, Protocol, RawReply, Reading, Request, Session, Tokens, Twenty,
+};
+use graphql_session_testing::{Counts, Fault, Gate, TestHost, mutation, query};
+use secrecy::SecretString;
+
+use crate::fixture::watched_twenty::WatchedTwenty;
+use crate::fixture::{
+    assert_failed, call_at_server, call_fails, call_succeeds, join_all, sign_in_as_grace,
+    signed_in, signed_in_with, spawn_call,
+};
 
 const REFUSAL: &str = r#"{"message":"Token has expired.","extensions":{"code":"UNAUTHENTICATED"}}"#;
 
@@ -42,10 +52,10 @@ async fn every_reply_is_handed_over_byte_for_byte() {
     }
 }
 
-/// A reply with data means that something ran, so nothing is replayed, wherever `data` is in the reply, and with any
-/// error beside it.
+/// A reply with data means that something ran, so no mutation is replayed, wherever `data` is in the reply, and with any error
+/// beside it.
 #[tokio::test]
-async fn a_reply_with_a_data_object_is_handed_over_also_with_a_refusal_in_it() {
+async fn a_mutations_reply_with_a_data_object_is_handed_over_also_with_a_refusal_in_it() {
     let (host, session) = signed_in().await;
     let usual = format!(r#"{{"data":{{}},"errors":[{REFUSAL}]}}"#);
     let replies = [
@@ -89,9 +99,9 @@ async fn a_refusal_without_a_data_object_is_replayed_wherever_it_stands_in_the_r
     }
 }
 
-/// A plain HTTP 401 is a refusal, unless it brings data: then something ran.
+/// A plain HTTP 401 is a refusal, unless it brings data and names no error: then all of it ran.
 #[tokio::test]
-async fn a_401_is_a_refusal_unless_its_body_has_data() {
+async fn a_401_is_a_refusal_unless_its_body_is_only_data() {
     for (body, renewals) in [
         ("", 1),
         ("Unauthorized", 1),
@@ -99,7 +109,7 @@ async fn a_401_is_a_refusal_unless_its_body_has_data() {
         (r#"{"errors":["Unauthorized"]}"#, 1),
         (r#"{"data":{"cut":["#, 0),
         (r#"{"data":{"a":1}}"#, 0),
-        (r#"{"errors":["Unauthorized"],"data":{"a":1}}"#, 0),
+        (r#"{"errors":["Unauthorized"],"data":{"a":1}}"#, 1),
     ] {
         let (host, session) = signed_in().await;
         host.server.on_call(Fault::answer(401, body));
@@ -135,4 +145,210 @@ async fn a_byte_order_mark_hides_neither_a_refused_call_nor_a_rejected_renewal()
     host.server.on_every_renewal(Fault::json(refusal.as_str()));
     assert_eq!(call_fails(&session).await, Code::SignedOut);
     assert_eq!(session.status().phase, Phase::Ended);
+}
+
+#[tokio::test]
+async fn any_error_of_a_reply_may_be_its_refusal() {
+    let others = r#"{"message":"no","extensions":{"code":"INTERNAL_SERVER_ERROR"}},"x",null"#;
+    for body in [
+        format!(r#"{{"errors":[{others},{REFUSAL}]}}"#),
+        format!(r#"{{"errors":[{REFUSAL},{others}],"data":null}}"#),
+    ] {
+        let (host, session) = signed_in().await;
+        host.server.on_call(Fault::json(body.clone()));
+        let reply = session.execute(mutation("createPerson")).await;
+        assert_ne!(reply.expect("replayed").body, body);
+        let counts = host.server.counts();
+        assert_eq!((counts.renewals, counts.effects_of("createPerson")), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_replayed_only_where_every_part_was_refused() {
+    let refused = format!(r#"{{"errors":[{REFUSAL}]}}"#);
+    let other = r#"{"errors":[{"message":"no"}]}"#;
+    for (status, body, renewals) in [
+        (200, format!("[{refused},{refused}]"), 1),
+        (401, format!(" [{refused}]"), 1),
+        (401, format!("[{refused},{other}]"), 1),
+        (401, "[]".into(), 1),
+        (200, format!("[{refused},{other}]"), 0),
+        (401, format!(r#"[{{"data":{{"a":1}}}},{refused}]"#), 0),
+        (401, format!(r#"[{refused},{{"data":{{"a":1}}}}]"#), 0),
+        (
+            200,
+            format!(r#"[{{"data":{{"a":null}},"errors":[{REFUSAL}]}}]"#),
+            0,
+        ),
+        (401, format!("[{refused},7]"), 0),
+        (401, format!(r#"[{refused},{{"data":{{"cut":["#), 0),
+        (200, "[]".into(), 0),
+    ] {
+        let (host, session) = signed_in().await;
+        host.server.on_call(Fault::answer(status, body.clone()));
+        // The server of the tests takes no batches; only the reply says that it was one.
+        let batch = mutation("createPerson");
+        let reply = session.execute(batch).await.expect("a reply");
+        assert_eq!(host.server.counts().renewals, renewals, "{status} {body}");
+        assert_eq!(reply.body == body, renewals == 0, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_is_refused_in_part_is_replayed_once_and_a_mutation_handed_over() {
+    let partial = format!(r#"{{"data":{{"me":null,"open":1}},"errors":[{REFUSAL}]}}"#);
+    let (host, session) = signed_in().await;
+    for (call, renewals) in [
+        (query("people"), 1),
+        (mutation("createPerson"), 0),
+        (Call::new("graphql", r#"{"query":"query {"}"#), 0),
+    ] {
+        let before = host.server.counts().renewals;
+        host.server.on_call(Fault::json(partial.as_str()));
+        let reply = session.execute(call).await.expect("a reply");
+        assert_eq!(reply.body == partial, renewals == 0);
+        assert_eq!(host.server.counts().renewals - before, renewals);
+    }
+}
+
+/// A page that polls such a query goes on with the part, and the budget of renewals holds.
+#[tokio::test]
+async fn a_query_that_stays_refused_in_part_is_handed_over_with_few_renewals() {
+    let partial = format!(r#"{{"data":{{"me":null,"open":1}},"errors":[{REFUSAL}]}}"#);
+    let (host, session) = signed_in().await;
+    host.server.on_every_call(Fault::json(partial.as_str()));
+    for _ in 0..20 {
+        let reply = session.execute(query("people")).await.expect("the part");
+        assert_eq!(reply.body, partial);
+    }
+    let renewals = host.server.counts().renewals;
+    assert!(renewals <= 4, "{renewals} renewals");
+    assert_eq!(session.status().phase, Phase::SignedIn);
+}
+
+#[tokio::test]
+async fn a_protocol_whose_refusals_are_no_graphql_is_asked_about_every_reply() {
+    let protocol = WatchedTwenty {
+        // As django-oauth-toolkit says it.
+        refuses: |reply, envelope| reply.status == 403 && envelope.is_none(),
+        ..WatchedTwenty::default()
+    };
+    let (host, session) = signed_in_with(|config| config.protocol = Arc::new(protocol)).await;
+    for (fault, renewals) in [
+        (Fault::answer(403, ""), 1),
+        (Fault::html(403), 1),
+        // Not this server's word for it.
+        (Fault::answer(401, "Unauthorized"), 0),
+        (Fault::json(format!(r#"{{"errors":[{REFUSAL}]}}"#)), 0),
+    ] {
+        let before = host.server.counts().renewals;
+        host.server.on_call(fault.clone());
+        let reply = session.execute(query("people")).await.expect("a reply");
+        let renewed = host.server.counts().renewals - before;
+        assert_eq!(renewed, renewals, "{fault:?}: {reply:?}");
+    }
+}
+
+/// A protocol that says as little as it can: everything that the trait has a default for is left out.
+struct PlainProtocol;
+
+impl Protocol for PlainProtocol {
+    fn facts(&self) -> &Facts {
+        Twenty.facts()
+    }
+
+    fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
+        Twenty.check(client)
+    }
+
+    fn sign_in<'a>(
+        &'a self,
+        client: &'a AuthClient,
+        login: &'a PasswordLogin,
+    ) -> BoxFuture<'a, Result<Issued, Error>> {
+        Twenty.sign_in(client, login)
+    }
+
+    fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
+        Twenty.dialects(last)
+    }
+
+    fn renewal(&self, refresh: &SecretString, dialect: Dialect) -> Request {
+        Twenty.renewal(refresh, dialect)
+    }
+
+    fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading {
+        Twenty.read_renewal(answer, dialect)
+    }
+
+    fn subject(&self, tokens: &Tokens) -> Option<String> {
+        Twenty.subject(tokens)
+    }
+
+    fn revocation(&self, refresh: &SecretString, dialect: Dialect) -> Option<Request> {
+        Twenty.revocation(refresh, dialect)
+    }
+}
+
+#[test]
+fn a_protocol_without_words_of_its_own_reads_those_of_graphql_and_of_http() {
+    let refuses = |status, www_authenticate, body: &'static str| {
+        let reply = RawReply {
+            status,
+            www_authenticate,
+            body: body.as_bytes(),
+        };
+        PlainProtocol.refuses(&reply, Envelope::read(reply.body).as_ref())
+    };
+    let unauthenticated = r#"{"errors":[{},{"extensions":{"code":"UNAUTHENTICATED"}}]}"#;
+    let forbidden = r#"{"errors":[{"extensions":{"code":"FORBIDDEN"}}]}"#;
+    let challenge = Some(r#"Bearer realm="api", error="invalid_token""#);
+    assert!(refuses(200, None, unauthenticated));
+    assert!(refuses(401, None, r#"{"errors":["no"]}"#));
+    assert!(refuses(401, None, ""));
+    assert!(refuses(403, challenge, "<html>"));
+    assert!(!refuses(401, challenge, forbidden));
+    assert!(!refuses(403, Some("Bearer"), ""));
+    assert!(!refuses(200, None, r#"{"errors":["no"]}"#));
+}
+
+#[tokio::test]
+async fn a_reply_that_arrives_in_the_next_persons_session_is_signed_out() {
+    for next in [false, true] {
+        for fault in [None, Some(Fault::html(502))] {
+            let (host, session) = signed_in().await;
+            let (late, gate) = call_at_server(&host, &session, "people", fault).await;
+            sign_out_and_in(&host, &session, next).await;
+
+            gate.open();
+
+            assert_failed(join_all(vec![late]).await, Code::SignedOut);
+        }
+    }
+}
+
+/// It has run: an application that sent it again after the next sign-in would run it twice.
+#[tokio::test]
+async fn a_mutation_whose_reply_arrives_in_the_next_persons_session_may_have_run() {
+    for next in [false, true] {
+        let (host, session) = signed_in().await;
+        let gate = Gate::new();
+        host.server.on_call(Fault::hold_answer(&gate));
+        let late = spawn_call(&session, mutation("createPerson"));
+        let has_run = |counts: &Counts| counts.effects_of("createPerson") == 1;
+        host.server.wait_for(has_run).await;
+        sign_out_and_in(&host, &session, next).await;
+
+        gate.open();
+
+        assert_failed(join_all(vec![late]).await, Code::MaybeExecuted);
+    }
+}
+
+async fn sign_out_and_in(host: &TestHost, session: &Session, next: bool) {
+    session.sign_out().await;
+    if next {
+        sign_in_as_grace(host, session).await;
+        call_succeeds(session).await;
+    }
 }

@@ -1,11 +1,11 @@
 //! What goes out and what comes back: named endpoints, allowed headers, untouched bytes (I11).
 
-use graphql_session::{Call, Code, Phase};
-use graphql_session_testing::{Fault, Gate, TestHost, call, mutation, query};
+use graphql_session::{Call, Clock as _, Code, Error, Phase, Session};
+use graphql_session_testing::{Counts, Fault, Gate, TestHost, call, mutation, query};
 
 use crate::fixture::{
-    MINUTE, assert_served, call_fails, call_succeeds, code, hold_renewal, join_all, late_failure,
-    renew, signed_in, signed_in_with, signed_out, spawn_calls, wait_for_refusals,
+    MINUTE, SECOND, assert_served, call_fails, call_succeeds, code, hold_renewal, join_all,
+    late_failure, renew, signed_in, signed_in_with, signed_out, spawn_calls, wait_for_refusals,
     with_expired_token,
 };
 
@@ -78,6 +78,30 @@ async fn headers_that_could_carry_credentials_or_forge_the_route_are_refused() {
     assert_eq!(code(session.execute(forged).await), Code::InvalidRequest);
 
     assert_eq!(host.server.counts(), before);
+}
+
+#[tokio::test]
+async fn more_headers_than_a_table_holds_and_headers_of_megabytes_are_refused() {
+    let (host, session) = signed_in().await;
+    let before = host.server.counts();
+    let header = |number: usize| (format!("x-{number}"), "value".to_owned());
+    for count in [101, 24_577, 40_000] {
+        let mut call = query("people");
+        call.headers = (0..count).map(header).collect();
+        let outcome = session.execute(call).await;
+        assert_eq!(code(outcome), Code::InvalidRequest, "{count}");
+    }
+    for long in [
+        with_header("x-trace", &"x".repeat(64 << 10)),
+        with_header(&format!("x-{}", "y".repeat(64 << 10)), ""),
+    ] {
+        assert_eq!(code(session.execute(long).await), Code::InvalidRequest);
+    }
+    assert_eq!(host.server.counts(), before);
+
+    let mut call = query("people");
+    call.headers = (0..100).map(header).collect();
+    assert_served(vec![session.execute(call).await]);
 }
 
 #[tokio::test]
@@ -191,6 +215,125 @@ async fn at_most_the_configured_number_of_calls_is_on_the_wire_and_the_rest_queu
     gate.open();
 
     assert_served(join_all(calls).await);
+}
+
+#[tokio::test]
+async fn forty_calls_that_hang_hold_five_quick_ones_up_for_two_seconds() {
+    let (host, session) = signed_in_with(|_| {}).await;
+    let gate = Gate::new();
+    for _ in 0..40 {
+        host.server.on_call(Fault::hold(&gate));
+    }
+    let hanging = spawn_calls(&session, 40, &query("companies"));
+    host.server.wait_for(|counts| counts.calls == 32).await;
+    let began = host.clock.awake();
+    let quick = spawn_calls(&session, 5, &query("people"));
+
+    assert_served(host.clock.run_until(join_all(quick)).await);
+
+    let took = host.clock.awake() - began;
+    assert!(took <= 4 * SECOND, "{took:?}");
+    assert_eq!(host.server.counts().calls, 45, "all are on the wire");
+    gate.open();
+    assert_served(join_all(hanging).await);
+    at_most_are_on_the_wire(&host, &session, 32).await;
+}
+
+#[tokio::test]
+async fn slow_calls_keep_their_places_until_others_wait_and_are_bounded() {
+    let (host, session) = signed_in_with(|config| {
+        config.limits.concurrent_calls = 2;
+        config.limits.slow_calls = 3;
+    })
+    .await;
+    let gate = Gate::new();
+    host.server.on_every_call(Fault::hold(&gate));
+    let slow = spawn_calls(&session, 2, &query("people"));
+    host.server.wait_for(|counts| counts.calls == 2).await;
+    host.clock.pass(10 * SECOND).await;
+
+    // They are slow, and nobody has waited for their places so far.
+    let more = spawn_calls(&session, 8, &query("people"));
+    host.clock.pass(10 * SECOND).await;
+    assert_eq!(host.server.counts().calls, 5);
+
+    gate.open();
+    assert_served(host.clock.run_until(join_all(slow)).await);
+    assert_served(host.clock.run_until(join_all(more)).await);
+    host.server.behave();
+    at_most_are_on_the_wire(&host, &session, 2).await;
+}
+
+/// However many calls are made, so many are sent while none of them is slow.
+async fn at_most_are_on_the_wire(host: &TestHost, session: &Session, places: u64) {
+    let gate = Gate::new();
+    host.server.on_every_call(Fault::hold(&gate));
+    let before = host.server.counts().calls;
+    let calls = spawn_calls(session, 50, &query("people"));
+    let all_are_there = |counts: &Counts| counts.calls == before + places;
+    host.server.wait_for(all_are_there).await;
+    host.clock.quiet().await;
+    assert_eq!(host.server.counts().calls, before + places);
+    gate.open();
+    assert_served(join_all(calls).await);
+    host.server.behave();
+}
+
+#[tokio::test]
+async fn calls_that_leave_the_queue_or_their_places_free_them() {
+    let (host, session) = signed_in_with(|config| {
+        config.limits.concurrent_calls = 2;
+        config.limits.slow_calls = 2;
+    })
+    .await;
+    let gate = Gate::new();
+    host.server.on_every_call(Fault::hold(&gate));
+    let calls = spawn_calls(&session, 10, &query("people"));
+    host.clock.pass(5 * SECOND).await;
+    assert_eq!(host.server.counts().calls, 4, "two of them slow");
+    for call in &calls {
+        call.abort();
+    }
+    host.server.wait_for_calls_to_end().await;
+    host.server.behave();
+
+    at_most_are_on_the_wire(&host, &session, 2).await;
+}
+
+/// While a renewal hangs, pages may ask on and on.
+#[tokio::test]
+async fn calls_beyond_the_room_for_those_that_wait_are_refused_and_the_room_is_freed() {
+    const BODY: usize = 1_000;
+    for (calls_under_way, bytes_under_way, room) in
+        [(3, 100 * BODY, 3), (100, 5 * BODY + BODY / 2, 5)]
+    {
+        let (host, session) = signed_in_with(|config| {
+            config.limits.request_bytes = BODY;
+            config.limits.calls_under_way = calls_under_way;
+            config.limits.bytes_under_way = bytes_under_way;
+        })
+        .await;
+        host.server.expire_access_tokens();
+        let gate = hold_renewal(&host);
+        let blanks = " ".repeat(BODY - query("people").body.len());
+        let mut call = query("people");
+        call.body = [&call.body, blanks.as_bytes()].concat().into();
+
+        let calls = spawn_calls(&session, room + 4, &call);
+        host.server.wait_for(|counts| counts.renewals == 1).await;
+        host.clock.quiet().await;
+        gate.open();
+
+        let outcomes = join_all(calls).await;
+        let refused = |outcome: &Result<_, Error>| {
+            let error = outcome.as_ref().err();
+            error.is_some_and(|error| error.code() == Code::TooManyCalls)
+        };
+        let (refused, served): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(refused);
+        assert_eq!((refused.len(), served.len()), (4, room));
+        assert_served(served);
+        assert_served(join_all(spawn_calls(&session, room, &call)).await);
+    }
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ async fn each_failure_of_server_or_network_has_its_code() {
         (Fault::status(429), Code::NoAnswer),
         (Fault::html(200), Code::NotThisServer),
         (Fault::status(404), Code::NotThisServer),
-        (login_page, Code::NotThisServer),
+        (login_page, Code::LeadsElsewhere),
         (Fault::Reset, Code::NoAnswer),
         (Fault::Stall, Code::NoAnswer),
         (Fault::Truncate(10), Code::NoAnswer),

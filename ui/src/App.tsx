@@ -70,6 +70,7 @@ function screenOf(status: Status, frameShown: boolean): Shown {
     case "renewing":
     case "unreachable":
     case "ended":
+    case "stopped":
       return "frame";
   }
 }

@@ -28,6 +28,7 @@ export const errors: Record<Code, string> = {
   host_not_found: "No server has this name. Check the spelling.",
   certificate: "The server's certificate can't be trusted, so nothing was sent. Ask the server's administrator.",
   not_this_server: "Something answers at this address, but it is not a Twenty server.",
+  leads_elsewhere: "This address leads to another one. Use that one, if you know it.",
   no_answer: "No answer from this address. Check your network and that the server runs.",
   config: "The application is not configured correctly. Please report this.",
   internal: "Something went wrong inside the application. Try again; if it happens again, please report it.",
@@ -69,6 +70,7 @@ export const indicator = {
   stateFolder: "Waiting for the data folder",
   locked: "Keyring locked",
   ended: "Session ended",
+  stopped: "Stopped working. Start the application again; you stay signed in",
   not_saved: "Signed in, not saved",
   tryingIn: (seconds: number) => (seconds > 0 ? `Trying again in ${seconds} s` : "Trying again now…"),
   signedInAs: (person: string | undefined, server: string | undefined) =>
@@ -106,6 +108,10 @@ export const notSaved: Record<NonNullable<Storage["reason"]>, { text: string; fi
     text: "Another installation of this application uses the keyring's entry: you stay signed in until you quit.",
     fix: "Use one of the two. Signing in here replaces the other one's entry.",
   },
+  keyring_other_server: {
+    text: "The keyring has the session of another server: you stay signed in until you quit.",
+    fix: "Sign out and in again: that replaces the other session's entry.",
+  },
   keyring_failed: {
     text: "Your keyring can't save the session: you stay signed in until you quit.",
     fix: "Restart your keyring's service. The session window shows what it answered.",
@@ -140,6 +146,8 @@ export const locked = {
     keyring_failed: "The keyring does not answer. Restart its service.",
     keyring_other_folder:
       "The keyring's entry belongs to another installation of this application. Use that one, or sign in here.",
+    keyring_other_server:
+      "The session that is stored is at another server than the one in this application's settings. Sign in here, or correct the settings.",
     files_unreadable: "The application's data folder can't be read. Look at its disk and its permissions.",
   } satisfies Record<NonNullable<Status["locked"]>, string>,
   tryAgain: "Try again",

@@ -36,6 +36,12 @@ const REPLY_PREFIXES: [&str; 4] = ["graphql-", "apollographql-", "ratelimit-", "
 /// `content-length` by the HTTP client. With room for them the table is made once.
 const MORE_HEADERS: usize = 6;
 
+/// Most headers of one call: a browser sends some fifteen. The table that holds them takes no more than 24,576.
+const HEADERS_MAX: usize = 100;
+
+/// Longest that the headers of a call may be together, in bytes. Servers take 8 to 32 kB.
+const HEADER_BYTES_MAX: usize = 64 << 10;
+
 /// The content type of an upload.
 const FORM: &str = "multipart/form-data";
 
@@ -145,6 +151,11 @@ impl Reply {
         self
     }
 
+    /// What it is judged by.
+    pub(crate) fn parts(&self) -> (u16, &HeaderMap, &[u8]) {
+        (self.status, &self.headers, &self.body)
+    }
+
     /// Further headers, with lower-case names: those of a closed list (`etag`, `retry-after`, `x-request-id`, and what
     /// begins with `graphql-`, `apollographql-`, `ratelimit-` or `x-ratelimit-`). Cookies and authentication are not among
     /// them.
@@ -179,8 +190,15 @@ impl AllowedHeaders {
     /// Reads them.
     ///
     /// # Errors
-    /// [`Code::InvalidRequest`] for any other.
+    /// [`Code::InvalidRequest`] for any other, and for more than a hundred or 64 KiB of them.
     pub(crate) fn of(headers: &[(String, String)]) -> Result<Self, Error> {
+        let bytes = headers.iter().map(|(name, value)| name.len() + value.len());
+        if headers.len() > HEADERS_MAX || bytes.sum::<usize>() > HEADER_BYTES_MAX {
+            return Err(Error::new(
+                Code::InvalidRequest,
+                "A request has at most 100 headers, and 64 KiB of them.",
+            ));
+        }
         headers
             .iter()
             .map(allowed)

@@ -12,7 +12,8 @@ use url::Host;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::files::{FileSystem, SystemFiles};
-use crate::http::{Origin, read_certificates, read_host};
+use crate::http::{AddressRules, Origin, read_certificates, read_host};
+use crate::network::{Network, SystemNetwork};
 use crate::protocol::{Protocol, Twenty};
 use crate::vault::Vault;
 
@@ -39,6 +40,9 @@ const UPLOAD_BYTES: usize = 25 << 20;
 /// The rest of an upload, in bytes: the operations with their variables, the map, the parts' heads.
 const FORM_BYTES: usize = 1 << 20;
 
+/// Most places on the wire that can be set: more than a process has connections.
+const PLACES_MAX: usize = 100_000;
+
 /// What a session needs to know. Built with [`Config::new`] or [`Config::from_json`].
 #[derive(Clone)]
 pub struct Config {
@@ -48,7 +52,9 @@ pub struct Config {
     /// Where the accounts' state files lie, each account's in a folder of its own that only this user can enter. Made on
     /// demand. The files hold no secrets.
     pub state_dir: PathBuf,
-    /// The only server that sign-in may use. Default: none, the person names it.
+    /// The only server that sign-in may use. A session that is stored for another one is not used: the status is locked, with
+    /// the reason `keyring_other_server`, until the person signs in or the setting is corrected. Default: none, the person
+    /// names it.
     pub server: Option<String>,
     /// Ends the session after this much awake time of failed attempts. Default: none, a session never ends because a
     /// server is away.
@@ -68,6 +74,8 @@ pub struct Config {
     pub vault: Arc<dyn Vault>,
     /// Where the state files lie. Default: [`SystemFiles`].
     pub file_system: Arc<dyn FileSystem>,
+    /// Tells when the system's network has changed. Default: [`SystemNetwork`].
+    pub network: Arc<dyn Network>,
     /// Whether nothing is renewed where the state folder gives no lock, as some network folders do. Default: no. Each process
     /// then renews for itself, and the status says so; two processes that renew at once may end the session.
     pub requires_lock: bool,
@@ -102,6 +110,7 @@ impl Config {
             protocol: Arc::new(Twenty::new()),
             vault: Arc::new(vault),
             file_system: Arc::new(SystemFiles),
+            network: Arc::new(SystemNetwork),
             requires_lock: false,
             clock: Arc::new(SystemClock::new()),
         }
@@ -206,7 +215,11 @@ impl Config {
     /// # Errors
     /// [`InvalidAddress`](crate::Code::InvalidAddress) with the reason.
     pub(crate) fn origin(&self, address: &str) -> Result<Origin, Error> {
-        Origin::parse_allowing(address, &self.insecure_hosts()?)
+        let rules = AddressRules {
+            allow_insecure: &self.insecure_hosts()?,
+            keeps_path: self.protocol.facts().lives_below_paths,
+        };
+        Origin::parse_by(address, rules)
     }
 
     fn insecure_hosts(&self) -> Result<Vec<Host>, Error> {
@@ -266,8 +279,19 @@ pub struct Limits {
     pub call_timeout: Duration,
     /// How long quitting waits for an exchange that was sent, and for its save. Default 3 s.
     pub quit_timeout: Duration,
-    /// Calls on the wire to one server at a time; the rest queue within their deadline. Default 32.
+    /// Calls on the wire to one server at a time, without slow ones; the rest queue within their deadline. Default 32.
     pub concurrent_calls: usize,
+    /// A call that is on the wire for longer counts as slow: if others wait, it gives its place to them, and goes on. Default
+    /// 2 s: most calls take a tenth of that, and people do not wait longer for a click.
+    pub slow_after: Duration,
+    /// Slow calls on the wire at a time, beside the others. Default 96: with them, 128 calls. Over HTTP/1.1 each has a connection.
+    pub slow_calls: usize,
+    /// Calls under way at a time: on the wire, in the queue, and waiting for a renewal. One more fails with
+    /// [`TooManyCalls`](crate::Code::TooManyCalls). Default 20,000: each waits in a kilobyte.
+    pub calls_under_way: usize,
+    /// The bodies of these calls together, in bytes; each is kept until its call has settled. Default 256 MiB: eight uploads,
+    /// which is as many as the plugin has at a time, and room for the rest.
+    pub bytes_under_way: usize,
     /// Longest request that is sent, in bytes. Default 26 MiB: an upload of 25 MiB of files, and 1 MiB for the form around
     /// them. A request is in memory for as long as its call lasts, so that it can be replayed.
     pub request_bytes: usize,
@@ -292,6 +316,10 @@ impl Default for Limits {
             call_timeout: Duration::from_secs(75),
             quit_timeout: Duration::from_secs(3),
             concurrent_calls: 32,
+            slow_after: Duration::from_secs(2),
+            slow_calls: 96,
+            calls_under_way: 20_000,
+            bytes_under_way: 256 << 20,
             request_bytes: UPLOAD_BYTES + FORM_BYTES,
             reply_bytes: 64 << 20,
             stream_silence: Duration::from_secs(60),
@@ -312,6 +340,7 @@ impl Limits {
             ("limits.callTimeoutMs", self.call_timeout),
             ("limits.quitTimeoutMs", self.quit_timeout),
             ("limits.streamSilenceMs", self.stream_silence),
+            ("limits.slowAfterMs", self.slow_after),
         ] {
             if value.is_zero() {
                 return Err(Error::config(key, "use at least 1"));
@@ -320,14 +349,27 @@ impl Limits {
                 return Err(Error::config(key, "use at most 86400000, which is a day"));
             }
         }
-        if self.concurrent_calls == 0 {
-            return Err(Error::config("limits.concurrentCalls", "use at least 1"));
+        for (key, value) in [
+            ("limits.concurrentCalls", self.concurrent_calls),
+            ("limits.callsUnderWay", self.calls_under_way),
+            ("limits.requestBytes", self.request_bytes),
+            ("limits.replyBytes", self.reply_bytes),
+        ] {
+            if value == 0 {
+                return Err(Error::config(key, "use at least 1"));
+            }
         }
-        if self.request_bytes == 0 {
-            return Err(Error::config("limits.requestBytes", "use at least 1"));
+        if self.concurrent_calls.max(self.slow_calls) > PLACES_MAX {
+            return Err(Error::config(
+                "limits.concurrentCalls",
+                "use at most 100000, and for limits.slowCalls, too",
+            ));
         }
-        if self.reply_bytes == 0 {
-            return Err(Error::config("limits.replyBytes", "use at least 1"));
+        if self.bytes_under_way < self.request_bytes {
+            return Err(Error::config(
+                "limits.bytesUnderWay",
+                "must be at least limits.requestBytes, or no such request is ever sent",
+            ));
         }
         if self.max_backoff > LONGEST_PAUSE {
             return Err(Error::config("limits.maxBackoffMs", "use at most 600000"));
@@ -380,6 +422,10 @@ struct LimitSettings {
     call_timeout_ms: Option<u64>,
     quit_timeout_ms: Option<u64>,
     concurrent_calls: Option<usize>,
+    slow_after_ms: Option<u64>,
+    slow_calls: Option<usize>,
+    calls_under_way: Option<usize>,
+    bytes_under_way: Option<usize>,
     request_bytes: Option<usize>,
     reply_bytes: Option<usize>,
     stream_silence_ms: Option<u64>,
@@ -398,19 +444,23 @@ impl LimitSettings {
             (self.call_timeout_ms, &mut limits.call_timeout),
             (self.quit_timeout_ms, &mut limits.quit_timeout),
             (self.stream_silence_ms, &mut limits.stream_silence),
+            (self.slow_after_ms, &mut limits.slow_after),
         ] {
             if let Some(ms) = given {
                 *limit = Duration::from_millis(ms);
             }
         }
-        if let Some(calls) = self.concurrent_calls {
-            limits.concurrent_calls = calls;
-        }
-        if let Some(bytes) = self.request_bytes {
-            limits.request_bytes = bytes;
-        }
-        if let Some(bytes) = self.reply_bytes {
-            limits.reply_bytes = bytes;
+        for (given, limit) in [
+            (self.concurrent_calls, &mut limits.concurrent_calls),
+            (self.slow_calls, &mut limits.slow_calls),
+            (self.calls_under_way, &mut limits.calls_under_way),
+            (self.bytes_under_way, &mut limits.bytes_under_way),
+            (self.request_bytes, &mut limits.request_bytes),
+            (self.reply_bytes, &mut limits.reply_bytes),
+        ] {
+            if let Some(given) = given {
+                *limit = given;
+            }
         }
     }
 }

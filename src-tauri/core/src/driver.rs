@@ -93,6 +93,8 @@ pub(crate) struct Driver {
     sign_ins: Vec<oneshot::Sender<()>>,
     quitting: Vec<oneshot::Sender<()>>,
     handles_gone: bool,
+    /// It ended because nobody needs it any more.
+    is_done: bool,
     /// The files are being looked at.
     is_looking: bool,
     trouble: Trouble,
@@ -127,6 +129,7 @@ impl Driver {
             sign_ins: Vec::new(),
             quitting: Vec::new(),
             handles_gone: false,
+            is_done: false,
             is_looking: false,
             trouble: Trouble::default(),
             identity,
@@ -175,6 +178,7 @@ impl Driver {
             }
         }
         self.perform(Action::ReleaseLock);
+        self.is_done = true;
     }
 
     /// Receives what is there already. Whether there was anything.
@@ -301,7 +305,7 @@ impl Driver {
             return;
         }
         let held = self.state.held();
-        self.spawn(move |shared| async move {
+        self.spawn(Message::Looked(None), move |shared| async move {
             let wall = shared.wall();
             let files = &shared.files;
             let looked = files.run(move |files| files.changed_view(held, wall)).await;
@@ -466,6 +470,18 @@ impl Driver {
             locked,
             insecure,
             endings: 0,
+        }
+    }
+}
+
+/// The task ends before its time where it panics, and with its runtime. Callers learn that it is gone, and nothing about
+/// the session that may not be so. The waiters' replies are dropped after this.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let account = self.shared.config.account.as_str();
+            tracing::error!(target: "graphql_session", account, "stopped");
+            self.shared.stop();
         }
     }
 }

@@ -26,6 +26,8 @@ pub enum Code {
     MaybeExecuted,
     /// A request or reply is over its size limit.
     TooLarge,
+    /// Too many calls, or too many bytes of them, are under way; nothing was sent. Wait until some of them are done.
+    TooManyCalls,
     /// The call itself is wrong: unknown endpoint, forbidden header, body that is not GraphQL over HTTP.
     InvalidRequest,
     /// A session is stored but the keyring does not show it. The person unlocks the keyring.
@@ -46,6 +48,8 @@ pub enum Code {
     Certificate,
     /// Something answers there, but not this kind of server.
     NotThisServer,
+    /// The address redirects to another origin, which [`Error::leads_to`] names. Nothing was sent there.
+    LeadsElsewhere,
     /// The server did not answer, refused the connection, or was in error.
     NoAnswer,
     /// The configuration is wrong; the message names the key.
@@ -98,6 +102,7 @@ pub struct Error {
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
     cause: Option<Cause>,
+    leads_to: Option<Box<str>>,
 }
 
 impl Error {
@@ -108,6 +113,7 @@ impl Error {
             message: message.into(),
             retry_after: None,
             cause: None,
+            leads_to: None,
         }
     }
 
@@ -122,6 +128,13 @@ impl Error {
     #[must_use]
     pub fn caused_by(mut self, cause: Cause) -> Self {
         self.cause = Some(cause);
+        self
+    }
+
+    /// Adds the origin to which an address leads.
+    #[must_use]
+    pub(crate) fn leading_to(mut self, origin: &str) -> Self {
+        self.leads_to = Some(origin.into());
         self
     }
 
@@ -145,8 +158,20 @@ impl Error {
         self.cause
     }
 
+    /// The origin to which the address redirects, with [`Code::LeadsElsewhere`].
+    pub fn leads_to(&self) -> Option<&str> {
+        self.leads_to.as_deref()
+    }
+
     pub(crate) fn config(key: &str, problem: &str) -> Self {
         Self::new(Code::Config, format!("Setting `{key}`: {problem}."))
+    }
+
+    pub(crate) fn stopped() -> Self {
+        Self::new(
+            Code::Internal,
+            "The session has stopped working, by a defect of this application. Start it again; you are not signed out by this.",
+        )
     }
 
     pub(crate) fn signed_out() -> Self {

@@ -16,7 +16,7 @@ mod transport_error;
 
 pub use envelope::{Data, Envelope, Extensions, GraphqlError};
 pub use origin::Origin;
-pub(crate) use origin::read_host;
+pub(crate) use origin::{AddressRules, read_host};
 pub(crate) use tls::read_certificates;
 pub use transport::AuthClient;
 pub(crate) use transport::{Clients, Over, header_date, read_body, retry_after};
@@ -59,6 +59,36 @@ pub struct Answer {
     pub redirects_to: Option<String>,
     /// The body.
     pub body: Bytes,
+}
+
+/// A call's reply, as a protocol judges whether it is a refusal. Its Debug shows the status only.
+#[derive(Clone, Copy)]
+pub struct RawReply<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// The header `WWW-Authenticate`, if it is there and is text.
+    pub www_authenticate: Option<&'a str>,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl RawReply<'_> {
+    /// Whether it says in HTTP's own words that the bearer token is not accepted: 401, or `WWW-Authenticate` with
+    /// `error="invalid_token"` (RFC 6750, section 3).
+    pub fn refuses_bearer(&self) -> bool {
+        self.status == 401
+            || self
+                .www_authenticate
+                .is_some_and(|challenge| challenge.contains("invalid_token"))
+    }
+}
+
+impl fmt::Debug for RawReply<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawReply")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Answer {

@@ -59,12 +59,13 @@
 //! | file | does |
 //! |---|---|
 //! | `session.rs`, `subscription.rs` | what an application calls: sign in, run a call, subscribe, sign out |
-//! | `sending.rs` | sends a call or opens a stream, waits for the renewal when it is refused, and sends it once more |
+//! | `sending.rs`, `places.rs` | sends a call or opens a stream, waits for the renewal when it is refused, and sends it once more; how many calls at a time |
 //! | `driver.rs`, `driver/perform.rs` | the one task that owns the state, and the actions: lock, vault, files, exchange |
 //! | `shared.rs` | what calls and that task share: the current credentials, the status, the journal |
 //! | `call.rs`, `config.rs`, `files.rs`, `credentials.rs` | a call, the settings, the files of an account and their thread, the stored form |
 //! | `verdict.rs`, `journal.rs`, `diagnostics.rs` | what an answer proves; what happened; one text of it for a bug report |
 //! | `protocol.rs`, `http.rs`, `vault.rs` | how a kind of server speaks; requests and answers; the keyring and its thread |
+//! | `network.rs` | tells when the system's network has changed |
 //! | `status.rs`, `error.rs`, `clock.rs`, `operation.rs` | what everything above uses |
 //!
 //! Callers leave the task a message and wait for their outcome. So no caller can cancel a renewal, and no two decisions
@@ -98,9 +99,12 @@
 //!
 //! Which calls are sent again:
 //!
-//! - A query or a mutation that the server refused as a whole (no `data`, or `data: null`, or HTTP 401 without a
-//!   GraphQL body): the replay, after the renewal.
-//! - Not one that brought part of its data: the caller gets that reply as it is.
+//! - A query or a mutation that the server refused as a whole, in the protocol's words ([`Protocol::refuses`]): the replay,
+//!   after the renewal. Any entry of `errors` may be the refusal.
+//! - A query that the server refused in part, as with `data: {"me": null}` beside the refusal: the same. If fresh credentials
+//!   are refused, too, the caller gets the part.
+//! - Not a mutation that brought part of its data: the caller gets that reply as it is.
+//! - A batch only where every part of it was refused.
 //! - After a lost reply: never a mutation; a query once, if no byte of a reply had arrived, over a connection of its own.
 //!   Most often the server had closed an idle connection. HTTP 408 in other words than the server's is such a loss. This is
 //!   no replay: a query that is refused then is still replayed once.
@@ -112,7 +116,7 @@
 //! the call came with.
 //!
 //! Request headers that a call may carry: `content-type`, `accept`, `accept-language`, `apollo-require-preflight`,
-//! and those that begin with `x-` (not `x-forwarded`), `graphql-` or `apollographql-`.
+//! and those that begin with `x-` (not `x-forwarded`), `graphql-` or `apollographql-`; at most 100, and 64 KiB together.
 //!
 //! # Streams
 //!
@@ -189,7 +193,9 @@ mod error;
 mod files;
 mod http;
 pub mod journal;
+mod network;
 mod operation;
+mod places;
 pub mod protocol;
 mod sending;
 mod session;
@@ -209,9 +215,10 @@ pub use graphql_session_renewal::{
     SessionId, Storage, TokenFate, Unreachable, VaultError,
 };
 pub use http::{
-    Answer, AuthClient, Data, Endpoint, Envelope, Extensions, GraphqlError, Origin, Request,
-    TransportError,
+    Answer, AuthClient, Data, Endpoint, Envelope, Extensions, GraphqlError, Origin, RawReply,
+    Request, TransportError,
 };
+pub use network::{Network, NetworkWatch, OnNetworkChange, SystemNetwork};
 pub use operation::OperationKind;
 pub use protocol::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tokens, Twenty};
 pub use session::{ServerCheck, Session};

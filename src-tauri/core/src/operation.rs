@@ -1,7 +1,9 @@
 //! What a GraphQL request does: a query may be repeated, anything else may not.
 
-use apollo_parser::Parser;
-use apollo_parser::cst::Definition;
+use std::borrow::Cow;
+use std::iter::Peekable;
+
+use apollo_parser::{Lexer, Token, TokenKind};
 use bytes::Bytes;
 use futures_util::{FutureExt, stream};
 use multer::Multipart;
@@ -10,6 +12,12 @@ use serde::Deserialize;
 /// How far into an upload its operations are looked for, in bytes. They come first, and a request without its files has
 /// some kilobytes; the parser copies this much, and the files behind it can be 25 MiB.
 const OPERATIONS_MAX: usize = 1 << 20;
+
+/// Longest document that is looked into, in bytes: 1 MiB takes 15 ms, and people write some kilobytes.
+const DOCUMENT_MAX: usize = 1 << 20;
+
+/// Deepest nesting of braces and brackets. Servers allow some dozens.
+const DEPTH_MAX: usize = 500;
 
 /// What a GraphQL request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +32,7 @@ pub enum OperationKind {
 
 impl OperationKind {
     /// Reads the kind from a request body. What cannot be read is a [`Mutation`](OperationKind::Mutation): a batch, a
-    /// persisted query, a broken document, an `operationName` that is not there.
+    /// persisted query, a document that is broken or longer than 1 MiB, an `operationName` that is not there.
     pub fn of(body: &[u8]) -> Self {
         Self::find(body).unwrap_or(Self::Mutation)
     }
@@ -42,39 +50,144 @@ impl OperationKind {
 
     fn find(body: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
-        struct Body {
-            query: String,
-            #[serde(rename = "operationName")]
-            operation_name: Option<String>,
+        struct Body<'a> {
+            #[serde(borrow)]
+            query: Cow<'a, str>,
+            #[serde(borrow, rename = "operationName")]
+            operation_name: Option<Cow<'a, str>>,
         }
         let body: Body = serde_json::from_slice(body).ok()?;
-        let tree = Parser::new(&body.query).parse();
-        if tree.errors().next().is_some() {
+        if body.query.len() > DOCUMENT_MAX {
             return None;
         }
         let wanted = body.operation_name.filter(|name| !name.is_empty());
+        let mut document = Document::new(&body.query);
         let mut found = None;
-        for definition in tree.document().definitions() {
-            let Definition::OperationDefinition(operation) = definition else {
+        while document.has_more() {
+            let Some((kind, name)) = document.definition()? else {
                 continue;
             };
-            let name = operation.name().map(|name| name.text().to_string());
-            if wanted.is_some() && name != wanted {
+            if wanted.is_some() && name != wanted.as_deref() {
                 continue;
             }
             // Two candidates and no name: the server will refuse it, and we do not guess.
             if found.is_some() {
                 return None;
             }
-            // The type is left out in the short form, which is a query.
-            found = Some(match operation.operation_type() {
-                None => Self::Query,
-                Some(kind) if kind.query_token().is_some() => Self::Query,
-                Some(kind) if kind.subscription_token().is_some() => Self::Subscription,
-                Some(_) => Self::Mutation,
-            });
+            found = Some(kind);
         }
         found
+    }
+}
+
+/// A GraphQL document, read only as far as its operations have to be told apart: token after token, without a tree, whose
+/// errors alone would take hundreds of megabytes. What is inside of braces is for the server to judge. Where it refuses that,
+/// nothing runs.
+struct Document<'a> {
+    lexer: Peekable<Lexer<'a>>,
+}
+
+/// The kind and the name of an operation.
+type Operation<'a> = (OperationKind, Option<&'a str>);
+
+impl<'a> Document<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            lexer: Lexer::new(text).peekable(),
+        }
+    }
+
+    fn has_more(&mut self) -> bool {
+        self.peek().is_some()
+    }
+
+    /// Reads one definition. `Some(None)` for a fragment, `None` for what no request may hold.
+    fn definition(&mut self) -> Option<Option<Operation<'a>>> {
+        if self.next_is(TokenKind::LCurly) {
+            self.group()?;
+            return Some(Some((OperationKind::Query, None)));
+        }
+        let kind = match self.name()? {
+            "query" => OperationKind::Query,
+            "mutation" => OperationKind::Mutation,
+            "subscription" => OperationKind::Subscription,
+            "fragment" => {
+                self.name()?;
+                (self.name()? == "on").then_some(())?;
+                self.name()?;
+                self.selection()?;
+                return Some(None);
+            }
+            _ => return None,
+        };
+        let is_named = self.next_is(TokenKind::Name);
+        let name = if is_named { self.name() } else { None };
+        if self.next_is(TokenKind::LParen) {
+            self.group()?;
+        }
+        self.selection()?;
+        Some(Some((kind, name)))
+    }
+
+    /// Directives, then what is selected.
+    fn selection(&mut self) -> Option<()> {
+        while self.next_is(TokenKind::At) {
+            self.next()?;
+            self.name()?;
+            if self.next_is(TokenKind::LParen) {
+                self.group()?;
+            }
+        }
+        self.next_is(TokenKind::LCurly).then_some(())?;
+        self.group()
+    }
+
+    /// From an opening brace, bracket or parenthesis to the one that closes it.
+    fn group(&mut self) -> Option<()> {
+        let mut open = Vec::new();
+        loop {
+            let closing = match self.next()?.kind() {
+                TokenKind::LCurly => TokenKind::RCurly,
+                TokenKind::LParen => TokenKind::RParen,
+                TokenKind::LBracket => TokenKind::RBracket,
+                kind @ (TokenKind::RCurly | TokenKind::RParen | TokenKind::RBracket) => {
+                    (open.pop() == Some(kind)).then_some(())?;
+                    if open.is_empty() {
+                        return Some(());
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            (open.len() < DEPTH_MAX).then_some(())?;
+            open.push(closing);
+        }
+    }
+
+    fn name(&mut self) -> Option<&'a str> {
+        let token = self.next()?;
+        (token.kind() == TokenKind::Name).then(|| token.data())
+    }
+
+    fn next_is(&mut self, kind: TokenKind) -> bool {
+        matches!(self.peek(), Some(Ok(token)) if token.kind() == kind)
+    }
+
+    /// The next token; `None` at the end, and where there is none.
+    fn next(&mut self) -> Option<Token<'a>> {
+        self.peek()?;
+        self.lexer.next()?.ok()
+    }
+
+    /// What is next after blanks, commas and comments, which say nothing.
+    fn peek(&mut self) -> Option<&Result<Token<'a>, apollo_parser::Error>> {
+        let says_nothing = |token: &Result<Token<'_>, _>| {
+            use TokenKind::{Comma, Comment, Eof, Whitespace};
+            let kind = token.as_ref().map(Token::kind);
+            matches!(kind, Ok(Whitespace | Comment | Comma | Eof))
+        };
+        while self.lexer.next_if(says_nothing).is_some() {}
+        self.lexer.peek()
     }
 }
 
@@ -93,6 +206,10 @@ async fn operations_of(boundary: String, body: &Bytes) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use rustix::time::{ClockId, clock_gettime};
+
     use super::OperationKind::{self, Mutation, Query, Subscription};
     use super::*;
 
@@ -159,9 +276,66 @@ mod tests {
         let long = format!("query Q {{ {} }}", "anotherField ".repeat(80_000));
         assert!(long.len() > 1_000_000);
         assert_eq!(kind(&long, None), Query);
-        let long = format!("{long} mutation M {{ a }}");
-        assert_eq!(kind(&long, Some("Q")), Query);
-        assert_eq!(kind(&long, Some("M")), Mutation);
+        let two = format!("{long} mutation M {{ a }}");
+        assert_eq!(kind(&two, Some("Q")), Query);
+        assert_eq!(kind(&two, Some("M")), Mutation);
+        let too_long = format!("{long} # {}", "x".repeat(DOCUMENT_MAX - long.len()));
+        assert_eq!(kind(&too_long, None), Mutation);
+    }
+
+    /// A parser that built a tree took a minute and a half for 26 MiB of braces.
+    #[test]
+    fn a_document_of_any_content_is_read_in_linear_time() {
+        for piece in [
+            "{", "}", "{a ", "a(b:[", "\"", "\"\"\"", "#\n", "a ", "query ", "\\", "\u{1}", "{a} ",
+        ] {
+            let document = piece.repeat(DOCUMENT_MAX / 4 / piece.len());
+            for document in [format!("query {{ {document}"), document] {
+                assert!(cpu_time_to_read(&document) < LONG, "{piece:?}");
+            }
+        }
+        assert!(cpu_time_to_read(&"{".repeat(4 * DOCUMENT_MAX)) < LONG);
+    }
+
+    /// Many times what such a document takes, without optimisation, too, and a fraction of quadratic time.
+    const LONG: Duration = Duration::from_secs(5);
+
+    /// Not the time that passes: that depends on what else the machine does.
+    fn cpu_time_to_read(document: &str) -> Duration {
+        let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a time");
+        let body = serde_json::json!({ "query": document }).to_string();
+        let began = now();
+        OperationKind::of(body.as_bytes());
+        now() - began
+    }
+
+    #[test]
+    fn what_a_request_may_not_hold_counts_as_a_mutation() {
+        for document in [
+            "",
+            "# nothing",
+            "type Query { a: Int }",
+            "query",
+            "query Q",
+            "query Q(",
+            "query Q($a: [Int) { a }",
+            "query Q { a ] }",
+            "query Q { a } }",
+            "query Q mutation M { a }",
+            "query Q @ { a }",
+            "query Q { a(b: \"x) }",
+            "fragment F { a } query { a }",
+            "fragment F on T { a }",
+            "{ a } query Q { a }",
+            "\"a description\" query Q { a }",
+            "subscription { a } mutation { b }",
+        ] {
+            assert_eq!(kind(document, None), Mutation, "{document}");
+        }
+        let full = "query Q($a: [Int!]! = [1] @d, $b: In = { c: \"}\" }) @e(f: {g: [1]}) @h { a(b: $b) @i { ...F ... on T { j } } } fragment F on T @k { l }";
+        assert_eq!(kind(full, None), Query);
+        assert_eq!(kind(full, Some("Q")), Query);
+        assert_eq!(kind(full, Some("F")), Mutation);
     }
 
     #[test]

@@ -12,11 +12,14 @@ use secrecy::SecretString;
 
 use crate::clock::BoxFuture;
 use crate::error::Error;
-use crate::http::{Answer, AuthClient, Endpoint, Envelope, Request};
+use crate::http::{Answer, AuthClient, Endpoint, Envelope, GraphqlError, RawReply, Request};
 
 mod twenty;
 
 pub use twenty::Twenty;
+
+/// The code of a refused access token, as Apollo Server and those after it say it.
+const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 
 /// One kind of server. An application can bring its own, as [`Config::protocol`](crate::Config::protocol).
 ///
@@ -26,8 +29,8 @@ pub use twenty::Twenty;
 /// use std::time::Duration;
 ///
 /// use graphql_session::{
-///     Answer, AuthClient, BoxFuture, Cause, Code, Dialect, Endpoint, Envelope, Error, Facts, Issued, PasswordLogin,
-///     Protocol, Reading, Request, Tokens,
+///     Answer, AuthClient, BoxFuture, Cause, Code, Dialect, Endpoint, Error, Facts, Issued, PasswordLogin, Protocol,
+///     Reading, Request, Tokens,
 /// };
 /// use secrecy::{ExposeSecret, SecretString};
 /// use serde_json::{Value, json};
@@ -37,6 +40,7 @@ pub use twenty::Twenty;
 ///     endpoints: &[Endpoint { name: "graphql", path: "/graphql" }],
 ///     grace: None,
 ///     expiry_margin: Duration::from_secs(1),
+///     lives_below_paths: true,
 ///     idle_connection: Duration::from_secs(4),
 /// };
 ///
@@ -50,6 +54,9 @@ pub use twenty::Twenty;
 ///     fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
 ///         Box::pin(async move {
 ///             let answer = client.get("/health").await.map_err(|error| client.sign_in_error(error))?;
+///             if let Some(error) = client.leads_elsewhere(&answer) {
+///                 return Err(error);
+///             }
 ///             match answer.status {
 ///                 200 => Ok(()),
 ///                 500.. => Err(Error::new(Code::NoAnswer, "The server has a problem. Try again later.")),
@@ -99,10 +106,6 @@ pub use twenty::Twenty;
 ///             Some("slow_down") => Reading::Inconclusive { cause: Cause::Throttled(answer.status) },
 ///             _ => Reading::NotProtocol,
 ///         }
-///     }
-///
-///     fn refuses(&self, _status: u16, envelope: &Envelope) -> bool {
-///         envelope.code() == Some("UNAUTHENTICATED")
 ///     }
 ///
 ///     fn subject(&self, _tokens: &Tokens) -> Option<String> {
@@ -174,9 +177,21 @@ pub trait Protocol: Send + Sync + 'static {
     /// What one answer to a renewal means.
     fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading;
 
-    /// Whether a call's reply says that its access token is not (or no longer) accepted. Asked only about replies without
-    /// a data object: where part of a call ran, its reply is the caller's.
-    fn refuses(&self, status: u16, envelope: &Envelope) -> bool;
+    /// Whether a call's reply says that its access token is not (or no longer) accepted. `envelope` is `None` where the body
+    /// is not GraphQL's. Asked about each part of a batch that did not run, and about a reply with data and errors: a query
+    /// is sent once more then.
+    ///
+    /// By default, any error with the code `UNAUTHENTICATED`; where none has a code, [`RawReply::refuses_bearer`].
+    fn refuses(&self, reply: &RawReply<'_>, envelope: Option<&Envelope>) -> bool {
+        let Some(envelope) = envelope else {
+            return reply.refuses_bearer();
+        };
+        let mut codes = envelope.errors.iter().filter_map(GraphqlError::code);
+        match codes.next() {
+            None => reply.refuses_bearer(),
+            Some(first) => first == UNAUTHENTICATED || codes.any(|code| code == UNAUTHENTICATED),
+        }
+    }
 
     /// Who the credentials belong to, where the tokens say so. Used to notice another account's credentials.
     fn subject(&self, tokens: &Tokens) -> Option<String>;
@@ -196,6 +211,9 @@ pub struct Facts {
     pub grace: Option<Duration>,
     /// An access token this close to its end counts as expired: by how much the server's statement may be too late.
     pub expiry_margin: Duration,
+    /// Whether such a server may live below a path, as in `https://example.com/crm`. The path of an address that a person types
+    /// is a part of it then; elsewhere it is dropped, because people paste the address of a page.
+    pub lives_below_paths: bool,
     /// How long a connection may be idle before it is given up: shorter than the server keeps it.
     pub idle_connection: Duration,
 }

@@ -1,20 +1,23 @@
 //! [`Sender`]: sends calls and streams with the current credentials. A request that is refused joins the one renewal and
 //! is sent once more.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use graphql_session_renewal::{
-    Cause, CredentialsInfo, Outcome, RenewalReason, ServerTime, SessionId, WaiterId,
+    Awake, Cause, CredentialsInfo, LockedReason, Outcome, RenewalReason, ServerTime, SessionId,
+    VaultError, WaiterId,
 };
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::{CLOCK_NOISE, millis};
 use crate::credentials::Credentials;
 use crate::driver::{Driver, Message};
 use crate::error::{Code, Error};
 use crate::http::Endpoint;
+use crate::network::NetworkWatch;
+use crate::places::{Place, Places, Room};
 use crate::shared::Shared;
 use crate::status::Phase;
 
@@ -22,7 +25,8 @@ use crate::status::Phase;
 pub(crate) struct Sender {
     shared: Arc<Shared>,
     inbox: mpsc::UnboundedSender<Message>,
-    on_the_wire: Semaphore,
+    places: Arc<Places>,
+    network: OnceLock<NetworkWatch>,
 }
 
 /// One request, as often as it has to be sent.
@@ -36,6 +40,11 @@ pub(crate) trait Outgoing {
         held: Arc<Credentials>,
     ) -> impl Future<Output = Result<Sent<Self::Accepted>, Error>> + Send;
 
+    /// The error of one that the server has accepted for a session that is over by now.
+    fn answered_too_late(&self, error: Error) -> Error {
+        error
+    }
+
     /// Whether it counts among the requests that may be on the wire at a time.
     fn counts_on_the_wire(&self) -> bool;
 }
@@ -44,8 +53,9 @@ pub(crate) trait Outgoing {
 pub(crate) enum Sent<T> {
     /// The server accepted the access token.
     Accepted(T),
-    /// It refused the access token, and ran nothing.
-    Refused,
+    /// It refused the access token. With what it accepted beside that, where it ran a part: the caller's, if the server
+    /// refuses fresh credentials, too.
+    Refused(Option<Box<T>>),
     /// There was no answer, and the request can be sent again at once.
     Again,
 }
@@ -61,9 +71,20 @@ impl Sender {
     /// Starts the task that renews.
     pub(crate) async fn start(shared: Arc<Shared>) -> Self {
         Self {
-            on_the_wire: Semaphore::new(shared.config.limits.concurrent_calls),
+            places: Arc::new(Places::new(
+                shared.config.limits,
+                shared.config.clock.clone(),
+            )),
             inbox: Driver::start(shared.clone()).await,
+            network: OnceLock::new(),
             shared,
+        }
+    }
+
+    /// Keeps the watch over the network for as long as the session lives.
+    pub(crate) fn keep(&self, watch: Option<NetworkWatch>) {
+        if let Some(watch) = watch {
+            let _ = self.network.set(watch);
         }
     }
 
@@ -97,26 +118,43 @@ impl Sender {
                 continue;
             }
             session = Some(held.info.session);
-            match request.send(held.clone()).await? {
-                Sent::Accepted(accepted) => return Ok(accepted),
+            let part = match request.send(held.clone()).await? {
+                Sent::Accepted(accepted) => {
+                    return match self.stands(held.info.session) {
+                        Ok(()) => Ok(accepted),
+                        Err(error) => Err(request.answered_too_late(error)),
+                    };
+                }
                 Sent::Again => continue,
-                Sent::Refused => {}
-            }
+                Sent::Refused(part) => part,
+            };
             if refused {
-                return Err(self.refused_again(&held.info, began_at));
+                self.stands(held.info.session)?;
+                return or_part(self.refused_again(&held.info, began_at), part);
             }
             refused = true;
             waited = true;
             drop(place);
-            self.wait_for_renewal(held, RenewalReason::Refused).await?;
+            if let Err(error) = self.wait_for_renewal(held, RenewalReason::Refused).await {
+                return or_part(error, part);
+            }
         }
     }
 
-    async fn place(&self, is_needed: bool) -> Option<SemaphorePermit<'_>> {
+    async fn place(&self, is_needed: bool) -> Option<Place<'_>> {
         if !is_needed {
             return None;
         }
-        self.on_the_wire.acquire().await.ok()
+        let now = Awake::from_ms(self.shared.last_call.load(Ordering::Relaxed));
+        Some(self.places.take(now).await)
+    }
+
+    /// Room for a call, which it takes until it has settled.
+    ///
+    /// # Errors
+    /// [`Code::TooManyCalls`].
+    pub(crate) fn admit(&self, bytes: usize) -> Result<Room<'_>, Error> {
+        self.places.admit(bytes)
     }
 
     /// The current credentials.
@@ -139,6 +177,24 @@ impl Sender {
             return Err(Error::signed_out());
         }
         Ok(held)
+    }
+
+    /// What a session was answered is handed over in that session only: the page may show another person by now.
+    ///
+    /// # Errors
+    /// [`Code::SignedOut`].
+    fn stands(&self, session: SessionId) -> Result<(), Error> {
+        match &*self.shared.current.load() {
+            Some(held) if held.info.session == session => Ok(()),
+            Some(_) => Err(Error::signed_out()),
+            // It has lost its credentials, and is not over.
+            None if self.shared.status.borrow().phase == Phase::Locked
+                && self.shared.files.known_ending(session).is_none() =>
+            {
+                Ok(())
+            }
+            None => Err(self.no_session()),
+        }
     }
 
     /// Whether the access token is known to have expired.
@@ -165,8 +221,11 @@ impl Sender {
             reason,
             reply,
         });
-        let outcome = outcome.await.unwrap_or(Outcome::SignedOut);
+        let outcome = outcome.await;
         std::mem::forget(guard);
+        let Ok(outcome) = outcome else {
+            return Err(Error::stopped());
+        };
         match outcome {
             Outcome::Renewed => Ok(()),
             Outcome::SignedOut | Outcome::Locked => Err(self.no_session()),
@@ -219,12 +278,21 @@ impl Sender {
 
     fn no_session(&self) -> Error {
         // Not a copy of the status: ten thousand waiters may ask at once.
-        let phase = self.shared.status.borrow().phase;
+        let (phase, locked) = {
+            let status = self.shared.status.borrow();
+            (status.phase, status.locked)
+        };
         match phase {
+            Phase::Locked if locked == Some(LockedReason::KeyringOtherServer) => Error::new(
+                Code::Locked,
+                "The session that is stored is at another server than the one in this application's settings. Sign in anew, or correct the settings; nothing is lost.",
+            )
+            .caused_by(Cause::Vault(VaultError::OtherServer)),
             Phase::Locked => Error::new(
                 Code::Locked,
                 "Your keyring does not show the session. Unlock it, then try again; or sign in anew.",
             ),
+            Phase::Stopped => Error::stopped(),
             _ => Error::signed_out(),
         }
     }
@@ -244,9 +312,8 @@ impl Sender {
         })
     }
 
-    /// Leaves the task a message.
+    /// Leaves the task a message. A task that is gone drops it with its reply, which tells the caller.
     pub(crate) fn tell(&self, message: Message) {
-        // The task ends only after the last handle; a failed send means that the runtime is shutting down.
         let _ = self.inbox.send(message);
     }
 
@@ -264,6 +331,14 @@ struct WaiterGuard<'a> {
 impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         let _ = self.inbox.send(Message::WaiterLeft(self.waiter));
+    }
+}
+
+/// Where this person may not have all that was asked for, the part that was given.
+fn or_part<T>(error: Error, part: Option<Box<T>>) -> Result<T, Error> {
+    match part {
+        Some(part) if error.code() == Code::AccessDenied => Ok(*part),
+        _ => Err(error),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::operation::OperationKind;
 use crate::protocol::{Dialect, Issued, PasswordLogin, Tokens};
 use crate::sending::{Outgoing, Sender, Sent};
 use crate::shared::Shared;
-use crate::status::{Closed, Status};
+use crate::status::{Closed, Phase, Status};
 use crate::subscription::Subscription;
 use crate::verdict::{CallVerdict, judge_call};
 
@@ -60,9 +60,11 @@ impl Session {
                 .caused_by(Cause::Files(failure)));
             }
         }
-        Ok(Self {
+        let session = Self {
             sender: Arc::new(Sender::start(shared).await),
-        })
+        };
+        session.watch_network();
+        Ok(session)
     }
 
     /// The account's name, as configured.
@@ -117,7 +119,10 @@ impl Session {
         let protocol = &shared.config.protocol;
         let client = shared.sign_in_client(&origin)?;
         let checked = protocol.check(&client).await;
-        checked.map_err(|error| say_that_the_path_is_left_out(error, address))?;
+        checked.map_err(|error| match protocol.facts().lives_below_paths {
+            true => error,
+            false => say_that_the_path_is_left_out(error, address),
+        })?;
         Ok(ServerCheck {
             origin: origin.text(),
             protocol: protocol.facts().name.to_owned(),
@@ -129,6 +134,7 @@ impl Session {
     /// # Errors
     /// A code that a sign-in form can show. The session that was there before is untouched then.
     pub async fn sign_in(&self, server: &str, login: PasswordLogin) -> Result<Status, Error> {
+        self.shared().runs()?;
         let origin = self.server_for(server)?;
         let client: AuthClient = self.shared().sign_in_client(&origin)?;
         let signing_in = self.shared().config.protocol.sign_in(&client, &login);
@@ -160,7 +166,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Code::SignedOut`], [`Code::Locked`], [`Code::Unreachable`], [`Code::AccessDenied`], [`Code::TimedOut`],
-    /// [`Code::MaybeExecuted`] (mutations only), [`Code::TooLarge`], [`Code::InvalidRequest`].
+    /// [`Code::MaybeExecuted`] (mutations only), [`Code::TooLarge`], [`Code::TooManyCalls`], [`Code::InvalidRequest`],
+    /// [`Code::Internal`].
     #[expect(
         clippy::manual_async_fn,
         reason = "an `async fn` has room for the call twice"
@@ -217,7 +224,8 @@ impl Session {
         Subscription::new(self.sender.clone(), call)
     }
 
-    /// Signs out: here at once, and at the server as soon as it can be reached.
+    /// Signs out: here at once, and at the server as soon as it can be reached. Where the status is [`Phase::Stopped`],
+    /// nothing was done.
     pub async fn sign_out(&self) -> Status {
         let (reply, done) = oneshot::channel();
         self.sender.tell(Message::SignOut(reply));
@@ -233,7 +241,8 @@ impl Session {
         self.status()
     }
 
-    /// To be called when the system's network has changed: another Wi-Fi, a cable, a VPN. Connections that are idle now may
+    /// The system's network has changed: another Wi-Fi, a cable, a VPN. The session notices that by itself
+    /// ([`Config::network`]); an application calls this where it knows better. Connections that are idle now may
     /// lead nowhere, and a call on one would wait for nothing; the next call opens its own. Those under way go on.
     pub fn network_changed(&self) {
         self.shared().forget_connections();
@@ -254,13 +263,26 @@ impl Session {
         let status = self.status();
         match status.storage {
             Storage::NotSaved(reason) if status.is_lost_by_quitting() => Closed::NotSaved(reason),
+            _ if status.phase == Phase::Stopped => Closed::Unfinished,
             _ if is_done || !status.has_session() => Closed::Kept,
             _ => Closed::Unfinished,
         }
     }
 
+    fn watch_network(&self) {
+        // Weak: the watch is a part of the session that it tells.
+        let sender = Arc::downgrade(&self.sender);
+        let network = &self.shared().config.network;
+        self.sender.keep(network.watch(Box::new(move || {
+            if let Some(sender) = sender.upgrade() {
+                Self { sender }.network_changed();
+            }
+        })));
+    }
+
     async fn run(&self, call: &Call, may_have_run: &AtomicBool) -> Result<Reply, Error> {
         call.fits(self.shared().config.limits.request_bytes)?;
+        let _room = self.sender.admit(call.body.len())?;
         let mut sending = SendingCall {
             sender: &self.sender,
             endpoint: self.sender.endpoint(&call.endpoint)?,
@@ -316,7 +338,7 @@ impl Session {
         let (reply, done) = oneshot::channel();
         self.sender
             .tell(Message::SignIn(Box::new(credentials), reply));
-        let _ = done.await;
+        done.await.map_err(|_| Error::stopped())?;
         let status = self.status();
         if status.has_session() {
             Ok(status)
@@ -373,6 +395,15 @@ impl Outgoing for SendingCall<'_> {
         true
     }
 
+    fn answered_too_late(&self, error: Error) -> Error {
+        // Who reads `signed_out` may send it again after the next sign-in.
+        if self.is_query() {
+            error
+        } else {
+            maybe_executed()
+        }
+    }
+
     async fn send(&mut self, held: Arc<Credentials>) -> Result<Sent<Reply>, Error> {
         let shared = self.sender.shared();
         self.may_have_run.store(true, Ordering::Relaxed);
@@ -399,12 +430,16 @@ impl Outgoing for SendingCall<'_> {
             Err(error) => return Err(self.no_answer(error, &held)),
         };
         let reply = receiving.await?;
-        match judge_call(&*shared.config.protocol, reply.status, &reply.body) {
+        let verdict = judge_call(&*shared.config.protocol, reply.parts(), || {
+            self.call.operation()
+        });
+        match verdict {
             CallVerdict::Refused => {
                 self.may_have_run.store(false, Ordering::Relaxed);
                 // Without the reply: it would keep the connection's buffer from being used again while the call waits.
-                Ok(Sent::Refused)
+                Ok(Sent::Refused(None))
             }
+            CallVerdict::RefusedInPart => Ok(Sent::Refused(Some(Box::new(reply)))),
             CallVerdict::GatewayError(cause) => {
                 self.sender.lost(&held, cause);
                 Ok(Sent::Accepted(reply))

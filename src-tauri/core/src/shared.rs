@@ -129,6 +129,31 @@ impl Shared {
         });
     }
 
+    /// The task is gone, and nobody knows any more where the session stands.
+    pub(crate) fn stop(&self) {
+        self.status.send_modify(|status| {
+            status.revision += 1;
+            status.phase = Phase::Stopped;
+            status.ending = None;
+            status.next_attempt_at = None;
+            status.unreachable = None;
+            status.cause = None;
+            status.locked = None;
+        });
+        self.hold(None);
+    }
+
+    /// Whether the task is gone.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] if so.
+    pub(crate) fn runs(&self) -> Result<(), Error> {
+        match self.status.borrow().phase {
+            Phase::Stopped => Err(Error::stopped()),
+            _ => Ok(()),
+        }
+    }
+
     /// The HTTP clients for an origin; made once, and anew when the origin changes.
     pub(crate) fn clients(&self, origin: &str) -> Result<Arc<Clients>, Error> {
         if let Some(clients) = &*self.clients.load()
@@ -203,6 +228,9 @@ impl Shared {
                     Some((found, _)) if self.is_foreign(&found) => {
                         (VaultView::Unavailable(VaultError::OtherFolder), None)
                     }
+                    Some((found, _)) if self.is_elsewhere(&found) => {
+                        (VaultView::Unavailable(VaultError::OtherServer), None)
+                    }
                     Some((found, _)) if self.files.known_ending(found.info.session).is_some() => {
                         (VaultView::DeadEntry(found.info.session), None)
                     }
@@ -226,6 +254,13 @@ impl Shared {
         let theirs = found.folder.as_deref();
         ours.zip(theirs)
             .is_some_and(|(ours, theirs)| ours != theirs)
+    }
+
+    /// Whether these are for another server than the one that the settings name.
+    pub(crate) fn is_elsewhere(&self, found: &Credentials) -> bool {
+        let only = self.config.server.as_deref();
+        let only = only.and_then(|only| self.config.origin(only).ok());
+        only.is_some_and(|only| only.text() != found.origin)
     }
 
     /// What the files say to a process that holds `held`. Files that do not answer in time say nothing.

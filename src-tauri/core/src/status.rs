@@ -91,6 +91,9 @@ pub enum Phase {
     Locked,
     /// The session is over.
     Ended,
+    /// The task that keeps the session is gone: a defect of ours, or its runtime has ended. Every function says
+    /// [`Code::Internal`](crate::Code::Internal). Nobody is signed out by this; the application has to be started again.
+    Stopped,
 }
 
 /// Whether quitting loses anything; what [`Session::close`](crate::Session::close) says.

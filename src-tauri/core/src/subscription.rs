@@ -298,14 +298,17 @@ impl Request {
         let body = read_body(&mut response, event_bytes(shared))
             .await
             .map_err(|error| self.away(held, error.cause(), None))?;
-        match judge_call(&*shared.config.protocol, status, &body) {
-            CallVerdict::Refused => return Ok(Sent::Refused),
+        let reply = (status, response.headers(), &body[..]);
+        let verdict = judge_call(&*shared.config.protocol, reply, || self.call.operation());
+        match verdict {
+            CallVerdict::Refused => return Ok(Sent::Refused(None)),
             CallVerdict::GatewayError(cause)
             | CallVerdict::RequestTimeout(cause)
             | CallVerdict::Unreadable(cause) => {
                 return Err(self.away(held, cause, asked));
             }
-            CallVerdict::Served => {}
+            // A subscription is no query.
+            CallVerdict::Served | CallVerdict::RefusedInPart => {}
         }
         // A call hands such an answer to its caller. A stream tries again: the HTML page of a portal, a throttle or a starting
         // server has neither accepted nor rejected the subscription.

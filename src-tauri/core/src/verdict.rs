@@ -44,10 +44,14 @@
 //! after 0.3 to 1 s at first, then in growing pauses. Retry-After, in seconds or as a date by the server's clock, is a
 //! floor for either: nothing but time ends that pause, and it is capped at 10 min.
 
+use std::ops::ControlFlow;
+
 use graphql_session_renewal::{Cause, Exchange, TokenFate};
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 
 use crate::clock::millis;
-use crate::http::{Answer, Data, Envelope, TransportError};
+use crate::http::{Answer, Data, Envelope, RawReply, TransportError};
+use crate::operation::OperationKind;
 use crate::protocol::{Protocol, Reading, Tokens};
 
 /// New tokens, or what the attempt proved instead.
@@ -104,9 +108,10 @@ fn in_other_words(answer: &Answer) -> (TokenFate, Cause) {
 pub(crate) enum CallVerdict {
     /// The server served the call, or refused it for a reason that no renewal mends.
     Served,
-    /// Refused as a whole because the access token was not accepted: by the protocol's own words, or by a plain HTTP 401
-    /// without any.
+    /// Refused as a whole because the access token was not accepted, in the protocol's words.
     Refused,
+    /// A query of which some roots were refused in these words, and others answered.
+    RefusedInPart,
     /// Something in front of the server answered, because the server is away.
     GatewayError(Cause),
     /// HTTP 408 in other words than the server's. A proxy says so when it closes an idle connection, which the call may have
@@ -126,27 +131,99 @@ fn is_compressed(body: &[u8]) -> bool {
 
 /// The verdict on a call's reply.
 ///
-/// Most replies begin with a data object, and their first bytes decide: something ran, so nothing is replayed, whatever
-/// comes after them and whatever the HTTP status. Such a body is not read further: 10 MB of it would take 6 ms. Where the
-/// errors come first, the envelope is read to its end, and one that is not whole counts as no GraphQL at all.
-pub(crate) fn judge_call(protocol: &dyn Protocol, status: u16, body: &[u8]) -> CallVerdict {
-    if Envelope::opens_with_data(body) {
+/// Most replies are data and nothing else, which their bytes show without a parser: 10 MB of it would take 6 ms. Any other one
+/// is read to its end, and one that is not whole counts as no GraphQL at all. `operation` is asked for only where a part of
+/// the call ran and another one was refused: it has to parse the call's document.
+pub(crate) fn judge_call(
+    protocol: &dyn Protocol,
+    (status, headers, body): (u16, &HeaderMap, &[u8]),
+    operation: impl FnOnce() -> OperationKind,
+) -> CallVerdict {
+    if Envelope::is_only_data(body) {
         return CallVerdict::Served;
     }
-    let is_refused = match Envelope::read(body) {
-        // Part of it ran: the caller's, whatever the protocol thinks of the errors beside it.
-        Some(envelope) if envelope.data == Data::Present => false,
-        Some(envelope) if envelope.is_graphql() => protocol.refuses(status, &envelope),
-        None if is_compressed(body) => return CallVerdict::Unreadable(Cause::NotDecoded(status)),
-        _ if matches!(status, 502..=504) => {
-            return CallVerdict::GatewayError(Cause::Http(status));
-        }
-        _ if status == 408 => return CallVerdict::RequestTimeout(Cause::Http(status)),
-        _ => status == 401,
+    let challenge = headers.get(WWW_AUTHENTICATE);
+    let reply = RawReply {
+        status,
+        www_authenticate: challenge.and_then(|value| value.to_str().ok()),
+        body,
     };
-    if is_refused {
-        CallVerdict::Refused
-    } else {
-        CallVerdict::Served
+    match read_parts(protocol, &reply) {
+        Parts::Ran => CallVerdict::Served,
+        Parts::Refused => CallVerdict::Refused,
+        // Only a query may be sent again where part of it ran. Of a batch nobody knows what it does.
+        Parts::RefusedBesideData if operation() == OperationKind::Query => {
+            CallVerdict::RefusedInPart
+        }
+        Parts::RefusedBesideData => CallVerdict::Served,
+        Parts::None if is_compressed(body) => CallVerdict::Unreadable(Cause::NotDecoded(status)),
+        Parts::None if protocol.refuses(&reply, None) => CallVerdict::Refused,
+        Parts::None if matches!(status, 502..=504) => {
+            CallVerdict::GatewayError(Cause::Http(status))
+        }
+        Parts::None if status == 408 => CallVerdict::RequestTimeout(Cause::Http(status)),
+        Parts::None => CallVerdict::Served,
+    }
+}
+
+/// Most parts of a batch that are looked at. The reply to a longer one is the caller's, as if a part had run: servers allow
+/// ten or a hundred.
+const BATCH_MAX: usize = 1_000;
+
+/// What became of the parts of a call: of the one that most have, or of each in a batch.
+enum Parts {
+    /// No GraphQL.
+    None,
+    /// None was refused for its token, or one of a batch ran.
+    Ran,
+    /// All were refused, and nothing ran.
+    Refused,
+    /// Refused, with data beside it.
+    RefusedBesideData,
+}
+
+fn read_parts(protocol: &dyn Protocol, reply: &RawReply<'_>) -> Parts {
+    let refuses = |envelope: &Envelope| protocol.refuses(reply, Some(envelope));
+    match Envelope::read(reply.body) {
+        Some(envelope) => {
+            // Also where the same key stands once more behind it.
+            let has_data = envelope.data == Data::Present || Envelope::opens_with_data(reply.body);
+            if !envelope.is_graphql() {
+                Parts::None
+            } else if has_data && envelope.errors.is_empty() || !refuses(&envelope) {
+                Parts::Ran
+            } else if has_data {
+                Parts::RefusedBesideData
+            } else {
+                Parts::Refused
+            }
+        }
+        // Not whole, but it begins with what ran.
+        None if Envelope::opens_with_data(reply.body) => Parts::Ran,
+        None => read_batch(reply, refuses),
+    }
+}
+
+fn read_batch(reply: &RawReply<'_>, refuses: impl Fn(&Envelope) -> bool) -> Parts {
+    let (mut refused, mut others) = (0, 0);
+    let read = Envelope::each_of_batch(reply.body, |part| {
+        match part.filter(Envelope::is_graphql) {
+            Some(part) if part.data != Data::Present && refuses(&part) => refused += 1,
+            Some(_) => return ControlFlow::Break(()),
+            None => others += 1,
+        }
+        if refused + others > BATCH_MAX {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    match read {
+        Some(ControlFlow::Break(())) => Parts::Ran,
+        Some(ControlFlow::Continue(())) if refused == 0 => Parts::None,
+        Some(ControlFlow::Continue(())) if others == 0 => Parts::Refused,
+        Some(ControlFlow::Continue(())) => Parts::Ran,
+        // Not whole: a part that cannot be read may have run.
+        None if reply.body.trim_ascii_start().starts_with(b"[") => Parts::Ran,
+        None => Parts::None,
     }
 }

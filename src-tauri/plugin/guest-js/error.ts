@@ -19,11 +19,14 @@ export class SessionError extends Error implements SessionErrorShape {
   readonly code: Code;
   /** When a retry makes sense, in milliseconds from now. Absent where that is not known. */
   readonly retryAfterMs?: number;
+  /** The origin to which the address leads, with the code `leads_elsewhere`. */
+  readonly leadsTo?: string;
 
-  constructor(code: Code, message: string, retryAfterMs?: number) {
+  constructor(code: Code, message: string, retryAfterMs?: number, leadsTo?: string) {
     super(message);
     this.code = code;
     if (retryAfterMs !== undefined) this.retryAfterMs = retryAfterMs;
+    if (leadsTo !== undefined) this.leadsTo = leadsTo;
   }
 
   /**
@@ -39,7 +42,9 @@ export class SessionError extends Error implements SessionErrorShape {
    */
   static from(problem: unknown): SessionError {
     if (problem instanceof SessionError) return problem;
-    if (hasShape(problem)) return new SessionError(problem.code, problem.message, problem.retryAfterMs);
+    if (hasShape(problem)) {
+      return new SessionError(problem.code, problem.message, problem.retryAfterMs, problem.leadsTo);
+    }
     if (problem instanceof Error) return new SessionError("internal", problem.message);
     return new SessionError("internal", typeof problem === "string" ? problem : "The application gave no reason.");
   }

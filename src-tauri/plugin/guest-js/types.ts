@@ -33,6 +33,7 @@ export interface Status {
     | "keyring_locked_or_cleared"
     | "keyring_failed"
     | "keyring_other_folder"
+    | "keyring_other_server"
     | "files_unreadable";
   /**
    * Present where others on the network can read the password and all data: plain `http` to a server that the setting
@@ -49,15 +50,23 @@ export interface Status {
  * - `unreachable`: a renewal, or a call, got no answer; still signed in, attempts go on
  * - `locked`: a session is stored, but the keyring does not give it
  * - `ended`: the session is over, see `ending`
+ * - `stopped`: the application's own task is gone, by a defect: every call fails with `internal`, and a new start helps
  */
-export type Phase = "opening" | "signed_out" | "signed_in" | "renewing" | "unreachable" | "locked" | "ended";
+export type Phase =
+  "opening" | "signed_out" | "signed_in" | "renewing" | "unreachable" | "locked" | "ended" | "stopped";
 
 /** Whether the credentials would survive a restart. */
 export interface Storage {
   state: "saved" | "not_saved";
   /** Present with `not_saved`. */
   reason?:
-    "keyring_locked" | "keyring_missing" | "keyring_slow" | "keyring_failed" | "keyring_other_folder" | "too_long";
+    | "keyring_locked"
+    | "keyring_missing"
+    | "keyring_slow"
+    | "keyring_failed"
+    | "keyring_other_folder"
+    | "keyring_other_server"
+    | "too_long";
 }
 
 /** Why a session is over, and since when. */
@@ -98,6 +107,7 @@ export type Code =
   | "host_not_found"
   | "certificate"
   | "not_this_server"
+  | "leads_elsewhere"
   | "no_answer"
   | "config"
   | "internal";
@@ -109,6 +119,8 @@ export interface SessionErrorShape {
   message: string;
   /** When a retry makes sense, in milliseconds from now. Absent where that is not known. */
   retryAfterMs?: number;
+  /** The origin to which the address leads, with the code `leads_elsewhere`. */
+  leadsTo?: string;
 }
 
 /** Answer of `check_server`. */

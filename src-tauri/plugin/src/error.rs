@@ -44,7 +44,7 @@ impl From<PluginCode> for Code {
     }
 }
 
-/// What a command rejects with: `{ code, message, retryAfterMs? }`. Cheap to clone, because all invokes of one request
+/// What a command rejects with: `{ code, message, retryAfterMs?, leadsTo? }`. Cheap to clone, because all invokes of one request
 /// id share one.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,6 +53,8 @@ pub(crate) struct CommandError {
     message: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leads_to: Option<Box<str>>,
 }
 
 impl CommandError {
@@ -62,6 +64,7 @@ impl CommandError {
             code: code.into(),
             message: message.into(),
             retry_after_ms: None,
+            leads_to: None,
         }
     }
 
@@ -77,6 +80,7 @@ impl From<Error> for CommandError {
             code: error.code().into(),
             message: error.message().to_owned().into(),
             retry_after_ms: error.retry_after_hint().map(milliseconds),
+            leads_to: error.leads_to().map(Box::from),
         }
     }
 }

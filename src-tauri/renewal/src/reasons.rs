@@ -38,6 +38,11 @@ pub enum VaultError {
     #[error("the keyring's entry belongs to another installation of this application")]
     #[serde(rename = "keyring_other_folder")]
     OtherFolder,
+    /// The entry is of a session at another server than the one that the settings name. It is neither used nor written over.
+    /// Remedy: sign in here, or correct the setting.
+    #[error("the keyring's entry is of a session at another server")]
+    #[serde(rename = "keyring_other_server")]
+    OtherServer,
     /// The keyring answered with an error; the log has its cause, without the text.
     #[error("the keyring failed")]
     #[serde(rename = "keyring_failed")]
@@ -53,6 +58,7 @@ impl VaultError {
             Self::TooLong => "keyring_record_too_long",
             Self::Slow => "keyring_slow",
             Self::OtherFolder => "keyring_other_folder",
+            Self::OtherServer => "keyring_other_server",
             Self::Failed => "keyring_failed",
         }
     }
@@ -74,6 +80,8 @@ pub enum LockedReason {
     KeyringFailed,
     /// The entry belongs to another installation of the application: see [`VaultError::OtherFolder`].
     KeyringOtherFolder,
+    /// The entry is of a session at another server: see [`VaultError::OtherServer`].
+    KeyringOtherServer,
     /// The keyring shows no entry, and the state folder cannot be read: nobody knows whether a session is stored.
     FilesUnreadable,
 }
@@ -85,6 +93,7 @@ impl From<VaultError> for LockedReason {
             VaultError::Locked | VaultError::Slow => Self::KeyringLocked,
             VaultError::Missing => Self::KeyringMissing,
             VaultError::OtherFolder => Self::KeyringOtherFolder,
+            VaultError::OtherServer => Self::KeyringOtherServer,
             VaultError::TooLong | VaultError::Failed => Self::KeyringFailed,
         }
     }

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::clock::ManualClock;
 use super::files::ScriptedFiles;
+use super::network::ScriptedNetwork;
 use super::server::{Alpn, FaultServer, ServerCertificate};
 use super::vault::ScriptedVault;
 use graphql_session::{Call, Config, DEFAULT_ACCOUNT, Session};
@@ -32,6 +33,8 @@ pub struct TestHost {
     pub vault: ScriptedVault,
     /// Its file system.
     pub files: ScriptedFiles,
+    /// Its network.
+    pub network: ScriptedNetwork,
     /// The server.
     pub server: FaultServer,
     folder: TemporaryFolder,
@@ -45,6 +48,7 @@ impl TestHost {
             server: FaultServer::start_on(&clock).await,
             vault: ScriptedVault::watched_by(&clock),
             files: ScriptedFiles::watched_by(&clock),
+            network: ScriptedNetwork::default(),
             clock,
             folder: TemporaryFolder::new(),
         }
@@ -63,6 +67,7 @@ impl TestHost {
             clock: self.clock.clone(),
             vault: ScriptedVault::watched_by(&self.clock),
             files: ScriptedFiles::watched_by(&self.clock),
+            network: ScriptedNetwork::default(),
             server: self.server.clone(),
             folder: TemporaryFolder::new(),
         }
@@ -73,6 +78,7 @@ impl TestHost {
         let mut config = Config::with_vault(self.folder(), self.vault.clone());
         config.account = account.to_owned();
         config.file_system = Arc::new(self.files.clone());
+        config.network = Arc::new(self.network.clone());
         config.clock = Arc::new(self.clock.clone());
         config.limits.vault_read = VAULT_READ;
         config.limits.vault_write = VAULT_WRITE;

@@ -35,6 +35,8 @@ mod clock;
 mod files;
 #[cfg(feature = "kit")]
 mod host;
+#[cfg(feature = "kit")]
+mod network;
 pub mod rotation;
 #[cfg(feature = "kit")]
 mod script;
@@ -49,6 +51,8 @@ pub use clock::{Activity, InFlight, ManualClock, NextSleep};
 pub use files::{FileCall, FileFailure, ScriptedFiles};
 #[cfg(feature = "kit")]
 pub use host::{TestHost, call, mutation, query, subscription, upload};
+#[cfg(feature = "kit")]
+pub use network::ScriptedNetwork;
 #[cfg(feature = "kit")]
 pub use server::{
     AccessField, Alpn, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, Coding,

@@ -82,6 +82,7 @@ const STATE_AFTER: Record<Code, Exclude<EditState, "sending" | "conflict">> = {
   sign_in_refused: "failed",
   invalid_address: "failed",
   not_this_server: "failed",
+  leads_elsewhere: "failed",
   config: "failed",
   internal: "failed",
 };

@@ -123,6 +123,7 @@ export function useResume(callback: () => void): void {
       case "ended":
       case "locked":
       case "signed_out":
+      case "stopped":
         broken.current = true;
         break;
       case "signed_in":

@@ -66,6 +66,7 @@ function text(status: Status, pulsing: boolean, seconds: number | undefined, uns
     case "signed_out":
     case "locked":
     case "ended":
+    case "stopped":
       return words[status.phase];
   }
 }
@@ -90,6 +91,7 @@ function colour(status: Status): "good" | "warn" | "bad" | "grey" {
     case "unreachable":
       return "warn";
     case "ended":
+    case "stopped":
       return "bad";
     case "opening":
     case "signed_out":
@@ -110,6 +112,7 @@ function facts(status: Status): string {
     case "signed_in":
     case "renewing":
     case "locked":
+    case "stopped":
       return status.storage.state === "not_saved"
         ? `${who}. ${notSaved[status.storage.reason ?? "keyring_failed"].text}`
         : who;

@@ -2,16 +2,15 @@
 
 use std::future::Future;
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use futures_util::FutureExt;
 use graphql_session_renewal::{
-    Action, Cause, CredentialsId, EndingReason, Event, Exchange, FileWrite, IoFailure, Note,
-    SaveFailure, SessionId, StateWrite, TokenFate, VaultError,
+    Action, Cause, CredentialsId, EndingReason, Event, Exchange, FileView, FileWrite, IoFailure,
+    Note, SaveFailure, SessionId, StateWrite, TokenFate, VaultError, VaultView, View,
 };
 use secrecy::SecretString;
+use tokio::sync::mpsc;
 
 use super::{Driver, Message};
 use crate::credentials::Credentials;
@@ -32,7 +31,15 @@ impl Driver {
             }
             Action::Reread => {
                 let held = self.state.held();
-                self.spawn(|shared| async move {
+                let nothing = View {
+                    files: FileView {
+                        unreadable: Some(IoFailure::Other),
+                        ..FileView::default()
+                    },
+                    vault: VaultView::Unavailable(VaultError::Failed),
+                };
+                let dead = Message::Reread(Box::new(nothing), None);
+                self.spawn(dead, move |shared| async move {
                     let (view, found) = shared.look(held).await;
                     Message::Reread(Box::new(view), found.map(Box::new))
                 });
@@ -41,7 +48,8 @@ impl Driver {
                 let Some(held) = self.shared.current.load_full() else {
                     return self.report(Event::Marked(Err(VaultError::Failed)));
                 };
-                self.spawn(move |shared| async move {
+                let dead = Message::done(Event::Marked(Err(VaultError::Failed)));
+                self.spawn(dead, move |shared| async move {
                     let limit = shared.config.limits.vault_write;
                     let text = held.to_text(Some(at), shared.config.vault.longest());
                     let marked = shared.vault_thread.write(Some(text), limit).await;
@@ -51,7 +59,8 @@ impl Driver {
             Action::Exchange => self.exchange(),
             Action::Probe => {
                 if let Some(held) = self.shared.current.load_full() {
-                    self.spawn(move |shared| async move {
+                    let dead = Message::done(Event::Probed(false));
+                    self.spawn(dead, move |shared| async move {
                         Message::done(Event::Probed(probe(&shared, &held).await))
                     });
                 }
@@ -63,14 +72,18 @@ impl Driver {
                 };
                 // Only a person's sign-in replaces what another installation has stored.
                 let spares_foreign = self.state.held().is_some();
-                self.spawn(move |shared| async move {
+                let dead = Event::Saved(Err(SaveFailure::Vault(VaultError::Failed)));
+                self.spawn(Message::done(dead), move |shared| async move {
                     let saved = save(&shared, &credentials, spares_foreign).await;
                     Message::done(Event::Saved(saved))
                 });
             }
-            Action::Remove(session) => self.spawn(move |shared| async move {
-                Message::done(Event::Removed(remove(&shared, session).await))
-            }),
+            Action::Remove(session) => {
+                let dead = Message::done(Event::Removed(Err(VaultError::Failed)));
+                self.spawn(dead, move |shared| async move {
+                    Message::done(Event::Removed(remove(&shared, session).await))
+                });
+            }
             Action::Use(id) => {
                 if let Some(credentials) = self.find(id) {
                     self.identity = Some((credentials.origin.clone(), credentials.person.clone()));
@@ -100,16 +113,22 @@ impl Driver {
         }
     }
 
-    /// Runs a slow action in a task of its own; it reports by a message.
-    pub(super) fn spawn<F>(&self, action: impl FnOnce(Arc<Shared>) -> F)
+    /// Runs a slow action in a task of its own; it reports by a message. `dead` is its report where it panics: protocol,
+    /// vault, files and clock may be an adopter's, and without a report the session would wait for it for ever.
+    pub(super) fn spawn<F>(&self, dead: Message, action: impl FnOnce(Arc<Shared>) -> F)
     where
         F: Future<Output = Message> + Send + 'static,
     {
-        let outbox = self.outbox.clone();
+        let report = self.report_of(dead);
         let work = action(self.shared.clone());
-        tokio::spawn(async move {
-            let _ = outbox.send(work.await);
-        });
+        tokio::spawn(async move { report.says(work.await) });
+    }
+
+    fn report_of(&self, dead: Message) -> Report {
+        Report {
+            outbox: self.outbox.clone(),
+            message: Some(dead),
+        }
     }
 
     fn report(&self, event: Event) {
@@ -126,7 +145,8 @@ impl Driver {
     fn take_lock(&self, patient: bool) {
         let limit = self.shared.config.limits.lock_timeout;
         let began = self.shared.awake();
-        self.spawn(move |shared| async move {
+        let dead = Message::Lock(Err(Cause::NoLock(IoFailure::Other)));
+        self.spawn(dead, move |shared| async move {
             let clock = &shared.config.clock;
             let taken = tokio::select! {
                 biased;
@@ -148,13 +168,10 @@ impl Driver {
         let Some(held) = self.shared.current.load_full() else {
             return self.report(Event::Exchanged(not_sent()));
         };
-        self.spawn(move |shared| async move {
-            // A protocol that an adopter brought may panic. The attempt is over then, and nothing else.
-            let attempt = AssertUnwindSafe(exchange(&shared, &held))
-                .catch_unwind()
-                .await;
-            let (exchange, received) =
-                attempt.unwrap_or_else(|_| (maybe_used(Cause::ProtocolPanicked), None));
+        // A protocol that an adopter brought may panic. The attempt is over then, and nothing else.
+        let dead = Message::Exchanged(Box::new(maybe_used(Cause::ProtocolPanicked)), None);
+        self.spawn(dead, move |shared| async move {
+            let (exchange, received) = exchange(&shared, &held).await;
             Message::Exchanged(Box::new(exchange), received.map(Box::new))
         });
     }
@@ -215,11 +232,32 @@ impl Driver {
         write: FileWrite,
         work: impl FnOnce(&mut AccountFiles) -> io::Result<()> + Send + 'static,
     ) {
-        let outbox = self.outbox.clone();
+        let dead = Event::Written(write, Err(IoFailure::Other));
+        let report = self.report_of(Message::done(dead));
         self.shared.files.enqueue(move |files| {
             let result = log_failure(work(files));
-            let _ = outbox.send(Message::done(Event::Written(write, result)));
+            report.says(Message::done(Event::Written(write, result)));
         });
+    }
+}
+
+/// What an action reports when it is over, however it ends.
+struct Report {
+    outbox: mpsc::UnboundedSender<Message>,
+    message: Option<Message>,
+}
+
+impl Report {
+    fn says(mut self, message: Message) {
+        self.message = Some(message);
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            let _ = self.outbox.send(message);
+        }
     }
 }
 

@@ -3,19 +3,34 @@
 //! Other servers put anything into their errors, and what we cannot read there must not hide what we can: a reply whose
 //! data is overlooked would be replayed, and its mutation would run twice. So every level is read on its own, and a value
 //! of another type than expected counts as one that says nothing.
+//!
+//! Nothing is built of what nobody asks for, and what is kept has its limits: a reply may be 64 MiB of errors.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::LazyLock;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use memchr::memmem::Finder;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+/// Most errors of one reply that are read. A request with a hundred aliases of a refused field has a hundred.
+const ERRORS_MAX: usize = 1_000;
+
+/// Longest message or code that is read, in bytes of JSON. A longer one counts as none: a stack trace, not a word.
+const TEXT_MAX: usize = 16 << 10;
+
+/// How the errors of a reply begin, wherever they stand in it. No server writes this key with escapes.
+static ERRORS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"errors\""));
 
 /// The outside of a GraphQL reply, read without building its data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// What stands under `data`.
     pub data: Data,
-    /// What stands under `errors`; one that says nothing where that is neither a list nor `null`.
+    /// What stands under `errors`, of which the first thousand count; one that says nothing where that is neither a list nor
+    /// `null`.
     pub errors: Vec<GraphqlError>,
 }
 
@@ -34,7 +49,7 @@ pub enum Data {
 /// One entry under `errors`, with the extensions that say who is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraphqlError {
-    /// For people. May quote what was sent; never passed on. Empty where no text stands.
+    /// For people. May quote what was sent; never passed on. Empty where no text stands, or one of more than 16 KiB.
     pub message: String,
     /// `code` and `subCode`.
     pub extensions: Extensions,
@@ -53,19 +68,7 @@ impl Envelope {
     /// Reads the outside of a reply; `None` where the body is not one JSON object, or not whole. Of a key that stands
     /// twice the last counts, as in JavaScript.
     pub fn read(body: &[u8]) -> Option<Self> {
-        let body = without_byte_order_mark(body);
-        // Text in another encoding is still worth its data and codes. Only then: the lossy reading takes several times as
-        // long as the check that none is needed.
-        let text = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::from);
-        let [data, errors] = values(&text, ["data", "errors"])?;
-        Some(Self {
-            data: match data {
-                None => Data::Absent,
-                Some("null") => Data::Null,
-                Some(_) => Data::Present,
-            },
-            errors: errors.map(read_errors).unwrap_or_default(),
-        })
+        Self::read_text(&text_of(body))
     }
 
     /// Whether a reply begins with a data object, `{"data":{`, as one does to which nothing is objected. Looks at these
@@ -80,6 +83,44 @@ impl Envelope {
             .is_some()
     }
 
+    /// Whether a reply is data and nothing else, so that nothing in it is a refusal: it opens with data, and the bytes
+    /// `"errors"` stand nowhere in it. Builds nothing, however long the reply is.
+    pub fn is_only_data(body: &[u8]) -> bool {
+        Self::opens_with_data(body) && ERRORS.find(body).is_none()
+    }
+
+    /// Hands over the replies to the parts of a batch, one after another, until told to break: what does not read as a
+    /// reply is `None`. Breaks with what it was told; `None` where the body is not one JSON list, or not whole.
+    pub(crate) fn each_of_batch<B>(
+        body: &[u8],
+        take: impl FnMut(Option<Self>) -> ControlFlow<B>,
+    ) -> Option<ControlFlow<B>> {
+        let text = text_of(body);
+        let mut broken = None;
+        let parts = Parts {
+            take,
+            broken: &mut broken,
+        };
+        let mut reading = serde_json::Deserializer::from_str(&text);
+        let read = reading.deserialize_seq(parts).and_then(|()| reading.end());
+        match broken {
+            Some(told) => Some(ControlFlow::Break(told)),
+            None => read.ok().map(ControlFlow::Continue),
+        }
+    }
+
+    fn read_text(text: &str) -> Option<Self> {
+        let [data, errors] = values(text, ["data", "errors"])?;
+        Some(Self {
+            data: match data {
+                None => Data::Absent,
+                Some("null") => Data::Null,
+                Some(_) => Data::Present,
+            },
+            errors: errors.map(read_errors).unwrap_or_default(),
+        })
+    }
+
     /// Whether this is a GraphQL reply at all, and not some other object.
     pub(crate) fn is_graphql(&self) -> bool {
         self.data != Data::Absent || !self.errors.is_empty()
@@ -87,12 +128,12 @@ impl Envelope {
 
     /// The code of the first error.
     pub fn code(&self) -> Option<&str> {
-        self.errors.first()?.extensions.code.as_deref()
+        self.errors.first()?.code()
     }
 
     /// The sub-code of the first error.
     pub fn sub_code(&self) -> Option<&str> {
-        self.errors.first()?.extensions.sub_code.as_deref()
+        self.errors.first()?.sub_code()
     }
 
     /// The message of the first error.
@@ -101,19 +142,48 @@ impl Envelope {
     }
 }
 
+impl GraphqlError {
+    /// Its `extensions.code`.
+    pub fn code(&self) -> Option<&str> {
+        self.extensions.code.as_deref()
+    }
+
+    /// Its `extensions.subCode`.
+    pub fn sub_code(&self) -> Option<&str> {
+        self.extensions.sub_code.as_deref()
+    }
+}
+
 /// JSON begins after it; some servers put one there (RFC 8259, section 8.1 lets a parser ignore it).
 pub(super) fn without_byte_order_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+/// A body as text. One in another encoding is still worth its data and codes: each piece that is no text becomes `?`, so
+/// that it takes no more room than the body.
+fn text_of(body: &[u8]) -> Cow<'_, str> {
+    let body = without_byte_order_mark(body);
+    // Looked at first: taking it apart takes several times as long as the check that it is text.
+    if let Ok(text) = str::from_utf8(body) {
+        return Cow::from(text);
+    }
+    let mut text = String::with_capacity(body.len());
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push('?');
+        }
+    }
+    Cow::from(text)
 }
 
 fn read_errors(errors: &str) -> Vec<GraphqlError> {
     if errors == "null" {
         return Vec::new();
     }
-    match serde_json::from_str::<Vec<&RawValue>>(errors) {
-        Ok(errors) => errors.iter().map(|error| read_error(error.get())).collect(),
-        Err(_) => vec![GraphqlError::default()],
-    }
+    let mut reading = serde_json::Deserializer::from_str(errors);
+    let read = reading.deserialize_seq(Errors);
+    read.unwrap_or_else(|_| vec![GraphqlError::default()])
 }
 
 fn read_error(error: &str) -> GraphqlError {
@@ -131,6 +201,9 @@ fn read_error(error: &str) -> GraphqlError {
 }
 
 fn read_text(json: &str) -> Option<String> {
+    if json.len() > TEXT_MAX {
+        return None;
+    }
     serde_json::from_str(json).ok()
 }
 
@@ -160,6 +233,53 @@ impl<'a, const N: usize> Visitor<'a> for Values<'_, N> {
             }
         }
         Ok(values)
+    }
+}
+
+/// The first errors of a list, each read when it comes by.
+struct Errors;
+
+impl<'a> Visitor<'a> for Errors {
+    type Value = Vec<GraphqlError>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut errors = Vec::new();
+        while errors.len() < ERRORS_MAX {
+            let Some(error) = list.next_element::<&RawValue>()? else {
+                return Ok(errors);
+            };
+            errors.push(read_error(error.get()));
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(errors)
+    }
+}
+
+/// The parts of a batch, each read and handed over when it comes by.
+struct Parts<'b, T, B> {
+    take: T,
+    broken: &'b mut Option<B>,
+}
+
+impl<'a, T: FnMut(Option<Envelope>) -> ControlFlow<B>, B> Visitor<'a> for Parts<'_, T, B> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(mut self, mut list: A) -> Result<(), A::Error> {
+        while let Some(part) = list.next_element::<&RawValue>()? {
+            if let ControlFlow::Break(told) = (self.take)(Envelope::read_text(part.get())) {
+                *self.broken = Some(told);
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -275,11 +395,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_is_not_utf_8_is_read_with_replacement_characters() {
+    fn a_reply_that_is_not_utf_8_is_read_with_question_marks() {
         let body = b"{\"errors\":[{\"message\":\"Non autoris\xe9\"}],\"data\":{\"name\":\"\xe9\"}}";
         let envelope = Envelope::read(body).expect("an object");
         assert_eq!(envelope.data, Data::Present);
-        assert_eq!(envelope.message(), "Non autoris\u{fffd}");
+        assert_eq!(envelope.message(), "Non autoris?");
     }
 
     #[test]
@@ -293,6 +413,81 @@ mod tests {
                 errors: Vec::new()
             }
         );
+    }
+
+    #[test]
+    fn only_a_reply_that_opens_with_data_and_names_no_errors_is_only_data() {
+        for (body, is_only_data) in [
+            (r#"{"data":{"a":1}}"#, true),
+            ("\u{feff}{ \"data\" :\n{}}", true),
+            (r#"{"data":{"a":"errors"}}"#, false),
+            (r#"{"data":{"errorsToday":1}}"#, true),
+            (r#"{"data":{"a":null},"errors":[]}"#, false),
+            (r#"{"data":{"errors":1}}"#, false),
+            (r#"{"data":null}"#, false),
+            (r#"{"errors":[],"data":{}}"#, false),
+            (r#"[{"data":{}}]"#, false),
+            ("", false),
+        ] {
+            assert_eq!(
+                Envelope::is_only_data(body.as_bytes()),
+                is_only_data,
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_error_up_to_the_thousandth_is_read_and_the_data_behind_them_is_found() {
+        let refusal = r#"{"extensions":{"code":"UNAUTHENTICATED"}}"#;
+        let body = |before: usize| {
+            let others = "0,".repeat(before);
+            format!(r#"{{"errors":[{others}{refusal},0,0],"data":{{}}}}"#)
+        };
+        for (before, is_read) in [(0, true), (ERRORS_MAX - 1, true), (ERRORS_MAX, false)] {
+            let envelope = Envelope::read(body(before).as_bytes()).expect("an object");
+            let mut errors = envelope.errors.iter();
+            let found = errors.any(|error| error.code() == Some("UNAUTHENTICATED"));
+            assert_eq!(found, is_read, "after {before} others");
+            assert_eq!(envelope.data, Data::Present);
+        }
+    }
+
+    #[test]
+    fn a_message_of_megabytes_counts_as_none_and_the_code_beside_it_is_read() {
+        let long = "x".repeat(TEXT_MAX);
+        let body = format!(
+            r#"{{"errors":[{{"message":"{long}","extensions":{{"code":"UNAUTHENTICATED","subCode":"{long}"}}}}]}}"#
+        );
+        let envelope = Envelope::read(body.as_bytes()).expect("an object");
+        assert_eq!(envelope.message(), "");
+        assert_eq!(envelope.code(), Some("UNAUTHENTICATED"));
+        assert_eq!(envelope.sub_code(), None);
+    }
+
+    #[test]
+    fn the_parts_of_a_batch_come_one_after_another_until_it_is_told_to_break() {
+        let batch = br#" [{"data":{}}, 7, {"errors":[{}]}] "#;
+        let mut parts = Vec::new();
+        let read = Envelope::each_of_batch(batch, |part| {
+            parts.push(part.map(|part| part.data));
+            ControlFlow::<()>::Continue(())
+        });
+        assert_eq!(read, Some(ControlFlow::Continue(())));
+        assert_eq!(parts, [Some(Data::Present), None, Some(Data::Absent)]);
+
+        let mut seen = 0;
+        let read = Envelope::each_of_batch(br#"[{"data":{}}, oops"#, |_| {
+            seen += 1;
+            ControlFlow::Break("enough")
+        });
+        assert_eq!((read, seen), (Some(ControlFlow::Break("enough")), 1));
+
+        for body in ["{}", "[{}", "[] x", "[oops]", "", "null"] {
+            let read =
+                Envelope::each_of_batch(body.as_bytes(), |_| ControlFlow::<()>::Continue(()));
+            assert_eq!(read, None, "{body}");
+        }
     }
 
     #[test]

@@ -7,9 +7,19 @@ use url::{Host, Url};
 use super::resolver::is_loopback_name;
 use crate::error::{Code, Error};
 
-/// Scheme, host and port of a server. Credentials are bound to the origin that issued them.
+/// Scheme, host and port of a server, and the path below which it lives where its protocol allows one
+/// ([`Facts::lives_below_paths`](crate::Facts::lives_below_paths)). Credentials are bound to the origin that issued them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(Url);
+
+/// What an address is read by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AddressRules<'a> {
+    /// Hosts to which plain `http` is accepted, beside this computer.
+    pub(crate) allow_insecure: &'a [Host],
+    /// Whether the path in an address is a part of it.
+    pub(crate) keeps_path: bool,
+}
 
 impl Origin {
     /// Reads an address as people type it: `crm.example.com`, `https://crm.example.com/objects/people`, `localhost:3000`. A
@@ -19,11 +29,11 @@ impl Origin {
     /// # Errors
     /// [`Code::InvalidAddress`] with the reason.
     pub fn parse(address: &str) -> Result<Self, Error> {
-        Self::parse_allowing(address, &[])
+        Self::parse_by(address, AddressRules::default())
     }
 
-    /// The same, with plain `http` also for these hosts.
-    pub(crate) fn parse_allowing(address: &str, allow_insecure: &[Host]) -> Result<Self, Error> {
+    /// The same by other rules.
+    pub(crate) fn parse_by(address: &str, rules: AddressRules<'_>) -> Result<Self, Error> {
         let invalid = |why: &'static str| Error::new(Code::InvalidAddress, why);
         let address = address.trim();
         let not_an_address =
@@ -48,7 +58,7 @@ impl Origin {
             "http"
                 if url
                     .host()
-                    .is_some_and(|host| allow_insecure.contains(&host.to_owned())) => {}
+                    .is_some_and(|host| rules.allow_insecure.contains(&host.to_owned())) => {}
             "http" => {
                 return Err(invalid(
                     "Use https: plain http shows your password to everybody on the network. A server at home can be named in the setting `allowInsecure`",
@@ -61,13 +71,25 @@ impl Origin {
                 "The address has no host. Use one like https://crm.example.com",
             ));
         }
-        let origin = Url::parse(&url.origin().ascii_serialization()).map_err(not_an_address)?;
+        let mut origin = Url::parse(&url.origin().ascii_serialization()).map_err(not_an_address)?;
+        if rules.keeps_path {
+            origin.set_path(url.path().trim_end_matches('/'));
+        }
         Ok(Self(origin))
     }
 
-    /// The origin as text, without a trailing slash.
+    /// The origin as text, with its path if it has one, and without a trailing slash.
     pub fn text(&self) -> String {
+        self.without_path() + self.path()
+    }
+
+    /// Scheme, host and port as text.
+    pub(super) fn without_path(&self) -> String {
         self.0.origin().ascii_serialization()
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().trim_end_matches('/')
     }
 
     /// The host, for sentences.
@@ -77,7 +99,7 @@ impl Origin {
 
     pub(super) fn join(&self, path: &str) -> Url {
         let mut url = self.0.clone();
-        url.set_path(path);
+        url.set_path(&[self.path(), path].concat());
         url
     }
 

@@ -220,6 +220,15 @@ impl AuthClient {
         Error::new(sign_in_code(error), sentence).caused_by(error.cause())
     }
 
+    /// The error that a sign-in form shows for an answer that redirects to another origin, which it names. Nothing is ever
+    /// sent there: an address that a person has not named gets no password and no token.
+    pub fn leads_elsewhere(&self, answer: &Answer) -> Option<Error> {
+        let there = answer.redirects_to.as_deref()?;
+        let host = self.origin.host();
+        let sentence = format!("{host} leads to {there}. Use that address, if you know it.");
+        Some(Error::new(Code::LeadsElsewhere, sentence).leading_to(there))
+    }
+
     /// Posts and reads the whole answer.
     ///
     /// # Errors
@@ -275,7 +284,7 @@ impl AuthClient {
         let there = response.url().join(location).ok()?;
         let is_other = matches!(there.scheme(), "http" | "https");
         let there = there.origin().ascii_serialization();
-        (is_other && there != self.origin.text()).then_some(there)
+        (is_other && there != self.origin.without_path()).then_some(there)
     }
 }
 

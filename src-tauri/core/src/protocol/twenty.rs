@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tokens};
 use crate::clock::BoxFuture;
 use crate::error::{Code, Error};
-use crate::http::{Answer, AuthClient, Data, Endpoint, Envelope, Request};
+use crate::http::{Answer, AuthClient, Data, Endpoint, Envelope, RawReply, Request};
 
 static FACTS: Facts = Facts {
     name: "twenty",
@@ -34,6 +34,8 @@ static FACTS: Facts = Facts {
     grace: Some(Duration::from_secs(60)),
     // Twenty states an expiry up to 1 s later than the one it applies.
     expiry_margin: Duration::from_secs(1),
+    // Its pages name everything from the host's root on.
+    lives_below_paths: false,
     // Twenty closes idle connections after 5 s, and a call that meets the closing would be lost.
     idle_connection: Duration::from_secs(4),
 };
@@ -126,15 +128,20 @@ impl Protocol for Twenty {
         }
     }
 
-    fn refuses(&self, status: u16, envelope: &Envelope) -> bool {
-        match (envelope.code(), envelope.sub_code()) {
-            // An unknown user at sign-in is UNAUTHENTICATED, too, and no reason to renew.
-            (Some("UNAUTHENTICATED"), Some("USER_NOT_FOUND" | "WORKSPACE_NOT_FOUND")) => false,
-            (Some("UNAUTHENTICATED"), _) => true,
+    fn refuses(&self, reply: &RawReply<'_>, envelope: Option<&Envelope>) -> bool {
+        let errors = envelope.map_or(&[][..], |envelope| &envelope.errors);
+        if errors.iter().all(|error| error.code().is_none()) {
             // Not this server's words; something in front of it says it by the status.
-            (None, _) => status == 401,
-            _ => false,
+            return reply.status == 401;
         }
+        errors.iter().any(|error| {
+            // An unknown user at sign-in is UNAUTHENTICATED, too, and no reason to renew.
+            let is_about_sign_in = matches!(
+                error.sub_code(),
+                Some("USER_NOT_FOUND" | "WORKSPACE_NOT_FOUND")
+            );
+            error.code() == Some("UNAUTHENTICATED") && !is_about_sign_in
+        })
     }
 
     fn subject(&self, tokens: &Tokens) -> Option<String> {
@@ -180,13 +187,9 @@ async fn check(client: &AuthClient) -> Result<(), Error> {
     match answer.status {
         200..300 if is_twenty => Ok(()),
         500.. | 429 => Err(server_in_trouble(host)),
-        _ => Err(match answer.redirects_to {
-            Some(there) => Error::new(
-                Code::NotThisServer,
-                format!("{host} leads to {there}. Use that address, if you know it."),
-            ),
-            None => not_twenty(client),
-        }),
+        _ => Err(client
+            .leads_elsewhere(&answer)
+            .unwrap_or_else(|| not_twenty(client))),
     }
 }
 
@@ -260,6 +263,9 @@ async fn ask(
         .post(&request(dialect, operation, query, variables))
         .await
         .map_err(|error| Refusal::Final(client.sign_in_error(error)))?;
+    if let Some(error) = client.leads_elsewhere(&answer) {
+        return Err(Refusal::Final(error));
+    }
     let Some(envelope) = Envelope::read(&answer.body) else {
         return Err(Refusal::Final(match answer.status {
             408 | 425 | 429 | 500.. => server_in_trouble(host),

@@ -89,6 +89,8 @@ pub enum Coding {
     Brotli,
     /// `zstd`.
     Zstd,
+    /// `zstd`, with a frame that asks its reader for a window of 2 GiB.
+    ZstdOfHugeWindow,
 }
 
 impl Fault {
