@@ -180,6 +180,7 @@
 //! budgets, [`Protocol`] for what belongs to a kind of server, and the constants at the top of the modules.
 
 mod call;
+mod clearing_allocator;
 mod clock;
 mod config;
 mod credentials;
@@ -200,6 +201,7 @@ pub mod vault;
 pub mod verdict;
 
 pub use call::{Call, Reply};
+pub use clearing_allocator::ClearingAllocator;
 pub use clock::{BoxFuture, Clock, Sleep, SystemClock};
 pub use config::{Config, DEFAULT_ACCOUNT, Limits};
 pub use error::{Code, Error};
