@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::cleared::ClearedBuffer;
 use crate::protocol::{Dialect, Tokens};
 
 /// Version of the stored form. Another version is not read: it is treated as a damaged entry, never as "no session".
@@ -237,10 +238,8 @@ struct Record<'a> {
 
 impl Record<'_> {
     fn to_text(&self) -> SecretString {
-        let text = Zeroizing::new(
-            serde_json::to_string(self).expect("a record of texts and numbers is JSON"),
-        );
-        SecretString::from(text.as_str())
+        let text = ClearedBuffer::json(self).text();
+        text.expect("JSON is text")
     }
 }
 

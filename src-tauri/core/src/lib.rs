@@ -180,6 +180,7 @@
 //! budgets, [`Protocol`] for what belongs to a kind of server, and the constants at the top of the modules.
 
 mod call;
+mod cleared;
 mod clearing_allocator;
 mod clock;
 mod config;
