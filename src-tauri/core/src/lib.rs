@@ -168,11 +168,13 @@
 //!
 //! `tests/core/random` plays the whole core, the driver included, and checks I1 to I10 after every step. It has real sessions
 //! in up to three processes, two accounts, real sockets, files and locks, on virtual time. Steps are: calls, and callers that
-//! leave; expiries; every fault of server and keyring; answers that are held back and arrive in another order; revocations,
-//! sign-ins and sign-outs; sleeps, and clocks that are set; entries edited by hand; processes that quit, die and start. At
-//! the end of each case everything is healed, and the session that survived must work again with one call. The test proves
-//! nothing about orders that it has not tried. `make test` plays 5,000 steps from a fixed seed, `make random` 100,000 from
-//! another one each time. Cases that once failed are tests of their own in `tests/core/random/regressions.rs`.
+//! leave; expiries; every fault of server and keyring; file writes that fail, are cut off or hang; answers that are held back and
+//! arrive in another order; revocations, sign-ins and sign-outs; sleeps, and clocks that are set; entries edited by hand;
+//! processes that quit, die and start. At the end of each case everything is healed, every ending must be listed, and the
+//! session that survived must work again with one call. What may follow where a process dies with an ending that it could not
+//! list is left out: it may forget that ending. The test proves nothing about orders that it has not tried. `make test` plays
+//! 5,000 steps from a fixed seed, `make random` 100,000 from another one each time. Cases that once failed are tests of their
+//! own in `tests/core/random/regressions.rs`.
 //!
 //! # Limits
 //!

@@ -32,6 +32,7 @@ impl World {
         assert!(self.asked.is_empty(), "a call is never settled (I10)");
         assert!(self.entering.is_empty(), "a sign-in never ends (I10)");
         for account in 0..self.accounts.len() {
+            self.check_that_every_ending_is_listed(account);
             self.check_that_the_stored_session_works(account);
             self.check_that_signing_in_works(account);
         }
@@ -45,6 +46,18 @@ impl World {
                     self.play(Step::TryNow { process, account });
                 }
             }
+        }
+    }
+
+    fn check_that_every_ending_is_listed(&self, account: usize) {
+        let text = std::fs::read_to_string(self.path(account, "ended")).unwrap_or_default();
+        for ended in &self.accounts[account].ended {
+            let reason = serde_json::to_value(ended.reason).expect("a word");
+            let line = format!("{} {}", ended.session, reason.as_str().expect("a word"));
+            assert!(
+                ended.listed.is_some() && text.lines().any(|listed| listed == line),
+                "an ending was never listed: {line} (I17)"
+            );
         }
     }
 

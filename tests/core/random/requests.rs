@@ -57,7 +57,7 @@ impl World {
         let account = &self.accounts[at];
         let family = account.family_of_refresh(token).expect("issued here");
         assert!(
-            !account.was_known_to_have_ended(family, self.step_began),
+            !account.was_known_to_have_ended(family, self.step_began, None),
             "a renewal of a session that has ended (I5)"
         );
         // The process that renewed last died without saving: what the broken keyring holds is spent as well.
@@ -95,16 +95,18 @@ impl World {
             !families.is_empty(),
             "a call with a token that no server issued"
         );
-        assert!(
-            !families
-                .iter()
-                .all(|family| account.was_known_to_have_ended(*family, self.step_began)),
-            "a call with the token of a session that has ended (I5)"
-        );
         let call: usize = seen
             .header("x-call")
             .and_then(|number| number.parse().ok())
             .expect("every call has a number");
+        let sender = self.asked.iter().find(|asked| asked.number == call);
+        let sender = sender.map(|asked| asked.process);
+        assert!(
+            !families.iter().all(|family| {
+                account.was_known_to_have_ended(*family, self.step_began, sender)
+            }),
+            "a call with the token of a session that has ended (I5)"
+        );
         let Some(asked) = self.asked.iter().position(|asked| asked.number == call) else {
             // Its caller has left meanwhile.
             return;
