@@ -194,6 +194,9 @@ mod files;
 mod http;
 pub mod journal;
 mod operation;
+#[cfg(feature = "parsers")]
+#[doc(hidden)]
+pub mod parsers;
 pub mod protocol;
 mod sending;
 mod session;
