@@ -18,6 +18,14 @@ const LATE_NOTICE: SignedDuration = SignedDuration::from_millis(500);
 /// How long after a `kill -9` the dead process's connection may still look open.
 const AFTER_KILL: SignedDuration = SignedDuration::from_secs(3);
 
+/// The reasons that a record of the ended list can have.
+const REASONS: [&str; 4] = [
+    "signed_out",
+    "rejected",
+    "lost_answer",
+    "unreachable_too_long",
+];
+
 /// What must not happen, and the account where it happened.
 #[derive(Debug)]
 pub(crate) struct Violation {
@@ -290,6 +298,8 @@ impl Account {
             .lines()
             .filter_map(|line| line.split_once(' '));
         lines
+            // A record that a full disk has cut off says nothing.
+            .filter(|(_, why)| REASONS.contains(why))
             .map(|(id, why)| (id.to_owned(), why.to_owned()))
             .collect()
     }
