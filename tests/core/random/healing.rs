@@ -13,6 +13,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Longer than any pause: Retry-After is capped at ten minutes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(660);
 
+/// Longer than the pause after a lock that another process held.
+const LOCK_AGAIN: Duration = Duration::from_secs(301);
+
 /// Longer than any call takes.
 const LONGEST_CALL: Duration = Duration::from_secs(76);
 
@@ -27,6 +30,8 @@ impl World {
         }
         self.unlock();
         self.pass(LONGEST_PAUSE, &waits);
+        // A process that waited for the lock while another one paused with it tries again.
+        self.pass(LOCK_AGAIN, &waits);
         // Time for every process to learn of what happened last.
         self.pass(SECOND, &Step::Pass(Span::Moment));
         assert!(self.asked.is_empty(), "a call is never settled (I10)");

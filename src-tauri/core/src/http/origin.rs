@@ -17,6 +17,8 @@ const LONGEST_AUTHORITY: usize = 1_024;
 /// Longest name of a host, in bytes (RFC 1035, section 2.3.4).
 const LONGEST_HOST: usize = 255;
 
+const TOO_LONG: &str = "This is longer than any address. Use one like https://crm.example.com";
+
 /// Scheme, host and port of a server. Credentials are bound to the origin that issued them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(Url);
@@ -37,9 +39,7 @@ impl Origin {
         let invalid = |why: &'static str| Error::new(Code::InvalidAddress, why);
         let address = address.trim();
         if address.len() > LONGEST_ADDRESS || authority(address).len() > LONGEST_AUTHORITY {
-            return Err(invalid(
-                "This is longer than any address. Use one like https://crm.example.com",
-            ));
+            return Err(invalid(TOO_LONG));
         }
         let not_an_address =
             |_| invalid("This is not an address. Use one like https://crm.example.com");
@@ -70,6 +70,10 @@ impl Origin {
                 ));
             }
             _ => return Err(invalid("Use an address that starts with https://")),
+        }
+        // An international name is longer in ASCII than as it was typed.
+        if url.host_str().is_some_and(|host| host.len() > LONGEST_HOST) {
+            return Err(invalid(TOO_LONG));
         }
         if url.host().is_none() {
             return Err(invalid(
@@ -159,6 +163,7 @@ mod tests {
         for long in [
             format!("https:////{}", ".".repeat(LONGEST_AUTHORITY + 1)),
             "a".repeat(LONGEST_AUTHORITY + 1),
+            format!("https://{}example", "ü.".repeat(50)),
         ] {
             let error = Origin::parse(&long).expect_err("refused");
             assert!(
