@@ -310,8 +310,11 @@ impl Soak {
             DiskTrouble::Slow => "disk slow".to_owned(),
         };
         if self.processes.tell(place, &command) {
-            let until = Instant::now() + Duration::from_millis(ms) + LISTED_AFTER;
-            self.unlisted_until.insert(place, until);
+            let unlisted = Duration::from_millis(ms) + LISTED_AFTER;
+            self.unlisted_until.insert(place, Instant::now() + unlisted);
+            let account = self.processes.places[place].account;
+            let until = jiff::Timestamp::now() + unlisted;
+            self.tally.endings.unlisted(account, until);
             self.later(ms, Undo::Disk(place));
         }
     }
