@@ -54,14 +54,15 @@ impl World {
         }
     }
 
+    /// For one reason or another: a process that could not list its own may die once another one has listed that session.
     fn check_that_every_ending_is_listed(&self, account: usize) {
         let text = std::fs::read_to_string(self.path(account, "ended")).unwrap_or_default();
+        let sessions = text.lines().filter_map(|line| line.split_once(' '));
+        let listed: Vec<_> = sessions.map(|(session, _)| session).collect();
         for ended in &self.accounts[account].ended {
-            let reason = serde_json::to_value(ended.reason).expect("a word");
-            let line = format!("{} {}", ended.session, reason.as_str().expect("a word"));
             assert!(
-                ended.listed.is_some() && text.lines().any(|listed| listed == line),
-                "an ending was never listed: {line} (I17)"
+                ended.listed.is_some() && listed.contains(&ended.session.as_str()),
+                "an ending was never listed: {ended:?} (I17)"
             );
         }
     }
