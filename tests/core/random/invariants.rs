@@ -84,6 +84,13 @@ impl World {
             if account.is_touched || account.has_ended(&old.session) {
                 continue;
             }
+            // Another process has ended this session and signed in anew. It could not list that, and the keyring may not be
+            // readable: nothing tells this one. The entry is as if a person had put it back.
+            let session = write.record.as_ref().map(|record| &record.session);
+            if session.is_some_and(|session| account.is_over_elsewhere(session)) {
+                account.is_touched = true;
+                continue;
+            }
             match &write.record {
                 Some(new) => assert!(
                     !old.is_newer_than(new),
@@ -236,6 +243,7 @@ impl World {
     /// `lost_answer`.
     fn check_reason(&self, account: &Account, ended: &Ended) {
         let may_have_forgotten = self.keyring_has_failed
+            || self.disk_has_failed
             || account.is_touched
             || account.hides_exchanges
             || self.setting.clocks;

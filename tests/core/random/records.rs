@@ -238,6 +238,18 @@ impl Account {
         })
     }
 
+    /// Whether a process has ended this sign-in's session without a line in the ended list.
+    pub(crate) fn has_unlisted_ending(&self, family: Family) -> bool {
+        let mut ended = self.ended.iter();
+        ended.any(|ended| ended.family == Some(family) && ended.listed.is_none())
+    }
+
+    /// Whether a process has ended this session without a line in the ended list.
+    pub(crate) fn is_over_elsewhere(&self, session: &str) -> bool {
+        let mut ended = self.ended.iter();
+        ended.any(|ended| ended.session == session && ended.listed.is_none())
+    }
+
     /// A process with this session has ended.
     pub(crate) fn bury(&mut self, session: &Session) {
         let status = session.status();

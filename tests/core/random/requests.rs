@@ -62,8 +62,11 @@ impl World {
         );
         // The process that renewed last died without saving: what the broken keyring holds is spent as well.
         let newest_is_lost = account.lost_unsaved && !self.keyring_works;
+        // Another process has ended the session and removed what said so, and could not list it: nothing tells of the newest.
+        let is_over_elsewhere = account.has_unlisted_ending(family);
         if !account.is_touched
             && !newest_is_lost
+            && !is_over_elsewhere
             && let Some(newest) = self.newest_known(at, token, number)
         {
             // A generation that was never written is newer than all that were: its write waits behind one that hangs.

@@ -31,8 +31,12 @@ const HURRIED: Duration = Duration::from_secs(5);
 /// Limit of work on the files; the default of the core.
 const FILES_AT_MOST: Duration = Duration::from_secs(2);
 
-/// The longest sign-in: two exchanges, the lock, a read and a write, and three waits for files.
-const SIGN_IN_AT_MOST: Duration = Duration::from_secs(10 + 10 + 30 + 2 + 3 + 6);
+/// The longest sign-in: two exchanges, the lock, a read and a write.
+const SIGN_IN_AT_MOST: Duration = Duration::from_secs(10 + 10 + 30 + 2 + 3);
+
+/// How much longer it may take where the disk has failed: a write that is made again takes the lock first, and reads the
+/// keyring; and there are three waits for files.
+const LONGER_WITH_A_BAD_DISK: Duration = Duration::from_secs(30 + 2 + 6);
 
 /// The longest pause after which a failed write is made again, and a little.
 const WRITTEN_AGAIN_AFTER: Duration = Duration::from_secs(601);
@@ -343,7 +347,10 @@ impl World {
             return;
         };
         let server = self.accounts[account].server.clone();
-        let due = process.clock.awake() + SIGN_IN_AT_MOST;
+        let mut due = process.clock.awake() + SIGN_IN_AT_MOST;
+        if self.disk_has_failed {
+            due += LONGER_WITH_A_BAD_DISK;
+        }
         let (_, outcome) = process
             .own
             .run(async move { session.sign_in(&server.address(), server.person()).await });
