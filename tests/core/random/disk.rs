@@ -201,6 +201,9 @@ impl FileSystem for Mount {
     }
 
     fn append(&self, file: &Path, bytes: &[u8]) -> io::Result<()> {
+        if !self.lives() {
+            return Err(ErrorKind::Interrupted.into());
+        }
         let decided = self.decide(file, bytes);
         self.wait_while_slow()?;
         self.disk.scripted.append(file, bytes)?;

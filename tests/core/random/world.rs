@@ -36,7 +36,7 @@ const SIGN_IN_AT_MOST: Duration = Duration::from_secs(10 + 10 + 30 + 2 + 3);
 
 /// How much longer it may take where the disk has failed: a write that is made again takes the lock first, and reads the
 /// keyring; and there are three waits for files.
-const LONGER_WITH_A_BAD_DISK: Duration = Duration::from_secs(30 + 2 + 6);
+pub(crate) const LONGER_WITH_A_BAD_DISK: Duration = Duration::from_secs(30 + 2 + 6);
 
 /// The longest pause after which a failed write is made again, and a little.
 const WRITTEN_AGAIN_AFTER: Duration = Duration::from_secs(601);
@@ -347,10 +347,7 @@ impl World {
             return;
         };
         let server = self.accounts[account].server.clone();
-        let mut due = process.clock.awake() + SIGN_IN_AT_MOST;
-        if self.disk_has_failed {
-            due += LONGER_WITH_A_BAD_DISK;
-        }
+        let due = process.clock.awake() + SIGN_IN_AT_MOST;
         let (_, outcome) = process
             .own
             .run(async move { session.sign_in(&server.address(), server.person()).await });
@@ -402,8 +399,9 @@ impl World {
     fn kill(&mut self, at: usize, lands: bool) {
         let process = self.processes[at].take().expect("runs");
         self.count("deaths", 1);
-        process.way.die(lands);
+        // First: a call to the keyring that ends now must not lead to one more ending, which nobody would list.
         process.mount.die();
+        process.way.die(lands);
         // A call that hangs in the keyring ends before another process can take the lock.
         self.wait_for_rest();
         self.bury(process);
