@@ -1,6 +1,6 @@
 # Every task of the project. `make run`, `make test` and `make soak` also install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak random fmt bench bench-window compare fleet clean
+.PHONY: help run test soak random fuzz fmt bench bench-window compare fleet clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 22
@@ -17,6 +17,10 @@ soak: ## an hour of random faults over real processes and a real keyring; MINUTE
 random: ## 100,000 random steps through the whole core; RANDOM_SEED=7 for a run again
 	RANDOM_STEPS=$${RANDOM_STEPS:-100000} RANDOM_SEED=$${RANDOM_SEED:-$$(date +%s)} \
 		cargo test --locked -p graphql-session --test random any_order -- --nocapture
+
+fuzz: ## a million mutated inputs for each parser of bytes from outside, half an hour; FUZZ_SEED=7 for a run again
+	FUZZ_INPUTS=$${FUZZ_INPUTS:-1000000} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
+		cargo test --locked -p graphql-session --features parsers --test fuzz -- --nocapture
 
 fmt: ## format all sources: Rust, TypeScript, JavaScript, CSS
 	@scripts/format.sh

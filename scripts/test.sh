@@ -60,7 +60,9 @@ stage_cargo-deny() {
 }
 
 # Everything is checked with one set of features, so that nothing is checked twice.
-stage_clippy() { cargo clippy --locked --workspace --all-targets --features custom-protocol -- -D warnings; }
+stage_clippy() {
+    cargo clippy --locked --workspace --all-targets --features custom-protocol,graphql-session/parsers -- -D warnings
+}
 stage_rustdoc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --features custom-protocol; }
 
 # Without Tauri, these two answer minutes before the application is built. In one command, so that tokio, hyper and what
@@ -69,7 +71,8 @@ stage_core-and-server() {
     # These tests wait for sockets, processes and threads more than they compute: two at a time left two cores idle, and took
     # 5.0 min in place of 2.6.
     RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} \
-        cargo test --locked -p graphql-session-renewal -p graphql-session -p graphql-session-testing -p demo-server
+        cargo test --locked -p graphql-session-renewal -p graphql-session -p graphql-session-testing -p demo-server \
+        --features graphql-session/parsers
 }
 
 # Compiles the core once more, as it is released.

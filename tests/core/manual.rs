@@ -1,5 +1,5 @@
-//! The manual in `lib.rs` names the test that guards each invariant, `docs/faults.md` the one for each fault, and
-//! `compare/README.md` the one for each case of the comparison. Each must exist. And `docs/signed-out.md` explains every word
+//! The manual in `lib.rs` names the test that guards each invariant, `docs/faults.md` the one for each fault,
+//! `docs/threat-model.md` the one for each defence, and `compare/README.md` the one for each case of the comparison. Each must exist. And `docs/signed-out.md` explains every word
 //! of the journal and every cause.
 
 use std::collections::BTreeSet;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 const MANUAL: &str = include_str!("../../src-tauri/core/src/lib.rs");
 const FAULTS: &str = include_str!("../../docs/faults.md");
+const THREATS: &str = include_str!("../../docs/threat-model.md");
 const COMPARISON: &str = include_str!("../../compare/README.md");
 const COMPARED_CASES: &str = include_str!("../../compare/src/cases.rs");
 const SIGNED_OUT: &str = include_str!("../../docs/signed-out.md");
@@ -21,11 +22,17 @@ const INVARIANTS: usize = 14;
 /// The head of every table of faults.
 const HEAD: &str = "| case | what happens | guarded by |";
 
+/// The head of every table of defences.
+const DEFENCE_HEAD: &str = "| what it could want | the defence | guarded by |";
+
 /// The head of the table of the comparison's cases.
 const COMPARED_HEAD: &str = "| case | guarded by |";
 
 /// Fewer rows than this, and the document was not read to its end.
 const FAULTS_AT_LEAST: usize = 80;
+
+/// The same for the defences.
+const DEFENCES_AT_LEAST: usize = 30;
 
 /// The longest name of a test, in characters: one scenario and its outcome, in a line of rustfmt's 100 columns with
 /// `async fn` and its brace.
@@ -46,20 +53,14 @@ fn every_invariant_names_tests_that_exist() {
 
 #[test]
 fn every_fault_names_tests_that_exist() {
-    let mut rows = 0;
-    let mut lines = FAULTS.lines();
-    while lines.by_ref().any(|line| line == HEAD) {
-        for row in lines
-            .by_ref()
-            .skip(1)
-            .take_while(|row| row.starts_with('|'))
-        {
-            assert_eq!(row.matches(" | ").count(), 2, "not three cells: {row}");
-            assert_guarded(row);
-            rows += 1;
-        }
-    }
+    let rows = guarded_rows(FAULTS, HEAD);
     assert!(rows >= FAULTS_AT_LEAST, "only {rows} rows were found");
+}
+
+#[test]
+fn every_defence_names_tests_that_exist() {
+    let rows = guarded_rows(THREATS, DEFENCE_HEAD);
+    assert!(rows >= DEFENCES_AT_LEAST, "only {rows} rows were found");
 }
 
 #[test]
@@ -114,6 +115,24 @@ fn no_test_has_a_name_of_more_than_80_characters() {
         }
     }
     assert!(tests >= TESTS_AT_LEAST, "only {tests} tests were found");
+}
+
+/// Checks all rows of the tables with this head, and counts them.
+fn guarded_rows(document: &str, head: &str) -> usize {
+    let mut rows = 0;
+    let mut lines = document.lines();
+    while lines.by_ref().any(|line| line == head) {
+        for row in lines
+            .by_ref()
+            .skip(1)
+            .take_while(|row| row.starts_with('|'))
+        {
+            assert_eq!(row.matches(" | ").count(), 2, "not three cells: {row}");
+            assert_guarded(row);
+            rows += 1;
+        }
+    }
+    rows
 }
 
 /// The titles of the cases, in their order: each is the first argument of a line that begins a case.

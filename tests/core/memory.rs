@@ -3,11 +3,8 @@
 #[allow(dead_code)] // each test binary uses its part
 mod fixture;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use graphql_session::{Code, Envelope};
-use graphql_session_testing::{Counts, Fault, Gate, query};
+use graphql_session_testing::{Allocations, CountingAllocator, Counts, Fault, Gate, query};
 use tokio::sync::Mutex;
 
 use crate::fixture::{
@@ -34,10 +31,6 @@ const REFUSAL_BYTES: usize = 2_000;
 /// next ones.
 const BYTES_LEFT_PER_WAITER: usize = 150;
 
-/// Most bytes of the one node that a waiter may allocate: the channel of its outcome. Larger allocations belong to
-/// tables and queues, which do not grow with every waiter.
-const NODE_BYTES: usize = 96;
-
 /// Fewest waiters per allocation of the tables and queues: the queue of messages allocates once for 32 messages, and
 /// the tables grow by doubling.
 const WAITERS_PER_GROWTH: usize = 25;
@@ -45,61 +38,8 @@ const WAITERS_PER_GROWTH: usize = 25;
 /// Allocations that belong to no waiter: the renewal itself, the server, the test.
 const BESIDE: usize = 600;
 
-/// The system's allocator, counting.
-struct Counting;
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-/// The most that was in use at a time.
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-static NODES: AtomicUsize = AtomicUsize::new(0);
-static LARGER: AtomicUsize = AtomicUsize::new(0);
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// There is no other way to count allocations. Each request goes on to the system's allocator unchanged.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let before = IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
-        PEAK.fetch_max(before + layout.size(), Ordering::Relaxed);
-        let kind = if layout.size() <= NODE_BYTES {
-            &NODES
-        } else {
-            &LARGER
-        };
-        kind.fetch_add(1, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-/// Allocations since the start, by size.
-#[derive(Clone, Copy, Debug)]
-struct Allocations {
-    nodes: usize,
-    larger: usize,
-}
-
-impl Allocations {
-    fn so_far() -> Self {
-        Self {
-            nodes: NODES.load(Ordering::Relaxed),
-            larger: LARGER.load(Ordering::Relaxed),
-        }
-    }
-
-    fn since(self, before: Self) -> Self {
-        Self {
-            nodes: self.nodes.saturating_sub(before.nodes),
-            larger: self.larger.saturating_sub(before.larger),
-        }
-    }
-}
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// The tests run one after the other, because each counts the allocations of the whole process.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -111,16 +51,16 @@ async fn ten_thousand_waiters_take_a_bounded_number_of_bytes_each_and_give_them_
     host.clock.advance(45 * MINUTE);
     let gate = hold_and_reject_renewal(&host);
     host.clock.quiet().await;
-    let before = IN_USE.load(Ordering::Relaxed);
+    let before = CountingAllocator::bytes_in_use();
 
     let calls = spawn_calls(&session, WAITERS, &query("people"));
     host.server.wait_for(|counts| counts.renewals == 1).await;
     host.clock.quiet().await;
-    let taken = IN_USE.load(Ordering::Relaxed) - before;
+    let taken = CountingAllocator::bytes_in_use() - before;
     gate.open();
     assert_failed(join_all(calls).await, Code::SignedOut);
     host.clock.quiet().await;
-    let left = IN_USE.load(Ordering::Relaxed).saturating_sub(before);
+    let left = CountingAllocator::bytes_in_use().saturating_sub(before);
 
     let (each, each_left) = (taken / WAITERS, left / WAITERS);
     println!("{each} bytes per waiter, {each_left} left");
@@ -138,14 +78,14 @@ async fn a_refused_call_keeps_nothing_of_its_reply_while_it_waits() {
     host.server.on_every_call(refusal);
     let gate = hold_and_reject_renewal(&host);
     host.clock.quiet().await;
-    let before = IN_USE.load(Ordering::Relaxed);
+    let before = CountingAllocator::bytes_in_use();
 
     let calls_in_all = host.server.counts().calls + REFUSED as u64;
     let calls = spawn_calls(&session, REFUSED, &query("people"));
     let all_arrived = |counts: &Counts| counts.calls == calls_in_all;
     host.server.wait_for(all_arrived).await;
     host.clock.quiet().await;
-    let taken = IN_USE.load(Ordering::Relaxed) - before;
+    let taken = CountingAllocator::bytes_in_use() - before;
     gate.open();
     assert_failed(join_all(calls).await, Code::SignedOut);
 
@@ -198,10 +138,7 @@ async fn judging_a_reply_of_any_content_takes_at_most_twice_its_length_beside_it
         ("[", "0,", "0]"),
     ] {
         let body = filled(begin, piece, end);
-        let before = IN_USE.load(Ordering::Relaxed);
-        PEAK.store(before, Ordering::Relaxed);
-        Envelope::read(body.as_bytes());
-        let reading = PEAK.load(Ordering::Relaxed) - before;
+        let (_, reading) = CountingAllocator::peak_of(|| Envelope::read(body.as_bytes()));
         let more = peak_of_a_call(body).await.saturating_sub(plain);
         println!("{begin}{piece}: {reading} bytes to read it, {more} more than plain data");
         assert!(reading.max(more) <= JUDGING * LONG_REPLY, "{begin}{piece}");
@@ -214,11 +151,10 @@ async fn peak_of_a_call(body: String) -> usize {
     host.server.keeps_requests(false);
     host.server.on_call(Fault::answer(200, body));
     host.clock.quiet().await;
-    let before = IN_USE.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
+    let before = CountingAllocator::begin_peak();
     let reply = session.execute(query("people")).await;
     assert_eq!(reply.expect("handed over").body.len(), LONG_REPLY);
-    PEAK.load(Ordering::Relaxed) - before
+    CountingAllocator::peak() - before
 }
 
 /// What calls allocate before they are sent: they queue behind a call, and only one may be on the wire.
@@ -229,10 +165,10 @@ async fn of_calls_that_queue() -> Allocations {
     let first = spawn_calls(&session, 1, &query("people"));
     host.clock.quiet().await;
 
-    let before = Allocations::so_far();
+    let before = CountingAllocator::allocations();
     let calls = spawn_calls(&session, WAITERS, &query("people"));
     host.clock.quiet().await;
-    let own = Allocations::so_far().since(before);
+    let own = CountingAllocator::allocations().since(before);
     for call in calls.iter().chain(&first) {
         call.abort();
     }
@@ -246,7 +182,7 @@ async fn of_calls_that_wait() -> Allocations {
     let gate = hold_and_reject_renewal(&host);
     host.clock.quiet().await;
 
-    let before = Allocations::so_far();
+    let before = CountingAllocator::allocations();
     let calls = spawn_calls(&session, WAITERS, &query("people"));
     host.server.wait_for(|counts| counts.renewals == 1).await;
     host.clock.quiet().await;
@@ -255,5 +191,5 @@ async fn of_calls_that_wait() -> Allocations {
         let outcome = call.await.expect("a call does not panic");
         assert_eq!(code(outcome), Code::SignedOut);
     }
-    Allocations::so_far().since(before)
+    CountingAllocator::allocations().since(before)
 }

@@ -18,6 +18,14 @@ const LATE_NOTICE: SignedDuration = SignedDuration::from_millis(500);
 /// How long after a `kill -9` the dead process's connection may still look open.
 const AFTER_KILL: SignedDuration = SignedDuration::from_secs(3);
 
+/// The reasons that a record of the ended list can have.
+const REASONS: [&str; 4] = [
+    "signed_out",
+    "rejected",
+    "lost_answer",
+    "unreachable_too_long",
+];
+
 /// What must not happen, and the account where it happened.
 #[derive(Debug)]
 pub(crate) struct Violation {
@@ -58,6 +66,8 @@ struct Account {
     /// Sign-outs and sign-ins that were asked for: from, and until they were done.
     leaving: HashMap<u64, (Timestamp, Option<Timestamp>)>,
     kills: Vec<Timestamp>,
+    /// Until when a process may have an ending that the others cannot know, because it could not list it.
+    unlisted_until: Timestamp,
     /// Kills of processes with the only copy of the newest credentials, because the keyring did not work.
     lost_with_process: Vec<Timestamp>,
     /// How many lines of the ended list are checked.
@@ -79,6 +89,7 @@ impl Endings {
             began: HashMap::new(),
             leaving: HashMap::new(),
             kills: Vec::new(),
+            unlisted_until: Timestamp::MIN,
             lost_with_process: Vec::new(),
             judged: 0,
         });
@@ -109,6 +120,12 @@ impl Endings {
         if let Some((_, until)) = self.accounts[account].leaving.get_mut(&request) {
             until.get_or_insert(Timestamp::now());
         }
+    }
+
+    /// A process of the account may not list its endings before then.
+    pub(crate) fn unlisted(&mut self, account: usize, until: Timestamp) {
+        let known = &mut self.accounts[account].unlisted_until;
+        *known = until.max(*known);
     }
 
     /// A process of the account has just died.
@@ -184,9 +201,11 @@ impl Endings {
                 account.explain_sign_out(began)
             } else {
                 let before = &list[..account.judged];
-                if before
-                    .iter()
-                    .any(|(id, why)| id == session && why != "signed_out")
+                let could_know = account.unlisted_until < Timestamp::now();
+                if could_know
+                    && before
+                        .iter()
+                        .any(|(id, why)| id == session && why != "signed_out")
                 {
                     return Err(format!("session {session} ended twice"));
                 }
@@ -290,6 +309,8 @@ impl Account {
             .lines()
             .filter_map(|line| line.split_once(' '));
         lines
+            // A record that a full disk has cut off says nothing.
+            .filter(|(_, why)| REASONS.contains(why))
             .map(|(id, why)| (id.to_owned(), why.to_owned()))
             .collect()
     }

@@ -1,4 +1,4 @@
-//! An hour of random faults over real processes, sockets and a real keyring; every ending is checked against the
+//! An hour of random faults over real processes, TLS connections, files and a real keyring; every ending is checked against the
 //! server's ledger, account by account. `make soak`, or `MINUTES=2 SEED=7 make soak`.
 //!
 //! One program in three roles: it starts itself on a session bus of its own; there the runner has the server, the
@@ -34,6 +34,10 @@ const ROLE: &str = "SESSION_SOAK_ROLE";
 /// The folder of the run.
 #[cfg(target_os = "linux")]
 const FOLDER: &str = "SESSION_SOAK_FOLDER";
+
+/// The root certificate that a process trusts, as PEM.
+#[cfg(target_os = "linux")]
+const ROOT: &str = "SESSION_SOAK_ROOT";
 
 /// The account of a process.
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use graphql_session_testing::Fault;
+use graphql_session_testing::{Alpn, ConnectionFault, Fault, ServerCertificate};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -70,6 +70,24 @@ pub(crate) enum Injection {
         process: usize,
         ms: u64,
     },
+    /// A process cannot write to its disk as it should, for so many ms.
+    Disk {
+        process: usize,
+        trouble: DiskTrouble,
+        ms: u64,
+    },
+    /// A process hears that the system's network has changed.
+    NetworkChange {
+        process: usize,
+    },
+    /// Connections that are opened meet another certificate or another HTTP, for so many ms.
+    Tls {
+        certificate: ServerCertificate,
+        alpn: Alpn,
+        ms: u64,
+    },
+    /// The next connection breaks before a request is read from it.
+    Connection(ConnectionFault),
     /// Something happens to the keyring service, for so many ms.
     Keyring {
         trouble: KeyringTrouble,
@@ -84,6 +102,17 @@ pub(crate) enum Kind {
     Mutation,
     /// A query whose window goes away after so many ms.
     Leaving(u64),
+}
+
+/// What happens to the files of a process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DiskTrouble {
+    /// Nothing can be written.
+    Full,
+    /// The ends of files are cut off after so many bytes.
+    Tears(usize),
+    /// Appends do not return.
+    Slow,
 }
 
 /// What happens to the keyring service.
@@ -131,6 +160,24 @@ const RENEWALS_ONLY: [fn() -> Fault; 7] = [
     Fault::json_without_tokens,
 ];
 
+/// What the server speaks for a while in place of HTTP/2 with its certificate.
+const TLS: [(ServerCertificate, Alpn); 5] = [
+    (ServerCertificate::Good, Alpn::Http1),
+    (ServerCertificate::Good, Alpn::Unknown),
+    (ServerCertificate::Untrusted, Alpn::Http2),
+    (ServerCertificate::Expired, Alpn::Http2),
+    (ServerCertificate::OtherName, Alpn::Http2),
+];
+
+/// How a connection breaks before the server reads a request from it.
+const CONNECTIONS: [ConnectionFault; 5] = [
+    ConnectionFault::HangUp,
+    ConnectionFault::HangUpInHandshake,
+    ConnectionFault::RefuseHandshake,
+    ConnectionFault::Stall,
+    ConnectionFault::GoAway,
+];
+
 /// The plan of a whole run, round by round.
 pub(crate) struct Plan {
     random: StdRng,
@@ -161,8 +208,8 @@ impl Plan {
     fn injection(&mut self) -> Injection {
         let account = self.random.random_range(0..ACCOUNTS);
         let process = self.anybody(account);
-        // Out of a thousand steps.
-        match self.random.random_range(0..1000) {
+        // Out of about a thousand steps.
+        match self.random.random_range(0..1018) {
             0..680 => Injection::Calls {
                 process,
                 count: 1,
@@ -202,6 +249,29 @@ impl Plan {
                 process,
                 ms: self.ms(100, 9_000),
             },
+            1000..1005 => Injection::Disk {
+                process,
+                trouble: match self.random.random_range(0..3) {
+                    0 => DiskTrouble::Full,
+                    // Less than the shortest record of an ending: a whole one would be read.
+                    1 => DiskTrouble::Tears(self.random.random_range(1..40)),
+                    _ => DiskTrouble::Slow,
+                },
+                ms: self.ms(300, 6_000),
+            },
+            1005..1011 => Injection::NetworkChange { process },
+            1011..1014 => {
+                let (certificate, alpn) = TLS[self.random.random_range(0..TLS.len())];
+                Injection::Tls {
+                    certificate,
+                    alpn,
+                    ms: self.ms(300, 6_000),
+                }
+            }
+            1014..1018 => {
+                let fault = CONNECTIONS[self.random.random_range(0..CONNECTIONS.len())];
+                Injection::Connection(fault)
+            }
             _ => Injection::Keyring {
                 trouble: [
                     KeyringTrouble::Killed,

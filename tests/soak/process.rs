@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graphql_session::{Call, Config, Data, Envelope, Error, PasswordLogin, Reply, Session};
-use graphql_session_testing::{PASSWORD, mutation, query};
+use graphql_session_testing::{
+    FileCall, FileFailure, ManualClock, PASSWORD, ScriptedFiles, mutation, query,
+};
 use tokio::sync::mpsc;
 
 use crate::watched_twenty::WatchedTwenty;
-use crate::{GRACE, limits};
+use crate::{GRACE, ROOT, limits};
 
 /// How often new entries of the journal are passed on. A killed process loses only its entries of this time.
 const PASS_ON: Duration = Duration::from_millis(100);
@@ -42,6 +44,10 @@ pub(crate) async fn run(folder: &Path, account: &str) {
     protocol.facts.grace = Some(GRACE);
     config.protocol = Arc::new(protocol);
     config.limits = limits();
+    config.extra_root_certificates = std::env::var(ROOT).expect("the runner has one");
+    // Time is real here, and nothing looks at this clock.
+    let files = ScriptedFiles::watched_by(&ManualClock::new()).telling_of_changes();
+    config.file_system = Arc::new(files.clone());
     let session = Session::open(config).await.expect("opens");
     tokio::spawn(pass_on_status(session.clone()));
     let journal = tokio::spawn(pass_on_journal(session.clone()));
@@ -50,7 +56,7 @@ pub(crate) async fn run(folder: &Path, account: &str) {
         if line == "close" {
             break;
         }
-        obey(&session, &line);
+        obey(&session, &files, &line);
     }
     session.close().await;
     tokio::time::sleep(2 * PASS_ON).await;
@@ -69,7 +75,7 @@ fn lines() -> mpsc::UnboundedReceiver<String> {
 }
 
 /// Begins the command in the line. Its end is reported in a line of its own.
-fn obey(session: &Session, line: &str) {
+fn obey(session: &Session, files: &ScriptedFiles, line: &str) {
     let mut words = line.split(' ');
     let mut word = || words.next().unwrap_or_default().to_owned();
     let (what, id, more) = (word(), word(), word());
@@ -107,6 +113,16 @@ fn obey(session: &Session, line: &str) {
                 session.retry_now().await;
             });
         }
+        "network" => session.network_changed(),
+        "disk" => match id.as_str() {
+            "full" => files.fill(),
+            "tears" => {
+                let bytes = more.parse().expect("a number of bytes");
+                files.fail(FileCall::Append, FileFailure::Torn(bytes));
+            }
+            "slow" => files.hold(FileCall::Append),
+            _ => files.work_again(),
+        },
         other => panic!("no such command: {other}"),
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use tokio::sync::mpsc;
 
 use crate::plan::{ACCOUNTS, PROCESSES};
-use crate::{ACCOUNT, FOLDER, ROLE, bus};
+use crate::{ACCOUNT, FOLDER, ROLE, ROOT, bus};
 
 /// Lines of a process that are kept to be shown with a violation.
 const TAIL: usize = 200;
@@ -47,6 +47,8 @@ impl Drop for Running {
 /// All places, [`PROCESSES`] per account in a row.
 pub(crate) struct Processes {
     folder: PathBuf,
+    /// What the processes trust, as PEM.
+    root: String,
     pub(crate) places: Vec<Place>,
     lines: mpsc::UnboundedSender<Said>,
 }
@@ -57,7 +59,7 @@ pub(crate) fn account_name(account: usize) -> String {
 }
 
 impl Processes {
-    pub(crate) fn new(folder: &Path) -> (Self, mpsc::UnboundedReceiver<Said>) {
+    pub(crate) fn new(folder: &Path, root: String) -> (Self, mpsc::UnboundedReceiver<Said>) {
         let (lines, said) = mpsc::unbounded_channel();
         let places = (0..ACCOUNTS * PROCESSES).map(|place| Place {
             account: place / PROCESSES,
@@ -68,6 +70,7 @@ impl Processes {
         });
         let processes = Self {
             folder: folder.join("state"),
+            root,
             places: places.collect(),
             lines,
         };
@@ -80,6 +83,7 @@ impl Processes {
         let mut child = Command::new(std::env::current_exe().expect("this program has a file"))
             .env(ROLE, "process")
             .env(FOLDER, &self.folder)
+            .env(ROOT, &self.root)
             .env(ACCOUNT, account_name(place.account))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graphql_session::{Keyring, SystemClock, Vault};
-use graphql_session_testing::{FaultServer, PASSWORD};
+use graphql_session_testing::{Alpn, FaultServer, PASSWORD, ServerCertificate};
 use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
 use crate::bus::KeyringDaemon;
 use crate::endings::{Endings, Violation, email};
-use crate::plan::{ACCOUNTS, Injection, KeyringTrouble, Kind, PROCESSES, Plan};
+use crate::plan::{ACCOUNTS, DiskTrouble, Injection, KeyringTrouble, Kind, PROCESSES, Plan};
 use crate::processes::{Processes, Said, account_name};
 use crate::report::{self, Tally};
 use crate::{GRACE, limits, process};
@@ -30,6 +30,9 @@ const CHECK: Duration = Duration::from_secs(1);
 /// In a calm every process recovers within this time: the longest pause between two attempts is 30 s.
 const CALM: Duration = Duration::from_secs(75);
 
+/// How long after the disk works again every ending is listed: a failed write is made again after 1, 2, 4 and 8 s.
+const LISTED_AFTER: Duration = Duration::from_secs(12);
+
 /// Pause between two checks during a calm.
 const ASK_AGAIN: Duration = Duration::from_millis(300);
 
@@ -38,6 +41,8 @@ enum Undo {
     Restart(usize),
     Thaw(usize),
     Keyring(KeyringTrouble),
+    Disk(usize),
+    Tls,
     ServerBack,
     Behave,
 }
@@ -59,6 +64,8 @@ struct Soak {
     said: mpsc::UnboundedReceiver<Said>,
     tally: Tally,
     undo: Vec<(Instant, Undo)>,
+    /// Until when a process may have an ending that it could not list: it must not die before, because it would forget it.
+    unlisted_until: HashMap<usize, Instant>,
     leaving: HashMap<u64, Leaving>,
     /// In a calm: the last outcome of each process's call.
     heard: HashMap<usize, String>,
@@ -98,13 +105,14 @@ impl Soak {
     async fn start(folder: &Path, seed: u64) -> Self {
         let server = FaultServer::start(Arc::new(SystemClock::new())).await;
         server.keeps_requests(false);
+        server.speak_tls(ServerCertificate::Good, Alpn::Http2);
         server.grace(Some(GRACE));
         server.access_tokens_last(ACCESS_LIFETIME);
         for account in 0..ACCOUNTS {
             server.add_person(&email(account), PASSWORD);
         }
         let keyring = KeyringDaemon::start();
-        let (mut processes, said) = Processes::new(folder);
+        let (mut processes, said) = Processes::new(folder, server.root_certificate());
         for place in 0..processes.places.len() {
             processes.start(place);
         }
@@ -118,6 +126,7 @@ impl Soak {
             said,
             tally: Tally::new(Endings::new(folder)),
             undo: Vec::new(),
+            unlisted_until: HashMap::new(),
             leaving: HashMap::new(),
             heard: HashMap::new(),
             asking: HashMap::new(),
@@ -160,6 +169,14 @@ impl Soak {
             Injection::SignIn { .. } => "sign-ins, where nobody is signed in",
             Injection::Kill { .. } => "processes killed",
             Injection::Freeze { .. } => "processes frozen",
+            Injection::Disk { trouble, .. } => match trouble {
+                DiskTrouble::Full => "disk full",
+                DiskTrouble::Tears(_) => "appends torn",
+                DiskTrouble::Slow => "appends that hang",
+            },
+            Injection::NetworkChange { .. } => "network changes",
+            Injection::Tls { .. } => "other certificates, or HTTP/1.1",
+            Injection::Connection(_) => "connections that break",
             Injection::Keyring { trouble, .. } => match trouble {
                 KeyringTrouble::Killed => "keyring killed",
                 KeyringTrouble::Frozen => "keyring frozen",
@@ -209,6 +226,23 @@ impl Soak {
                 self.processes.freeze(process, true);
                 self.later(ms, Undo::Thaw(process));
             }
+            Injection::Disk {
+                process,
+                trouble,
+                ms,
+            } => self.break_disk(process, trouble, ms),
+            Injection::NetworkChange { process } => {
+                self.processes.tell(process, "network");
+            }
+            Injection::Tls {
+                certificate,
+                alpn,
+                ms,
+            } => {
+                self.server.speak_tls(certificate, alpn);
+                self.later(ms, Undo::Tls);
+            }
+            Injection::Connection(fault) => self.server.on_connection(fault),
             Injection::Keyring { trouble, ms } => {
                 let is_troubled = |(_, undo): &(Instant, Undo)| matches!(undo, Undo::Keyring(_));
                 if !self.undo.iter().any(is_troubled) {
@@ -239,6 +273,9 @@ impl Soak {
     fn leave(&mut self, place: usize, is_sign_in: bool) {
         let account = self.processes.places[place].account;
         let is_busy = |it: &Leaving| it.account == account && it.is_sign_in;
+        if is_sign_in && self.may_have_unlisted(place) {
+            return;
+        }
         if !self.processes.is_alive(place) || is_sign_in && self.leaving.values().any(is_busy) {
             return;
         }
@@ -261,8 +298,34 @@ impl Soak {
         self.processes.tell(place, &command);
     }
 
+    /// Not while it signs in: the checks know a session by its state file.
+    fn break_disk(&mut self, place: usize, trouble: DiskTrouble, ms: u64) {
+        let signs_in = |it: &Leaving| it.place == place && it.is_sign_in;
+        if self.leaving.values().any(signs_in) {
+            return;
+        }
+        let command = match trouble {
+            DiskTrouble::Full => "disk full".to_owned(),
+            DiskTrouble::Tears(bytes) => format!("disk tears {bytes}"),
+            DiskTrouble::Slow => "disk slow".to_owned(),
+        };
+        if self.processes.tell(place, &command) {
+            let unlisted = Duration::from_millis(ms) + LISTED_AFTER;
+            self.unlisted_until.insert(place, Instant::now() + unlisted);
+            let account = self.processes.places[place].account;
+            let until = jiff::Timestamp::now() + unlisted;
+            self.tally.endings.unlisted(account, until);
+            self.later(ms, Undo::Disk(place));
+        }
+    }
+
+    fn may_have_unlisted(&self, place: usize) -> bool {
+        let until = self.unlisted_until.get(&place);
+        until.is_some_and(|until| Instant::now() < *until)
+    }
+
     fn kill(&mut self, place: usize, ms: u64) {
-        if !self.processes.is_alive(place) {
+        if !self.processes.is_alive(place) || self.may_have_unlisted(place) {
             return;
         }
         let (account, incarnation) = {
@@ -299,6 +362,10 @@ impl Soak {
                 self.tally.calls.thawed(*place);
             }
             Undo::Keyring(trouble) => self.keyring.recover(*trouble),
+            Undo::Disk(place) => {
+                self.processes.tell(*place, "disk works");
+            }
+            Undo::Tls => self.server.speak_tls(ServerCertificate::Good, Alpn::Http2),
             Undo::ServerBack => self.server.start_again(),
             Undo::Behave => self.server.behave(),
         }

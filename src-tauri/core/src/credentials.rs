@@ -10,9 +10,11 @@ use graphql_session_renewal::{CredentialsId, CredentialsInfo, ServerTime, Sessio
 use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
+use crate::cleared::ClearedBuffer;
 use crate::protocol::{Dialect, Tokens};
 
 /// Version of the stored form. Another version is not read: it is treated as a damaged entry, never as "no session".
@@ -108,7 +110,12 @@ impl Credentials {
         let encoded = [access, refresh].map(|token| Zeroizing::new(BASE64.encode(token)));
         let mut record = Record {
             version: VERSION,
-            info: self.info,
+            session: self.info.session,
+            begun_at: self.info.begun_at,
+            generation: self.info.generation,
+            credentials: self.info.credentials,
+            access_until: self.info.access_until,
+            issued_at: self.info.issued_at,
             protocol: self.protocol.as_str().into(),
             origin: self.origin.as_str().into(),
             person: self.person.as_deref().map(Cow::from),
@@ -131,15 +138,15 @@ impl Credentials {
     /// Reads the stored form; `None` where it is damaged, of another version, or bound to another protocol.
     pub(crate) fn from_text(text: &SecretString, protocol: &str) -> Option<(Self, Option<Wall>)> {
         let record: Record<'_> = serde_json::from_str(text.expose_secret()).ok()?;
+        let mut info = record.info();
         let is_sound = record.version == VERSION
             && record.protocol == protocol
-            && record.info.is_countable()
+            && info.is_countable()
             && record.refresh_until.is_none_or(ServerTime::is_countable)
             && record.renewing_at.is_none_or(Wall::is_countable);
         if !is_sound {
             return None;
         }
-        let mut info = record.info;
         if record.access.is_none() {
             info.access_until = Some(info.issued_at);
         }
@@ -210,12 +217,17 @@ impl ExposeSecret<str> for AccessToken {
     }
 }
 
-/// The stored form.
+/// The stored form. The fields of its [`CredentialsInfo`] stand here one by one: serde's `flatten` would keep a copy of every
+/// other field that a damaged record has.
 #[derive(Serialize, Deserialize)]
 struct Record<'a> {
     version: u32,
-    #[serde(flatten)]
-    info: CredentialsInfo,
+    session: SessionId,
+    begun_at: Wall,
+    generation: u64,
+    credentials: CredentialsId,
+    access_until: Option<ServerTime>,
+    issued_at: ServerTime,
     #[serde(borrow)]
     protocol: Cow<'a, str>,
     #[serde(borrow)]
@@ -236,17 +248,26 @@ struct Record<'a> {
 }
 
 impl Record<'_> {
+    fn info(&self) -> CredentialsInfo {
+        CredentialsInfo {
+            session: self.session,
+            begun_at: self.begun_at,
+            generation: self.generation,
+            credentials: self.credentials,
+            access_until: self.access_until,
+            issued_at: self.issued_at,
+        }
+    }
+
     fn to_text(&self) -> SecretString {
-        let text = Zeroizing::new(
-            serde_json::to_string(self).expect("a record of texts and numbers is JSON"),
-        );
-        SecretString::from(text.as_str())
+        let text = ClearedBuffer::json(self).text();
+        text.expect("JSON is text")
     }
 }
 
 /// A token in the stored form: as it is, or in base64 where JSON would have to escape it. A parser that unescapes leaves a
 /// copy in memory that nobody clears; so only what stands there unescaped is borrowed.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 enum StoredToken<'a> {
     Plain(&'a str),
@@ -273,6 +294,46 @@ impl<'a> StoredToken<'a> {
                 Some(token.into())
             }
         }
+    }
+}
+
+/// By hand: serde reads an untagged value into a copy first, whatever and however long it is.
+impl<'de: 'a, 'a> Deserialize<'de> for StoredToken<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StoredTokenVisitor)
+    }
+}
+
+struct StoredTokenVisitor;
+
+impl<'de> Visitor<'de> for StoredTokenVisitor {
+    type Value = StoredToken<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a token, or one in base64")
+    }
+
+    fn visit_borrowed_str<E>(self, token: &'de str) -> Result<Self::Value, E> {
+        Ok(StoredToken::Plain(token))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "lowercase")]
+        enum Key {
+            Base64,
+            #[serde(other)]
+            Other,
+        }
+        let mut token = None;
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Base64 => token = Some(map.next_value()?),
+                Key::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let base64 = token.ok_or_else(|| A::Error::missing_field("base64"))?;
+        Ok(StoredToken::Encoded { base64 })
     }
 }
 
@@ -350,6 +411,17 @@ mod tests {
             prop_assert_eq!((read.person, read.subject), (stored.person, stored.subject));
             prop_assert_eq!(read.origin, stored.origin);
         }
+    }
+
+    #[test]
+    fn what_a_damaged_record_has_too_much_is_passed_over() {
+        let text = credentials().to_text(None, None);
+        let more = format!("{{{}", "\"x\":[1,2],".repeat(10_000));
+        let padded = text.expose_secret().replacen('{', &more, 1);
+        assert!(Credentials::from_text(&padded.into(), "twenty").is_some());
+        let list = format!("[{}1]", "1,".repeat(10_000));
+        let listed = text.expose_secret().replace("\"the-refresh-token\"", &list);
+        assert!(Credentials::from_text(&listed.into(), "twenty").is_none());
     }
 
     #[test]

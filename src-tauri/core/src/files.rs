@@ -23,6 +23,14 @@ pub(crate) use state::{About, StateFile};
 pub use system::{FileSystem, Guard, OnChange, SystemFiles};
 pub(crate) use thread::FilesThread;
 
+/// Whether a list of ended sessions names this one.
+#[cfg(feature = "parsers")]
+pub(crate) fn ended_in_list(text: &[u8], session: SessionId) -> bool {
+    let endings = Endings::default();
+    endings.replace(text);
+    endings.of(session).is_some()
+}
+
 const LOCK: &str = "lock";
 const STATE: &str = "state.json";
 const ENDED: &str = "ended";

@@ -4,6 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
+
+use crate::cleared::ClearedBuffer;
 
 mod envelope;
 mod one_handshake;
@@ -14,6 +17,7 @@ mod tls;
 mod transport;
 mod transport_error;
 
+pub(crate) use envelope::values;
 pub use envelope::{Data, Envelope, Extensions, GraphqlError};
 pub use origin::Origin;
 pub(crate) use origin::{AddressRules, read_host};
@@ -31,13 +35,25 @@ pub struct Endpoint {
     pub path: &'static str,
 }
 
-/// A POST with a JSON body. Its Debug shows the path only: the body may hold a token.
+/// A POST with a JSON body. Its Debug shows the path only: the body may hold a token or a password, and is overwritten when it
+/// is dropped.
 #[derive(Clone)]
 pub struct Request {
     /// The path below the origin.
     pub path: &'static str,
-    /// The JSON body.
-    pub body: Bytes,
+    body: Bytes,
+}
+
+impl Request {
+    /// A request with `body` as JSON. Give it a struct that borrows its secrets: a `serde_json::Value` is a copy that nobody
+    /// overwrites.
+    ///
+    /// # Panics
+    /// Where JSON has no such value, as for a map whose keys are no texts.
+    pub fn json(path: &'static str, body: &impl Serialize) -> Self {
+        let body = ClearedBuffer::json(body).freeze();
+        Self { path, body }
+    }
 }
 
 impl fmt::Debug for Request {
@@ -57,7 +73,7 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The origin to which a redirect leads, where it is another one. It is not followed.
     pub redirects_to: Option<String>,
-    /// The body.
+    /// The body. One that came over the network is overwritten when its last handle is dropped.
     pub body: Bytes,
 }
 

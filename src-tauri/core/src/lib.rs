@@ -172,11 +172,13 @@
 //!
 //! `tests/core/random` plays the whole core, the driver included, and checks I1 to I10 after every step. It has real sessions
 //! in up to three processes, two accounts, real sockets, files and locks, on virtual time. Steps are: calls, and callers that
-//! leave; expiries; every fault of server and keyring; answers that are held back and arrive in another order; revocations,
-//! sign-ins and sign-outs; sleeps, and clocks that are set; entries edited by hand; processes that quit, die and start. At
-//! the end of each case everything is healed, and the session that survived must work again with one call. The test proves
-//! nothing about orders that it has not tried. `make test` plays 5,000 steps from a fixed seed, `make random` 100,000 from
-//! another one each time. Cases that once failed are tests of their own in `tests/core/random/regressions.rs`.
+//! leave; expiries; every fault of server and keyring; file writes that fail, are cut off or hang; answers that are held back and
+//! arrive in another order; revocations, sign-ins and sign-outs; sleeps, and clocks that are set; entries edited by hand;
+//! processes that quit, die and start. At the end of each case everything is healed, every ending must be listed, and the
+//! session that survived must work again with one call. What may follow where a process dies with an ending that it could not
+//! list is left out: it may forget that ending. The test proves nothing about orders that it has not tried. `make test` plays
+//! 5,000 steps from a fixed seed, `make random` 100,000 from another one each time. Cases that once failed are tests of their
+//! own in `tests/core/random/regressions.rs`.
 //!
 //! # Limits
 //!
@@ -184,6 +186,8 @@
 //! budgets, [`Protocol`] for what belongs to a kind of server, and the constants at the top of the modules.
 
 mod call;
+mod cleared;
+mod clearing_allocator;
 mod clock;
 mod config;
 mod credentials;
@@ -196,6 +200,9 @@ pub mod journal;
 mod network;
 mod operation;
 mod places;
+#[cfg(feature = "parsers")]
+#[doc(hidden)]
+pub mod parsers;
 pub mod protocol;
 mod sending;
 mod session;
@@ -206,6 +213,7 @@ pub mod vault;
 pub mod verdict;
 
 pub use call::{Call, Reply};
+pub use clearing_allocator::ClearingAllocator;
 pub use clock::{BoxFuture, Clock, Sleep, SystemClock};
 pub use config::{Config, DEFAULT_ACCOUNT, Limits};
 pub use error::{Code, Error};

@@ -33,7 +33,7 @@ const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 ///     Reading, Request, Tokens,
 /// };
 /// use secrecy::{ExposeSecret, SecretString};
-/// use serde_json::{Value, json};
+/// use serde::{Deserialize, Serialize};
 ///
 /// static FACTS: Facts = Facts {
 ///     name: "acme",
@@ -71,9 +71,9 @@ const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 ///         login: &'a PasswordLogin,
 ///     ) -> BoxFuture<'a, Result<Issued, Error>> {
 ///         Box::pin(async move {
-///             let body = json!({ "email": login.email, "password": login.password.expose_secret() });
+///             let body = SignIn { email: &login.email, password: login.password.expose_secret() };
 ///             let answer = client
-///                 .post(&request("/auth/login", body))
+///                 .post(&Request::json("/auth/login", &body))
 ///                 .await
 ///                 .map_err(|error| client.sign_in_error(error))?;
 ///             match tokens(&answer) {
@@ -90,7 +90,7 @@ const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 ///     }
 ///
 ///     fn renewal(&self, refresh: &SecretString, _dialect: Dialect) -> Request {
-///         request("/auth/refresh", json!({ "refresh": refresh.expose_secret() }))
+///         Request::json("/auth/refresh", &Refresh { refresh: refresh.expose_secret() })
 ///     }
 ///
 ///     fn read_renewal(&self, answer: &Answer, _dialect: Dialect) -> Reading {
@@ -98,7 +98,7 @@ const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 ///             return Reading::Renewed(tokens);
 ///         }
 ///         // Only the server's own words end a session. A proxy can answer 401, too.
-///         match error(answer).as_deref() {
+///         match error(answer) {
 ///             Some("invalid_refresh_token") => Reading::Rejected {
 ///                 ambiguous: false,
 ///                 cause: Cause::Http(answer.status),
@@ -113,28 +113,46 @@ const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
 ///     }
 ///
 ///     fn revocation(&self, refresh: &SecretString, _dialect: Dialect) -> Option<Request> {
-///         Some(request("/auth/logout", json!({ "refresh": refresh.expose_secret() })))
+///         Some(Request::json("/auth/logout", &Refresh { refresh: refresh.expose_secret() }))
 ///     }
 /// }
 ///
-/// fn request(path: &'static str, body: Value) -> Request {
-///     Request { path, body: body.to_string().into() }
+/// // Structs that borrow their secrets: a `serde_json::Value` would be a copy that nobody overwrites.
+/// #[derive(Serialize)]
+/// struct SignIn<'a> {
+///     email: &'a str,
+///     password: &'a str,
+/// }
+///
+/// #[derive(Serialize)]
+/// struct Refresh<'a> {
+///     refresh: &'a str,
+/// }
+///
+/// #[derive(Deserialize)]
+/// struct Pair<'a> {
+///     access: &'a str,
+///     refresh: Option<&'a str>,
+/// }
+///
+/// #[derive(Deserialize)]
+/// struct Refusal<'a> {
+///     error: &'a str,
 /// }
 ///
 /// fn tokens(answer: &Answer) -> Option<Tokens> {
-///     let body: Value = serde_json::from_slice(&answer.body).ok()?;
-///     let text = |key: &str| body[key].as_str().map(SecretString::from);
+///     let pair: Pair<'_> = serde_json::from_slice(&answer.body).ok()?;
 ///     Some(Tokens {
-///         access: text("access")?,
+///         access: pair.access.into(),
 ///         access_expires_at: None,
-///         refresh: text("refresh"),
+///         refresh: pair.refresh.map(SecretString::from),
 ///         refresh_expires_at: None,
 ///     })
 /// }
 ///
-/// fn error(answer: &Answer) -> Option<String> {
-///     let body: Value = serde_json::from_slice(&answer.body).ok()?;
-///     body["error"].as_str().map(str::to_owned)
+/// fn error(answer: &Answer) -> Option<&str> {
+///     let refusal: Refusal<'_> = serde_json::from_slice(&answer.body).ok()?;
+///     Some(refusal.error)
 /// }
 ///
 /// let answer = |status, body: &'static str| Answer {

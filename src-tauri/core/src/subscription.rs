@@ -28,6 +28,20 @@ mod reconnecting;
 use connection::{Connection, EVENT_STREAM, Heard, event_bytes, is_event_stream};
 use reconnecting::Reconnecting;
 
+/// How many events a stream hands on that arrives in these pieces; `None` where one of them is longer than `limit` bytes.
+#[cfg(feature = "parsers")]
+pub(crate) async fn read_events(pieces: Vec<Bytes>, limit: usize) -> Option<usize> {
+    let mut connection = Connection::of_pieces(pieces, limit);
+    let mut events = 0;
+    loop {
+        match connection.next().await {
+            Heard::Next(_) => events += 1,
+            Heard::TooLong => return None,
+            Heard::Complete | Heard::Disconnected => return Some(events),
+        }
+    }
+}
+
 /// The content coding of a stream: none.
 const IDENTITY: &str = "identity";
 

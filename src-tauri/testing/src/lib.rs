@@ -1,5 +1,6 @@
 //! The test kit of `graphql-session`, for its own tests and for those of applications that use it: a server that fails on
-//! demand, a vault and a file system that fail on demand, and a clock that moves on demand. It uses only what the crate makes public.
+//! demand, a vault and a file system that fail on demand, a clock that moves on demand,
+//! mutated inputs for parsers, and an allocator that counts. It uses only what the crate makes public.
 //!
 //! ```
 //! use std::time::Duration;
@@ -30,9 +31,13 @@
 //! rotates refresh tokens, for programs that must not carry a test kit.
 
 #[cfg(feature = "kit")]
+mod allocator;
+#[cfg(feature = "kit")]
 mod clock;
 #[cfg(feature = "kit")]
 mod files;
+#[cfg(feature = "kit")]
+mod fuzz;
 #[cfg(feature = "kit")]
 mod host;
 #[cfg(feature = "kit")]
@@ -46,9 +51,13 @@ mod server;
 mod vault;
 
 #[cfg(feature = "kit")]
+pub use allocator::{Allocations, CountingAllocator};
+#[cfg(feature = "kit")]
 pub use clock::{Activity, InFlight, ManualClock, NextSleep};
 #[cfg(feature = "kit")]
 pub use files::{FileCall, FileFailure, ScriptedFiles};
+#[cfg(feature = "kit")]
+pub use fuzz::Fuzz;
 #[cfg(feature = "kit")]
 pub use host::{TestHost, call, mutation, query, subscription, upload};
 #[cfg(feature = "kit")]

@@ -1,11 +1,11 @@
 //! How often each kind of fault is chosen.
 
 use graphql_session::VaultError;
-use graphql_session_testing::VaultCall;
+use graphql_session_testing::{FileCall, VaultCall};
 use proptest::prelude::*;
 
 use super::faults::Trouble;
-use super::model::{KeyringTrouble, Span};
+use super::model::{DiskTrouble, KeyringTrouble, Span};
 
 pub(crate) fn spans() -> impl Strategy<Value = Span> + Clone {
     prop_oneof![
@@ -79,5 +79,19 @@ pub(crate) fn keyring_troubles() -> impl Strategy<Value = KeyringTrouble> {
         2 => kind.prop_map(KeyringTrouble::Slow),
         2 => Just(KeyringTrouble::Slow(VaultCall::Write)),
         1 => Just(KeyringTrouble::Panics),
+    ]
+}
+
+pub(crate) fn disk_troubles() -> impl Strategy<Value = DiskTrouble> {
+    let write = prop::sample::select(vec![FileCall::Append, FileCall::Replace]);
+    // Less than the shortest record of an ending: a whole one would be read.
+    let torn = 1_usize..40;
+    prop_oneof![
+        3 => Just(DiskTrouble::Full),
+        2 => write.clone().prop_map(DiskTrouble::Fails),
+        2 => write.prop_map(DiskTrouble::Once),
+        1 => torn.clone().prop_map(DiskTrouble::Tears),
+        2 => torn.prop_map(DiskTrouble::TearsOnce),
+        2 => Just(DiskTrouble::Slow),
     ]
 }

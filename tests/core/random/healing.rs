@@ -13,6 +13,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Longer than any pause: Retry-After is capped at ten minutes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(660);
 
+/// Longer than the pause after a lock that another process held.
+const LOCK_AGAIN: Duration = Duration::from_secs(301);
+
 /// Longer than any call takes.
 const LONGEST_CALL: Duration = Duration::from_secs(76);
 
@@ -27,11 +30,14 @@ impl World {
         }
         self.unlock();
         self.pass(LONGEST_PAUSE, &waits);
+        // A process that waited for the lock while another one paused with it tries again.
+        self.pass(LOCK_AGAIN, &waits);
         // Time for every process to learn of what happened last.
         self.pass(SECOND, &Step::Pass(Span::Moment));
         assert!(self.asked.is_empty(), "a call is never settled (I10)");
         assert!(self.entering.is_empty(), "a sign-in never ends (I10)");
         for account in 0..self.accounts.len() {
+            self.check_that_every_ending_is_listed(account);
             self.check_that_the_stored_session_works(account);
             self.check_that_signing_in_works(account);
         }
@@ -45,6 +51,19 @@ impl World {
                     self.play(Step::TryNow { process, account });
                 }
             }
+        }
+    }
+
+    /// For one reason or another: a process that could not list its own may die once another one has listed that session.
+    fn check_that_every_ending_is_listed(&self, account: usize) {
+        let text = std::fs::read_to_string(self.path(account, "ended")).unwrap_or_default();
+        let sessions = text.lines().filter_map(|line| line.split_once(' '));
+        let listed: Vec<_> = sessions.map(|(session, _)| session).collect();
+        for ended in &self.accounts[account].ended {
+            assert!(
+                ended.listed.is_some() && listed.contains(&ended.session.as_str()),
+                "an ending was never listed: {ended:?} (I17)"
+            );
         }
     }
 

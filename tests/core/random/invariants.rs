@@ -65,11 +65,13 @@ impl World {
         for write in &new {
             account.learn(write);
         }
-        self.read_ended_list(at);
+        self.read_decisions(at);
         let account = &mut self.accounts[at];
         for write in of_this_step.iter().filter(|_| worked && self.keyring_works) {
             // Every save reads the ended list itself, so this holds at once.
-            let is_dead = |record: &Record| account.had_ended_before(&record.session, self.steps);
+            let is_dead = |record: &Record| {
+                account.had_ended_before(&record.session, self.steps, write.process)
+            };
             assert!(
                 write.account != account.name || !write.record.as_ref().is_some_and(is_dead),
                 "credentials of a session that has ended are stored (I5)"
@@ -80,6 +82,13 @@ impl World {
                 continue;
             };
             if account.is_touched || account.has_ended(&old.session) {
+                continue;
+            }
+            // Another process has ended this session and signed in anew. It could not list that, and the keyring may not be
+            // readable: nothing tells this one. The entry is as if a person had put it back.
+            let session = write.record.as_ref().map(|record| &record.session);
+            if session.is_some_and(|session| account.is_over_elsewhere(session)) {
+                account.is_touched = true;
                 continue;
             }
             match &write.record {
@@ -103,27 +112,31 @@ impl World {
 
     // ── The endings ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    fn read_ended_list(&mut self, at: usize) {
-        let text = std::fs::read_to_string(self.path(at, "ended")).unwrap_or_default();
+    fn read_decisions(&mut self, at: usize) {
         let (seen_at, seen_in) = (self.awake, self.steps);
         let account = &mut self.accounts[at];
-        let records = text.lines().filter(|line| !line.is_empty());
-        for line in records.skip(account.ended.len()) {
-            let (session, reason) = line.split_once(' ').expect("a session and a reason");
-            let reason = serde_json::from_value(reason.into()).expect("a reason");
-            account.ended.push(Ended {
-                session: session.to_owned(),
-                reason,
-                family: account.family_of_session(session),
-                seen_at,
-                seen_in,
-            });
-        }
-        for at in 0..account.ended.len() {
-            if account.ended[at].family.is_none() {
-                account.ended[at].family = account.family_of_session(&account.ended[at].session);
+        let decisions = self.disk.decisions(&account.name);
+        for (number, decision) in decisions.into_iter().enumerate() {
+            if number == account.ended.len() {
+                account.ended.push(Ended {
+                    session: decision.session.clone(),
+                    reason: decision.reason,
+                    family: None,
+                    process: decision.process,
+                    seen_at,
+                    seen_in,
+                    listed: None,
+                });
+            }
+            let family = account.family_of_session(&decision.session);
+            let ended = &mut account.ended[number];
+            ended.family = ended.family.or(family);
+            if decision.is_listed {
+                ended.listed.get_or_insert((seen_at, seen_in));
             }
         }
+        // A step that ends a session while an append hangs has its decision only later.
+        account.decides_late |= self.disk.is_hanging();
     }
 
     fn check_endings(&mut self, at: usize, step: &Step) {
@@ -134,6 +147,15 @@ impl World {
                 .ended
                 .iter()
                 .filter(|other| other.session == ended.session)
+                // Where the disk fails, a process may end a session of whose end it could not know.
+                .filter(|other| {
+                    let could_know = |listed_in: usize| listed_in < ended.seen_in;
+                    !self.disk_has_failed
+                        || std::ptr::eq(*other, ended)
+                        || other
+                            .listed
+                            .is_some_and(|(_, listed_in)| could_know(listed_in))
+                })
                 // These endings are noted without the lock, so two processes may note one in the same moment.
                 .filter(|other| {
                     !matches!(
@@ -153,7 +175,7 @@ impl World {
                         .family
                         .is_some_and(|family| account.signed_in_since(family));
                     assert!(
-                        asked || enters || entered || is_replaced,
+                        asked || enters || entered || is_replaced || account.decides_late,
                         "signed out without a sign-out (I6)"
                     );
                 }
@@ -166,7 +188,10 @@ impl World {
                             let last = process.seats[at].memory.last_success;
                             self.awake >= last + END_AFTER
                         });
-                    assert!(allows, "ended for being unreachable, too early (I6)");
+                    assert!(
+                        allows || account.decides_late,
+                        "ended for being unreachable, too early (I6)"
+                    );
                 }
             }
         }
@@ -218,6 +243,7 @@ impl World {
     /// `lost_answer`.
     fn check_reason(&self, account: &Account, ended: &Ended) {
         let may_have_forgotten = self.keyring_has_failed
+            || self.disk_has_failed
             || account.is_touched
             || account.hides_exchanges
             || self.setting.clocks;
@@ -273,14 +299,14 @@ impl World {
                 Phase::SignedIn | Phase::Renewing | Phase::Unreachable
             );
             if let Some(since) = memory.signed_in_at.filter(|_| !is_in) {
-                let explained = account
-                    .ended
-                    .iter()
-                    .any(|ended| ended.seen_at + LEARNT_AFTER >= since);
+                let explained = account.ended.iter().any(|ended| {
+                    let listed_at = ended.listed.map(|(at, _)| at);
+                    listed_at.unwrap_or(ended.seen_at).max(ended.seen_at) + LEARNT_AFTER >= since
+                });
                 // A person removed the entry.
                 let is_lost = account.is_touched && status.phase == Phase::Locked;
                 assert!(
-                    explained || is_lost,
+                    explained || is_lost || account.decides_late,
                     "no longer signed in, but {:?}, and no session has ended (I6, I7)",
                     status.phase
                 );
@@ -292,12 +318,15 @@ impl World {
                 .filter(|ended| ended.reason != EndingReason::SignedOut);
             let sessions: BTreeSet<_> = endings.clone().map(|ended| &ended.session).collect();
             assert!(
-                status.endings <= sessions.len() as u64,
+                status.endings <= sessions.len() as u64 || account.decides_late,
                 "the status counts more endings than there were (I6)"
             );
             if let Some(ending) = &status.ending {
                 let known = endings.clone().any(|ended| ended.reason == ending.reason);
-                assert!(known, "the status shows an ending that never happened (I6)");
+                assert!(
+                    known || account.decides_late,
+                    "the status shows an ending that never happened (I6)"
+                );
             }
         }
     }

@@ -4,7 +4,6 @@
 //! their process dies.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +11,8 @@ use graphql_session::{Clock, Vault, VaultError};
 use graphql_session_testing::{FaultServer, ManualClock, ScriptedVault, VaultCall};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+
+use super::disk::RecordingDisk;
 
 /// The parts of a stored record that the checks use.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub(crate) struct Look {
     pub(crate) account: String,
     /// How many renewals the account's server had rejected by then.
     pub(crate) rejections: u64,
-    /// How many sessions were on the account's ended list.
+    /// How many endings of the account had been decided.
     pub(crate) endings: usize,
 }
 
@@ -79,8 +80,7 @@ struct Inside {
 #[derive(Clone)]
 pub(crate) struct RecordingKeyring {
     pub(crate) scripted: ScriptedVault,
-    /// Where the sessions keep their files.
-    folder: PathBuf,
+    disk: RecordingDisk,
     inside: Arc<Mutex<Inside>>,
     changed: Arc<Condvar>,
 }
@@ -105,14 +105,14 @@ pub(crate) struct Way {
 }
 
 impl RecordingKeyring {
-    pub(crate) fn new(servers: HashMap<String, FaultServer>, folder: &Path) -> Self {
+    pub(crate) fn new(servers: HashMap<String, FaultServer>, disk: RecordingDisk) -> Self {
         let inside = Inside {
             servers,
             ..Inside::default()
         };
         Self {
             scripted: ScriptedVault::new(),
-            folder: folder.to_owned(),
+            disk,
             inside: Arc::new(Mutex::new(inside)),
             changed: Arc::default(),
         }
@@ -206,14 +206,13 @@ impl Way {
     }
 
     fn note_look(&self, account: &str) {
-        let folder = self.keyring.folder.join(format!("account-{account}"));
-        let ended = std::fs::read_to_string(folder.join("ended")).unwrap_or_default();
+        let endings = self.keyring.disk.decisions(account).len();
         let mut inside = self.keyring.inside();
         let rejections = inside.servers[account].counts().renewals_refused;
         inside.looks.push(Look {
             account: account.to_owned(),
             rejections,
-            endings: ended.split_whitespace().count() / 2,
+            endings,
         });
     }
 

@@ -1,4 +1,4 @@
-//! The whole core at random: real sessions in up to three processes, a server that breaks, a keyring that fails, time
+//! The whole core at random: real sessions in up to three processes, a server that breaks, a keyring and a disk that fail, time
 //! that passes, jumps and stands still. After every step everything comes to rest, and I1 to I10 are checked.
 //!
 //! `cargo test --test random` plays [`STEPS`] steps from a fixed seed; `make random` plays 100,000 from another one each
@@ -7,6 +7,7 @@
 
 mod beginning;
 mod choices;
+mod disk;
 mod faults;
 mod healing;
 mod invariants;

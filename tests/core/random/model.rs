@@ -5,12 +5,12 @@
 //! [checks](super::invariants) compare that with the records of server, keyring and files.
 
 use graphql_session::VaultError;
-use graphql_session_testing::VaultCall;
+use graphql_session_testing::{FileCall, VaultCall};
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 
 use super::beginning::{Beginning, beginnings};
-use super::choices::{call_troubles, keyring_troubles, renewal_troubles, spans};
+use super::choices::{call_troubles, disk_troubles, keyring_troubles, renewal_troubles, spans};
 use super::faults::Trouble;
 
 /// Processes that can run at once.
@@ -99,6 +99,8 @@ pub(crate) enum Step {
     },
     Keyring(KeyringTrouble),
     KeyringHeals,
+    Disk(DiskTrouble),
+    DiskHeals,
     EntryDeleted {
         account: usize,
     },
@@ -190,6 +192,23 @@ pub(crate) enum KeyringTrouble {
     Panics,
 }
 
+/// The fault of the disk with the state folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DiskTrouble {
+    /// Nothing can be written.
+    Full,
+    /// Every write of this kind fails.
+    Fails(FileCall),
+    /// The next write of this kind fails.
+    Once(FileCall),
+    /// Every append ends after so many bytes.
+    Tears(usize),
+    /// The next append ends after so many bytes.
+    TearsOnce(usize),
+    /// Appends do not return.
+    Slow,
+}
+
 /// What the model knows.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
@@ -201,6 +220,7 @@ pub(crate) struct Model {
     /// Calls that may be open.
     open_calls: usize,
     keyring_works: bool,
+    disk_works: bool,
     /// Something has ended a session. Most often a sign-in follows.
     may_be_signed_out: bool,
 }
@@ -247,6 +267,7 @@ impl Model {
             held: 0,
             open_calls: 0,
             keyring_works: true,
+            disk_works: true,
             may_be_signed_out: false,
         };
         let before = setting.beginning.steps();
@@ -341,6 +362,10 @@ impl ReferenceStateMachine for Happenings {
         if !model.keyring_works {
             choices.can(9, Just(Step::KeyringHeals));
         }
+        choices.can(2, disk_troubles().prop_map(Step::Disk));
+        if !model.disk_works {
+            choices.can(7, Just(Step::DiskHeals));
+        }
         if model.setting.clocks {
             let hours = prop_oneof![-30_i64..0, 1_i64..30];
             choices.can(6, hours.prop_map(|hours| Step::ClockSet { hours }));
@@ -433,6 +458,8 @@ impl ReferenceStateMachine for Happenings {
             Step::Dies { process, .. } | Step::Quits { process } => model.running[process] = false,
             Step::Keyring(_) => model.keyring_works = false,
             Step::KeyringHeals => model.keyring_works = true,
+            Step::Disk(_) => model.disk_works = false,
+            Step::DiskHeals => model.disk_works = true,
             Step::SignIn { .. } => model.may_be_signed_out = false,
             Step::SignOut { .. }
             | Step::Server(_, AtServer::Revoked | AtServer::Forgotten | AtServer::RefreshExpires)

@@ -4,12 +4,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use graphql_session::{Clock, Config, Error, Reply, Session, Sleep, Storage};
-use graphql_session_testing::{ManualClock, ScriptedFiles};
+use graphql_session_testing::ManualClock;
 use jiff::Timestamp;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::disk::Mount;
 use super::keyring::Way;
 
 /// The result of a process's task, once it has one.
@@ -117,6 +118,7 @@ pub(crate) struct Process {
     pub(crate) number: usize,
     pub(crate) clock: ManualClock,
     pub(crate) way: Way,
+    pub(crate) mount: Mount,
     pub(crate) seats: Vec<Seat>,
     // The last field, because dropping it drops the sessions.
     pub(crate) own: Own,
@@ -143,21 +145,20 @@ pub(crate) struct Memory {
 }
 
 impl Process {
-    /// Starts a process whose sessions have these settings, apart from the clock and the vault.
+    /// Starts a process whose sessions have these settings, apart from the clock and the file system.
     pub(crate) fn start(
         number: usize,
         machine: &ManualClock,
-        way: Way,
+        (way, mount): (Way, Mount),
         clock: ManualClock,
         configs: Vec<Config>,
     ) -> Self {
         let own = Own::start("process");
-        let files = ScriptedFiles::watched_by(&clock);
         let seats = configs
             .into_iter()
             .map(|mut config| {
                 let waits_for_lock = Arc::default();
-                config.file_system = Arc::new(files.clone());
+                config.file_system = Arc::new(mount.clone());
                 config.clock = Arc::new(ProcessClock {
                     own: clock.clone(),
                     machine: machine.clone(),
@@ -179,6 +180,7 @@ impl Process {
             number,
             clock,
             way,
+            mount,
             seats,
             own,
         }

@@ -21,16 +21,20 @@ pub(crate) const LEARNT_AFTER: Duration = Duration::from_millis(600);
 /// the one that its process knows of, and two processes may choose the same time. No person signs in twice so fast.
 const SAME_INSTANT: SignedDuration = SignedDuration::from_millis(5);
 
-/// One line of the ended list.
+/// An ending that a process has decided.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
     pub(crate) session: String,
     pub(crate) reason: EndingReason,
     pub(crate) family: Option<Family>,
+    /// Which process, counted over the whole case.
+    pub(crate) process: usize,
     /// Awake time of the case when it was first seen.
     pub(crate) seen_at: Duration,
     /// The number of the step.
     pub(crate) seen_in: usize,
+    /// The same two for its line in the ended list, by which all other processes learn of it.
+    pub(crate) listed: Option<(Duration, usize)>,
 }
 
 /// A renewal that the server rejected.
@@ -75,6 +79,8 @@ pub(crate) struct Account {
     pub(crate) backups: Vec<String>,
     pub(crate) ended: Vec<Ended>,
     pub(crate) endings_checked: usize,
+    /// An append has hung in this case: what waited behind it is seen later than it was decided.
+    pub(crate) decides_late: bool,
     pub(crate) requests_read: usize,
     pub(crate) writes_read: usize,
     /// What lay in the keyring at the last look.
@@ -100,6 +106,7 @@ impl Account {
             backups: Vec::new(),
             ended: Vec::new(),
             endings_checked: 0,
+            decides_late: false,
             requests_read: 0,
             writes_read: 0,
             stored_before: None,
@@ -204,17 +211,43 @@ impl Account {
         self.ended.iter().any(|ended| ended.session == session)
     }
 
-    /// Whether it was on the ended list before this step.
-    pub(crate) fn had_ended_before(&self, session: &str, step: usize) -> bool {
+    /// Whether this process could know before this step that the session has ended: by the list, or because it has ended the
+    /// session itself.
+    pub(crate) fn had_ended_before(&self, session: &str, step: usize, process: usize) -> bool {
         let mut ended = self.ended.iter();
-        ended.any(|ended| ended.session == session && ended.seen_in < step)
+        ended.any(|ended| {
+            let is_listed = ended.listed.is_some_and(|(_, listed_in)| listed_in < step);
+            let is_own = ended.process == process && ended.seen_in < step;
+            ended.session == session && (is_listed || is_own)
+        })
     }
 
-    /// Whether this sign-in's session was on the ended list so early that every process knew of it by then.
-    pub(crate) fn was_known_to_have_ended(&self, family: Family, by: Duration) -> bool {
-        self.ended
-            .iter()
-            .any(|ended| ended.family == Some(family) && ended.seen_at + LEARNT_AFTER <= by)
+    /// Whether this sign-in's session was on the ended list so early that every process knew of it by then; or whether this
+    /// `process` had ended it before.
+    pub(crate) fn was_known_to_have_ended(
+        &self,
+        family: Family,
+        by: Duration,
+        process: Option<usize>,
+    ) -> bool {
+        let mut ended = self.ended.iter();
+        ended.any(|ended| {
+            let is_listed = ended.listed.is_some_and(|(at, _)| at + LEARNT_AFTER <= by);
+            let is_own = process == Some(ended.process) && ended.seen_at < by;
+            ended.family == Some(family) && (is_listed || is_own)
+        })
+    }
+
+    /// Whether a process has ended this sign-in's session without a line in the ended list.
+    pub(crate) fn has_unlisted_ending(&self, family: Family) -> bool {
+        let mut ended = self.ended.iter();
+        ended.any(|ended| ended.family == Some(family) && ended.listed.is_none())
+    }
+
+    /// Whether a process has ended this session without a line in the ended list.
+    pub(crate) fn is_over_elsewhere(&self, session: &str) -> bool {
+        let mut ended = self.ended.iter();
+        ended.any(|ended| ended.session == session && ended.listed.is_none())
     }
 
     /// A process with this session has ended.

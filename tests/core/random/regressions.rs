@@ -10,7 +10,7 @@ use super::model::KeyringTrouble::{Fails, Slow};
 use super::model::Span::Call as LongerThanAnyCall;
 use super::model::Span::{Grace, Lifetime, LockWait, Minutes, Moment, NextAttempt, Seconds};
 use super::model::Step::*;
-use super::model::{Calls, Setting, Step};
+use super::model::{Calls, DiskTrouble, Setting, Step};
 
 const ORDINARY: Setting = Setting {
     accounts: 1,
@@ -213,6 +213,17 @@ fn a_rejection_is_not_believed_while_the_vault_holds_a_newer_entry() {
         call(1),
         entry_restored(1),
         LetGo { which: 0 },
+    ]);
+}
+
+/// The sign-out is decided at once. Its caller may be about to quit, and so waits for the list, for as long as files may take.
+#[test]
+fn a_sign_out_while_the_ended_list_hangs_replies_within_the_limit_of_files() {
+    ORDINARY.replay(&[
+        Opens { process: 2 },
+        Disk(DiskTrouble::Slow),
+        sign_out(0),
+        call(2),
     ]);
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::keyring::{Record, Write};
 use super::model::Step;
 use super::process::Asked;
-use super::world::World;
+use super::world::{LONGER_WITH_A_BAD_DISK, World};
 
 /// Limit of a keyring write; the default of the core.
 const VAULT_WRITE: Duration = Duration::from_secs(3);
@@ -57,13 +57,16 @@ impl World {
         let account = &self.accounts[at];
         let family = account.family_of_refresh(token).expect("issued here");
         assert!(
-            !account.was_known_to_have_ended(family, self.step_began),
+            !account.was_known_to_have_ended(family, self.step_began, None),
             "a renewal of a session that has ended (I5)"
         );
         // The process that renewed last died without saving: what the broken keyring holds is spent as well.
         let newest_is_lost = account.lost_unsaved && !self.keyring_works;
+        // Another process has ended the session and removed what said so, and could not list it: nothing tells of the newest.
+        let is_over_elsewhere = account.has_unlisted_ending(family);
         if !account.is_touched
             && !newest_is_lost
+            && !is_over_elsewhere
             && let Some(newest) = self.newest_known(at, token, number)
         {
             // A generation that was never written is newer than all that were: its write waits behind one that hangs.
@@ -95,16 +98,18 @@ impl World {
             !families.is_empty(),
             "a call with a token that no server issued"
         );
-        assert!(
-            !families
-                .iter()
-                .all(|family| account.was_known_to_have_ended(*family, self.step_began)),
-            "a call with the token of a session that has ended (I5)"
-        );
         let call: usize = seen
             .header("x-call")
             .and_then(|number| number.parse().ok())
             .expect("every call has a number");
+        let sender = self.asked.iter().find(|asked| asked.number == call);
+        let sender = sender.map(|asked| asked.process);
+        assert!(
+            !families.iter().all(|family| {
+                account.was_known_to_have_ended(*family, self.step_began, sender)
+            }),
+            "a call with the token of a session that has ended (I5)"
+        );
         let Some(asked) = self.asked.iter().position(|asked| asked.number == call) else {
             // Its caller has left meanwhile.
             return;
@@ -290,7 +295,10 @@ impl World {
             match one.outcome.get() {
                 None => {
                     let awake = process.clock.awake();
-                    assert!(awake < one.due, "a sign-in has not settled in time (I10)");
+                    // The disk may have failed after it began.
+                    let longer = self.disk_has_failed.then_some(LONGER_WITH_A_BAD_DISK);
+                    let due = one.due + longer.unwrap_or_default();
+                    assert!(awake < due, "a sign-in has not settled in time (I10)");
                     self.entering.push(one);
                 }
                 Some(Ok(_)) => {

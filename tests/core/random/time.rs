@@ -96,7 +96,10 @@ impl World {
     fn a_lock_is_about_to_be_taken(&self) -> bool {
         let waits = |at: usize| {
             let mut processes = self.processes.iter().flatten();
-            processes.any(|process| process.seats[at].waits_for_lock())
+            processes.any(|process| {
+                let is_stuck = self.disk.is_hanging_in(process.number);
+                process.seats[at].waits_for_lock() && !is_stuck
+            })
         };
         (0..self.accounts.len()).any(|at| waits(at) && self.lock_is_free(at))
     }

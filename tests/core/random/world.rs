@@ -10,6 +10,7 @@ use graphql_session_testing::{Fault, FaultServer, Gate, ManualClock, VaultCall, 
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
+use super::disk::RecordingDisk;
 use super::faults::Trouble;
 use super::keyring::RecordingKeyring;
 use super::model::{AtServer, Calls, KeyringTrouble, Model, PROCESSES, Setting, Step};
@@ -27,8 +28,18 @@ pub(crate) const END_AFTER: Duration = Duration::from_secs(600);
 /// Deadline of a call that is in a hurry.
 const HURRIED: Duration = Duration::from_secs(5);
 
+/// Limit of work on the files; the default of the core.
+const FILES_AT_MOST: Duration = Duration::from_secs(2);
+
 /// The longest sign-in: two exchanges, the lock, a read and a write.
 const SIGN_IN_AT_MOST: Duration = Duration::from_secs(10 + 10 + 30 + 2 + 3);
+
+/// How much longer it may take where the disk has failed: a write that is made again takes the lock first, and reads the
+/// keyring; and there are three waits for files.
+pub(crate) const LONGER_WITH_A_BAD_DISK: Duration = Duration::from_secs(30 + 2 + 6);
+
+/// The longest pause after which a failed write is made again, and a little.
+const WRITTEN_AGAIN_AFTER: Duration = Duration::from_secs(601);
 
 /// Everything.
 pub(crate) struct World {
@@ -42,6 +53,9 @@ pub(crate) struct World {
     pub(crate) entered_before: Vec<usize>,
     pub(crate) keyring: RecordingKeyring,
     pub(crate) keyring_works: bool,
+    pub(crate) disk: RecordingDisk,
+    /// Whether it has failed in this case.
+    pub(crate) disk_has_failed: bool,
     /// Whether it has failed in this case.
     pub(crate) keyring_has_failed: bool,
     /// Whether it worked when the step began, and how many writes had reached it by then.
@@ -91,6 +105,8 @@ impl World {
             .map(|account| (account.name.clone(), account.server.clone()))
             .collect();
         let folder = folder();
+        let machine = ManualClock::new();
+        let disk = RecordingDisk::watched_by(&machine);
         let mut world = Self {
             setting,
             processes: [None, None, None],
@@ -98,8 +114,10 @@ impl World {
             asked: Vec::new(),
             entering: Vec::new(),
             entered_before: Vec::new(),
-            keyring: RecordingKeyring::new(by_name, folder.path()),
+            keyring: RecordingKeyring::new(by_name, disk.clone()),
             keyring_works: true,
+            disk,
+            disk_has_failed: false,
             keyring_has_failed: false,
             keyring_before: (true, 0),
             has_lost_a_process: false,
@@ -108,7 +126,7 @@ impl World {
             server_clock,
             used: HashMap::new(),
             tally: BTreeMap::new(),
-            machine: ManualClock::new(),
+            machine,
             gates: Vec::new(),
             calls: 0,
             started: 0,
@@ -220,7 +238,7 @@ impl World {
                 }
             }
             Step::SignIn { process, account } => self.sign_in(process, account),
-            Step::SignOut { process, account } => self.sign_out(process, account),
+            Step::SignOut { process, account } => self.sign_out(process, account, &step),
             Step::TryNow { process, account } => {
                 let process = self.running(process);
                 if let Some(session) = process.session(account) {
@@ -228,13 +246,24 @@ impl World {
                 }
             }
             Step::Opens { process } => self.open(process),
-            Step::Dies { process, lands } => self.kill(process, lands),
-            Step::Quits { process } => self.quit(process, &step),
+            Step::Dies { process, lands } => {
+                self.list_endings_of(process, &step);
+                self.kill(process, lands);
+            }
+            Step::Quits { process } => {
+                self.list_endings_of(process, &step);
+                self.quit(process, &step);
+            }
             Step::Keyring(trouble) => self.break_keyring(trouble),
             Step::KeyringHeals => {
                 self.keyring.heal();
                 self.keyring_works = true;
             }
+            Step::Disk(trouble) => {
+                self.disk_has_failed = true;
+                self.disk.suffer(trouble);
+            }
+            Step::DiskHeals => self.disk.heal(),
             Step::EntryDeleted { account } => {
                 self.accounts[account].is_touched = true;
                 self.keyring.scripted.clear(&self.accounts[account].name);
@@ -332,13 +361,17 @@ impl World {
         self.count("sign-ins", 1);
     }
 
-    fn sign_out(&mut self, at: usize, account: usize) {
+    fn sign_out(&mut self, at: usize, account: usize, step: &Step) {
         let process = self.running(at);
         let Some(session) = process.session(account) else {
             return;
         };
         let (_, done) = process.own.run(async move { session.sign_out().await });
         self.rest();
+        if done.get().is_none() && self.disk.is_hanging() {
+            // It is decided; its caller, who may be about to quit, waits for the files as long as they may take.
+            self.pass(FILES_AT_MOST, step);
+        }
         assert!(done.get().is_some(), "a sign-out waits for something (I10)");
         self.count("sign-outs", 1);
     }
@@ -358,13 +391,16 @@ impl World {
                 config
             })
             .collect();
-        let process = Process::start(self.started, &self.machine, way, clock, configs);
+        let mount = self.disk.mount(self.started);
+        let process = Process::start(self.started, &self.machine, (way, mount), clock, configs);
         self.processes[at] = Some(process);
     }
 
     fn kill(&mut self, at: usize, lands: bool) {
         let process = self.processes[at].take().expect("runs");
         self.count("deaths", 1);
+        // First: a call to the keyring that ends now must not lead to one more ending, which nobody would list.
+        process.mount.die();
         process.way.die(lands);
         // A call that hangs in the keyring ends before another process can take the lock.
         self.wait_for_rest();
@@ -390,7 +426,26 @@ impl World {
         );
         let process = self.processes[at].take().expect("runs");
         process.way.die(false);
+        process.mount.die();
         self.bury(process);
+    }
+
+    /// A process that dies after an ending that it could not list may forget it: until then its memory decides (I17). What
+    /// would be right then depends on what the others have seen; so the disk has room again before.
+    fn list_endings_of(&mut self, at: usize, step: &Step) {
+        let number = self.running(at).number;
+        if !self.disk.has_unlisted(number) && !self.disk.is_hanging() {
+            return;
+        }
+        self.disk.heal();
+        self.rest();
+        if self.disk.has_unlisted(number) {
+            self.pass(WRITTEN_AGAIN_AFTER, step);
+        }
+        assert!(
+            !self.disk.has_unlisted(number),
+            "the disk works again, and an ending is not listed (I17)"
+        );
     }
 
     /// What a dead process left behind, for the checks.
@@ -426,6 +481,7 @@ impl World {
     pub(crate) fn heal(&mut self) {
         self.keyring.heal();
         self.keyring_works = true;
+        self.disk.heal();
         for gate in self.gates.drain(..) {
             gate.open();
         }
@@ -475,8 +531,10 @@ impl Drop for World {
         // No thread of this case may hang in the next one.
         for process in self.processes.iter().flatten() {
             process.way.die(false);
+            process.mount.die();
         }
         self.keyring.heal();
+        self.disk.heal();
     }
 }
 

@@ -90,7 +90,11 @@ impl Driver {
                     self.shared.hold(Some(credentials));
                 }
             }
-            Action::Forget => self.shared.hold(None),
+            Action::Forget => {
+                self.shared.hold(None);
+                // Their buffers have held the access token.
+                self.shared.forget_connections();
+            }
             Action::Drop(id) => {
                 if let Some(credentials) = self.find(id) {
                     self.revoke(credentials);

@@ -98,7 +98,7 @@ impl StateFile {
     }
 
     /// Reads the file's text; `None` where it is damaged, or of another version.
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let state: Self = serde_json::from_slice(text).ok()?;
         let failure = state.last_failure;
         let mut times = [

@@ -208,7 +208,10 @@ fn read_text(json: &str) -> Option<String> {
 }
 
 /// What stands under these keys of a JSON object, unread; `None` for anything but one object.
-fn values<'a, const N: usize>(json: &'a str, keys: [&str; N]) -> Option<[Option<&'a str>; N]> {
+pub(crate) fn values<'a, const N: usize>(
+    json: &'a str,
+    keys: [&str; N],
+) -> Option<[Option<&'a str>; N]> {
     let mut reading = serde_json::Deserializer::from_str(json);
     let values = reading.deserialize_map(Values(keys)).ok()?;
     reading.end().ok()?;

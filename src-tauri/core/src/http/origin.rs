@@ -7,6 +7,18 @@ use url::{Host, Url};
 use super::resolver::is_loopback_name;
 use crate::error::{Code, Error};
 
+/// Longest address that is read, in bytes: no browser's address is longer.
+const LONGEST_ADDRESS: usize = 2_048;
+
+/// Longest host of an address with its port, in bytes: four for each letter of the longest name. Reading an international name
+/// takes some fifty times its length in memory.
+const LONGEST_AUTHORITY: usize = 1_024;
+
+/// Longest name of a host, in bytes (RFC 1035, section 2.3.4).
+const LONGEST_HOST: usize = 255;
+
+const TOO_LONG: &str = "This is longer than any address. Use one like https://crm.example.com";
+
 /// Scheme, host and port of a server, and the path below which it lives where its protocol allows one
 /// ([`Facts::lives_below_paths`](crate::Facts::lives_below_paths)). Credentials are bound to the origin that issued them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +48,9 @@ impl Origin {
     pub(crate) fn parse_by(address: &str, rules: AddressRules<'_>) -> Result<Self, Error> {
         let invalid = |why: &'static str| Error::new(Code::InvalidAddress, why);
         let address = address.trim();
+        if address.len() > LONGEST_ADDRESS || authority(address).len() > LONGEST_AUTHORITY {
+            return Err(invalid(TOO_LONG));
+        }
         let not_an_address =
             |_| invalid("This is not an address. Use one like https://crm.example.com");
         let url = if address.contains("://") {
@@ -65,6 +80,10 @@ impl Origin {
                 ));
             }
             _ => return Err(invalid("Use an address that starts with https://")),
+        }
+        // An international name is longer in ASCII than as it was typed.
+        if url.host_str().is_some_and(|host| host.len() > LONGEST_HOST) {
+            return Err(invalid(TOO_LONG));
         }
         if url.host().is_none() {
             return Err(invalid(
@@ -118,6 +137,14 @@ impl Origin {
     }
 }
 
+/// Where the host stands in an address, by its first bytes alone. A parser of addresses skips any number of slashes before it.
+fn authority(address: &str) -> &str {
+    const SLASHES: [char; 2] = ['/', '\\'];
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let rest = rest.trim_start_matches(SLASHES);
+    rest.split(['/', '\\', '?', '#']).next().unwrap_or_default()
+}
+
 /// A host as a setting names it: a name or an IP address, without scheme, port and wildcards.
 pub(crate) fn read_host(text: &str) -> Option<Host> {
     if let Ok(address) = text.parse() {
@@ -125,6 +152,9 @@ pub(crate) fn read_host(text: &str) -> Option<Host> {
             IpAddr::V4(address) => Host::Ipv4(address),
             IpAddr::V6(address) => Host::Ipv6(address),
         });
+    }
+    if text.len() > LONGEST_HOST {
+        return None;
     }
     let is_name = text.chars().all(|character| !"*:/@ ".contains(character));
     Host::parse(text).ok().filter(|_| is_name)
@@ -136,5 +166,33 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
         Some(Host::Domain(name)) => is_loopback_name(name),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_longer_than_any_is_refused_before_it_is_read() {
+        let long = |length: usize| {
+            let path = "a".repeat(length - "https://crm.example.com/".len());
+            Origin::parse(&format!("https://crm.example.com/{path}"))
+        };
+        assert!(long(LONGEST_ADDRESS).is_ok());
+        let error = long(LONGEST_ADDRESS + 1).expect_err("refused");
+        assert_eq!(error.code(), Code::InvalidAddress);
+        for long in [
+            format!("https:////{}", ".".repeat(LONGEST_AUTHORITY + 1)),
+            "a".repeat(LONGEST_AUTHORITY + 1),
+            format!("https://{}example", "ü.".repeat(50)),
+        ] {
+            let error = Origin::parse(&long).expect_err("refused");
+            assert!(
+                error.message().contains("longer than any address"),
+                "{error}"
+            );
+        }
+        assert_eq!(read_host(&"a".repeat(LONGEST_HOST + 1)), None);
     }
 }

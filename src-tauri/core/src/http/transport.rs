@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
@@ -17,6 +19,7 @@ use super::one_handshake::OneHandshake;
 use super::proxy::{self, SystemProxy};
 use super::resolver::Resolver;
 use super::{Answer, Endpoint, Origin, Request, TransportError, tls};
+use crate::cleared::{ClearedBuffer, clear_read};
 use crate::clock::ServerClock;
 use crate::error::{Code, Error};
 
@@ -239,6 +242,8 @@ impl AuthClient {
             .post(self.origin.join(request.path))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header("accept", "application/json")
+            // A decoder keeps what it has decoded in buffers that nobody overwrites. Such an answer is a kilobyte.
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
             .body(request.body.clone());
         self.answer(sending).await
     }
@@ -255,7 +260,7 @@ impl AuthClient {
         let limit = self.clock.local().sleep(self.limit);
         tokio::pin!(limit);
         // What has arrived is used, even if its time is up by the time we look: a frozen process finds both.
-        let mut response = tokio::select! {
+        let response = tokio::select! {
             biased;
             response = sending.send() => response.map_err(|error| transport_error(&error))?,
             () = &mut limit => return Err(TransportError::Timeout),
@@ -263,11 +268,12 @@ impl AuthClient {
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers(), &self.clock);
         let redirects_to = self.other_origin(&response);
-        let body = tokio::select! {
+        let (body, chunks) = tokio::select! {
             biased;
-            body = read_body(&mut response, EXCHANGE_BYTES) => body?,
+            read = read_secret_body(response) => read?,
             () = &mut limit => return Err(TransportError::Truncated),
         };
+        clear_read(chunks).await;
         Ok(Answer {
             status,
             retry_after,
@@ -286,6 +292,22 @@ impl AuthClient {
         let there = there.origin().ascii_serialization();
         (is_other && there != self.origin.without_path()).then_some(there)
     }
+}
+
+/// Reads an answer that holds tokens, as a copy that is overwritten when it is dropped, and as the chunks in which it came.
+async fn read_secret_body(
+    mut response: reqwest::Response,
+) -> Result<(Bytes, Vec<Bytes>), TransportError> {
+    let mut body = ClearedBuffer::default();
+    let mut chunks = Vec::new();
+    while let Some(chunk) = next_chunk(&mut response).await? {
+        if body.len() + chunk.len() > EXCHANGE_BYTES {
+            return Err(TransportError::TooLong);
+        }
+        body.push(&chunk);
+        chunks.push(chunk);
+    }
+    Ok((body.freeze(), chunks))
 }
 
 /// Reads a body to its end, or until it has become longer than `limit` bytes: a chunked one announces no length.

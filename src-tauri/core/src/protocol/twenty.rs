@@ -3,6 +3,7 @@
 //! Two things differ between releases, and a [`Dialect`] numbers their combinations: the endpoint that knows the
 //! authentication operations (1.6: both; newer: `/metadata` only), and the name of the access token's field.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine;
@@ -10,13 +11,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use graphql_session_renewal::{Cause, GraphqlCode};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tokens};
+use crate::cleared::secret_of_json;
 use crate::clock::BoxFuture;
 use crate::error::{Code, Error};
-use crate::http::{Answer, AuthClient, Data, Endpoint, Envelope, RawReply, Request};
+use crate::http::{Answer, AuthClient, Data, Endpoint, Envelope, RawReply, Request, values};
 
 static FACTS: Facts = Facts {
     name: "twenty",
@@ -86,7 +89,9 @@ impl Protocol for Twenty {
                 "mutation RenewToken($appToken: String!) {{ renewToken(appToken: $appToken) {{ {} }} }}",
                 tokens_selection(dialect)
             ),
-            json!({ "appToken": refresh.expose_secret() }),
+            &RenewalVariables {
+                app_token: refresh.expose_secret(),
+            },
         )
     }
 
@@ -152,7 +157,8 @@ impl Protocol for Twenty {
             workspace_id: Option<String>,
         }
         let payload = tokens.access.expose_secret().split('.').nth(1)?;
-        let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        let claims = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload).ok()?);
+        let claims: Claims = serde_json::from_slice(&claims).ok()?;
         Some(format!(
             "{}@{}",
             claims.sub,
@@ -165,7 +171,9 @@ impl Protocol for Twenty {
             dialect,
             "SignOut",
             "mutation SignOut($refreshToken: String!) { signOut(refreshToken: $refreshToken) }",
-            json!({ "refreshToken": refresh.expose_secret() }),
+            &SignOutVariables {
+                refresh_token: refresh.expose_secret(),
+            },
         ))
     }
 }
@@ -204,11 +212,11 @@ async fn sign_in(client: &AuthClient, login: &PasswordLogin) -> Result<Issued, E
             "mutation GetLoginTokenFromCredentials($email: String!, $password: String!, $origin: String!) { \
              getLoginTokenFromCredentials(email: $email, password: $password, origin: $origin) { \
              loginToken { token expiresAt } } }",
-            json!({
-                "email": login.email,
-                "password": login.password.expose_secret(),
-                "origin": origin,
-            }),
+            &PasswordVariables {
+                email: &login.email,
+                password: login.password.expose_secret(),
+                origin: &origin,
+            },
         )
         .await;
         let answered = match answered {
@@ -229,7 +237,10 @@ async fn sign_in(client: &AuthClient, login: &PasswordLogin) -> Result<Issued, E
                  getAuthTokensFromLoginToken(loginToken: $loginToken, origin: $origin) {{ {} }} }}",
                 tokens_selection(dialect)
             ),
-            json!({ "loginToken": login_token.expose_secret(), "origin": origin }),
+            &LoginTokenVariables {
+                login_token: login_token.expose_secret(),
+                origin: &origin,
+            },
         )
         .await;
         match pair {
@@ -256,7 +267,7 @@ async fn ask(
     dialect: Dialect,
     operation: &str,
     query: &str,
-    variables: Value,
+    variables: &impl Serialize,
 ) -> Result<Answer, Refusal> {
     let host = client.origin().host();
     let answer = client
@@ -333,16 +344,57 @@ fn is_unknown_field(message: &str) -> bool {
     message.starts_with("Cannot query field")
 }
 
-fn request(dialect: Dialect, operation: &str, query: &str, variables: Value) -> Request {
-    let body = json!({ "operationName": operation, "query": query, "variables": variables });
-    Request {
-        path: if dialect.0 & 1 == 0 {
-            "/graphql"
-        } else {
-            "/metadata"
-        },
-        body: body.to_string().into(),
-    }
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Operation<'a, V> {
+    operation_name: &'a str,
+    query: &'a str,
+    variables: &'a V,
+}
+
+#[derive(Serialize)]
+struct PasswordVariables<'a> {
+    email: &'a str,
+    password: &'a str,
+    origin: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LoginTokenVariables<'a> {
+    login_token: &'a str,
+    origin: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RenewalVariables<'a> {
+    app_token: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SignOutVariables<'a> {
+    refresh_token: &'a str,
+}
+
+fn request(
+    dialect: Dialect,
+    operation_name: &str,
+    query: &str,
+    variables: &impl Serialize,
+) -> Request {
+    let path = if dialect.0 & 1 == 0 {
+        "/graphql"
+    } else {
+        "/metadata"
+    };
+    let operation = Operation {
+        operation_name,
+        query,
+        variables,
+    };
+    Request::json(path, &operation)
 }
 
 fn tokens_selection(dialect: Dialect) -> String {
@@ -354,51 +406,67 @@ fn tokens_selection(dialect: Dialect) -> String {
     format!("tokens {{ {access} {{ token expiresAt }} refreshToken {{ token expiresAt }} }}")
 }
 
-#[derive(Deserialize)]
+/// One token of an answer.
 struct Token {
-    token: String,
-    #[serde(rename = "expiresAt", default, deserialize_with = "time_or_unknown")]
+    text: SecretString,
     expires_at: Option<Timestamp>,
 }
 
-/// A time that cannot be read is unknown, and no reason to throw away what the server has just issued.
-fn time_or_unknown<'de, D: Deserializer<'de>>(reading: D) -> Result<Option<Timestamp>, D::Error> {
-    let time = Option::<Value>::deserialize(reading)?;
-    Ok(time.and_then(|time| time.as_str()?.parse().ok()))
-}
-
+/// The tokens under `data`, `field`, `tokens`. They are taken from where they stand: a `serde_json::Value` would be one more
+/// copy of them.
 fn tokens(body: &[u8], field: &str) -> Option<Tokens> {
-    #[derive(Deserialize)]
-    struct Pair {
-        #[serde(rename = "accessOrWorkspaceAgnosticToken", alias = "accessToken")]
-        access: Token,
-        #[serde(rename = "refreshToken")]
-        refresh: Option<Token>,
-    }
-    let mut reply: Value = serde_json::from_slice(body).ok()?;
-    let pair = reply.pointer_mut(&format!("/data/{field}/tokens"))?.take();
-    let pair: Pair = serde_json::from_value(pair).ok()?;
-    let is_usable = |token: &Token| !token.token.is_empty();
-    if !is_usable(&pair.access) {
-        return None;
-    }
-    let refresh = pair.refresh.filter(is_usable);
+    let body = text_of(body);
+    let tokens = member(member(member(&body, "data")?, field)?, "tokens")?;
+    let [old_access, access, refresh] = values(
+        tokens,
+        [
+            "accessOrWorkspaceAgnosticToken",
+            "accessToken",
+            "refreshToken",
+        ],
+    )?;
+    let access = token(old_access.or(access)?)?;
+    let refresh = refresh.and_then(token);
     Some(Tokens {
-        access: pair.access.token.into(),
-        access_expires_at: pair.access.expires_at,
+        access: access.text,
+        access_expires_at: access.expires_at,
         refresh_expires_at: refresh.as_ref().and_then(|token| token.expires_at),
-        refresh: refresh.map(|token| token.token.into()),
+        refresh: refresh.map(|token| token.text),
     })
 }
 
+/// A token that can be used. A time that cannot be read is unknown, and no reason to throw away what the server has just
+/// issued.
+fn token(json: &str) -> Option<Token> {
+    let [text, expires_at] = values(json, ["token", "expiresAt"])?;
+    let text = secret_of_json(text?)?;
+    let expires_at = expires_at
+        .and_then(secret_of_json)
+        .and_then(|time| time.expose_secret().parse().ok());
+    (!text.expose_secret().is_empty()).then_some(Token { text, expires_at })
+}
+
 fn login_token(answer: &Answer) -> Option<SecretString> {
-    let reply: Value = serde_json::from_slice(&answer.body).ok()?;
-    let token = reply.pointer("/data/getLoginTokenFromCredentials/loginToken/token")?;
-    Some(token.as_str()?.into())
+    let body = text_of(&answer.body);
+    let data = member(&body, "data")?;
+    let token = member(member(data, "getLoginTokenFromCredentials")?, "loginToken")?;
+    secret_of_json(member(token, "token")?)
+}
+
+fn member<'a>(json: &'a str, key: &str) -> Option<&'a str> {
+    let [value] = values(json, [key])?;
+    value
+}
+
+/// An answer as text, also where a part of it is in another encoding.
+fn text_of(body: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(body)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn reading(body: &Value) -> Reading {

@@ -58,6 +58,19 @@ impl Connection {
         }
     }
 
+    /// Over a stream that arrives in these pieces.
+    #[cfg(feature = "parsers")]
+    pub(super) fn of_pieces(pieces: Vec<Bytes>, limit: usize) -> Self {
+        let mut unfinished = Unfinished::default();
+        let chunks = pieces
+            .into_iter()
+            .map(move |chunk| unfinished.checked(chunk, limit));
+        Self {
+            blocks: SseByteStream::new(Box::pin(stream::iter(chunks))),
+            since: Awake::from_ms(0),
+        }
+    }
+
     pub(super) async fn next(&mut self) -> Heard {
         loop {
             let block = match self.blocks.next().await {
@@ -119,9 +132,7 @@ fn chunks(
                     () = silent => return Err(Broken::Silent),
                 };
                 let Some(chunk) = chunk else { return Ok(None) };
-                if unfinished.add(&chunk) > limit {
-                    return Err(Broken::TooLong);
-                }
+                let chunk = unfinished.checked(chunk, limit)?;
                 Ok(Some((chunk, (response, unfinished))))
             }
         },
@@ -139,6 +150,14 @@ struct Unfinished {
 }
 
 impl Unfinished {
+    /// The chunk, unless an event in it is longer than `limit` bytes.
+    fn checked(&mut self, chunk: Bytes, limit: usize) -> Result<Bytes, Broken> {
+        if self.add(&chunk) > limit {
+            return Err(Broken::TooLong);
+        }
+        Ok(chunk)
+    }
+
     /// Counts a chunk. Returns the largest size that a single event reached in it, finished or not.
     fn add(&mut self, chunk: &[u8]) -> usize {
         let mut most = self.bytes;
