@@ -127,13 +127,12 @@ impl Protocol for Twenty {
     }
 
     fn refuses(&self, status: u16, envelope: &Envelope) -> bool {
-        match (envelope.code(), envelope.sub_code()) {
-            // An unknown user at sign-in is UNAUTHENTICATED, too, and no reason to renew.
-            (Some("UNAUTHENTICATED"), Some("USER_NOT_FOUND" | "WORKSPACE_NOT_FOUND")) => false,
-            (Some("UNAUTHENTICATED"), _) => true,
+        match envelope.code() {
+            // Also USER_NOT_FOUND, which 2.21 says to a member who was removed: the renewal's answer decides.
+            Some("UNAUTHENTICATED") => true,
             // Not this server's words; something in front of it says it by the status.
-            (None, _) => status == 401,
-            _ => false,
+            None => status == 401,
+            Some(_) => false,
         }
     }
 
