@@ -7,8 +7,8 @@ use graphql_session_testing::{AccessField, AuthenticationOn, Counts, Fault, Test
 
 use crate::fixture::{
     MINUTE, SECOND, assert_failed, assert_one_renewal, assert_served, call_fails, call_succeeds,
-    calls_at_once, join_all, journal_count, late_failure, renew, signed_in, spawn_calls,
-    wait_for_phase, with_expired_token,
+    calls_at_once, join_all, journal_count, late_failure, renew, signed_in, spawn_call,
+    spawn_calls, wait_for_phase, with_expired_token,
 };
 
 /// The access token has expired, and every renewal meets an outage. A first call has failed.
@@ -340,4 +340,44 @@ async fn a_call_that_is_served_ends_the_probing_at_once() {
     let back = tokio::time::timeout(Duration::from_secs(10), back).await;
     let back = back.expect("at once").expect("a status").clone();
     assert_eq!(back.next_attempt_at, None);
+}
+
+#[tokio::test]
+async fn callers_of_a_server_that_is_away_do_not_make_the_status_change_for_nothing() {
+    let (host, session) = in_an_outage().await;
+    let before = session.status().revision;
+    let mut seen = vec![session.status()];
+    let mut changes = session.changes();
+    for _ in 0..120 {
+        let calls = spawn_calls(&session, 8, &query("people"));
+        host.clock.pass(SECOND / 4).await;
+        assert_failed(join_all(calls).await, Code::Unreachable);
+        if changes.has_changed().expect("the session lives") {
+            seen.push(changes.borrow_and_update().clone());
+        }
+    }
+
+    let published = session.status().revision - before;
+    assert!(published <= 30, "{published} times in 30 s");
+    for two in seen.windows(2) {
+        let mut newer = two[1].clone();
+        newer.revision = two[0].revision;
+        assert_ne!(newer, two[0], "published again");
+    }
+}
+
+/// Calls with a token that works, at a server that is away.
+#[tokio::test]
+async fn calls_that_get_no_answer_publish_the_outage_once_until_a_probe_is_made() {
+    let (host, session) = without_a_server().await;
+    let before = session.status().revision;
+    for _ in 0..20 {
+        let calls = spawn_calls(&session, 8, &query("people"));
+        assert_failed(
+            host.clock.run_until(join_all(calls)).await,
+            Code::Unreachable,
+        );
+    }
+    let published = session.status().revision - before;
+    assert!(published <= 1, "{published} times");
 }
