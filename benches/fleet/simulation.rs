@@ -360,7 +360,7 @@ impl Simulation {
         let up = self.is_up();
         let client = &mut self.clients[number as usize];
         match action {
-            Action::Exchange => {
+            Action::Exchange { .. } => {
                 let has_expired = client.state.held().is_some_and(|held| {
                     held.has_expired(server_time(self.now).plus(EXPIRY_MARGIN))
                 });

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use graphql_session::{Clock as _, Code, DEFAULT_ACCOUNT, Phase, Session, Unreachable};
-use graphql_session_testing::{AccessField, AuthenticationOn, Counts, Fault, TestHost, query};
+use graphql_session_testing::{
+    AccessField, AuthenticationOn, Counts, Fault, Gate, TestHost, query,
+};
 
 use crate::fixture::{
     MINUTE, SECOND, assert_failed, assert_one_renewal, assert_served, call_fails, call_succeeds,
@@ -340,6 +342,46 @@ async fn a_call_that_is_served_ends_the_probing_at_once() {
     let back = tokio::time::timeout(Duration::from_secs(10), back).await;
     let back = back.expect("at once").expect("a status").clone();
     assert_eq!(back.next_attempt_at, None);
+}
+
+/// Every answer to a renewal takes 12 s: a server that starts cold, or has too much to do.
+#[tokio::test]
+async fn renewals_that_take_longer_than_an_attempt_may_are_given_twice_the_time() {
+    let (host, session) = with_expired_token().await;
+    let gates = [Gate::new(), Gate::new()];
+    for gate in &gates {
+        host.server.on_renewal(Fault::hold_answer(gate));
+    }
+    let call = spawn_call(&session, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    host.clock.pass(10 * SECOND).await;
+    host.server.wait_for(|counts| counts.renewals == 2).await;
+    gates[0].open();
+    host.clock.pass(12 * SECOND).await;
+    gates[1].open();
+
+    assert_served(join_all(vec![call]).await);
+    assert_eq!(host.server.counts().renewals, 2);
+}
+
+/// Nothing answers: attempts take 10, 20, 40, 60 and 60 s. The first call has 25 s.
+#[tokio::test]
+async fn the_time_of_an_attempt_doubles_to_a_minute_and_its_callers_keep_their_own() {
+    let (host, session) = with_expired_token().await;
+    host.server.on_every_renewal(Fault::Stall);
+    let began = host.clock.awake();
+    assert_eq!(late_failure(&host, &session).await, Code::Unreachable);
+    assert_eq!(host.clock.awake() - began, 25 * SECOND);
+
+    host.clock.pass_in_strides(6 * MINUTE, SECOND / 2).await;
+    let journal = session.journal().into_iter();
+    let answered = journal.filter(|entry| entry.what == "answered");
+    let took: Vec<_> = answered
+        .map(|entry| entry.facts["ms"].as_u64().expect("a number"))
+        .map(|ms| (ms + 500) / 1_000)
+        .take(5)
+        .collect();
+    assert_eq!(took, [10, 20, 40, 60, 60]);
 }
 
 #[tokio::test]

@@ -229,7 +229,7 @@ impl World {
     fn finish(&mut self, answer: Answer) {
         let event = match self.under_way.take() {
             None => return,
-            Some((Action::Exchange, _)) => Event::Exchanged(self.answer(answer)),
+            Some((Action::Exchange { .. }, _)) => Event::Exchanged(self.answer(answer)),
             Some((action, used)) => self
                 .perform_on_host(&action, used)
                 .unwrap_or_else(|| unreachable!("{action:?} is never under way")),
@@ -298,7 +298,7 @@ impl World {
             }
             Action::Reread => self.begin(action),
             Action::Probe => self.probing = true,
-            Action::Mark { .. } | Action::Exchange | Action::Save(_) | Action::Remove(_) => {
+            Action::Mark { .. } | Action::Exchange { .. } | Action::Save(_) | Action::Remove(_) => {
                 assert!(
                     self.host.lock == Some(OWN),
                     "{action:?} without the lock at {event} (I1)"

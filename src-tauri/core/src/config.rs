@@ -245,7 +245,8 @@ impl Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// One renewal attempt, from connecting to the last byte. Default 10 s: a restarting server was measured to answer
-    /// its first request after 2.4 s, and people give up on a page at about 10 s.
+    /// its first request after 2.4 s, and people give up on a page at about 10 s. After each attempt that ends at its limit
+    /// the next one has twice the time, up to 60 s: some servers need 12 s for their first answers.
     pub attempt_timeout: Duration,
     /// How long a waiter waits for a renewal, counted from holding the lock. Default 25 s: two attempts and a pause.
     pub renewal_timeout: Duration,

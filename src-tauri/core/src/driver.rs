@@ -110,6 +110,7 @@ impl Driver {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let limits = &shared.config.limits;
         let rules = Rules {
+            attempt_timeout: millis(limits.attempt_timeout),
             renewal_timeout: millis(limits.renewal_timeout),
             grace: shared.config.protocol.facts().grace.map_or(0, millis),
             max_backoff: millis(limits.max_backoff),

@@ -26,7 +26,10 @@ pub enum Action {
         at: Wall,
     },
     /// Send one exchange of the held refresh token.
-    Exchange,
+    Exchange {
+        /// How long it may take, in ms.
+        limit: u64,
+    },
     /// Ask the server for something that needs no credentials, beside everything else that goes on.
     Probe,
     /// Write these credentials, and look at the ended list before and after.

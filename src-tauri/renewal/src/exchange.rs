@@ -388,7 +388,8 @@ impl Transition<'_> {
             sent_at: self.now.awake,
             attempt,
         };
-        self.act(Action::Exchange);
+        let limit = schedule::attempt_limit(self.rules, self.state.outage.timeouts);
+        self.act(Action::Exchange { limit });
     }
 
     /// The exchange is over: save what it brought, confirm a rejection, or pause.
@@ -398,6 +399,13 @@ impl Transition<'_> {
         };
         let took = self.now.awake.since(sent_at);
         self.note(Note::Answered { exchange, took });
+        let outage = &mut self.state.outage;
+        let had_its_time = took >= schedule::attempt_limit(self.rules, outage.timeouts);
+        outage.timeouts = if had_its_time {
+            outage.timeouts.saturating_add(1)
+        } else {
+            0
+        };
         let ours = self.state.exchanged();
         if let Exchange::Renewed(received, _) = exchange {
             if ours.is_some_and(|held| held.session == received.session) {

@@ -21,6 +21,8 @@ pub(crate) struct Outage {
     pub(crate) probe: Option<Probe>,
     pub(crate) lost_answer: Option<LostAnswer>,
     pub(crate) backoff: Backoff,
+    /// How many of the last attempts ended at their time limit.
+    pub(crate) timeouts: u32,
     /// The first failed attempt.
     pub(crate) failing_since: Option<Awake>,
     /// The server asked for silence until then.

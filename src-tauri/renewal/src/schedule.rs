@@ -21,9 +21,15 @@ const AHEAD_AGAIN_SHARE: u64 = 4;
 /// With less than this left, in ms, the next try is at the end of the token's life: one more before it gains nothing.
 const AHEAD_AGAIN_UNTIL: u64 = 10_000;
 
+/// An attempt may take this long, in ms, after others have ended at their time limit. A server that starts cold, or has too
+/// much to do, was seen to take 12 s; proxies give up after 60 s by default.
+const LONGEST_ATTEMPT: u64 = 60_000;
+
 /// The settings that decisions depend on, in ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rules {
+    /// How long the first attempt may take.
+    pub attempt_timeout: u64,
     /// How long waiters wait for a renewal, from holding the lock.
     pub renewal_timeout: u64,
     /// How long the server takes a used refresh token again; 0 where it does not.
@@ -40,6 +46,13 @@ pub struct Rules {
 fn draw(random: u64, most: u64) -> u64 {
     let share = u128::from(random) * (u128::from(most) + 1);
     (share >> u64::BITS) as u64
+}
+
+/// How long an attempt may take, in ms, after so many in a row that ended at their limit: twice as long after each.
+pub(crate) fn attempt_limit(rules: &Rules, timeouts: u32) -> u64 {
+    let doubled = 1_u64.checked_shl(timeouts).unwrap_or(u64::MAX);
+    let limit = rules.attempt_timeout.saturating_mul(doubled);
+    limit.min(LONGEST_ATTEMPT.max(rules.attempt_timeout))
 }
 
 /// When to renew ahead of expiry: at a random point in the last third to quarter of the lifetime. Calls then do not wait,
@@ -116,6 +129,27 @@ mod tests {
         }
         assert_eq!(backoff.next(u64::MAX, longest), longest);
         assert_eq!(backoff.next(0, longest), BACKOFF_FLOOR);
+    }
+
+    #[test]
+    fn an_attempts_limit_doubles_to_sixty_seconds_or_stays_what_it_was_set_to() {
+        let limits = |attempt_timeout| {
+            let rules = Rules {
+                attempt_timeout,
+                renewal_timeout: 25_000,
+                grace: 0,
+                max_backoff: 30_000,
+                end_after: None,
+                requires_lock: false,
+            };
+            [0, 1, 2, 3, 64, u32::MAX].map(|timeouts| attempt_limit(&rules, timeouts))
+        };
+        assert_eq!(
+            limits(10_000),
+            [10_000, 20_000, 40_000, 60_000, 60_000, 60_000]
+        );
+        assert_eq!(limits(90_000), [90_000; 6]);
+        assert_eq!(limits(u64::MAX), [u64::MAX; 6]);
     }
 
     #[test]

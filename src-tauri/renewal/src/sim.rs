@@ -19,6 +19,7 @@ use crate::time::Wall;
 
 /// The default settings of a session, with a server that has Twenty's grace time.
 pub const RULES: Rules = Rules {
+    attempt_timeout: 10_000,
     renewal_timeout: 25_000,
     grace: 60_000,
     max_backoff: 30_000,

@@ -5,6 +5,7 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use graphql_session_renewal::{
@@ -48,7 +49,7 @@ impl Driver {
                     Message::done(Event::Marked(marked))
                 });
             }
-            Action::Exchange => self.exchange(),
+            Action::Exchange { limit } => self.exchange(Duration::from_millis(limit)),
             Action::Probe => {
                 if let Some(held) = self.shared.current.load_full() {
                     self.spawn(move |shared| async move {
@@ -144,13 +145,13 @@ impl Driver {
         });
     }
 
-    fn exchange(&self) {
+    fn exchange(&self, limit: Duration) {
         let Some(held) = self.shared.current.load_full() else {
             return self.report(Event::Exchanged(not_sent()));
         };
         self.spawn(move |shared| async move {
             // A protocol that an adopter brought may panic. The attempt is over then, and nothing else.
-            let attempt = AssertUnwindSafe(exchange(&shared, &held))
+            let attempt = AssertUnwindSafe(exchange(&shared, &held, limit))
                 .catch_unwind()
                 .await;
             let (exchange, received) =
@@ -224,12 +225,16 @@ impl Driver {
 }
 
 /// One attempt: every dialect at most once, the one that worked last first.
-async fn exchange(shared: &Shared, held: &Credentials) -> (Exchange, Option<Credentials>) {
+async fn exchange(
+    shared: &Shared,
+    held: &Credentials,
+    limit: Duration,
+) -> (Exchange, Option<Credentials>) {
     let protocol = &shared.config.protocol;
     let Ok(clients) = shared.clients(&held.origin) else {
         return (not_sent(), None);
     };
-    let client = shared.auth_client(&clients);
+    let client = clients.auth_client(shared.server_clock.clone(), limit);
     let mut proved = not_sent();
     for dialect in protocol.dialects(Some(held.dialect)) {
         let answer = client.post(&protocol.renewal(&held.refresh, dialect)).await;
