@@ -379,7 +379,7 @@ impl Simulation {
                 count(&mut self.counts.probes, self.now);
                 self.later(self.now + ROUND_TRIP, number, Due::Probed { answered });
             }
-            Action::Settle(_, Outcome::Renewed) => self.send(number),
+            Action::Settle(_, Outcome::Renewed | Outcome::SendAnyway) => self.send(number),
             other => {
                 let at = wall(self.now);
                 events.extend(client.host.perform(0, &client.state, used, at, &other));

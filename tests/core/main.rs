@@ -2,6 +2,7 @@
 //! link. Real processes, the real keyring and the log capture have their own.
 
 mod addresses;
+mod budget;
 mod codings;
 mod config;
 mod endings;

@@ -55,6 +55,8 @@ pub(crate) enum Message {
     },
     WaiterLeft(WaiterId),
     Served(CredentialsId),
+    /// A call that was refused is served after the renewal.
+    ReplayServed(CredentialsId),
     /// A call got no answer.
     Lost(CredentialsId, Cause),
     RetryNow(oneshot::Sender<()>),
@@ -239,6 +241,7 @@ impl Driver {
                 }
             }
             Message::Served(credentials) => self.decide(Event::Served(credentials)),
+            Message::ReplayServed(credentials) => self.decide(Event::ReplayServed(credentials)),
             Message::Lost(credentials, cause) => self.decide(Event::Lost(credentials, cause)),
             Message::RetryNow(reply) => {
                 self.decide(Event::RetryNow);
@@ -369,6 +372,9 @@ impl Driver {
         self.shared
             .wants_served
             .store(self.state.wants_served(), Ordering::Relaxed);
+        self.shared
+            .wants_proof
+            .store(self.state.wants_proof(), Ordering::Relaxed);
         // Ten thousand calls that join a renewal change nothing in the status.
         if std::mem::take(&mut self.trouble.is_news) || self.shown() != shown {
             self.publish();

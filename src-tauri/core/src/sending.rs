@@ -98,7 +98,12 @@ impl Sender {
             }
             session = Some(held.info.session);
             match request.send(held.clone()).await? {
-                Sent::Accepted(accepted) => return Ok(accepted),
+                Sent::Accepted(accepted) => {
+                    if refused {
+                        self.replay_served(&held);
+                    }
+                    return Ok(accepted);
+                }
                 Sent::Again => continue,
                 Sent::Refused => {}
             }
@@ -168,7 +173,7 @@ impl Sender {
         let outcome = outcome.await.unwrap_or(Outcome::SignedOut);
         std::mem::forget(guard);
         match outcome {
-            Outcome::Renewed => Ok(()),
+            Outcome::Renewed | Outcome::SendAnyway => Ok(()),
             Outcome::SignedOut | Outcome::Locked => Err(self.no_session()),
             Outcome::Denied => Err(access_denied()),
             Outcome::Unreachable { due, cause, .. } => {
@@ -190,6 +195,13 @@ impl Sender {
             let generation = held.info.generation;
             tracing::debug!(target: "graphql_session", account, generation, "served");
             self.tell(Message::Served(held.info.credentials));
+        }
+    }
+
+    /// The server has accepted these credentials for a request that it had refused before the renewal.
+    fn replay_served(&self, held: &Credentials) {
+        if self.shared.wants_proof.load(Ordering::Relaxed) {
+            self.tell(Message::ReplayServed(held.info.credentials));
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::call::{AllowedHeaders, Call, Reply};
 use crate::config::Config;
-use crate::credentials::{Credentials, expiry, new_credentials_id, new_session_id};
+use crate::credentials::{Credentials, expiry, expiry_of_new, new_credentials_id, new_session_id};
 use crate::diagnostics;
 use crate::driver::Message;
 use crate::error::{Code, Error};
@@ -132,7 +132,10 @@ impl Session {
         let origin = self.server_for(server)?;
         let client: AuthClient = self.shared().sign_in_client(&origin)?;
         let signing_in = self.shared().config.protocol.sign_in(&client, &login);
-        let issued = signing_in.await?;
+        let mut issued = signing_in.await?;
+        let issued_at = self.shared().server_clock.now();
+        let expires_at = &mut issued.tokens.access_expires_at;
+        *expires_at = expires_at.filter(|at| expiry_of_new(Some(*at), issued_at).is_some());
         self.establish(&origin, Some(login.email), issued).await
     }
 

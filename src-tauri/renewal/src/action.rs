@@ -64,6 +64,9 @@ pub enum Action {
 pub enum Outcome {
     /// There are newer credentials.
     Renewed,
+    /// No renewal: the clocks call the access token expired, and are not believed. The call is sent with it, and the server
+    /// decides.
+    SendAnyway,
     /// The session is over.
     SignedOut,
     /// The keyring has lost the credentials.

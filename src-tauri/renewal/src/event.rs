@@ -39,6 +39,8 @@ pub enum Event {
     WaiterLeft(WaiterId),
     /// A call was served with these credentials.
     Served(CredentialsId),
+    /// A call that was refused was sent once more with these credentials after the renewal, and served.
+    ReplayServed(CredentialsId),
     /// A call with these credentials got no answer from the server.
     Lost(CredentialsId, Cause),
     /// `Action::Probe` is done: whether the server answered.

@@ -8,7 +8,7 @@ use crate::note::Note;
 use crate::outage::LostAnswer;
 use crate::reasons::{EndingReason, Storage, TokenFate, Unreachable, VaultError};
 use crate::schedule;
-use crate::standing::{Held, Standing};
+use crate::standing::{Expiry, Held, Since, Standing};
 use crate::state::Agenda;
 use crate::step::Step;
 use crate::time::Wall;
@@ -475,7 +475,13 @@ impl Transition<'_> {
             });
         }
         self.write_state(received.credentials, failure.is_none(), None);
-        self.hold(received);
+        // Issued a moment ago, and expired: the clocks are wrong.
+        let expiry = if self.has_expired(&received) && !is_sign_in {
+            Expiry::Unknown
+        } else {
+            Expiry::Believed
+        };
+        self.hold(received, 0, expiry);
         match failure {
             None => {
                 self.state.storage = Storage::Saved;
@@ -515,27 +521,35 @@ impl Transition<'_> {
         } else {
             Note::Adopted
         });
-        self.hold(info);
+        let stored_for = self.now.server.since(info.issued_at).filter(|_| at_start);
+        let age = stored_for.unwrap_or(0);
+        self.hold(info, age, Expiry::Believed);
         self.state.storage = Storage::Saved;
         self.state.outage.lost_answer = renewing_at.map(LostAnswer::at);
         self.finish();
     }
 
     fn hold_unsaved(&mut self, info: CredentialsInfo, error: VaultError) {
-        self.hold(info);
+        self.hold(info, 0, Expiry::Believed);
         self.state.storage = Storage::NotSaved(error);
     }
 
-    /// Calls use these from now on, and all waiters go on.
-    fn hold(&mut self, info: CredentialsInfo) {
-        let replaced = self.state.held();
+    /// Calls use these from now on, and all waiters go on. `age`: how long ago they were issued, in ms.
+    fn hold(&mut self, info: CredentialsInfo, age: u64, expiry: Expiry) {
+        let (replaced, refusal) = match self.state.session {
+            Standing::Active(old) => (Some(old.info), Some(old.refused(self.now))),
+            _ => (None, None),
+        };
         let is_sign_in = self.state.agenda.sign_in.take().is_some();
         if replaced.is_some_and(|old| old.credentials == info.credentials) {
             return;
         }
+        let was_refused = self.state.agenda.renew == Some(RenewalReason::Refused);
         self.state.session = Standing::Active(Held {
             info,
-            served: false,
+            since: Since::now(self.now, age),
+            expiry,
+            renewed_for: refusal.filter(|_| was_refused),
             renew_ahead_at: schedule::ahead(&info, self.now),
             marked_at: None,
         });

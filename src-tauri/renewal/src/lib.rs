@@ -46,7 +46,8 @@
 //! | `transition.rs` | [`step`] |
 //! | `requests.rs` | what people, calls and other processes ask for |
 //! | `exchange.rs` | lock, reread, mark, exchange, save |
-//! | `retry.rs`, `outage.rs`, `schedule.rs`, `budget.rs` | after a failure: pauses, probes, early renewals |
+//! | `retry.rs`, `outage.rs`, `schedule.rs` | after a failure: pauses, probes, early renewals |
+//! | `budget.rs` | how many renewals of credentials that were just issued are made |
 //! | `ending.rs` | rejections, endings, and the entries that are left of them |
 //! | `unwritten.rs` | writes to the state folder that failed |
 //! | `event.rs`, `action.rs`, `file_write.rs`, `note.rs` | what goes in and out |

@@ -7,6 +7,7 @@ use crate::note::Note;
 use crate::outage::Probe;
 use crate::reasons::{EndingReason, Storage, TokenFate, Unreachable};
 use crate::schedule::{self, Backoff};
+use crate::standing::Standing;
 use crate::step::Step;
 use crate::time::Awake;
 use crate::transition::Transition;
@@ -21,8 +22,9 @@ const SAVE_AGAIN_AT_MOST: u64 = 30_000;
 /// Doublings of that pause until it has reached its limit.
 const SAVE_DOUBLINGS: u32 = 5;
 
-/// An idle application looks at its early renewal again after this long, in ms.
-const LOOK_AGAIN_WHEN_IDLE: u64 = 60_000;
+/// An early renewal that an idle application does not need, or that the budget does not allow, is looked at again after
+/// this long, in ms.
+const LOOK_AGAIN: u64 = 60_000;
 
 impl Transition<'_> {
     /// Time passed: do what is due.
@@ -68,11 +70,16 @@ impl Transition<'_> {
 
     fn renew_ahead(&mut self) {
         let is_in_use = self.now.in_use;
-        let again = self.now.awake.plus(LOOK_AGAIN_WHEN_IDLE);
+        let Standing::Active(held) = self.state.session else {
+            return;
+        };
+        let now = self.now;
+        let is_wanted = is_in_use && self.state.budget.take(now.awake, held.age(now));
+        let again = now.awake.plus(LOOK_AGAIN);
         if let Some(held) = self.state.held_mut() {
-            held.renew_ahead_at = (!is_in_use).then_some(again);
+            held.renew_ahead_at = (!is_wanted).then_some(again);
         }
-        if is_in_use {
+        if is_wanted {
             let renew = &mut self.state.agenda.renew;
             renew.get_or_insert(RenewalReason::Ahead);
             self.proceed();

@@ -58,7 +58,7 @@ pub(crate) fn attempt_limit(rules: &Rules, timeouts: u32) -> u64 {
 /// When to renew ahead of expiry: at a random point in the last third to quarter of the lifetime. Calls then do not wait,
 /// and a fleet that started together does not march in step.
 pub(crate) fn ahead(info: &CredentialsInfo, now: Now) -> Option<Awake> {
-    let lifetime = info.access_until?.since(info.issued_at)?;
+    let lifetime = info.lifetime()?;
     let (third, quarter) = (lifetime / 3, lifetime / 4);
     let before_expiry = quarter + draw(now.random, third - quarter);
     let pause = left(info, now)?.saturating_sub(before_expiry);

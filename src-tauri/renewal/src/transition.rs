@@ -2,6 +2,7 @@
 //! `exchange.rs`, `retry.rs` and `ending.rs`.
 
 use crate::action::{Action, Outcome};
+use crate::budget::RenewalBudget;
 use crate::event::{Event, WaiterId};
 use crate::file_write::StateWrite;
 use crate::ids::{CredentialsId, CredentialsInfo};
@@ -48,6 +49,7 @@ impl Transition<'_> {
             } => self.need(waiter, seen, reason),
             Event::WaiterLeft(waiter) => self.state.waiters.ids.retain(|id| *id != waiter),
             Event::Served(credentials) => self.served(credentials),
+            Event::ReplayServed(credentials) => self.replay_served(credentials),
             Event::Lost(credentials, cause) => self.lost(credentials, cause),
             Event::Probed(answered) => self.probed(answered),
             Event::RetryNow => self.retry_now(),
@@ -87,6 +89,12 @@ impl Transition<'_> {
 
     pub(crate) fn note(&mut self, note: Note) {
         self.actions.push(Action::Note(note));
+    }
+
+    /// The session is over, or another one begins.
+    pub(crate) fn forget_session(&mut self) {
+        self.forget_outage();
+        self.state.budget = RenewalBudget::default();
     }
 
     pub(crate) fn forget_outage(&mut self) {

@@ -93,7 +93,7 @@ impl World {
         self.perform_unseen(process);
     }
 
-    fn moment(&self) -> Now {
+    pub(crate) fn moment(&self) -> Now {
         Now {
             awake: Awake::from_ms(self.now),
             wall: self.wall(),

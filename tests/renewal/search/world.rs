@@ -7,10 +7,10 @@
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use graphql_session_renewal::sim::{Host, Record};
+use graphql_session_renewal::sim::{Host, RULES, Record};
 use graphql_session_renewal::{
     CredentialsId, CredentialsInfo, EndingReason, Event, FileView, Outcome, RenewalReason,
-    ServerTime, SessionId, Standing, Step, Wall,
+    ServerTime, SessionId, Standing, Step, Wall, step,
 };
 
 use crate::process::{How, Process, Work};
@@ -366,11 +366,27 @@ impl World {
         if doing.is_none_or(|doing| std::mem::replace(doing, Caller::Settled) != Caller::Waiting) {
             self.wrong = Some(Wrong::ToldTwice);
         }
+        if outcome == Outcome::Renewed {
+            self.replay_is_served(process);
+        }
         // As `Session::run` does: the replay is sent with what is current then, if there is something.
         let current = self.processes[process].current;
         if outcome == Outcome::Renewed && current.is_some_and(|current| !Server::serves(current)) {
             self.wrong = Some(Wrong::ReplayedWithTheSame);
         }
+    }
+
+    /// The process learns that its new credentials work. It decides nothing at that.
+    fn replay_is_served(&mut self, process: usize) {
+        let Some(used) = self.processes[process].current else {
+            return;
+        };
+        let now = self.moment();
+        let own = &mut self.processes[process];
+        let before = std::mem::take(&mut own.state);
+        let (after, actions) = step(before, Event::ReplayServed(used.credentials), now, &RULES);
+        assert_eq!(actions, []);
+        own.state = after;
     }
 
     /// Everything in the process is gone, and the system releases its lock. A request that was on its way to the
@@ -483,7 +499,7 @@ impl World {
         }
         let mut moves = Vec::new();
         self.moves(&mut moves);
-        // A sign-out and a crash may happen, and need not.
+        // These may happen, and need not.
         moves
             .iter()
             .all(|next| matches!(next, Move::SignOut(_) | Move::Crash(..) | Move::LongSilence))
