@@ -5,6 +5,7 @@ mod addresses;
 mod budget;
 mod codings;
 mod config;
+mod early_attempts;
 mod endings;
 mod files;
 mod fixture;

@@ -52,6 +52,7 @@ enum Move {
     Dates(i64),
     /// Renewals fail, or are answered, from now on.
     Outage(bool),
+    NetworkChanged,
     RetryNow,
     /// A call without an answer.
     Lost,
@@ -122,6 +123,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => (0_u64..DAY, any::<bool>()).prop_map(|(ms, counts)| Move::Sleep { ms, counts }),
         3 => off_by.prop_map(Move::Dates),
         1 => any::<bool>().prop_map(Move::Outage),
+        1 => Just(Move::NetworkChanged),
         1 => Just(Move::RetryNow),
         1 => Just(Move::Lost),
     ]
@@ -188,6 +190,7 @@ impl World {
             }
             Move::Dates(off_by) => self.dates_are_off_by = off_by,
             Move::Outage(is_away) => self.is_away = is_away,
+            Move::NetworkChanged => self.happen(Event::NetworkChanged),
             Move::RetryNow => self.happen(Event::RetryNow),
             Move::Lost => {
                 if let Some(held) = self.state.held() {

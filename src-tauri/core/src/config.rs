@@ -252,7 +252,8 @@ pub struct Limits {
     pub renewal_timeout: Duration,
     /// Longest pause between two attempts while somebody needs a renewal; probes of a server that is away are up to half
     /// as long again apart. Default 30 s: with it, 99 of 100 people whose token expired during an outage are served
-    /// within 30 s of its end. Shorter pauses cost the server more at that moment (`docs/fleet.md`). At most 10 min.
+    /// within 30 s of its end. Shorter pauses cost the server more at that moment (`docs/fleet.md`). Calls that need the
+    /// renewal, and a change of the network, bring the next attempt forward. At most 10 min.
     pub max_backoff: Duration,
     /// How long to try for the lock that another process holds. Default 30 s: longer than that process's own attempts.
     pub lock_timeout: Duration,

@@ -60,6 +60,7 @@ pub(crate) enum Message {
     /// A call got no answer.
     Lost(CredentialsId, Cause),
     RetryNow(oneshot::Sender<()>),
+    NetworkChanged,
     SignIn(Box<Credentials>, oneshot::Sender<()>),
     SignOut(oneshot::Sender<()>),
     /// Answered once nothing would be lost by quitting.
@@ -242,6 +243,7 @@ impl Driver {
             }
             Message::Served(credentials) => self.decide(Event::Served(credentials)),
             Message::ReplayServed(credentials) => self.decide(Event::ReplayServed(credentials)),
+            Message::NetworkChanged => self.decide(Event::NetworkChanged),
             Message::Lost(credentials, cause) => self.decide(Event::Lost(credentials, cause)),
             Message::RetryNow(reply) => {
                 self.decide(Event::RetryNow);

@@ -237,9 +237,11 @@ impl Session {
     }
 
     /// To be called when the system's network has changed: another Wi-Fi, a cable, a VPN. Connections that are idle now may
-    /// lead nowhere, and a call on one would wait for nothing; the next call opens its own. Those under way go on.
+    /// lead nowhere, and a call on one would wait for nothing; the next call opens its own. Those under way go on. A
+    /// renewal that waits for its next attempt starts it within a second, unless the server has asked for the pause.
     pub fn network_changed(&self) {
         self.shared().forget_connections();
+        self.sender.tell(Message::NetworkChanged);
     }
 
     /// Before quitting: waits until nothing would be lost, at most [`Limits::quit_timeout`](crate::Limits::quit_timeout), and says

@@ -47,6 +47,8 @@ pub enum Event {
     Probed(bool),
     /// The person asks to try now.
     RetryNow,
+    /// The machine's network has changed: what failed before may work now.
+    NetworkChanged,
     /// The person signed in.
     SignedIn(CredentialsInfo),
     /// The person signed out.

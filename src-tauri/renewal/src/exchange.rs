@@ -3,6 +3,7 @@
 use crate::action::{Action, Outcome};
 use crate::cause::{Cause, IoFailure};
 use crate::event::{Exchange, FailureSeen, RenewalReason, SaveFailure, VaultView, View};
+use crate::forward::CALLS_WAIT_AFTER_FAILURE;
 use crate::ids::{CredentialsInfo, SessionId};
 use crate::note::Note;
 use crate::outage::LostAnswer;
@@ -108,8 +109,7 @@ impl Transition<'_> {
             return self.proceed();
         }
         self.note(Note::LockNotTaken(cause));
-        self.state.outage.cause = Some(cause);
-        let due = self.pause_for_vault_or_lock();
+        let due = self.pause_for_vault_or_lock(cause);
         self.tell_unreachable(due, who);
         self.state.step = Step::Pausing { due, fixed: false };
     }
@@ -272,16 +272,14 @@ impl Transition<'_> {
         if is_gone && is_needed {
             return self.lose(view);
         }
-        self.state.outage.cause = Some(Cause::NewerNotShown);
-        let due = self.pause_for_vault_or_lock();
+        let due = self.pause_for_vault_or_lock(Cause::NewerNotShown);
         self.tell_unreachable(due, Unreachable::HeldByOtherProcess);
         self.pause(due, false);
     }
 
     /// The files may say that the session is over, or that the held refresh token is spent.
     fn wait_for_files(&mut self) {
-        self.state.outage.cause = Some(Cause::Files(IoFailure::Slow));
-        let due = self.pause_for_vault_or_lock();
+        let due = self.pause_for_vault_or_lock(Cause::Files(IoFailure::Slow));
         self.tell_unreachable(due, Unreachable::StateFolder);
         self.pause(due, false);
     }
@@ -312,7 +310,7 @@ impl Transition<'_> {
             self.tell_unreachable(due, Unreachable::Server);
             return self.pause(due, true);
         }
-        self.state.outage.insists = false;
+        self.state.outage.overrides = None;
         self.state.step = Step::Marking;
         if let VaultView::Unavailable(error) = view.vault {
             // What could not be read may be newer, and is not written over.
@@ -332,8 +330,12 @@ impl Transition<'_> {
     fn binds(&self, held: CredentialsInfo, failure: FailureSeen) -> bool {
         // One from the future was noted before the clock was set back, and says nothing about when.
         let just_tried = failure.at > self.state.round_began && failure.at <= self.now.wall;
-        let is_pausing = self.shares_pause(held, failure.next_at) && !self.state.outage.insists;
-        just_tried || is_pausing
+        // A call does not sit out the pause of another process, as it does not sit out one of its own.
+        let by_calls =
+            (!self.state.waiters.is_empty()).then(|| self.now.wall.minus(CALLS_WAIT_AFTER_FAILURE));
+        let overrides = self.state.outage.overrides.max(by_calls);
+        let is_overridden = overrides.is_some_and(|until| failure.at <= until);
+        just_tried || !is_overridden && self.shares_pause(held, failure.next_at)
     }
 
     /// Whether an attempt has to wait for a pause in the files. One that was drawn for an early renewal lasts up to the
@@ -369,14 +371,16 @@ impl Transition<'_> {
                 self.note(Note::SaveFailed(error));
                 let works = reason == RenewalReason::Ahead && !self.has_expired(&held);
                 if works && self.state.waiters.is_empty() {
-                    self.state.outage.cause = Some(Cause::Vault(error));
-                    let due = self.pause_for_vault_or_lock();
+                    let due = self.pause_for_vault_or_lock(Cause::Vault(error));
                     return self.pause(due, false);
                 }
                 self.state.storage = Storage::NotSaved(error);
             }
         }
-        let attempt = self.state.outage.backoff.failures() + 1;
+        let outage = &mut self.state.outage;
+        outage.attempts = outage.attempts.saturating_add(1);
+        let attempt = outage.attempts;
+        let limit = schedule::attempt_limit(self.rules, outage.timeouts);
         self.note(Note::AttemptSent {
             reason,
             attempt,
@@ -388,7 +392,6 @@ impl Transition<'_> {
             sent_at: self.now.awake,
             attempt,
         };
-        let limit = schedule::attempt_limit(self.rules, self.state.outage.timeouts);
         self.act(Action::Exchange { limit });
     }
 

@@ -47,6 +47,7 @@
 //! | `requests.rs` | what people, calls and other processes ask for |
 //! | `exchange.rs` | lock, reread, mark, exchange, save |
 //! | `retry.rs`, `outage.rs`, `schedule.rs` | after a failure: pauses, probes, early renewals |
+//! | `forward.rs` | what ends a pause before its time: a call, a refusal, a change of the network |
 //! | `budget.rs` | how many renewals of credentials that were just issued are made |
 //! | `ending.rs` | rejections, endings, and the entries that are left of them |
 //! | `unwritten.rs` | writes to the state folder that failed |
@@ -62,6 +63,7 @@ mod ending;
 mod event;
 mod exchange;
 mod file_write;
+mod forward;
 mod ids;
 mod note;
 mod outage;

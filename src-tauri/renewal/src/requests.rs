@@ -71,21 +71,7 @@ impl Transition<'_> {
         }
         self.state.agenda.renew = Some(reason);
         match self.state.step {
-            Step::Pausing { due, fixed } => {
-                let outage = &mut self.state.outage;
-                if fixed || outage.unreachable.is_some() {
-                    let who = *outage.unreachable.get_or_insert(Unreachable::Server);
-                    let cause = outage.cause;
-                    let outcome = Outcome::Unreachable { due, who, cause };
-                    return self.settle_one(waiter, outcome);
-                }
-                let somebody_waits = !self.state.waiters.is_empty();
-                self.wait(waiter);
-                if !somebody_waits {
-                    // Until now only the early renewal failed, and nobody was waiting for it.
-                    self.attempt_now();
-                }
-            }
+            Step::Pausing { due, fixed } => self.need_in_pause(waiter, reason, due, fixed),
             Step::Idle | Step::KeepingLock { .. } => {
                 self.state.step = Step::Idle;
                 self.wait(waiter);

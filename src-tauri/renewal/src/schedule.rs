@@ -8,7 +8,7 @@ use crate::time::{Awake, Now};
 const BACKOFF_BASE: u64 = 1_000;
 
 /// Shortest pause of the backoff, in ms: full jitter may draw zero, and that would be a storm of one.
-const BACKOFF_FLOOR: u64 = 300;
+pub(crate) const BACKOFF_FLOOR: u64 = 300;
 
 /// Doublings after which the backoff has reached any limit that can be set.
 const BACKOFF_DOUBLINGS: u32 = 16;
@@ -20,6 +20,12 @@ const AHEAD_AGAIN_SHARE: u64 = 4;
 
 /// With less than this left, in ms, the next try is at the end of the token's life: one more before it gains nothing.
 const AHEAD_AGAIN_UNTIL: u64 = 10_000;
+
+/// After the network has changed, an attempt starts this much later at the earliest, and at the latest, in ms: the system
+/// reports a change before its addresses and routes are ready, and several processes learn of it at once, of which the
+/// first one's attempt is that of all.
+const NETWORK_SETTLES: u64 = 200;
+const NETWORK_WAITED_FOR: u64 = 800;
 
 /// An attempt may take this long, in ms, after others have ended at their time limit. A server that starts cold, or has too
 /// much to do, was seen to take 12 s; proxies give up after 60 s by default.
@@ -53,6 +59,11 @@ pub(crate) fn attempt_limit(rules: &Rules, timeouts: u32) -> u64 {
     let doubled = 1_u64.checked_shl(timeouts).unwrap_or(u64::MAX);
     let limit = rules.attempt_timeout.saturating_mul(doubled);
     limit.min(LONGEST_ATTEMPT.max(rules.attempt_timeout))
+}
+
+/// The pause before the attempt that follows a change of the network, in ms.
+pub(crate) fn after_network_change(random: u64) -> u64 {
+    NETWORK_SETTLES + draw(random, NETWORK_WAITED_FOR - NETWORK_SETTLES)
 }
 
 /// When to renew ahead of expiry: at a random point in the last third to quarter of the lifetime. Calls then do not wait,
@@ -96,11 +107,6 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// How many failures were counted.
-    pub fn failures(self) -> u32 {
-        self.failures
-    }
-
     /// Counts a failure, and draws the pause before the next attempt, of at most `longest` ms.
     pub fn next(&mut self, random: u64, longest: u64) -> u64 {
         let ceiling = longest.min(BACKOFF_BASE << self.failures.min(BACKOFF_DOUBLINGS));

@@ -53,6 +53,7 @@ impl Transition<'_> {
             Event::Lost(credentials, cause) => self.lost(credentials, cause),
             Event::Probed(answered) => self.probed(answered),
             Event::RetryNow => self.retry_now(),
+            Event::NetworkChanged => self.network_changed(),
             Event::SignedIn(info) => self.sign_in(info),
             Event::SignedOut => self.sign_out(),
             Event::FilesChanged(files) => self.files_changed(files),
@@ -76,10 +77,12 @@ impl Transition<'_> {
         };
         let awake_passed = awake.since(last_awake);
         let wall_passed = wall.since(last_wall).unwrap_or(0);
-        if wall_passed > awake_passed.saturating_add(SLEEP_JUMP)
-            && let Some(lost) = &mut self.state.outage.lost_answer
-        {
-            lost.sleep();
+        if wall_passed > awake_passed.saturating_add(SLEEP_JUMP) {
+            if let Some(lost) = &mut self.state.outage.lost_answer {
+                lost.sleep();
+            }
+            // Most often in another network, and mostly before that is there.
+            self.network_changed();
         }
     }
 

@@ -227,6 +227,12 @@ impl World {
                     process.own.run(async move { session.retry_now().await });
                 }
             }
+            Step::NetworkChanges { process, account } => {
+                let process = self.running(process);
+                if let Some(session) = process.session(account) {
+                    process.own.run(async move { session.network_changed() });
+                }
+            }
             Step::Opens { process } => self.open(process),
             Step::Dies { process, lands } => self.kill(process, lands),
             Step::Quits { process } => self.quit(process, &step),

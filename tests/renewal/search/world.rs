@@ -55,6 +55,8 @@ pub(crate) struct Left {
     pub(crate) long_silence: bool,
     /// One caller goes away while it waits.
     pub(crate) leaving: bool,
+    /// A process learns that the network has changed.
+    pub(crate) network_change: bool,
 }
 
 impl Left {
@@ -69,6 +71,7 @@ impl Left {
         delay: false,
         long_silence: true,
         leaving: false,
+        network_change: false,
     };
 }
 
@@ -182,6 +185,8 @@ pub(crate) enum Move {
     Tick(usize),
     /// The person signs out in this process.
     SignOut(usize),
+    /// The process learns that the network has changed.
+    NetworkChanges(usize),
     /// The person has unlocked the keyring, and asks this process to try again.
     Unlocked(usize),
     /// The process dies; what it was writing lands, or does not.
@@ -298,6 +303,9 @@ impl World {
         if is_locked && own.state.step == Step::Idle {
             moves.push(Move::Unlocked(process));
         }
+        if self.left.network_change && self.would_change(process, Event::NetworkChanged) {
+            moves.push(Move::NetworkChanges(process));
+        }
     }
 
     /// What `next` makes of the world.
@@ -323,6 +331,10 @@ impl World {
                 self.decide(process, Event::SignedOut);
             }
             Move::Unlocked(process) => self.decide(process, Event::RetryNow),
+            Move::NetworkChanges(process) => {
+                self.left.network_change = false;
+                self.decide(process, Event::NetworkChanged);
+            }
             Move::Crash(process, lands) => self.crash(process, lands),
             Move::Start(process) => self.start(process),
             Move::Pass => {
@@ -500,9 +512,12 @@ impl World {
         let mut moves = Vec::new();
         self.moves(&mut moves);
         // These may happen, and need not.
-        moves
-            .iter()
-            .all(|next| matches!(next, Move::SignOut(_) | Move::Crash(..) | Move::LongSilence))
+        moves.iter().all(|next| {
+            matches!(
+                next,
+                Move::SignOut(_) | Move::Crash(..) | Move::LongSilence | Move::NetworkChanges(_)
+            )
+        })
     }
 }
 
