@@ -89,7 +89,8 @@ async fn the_refusal_of_a_removed_member_is_renewed_and_the_renewals_answer_ends
             ("FORBIDDEN", "User is not a member of the workspace"),
         ] {
             let (host, session) = of_a_removed_member(sub_code, refusal).await;
-            host.server.on_every_renewal(Fault::refuse(code, "", message));
+            host.server
+                .on_every_renewal(Fault::refuse(code, "", message));
 
             assert_eq!(call_fails(&session).await, Code::SignedOut, "{sub_code}");
 
@@ -234,4 +235,42 @@ async fn eight_hours_of_sleep_do_not_count_towards_end_after() {
     host.clock.pass(31 * SECOND).await;
     let status = session.status();
     assert_eq!((status.phase, status.endings), (Phase::SignedIn, 0));
+}
+
+/// On Windows the time that should count while the machine is awake counts its sleep, too.
+#[tokio::test]
+async fn after_a_night_that_counted_as_awake_an_attempt_comes_before_the_ending() {
+    let (host, session) = away_with_end_after(10 * MINUTE).await;
+    host.server.start_again();
+
+    host.clock.advance(8 * 60 * MINUTE);
+    host.clock.pass(2 * SECOND).await;
+
+    let status = session.status();
+    assert_eq!((status.phase, status.endings), (Phase::SignedIn, 0));
+    call_succeeds(&session).await;
+}
+
+/// The same, and the server is still away. A sleep that the clocks tell from awake time is no different.
+#[tokio::test]
+async fn each_wake_from_sleep_is_followed_by_one_attempt_and_then_the_ending() {
+    for is_awake_time in [true, false] {
+        let (host, session) = away_with_end_after(10 * MINUTE).await;
+        host.clock.pass_in_strides(9 * MINUTE, 2 * SECOND).await;
+        let before = journal_count(&session, "attempt_sent");
+        let night = SignedDuration::from_hours(8);
+        if is_awake_time {
+            host.clock.advance(night.unsigned_abs());
+        } else {
+            host.clock.jump_wall(night);
+            host.clock.advance(MINUTE);
+        }
+
+        wait_for_phase(&host, &session, Phase::Ended).await;
+
+        assert_eq!(ending(&session), Some(EndingReason::UnreachableTooLong));
+        let attempts = journal_count(&session, "attempt_sent") - before;
+        assert_eq!(attempts, 1, "{is_awake_time}");
+        assert_eq!(session.status().endings, 1);
+    }
 }

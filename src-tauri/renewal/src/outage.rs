@@ -32,6 +32,8 @@ pub(crate) struct Outage {
     pub(crate) failing_since: Option<Awake>,
     /// When the last attempt failed, by any process.
     pub(crate) failed_at: Option<Awake>,
+    /// The machine slept, or this process stood still, since the last attempt.
+    pub(crate) slept: bool,
     /// The server asked for silence until then.
     pub(crate) not_before: Option<Wall>,
     /// An ambiguous rejection is being asked for once more.

@@ -31,7 +31,9 @@ impl Transition<'_> {
     pub(crate) fn tick(&mut self) {
         let awake = self.now.awake;
         let is_due = |due: Option<Awake>| due.is_some_and(|due| due <= awake);
+        // After a sleep an attempt comes first: the server may have been there all the time.
         if is_due(self.state.end_due(self.rules))
+            && !self.state.outage.slept
             && self.state.held().is_some()
             && matches!(self.state.step, Step::Pausing { .. })
         {
@@ -101,6 +103,7 @@ impl Transition<'_> {
         outage.asks_again = false;
         outage.failed_at = Some(now.awake);
         let network_changed = std::mem::take(&mut outage.network_changed);
+        outage.slept &= network_changed;
         let resumes_at = outage.resumes_at.take();
         if let Some(pause) = retry_after {
             outage.not_before = Some(now.wall.plus(pause));
@@ -153,6 +156,7 @@ impl Transition<'_> {
         let outage = &mut self.state.outage;
         outage.cause = Some(Cause::OtherProcess);
         outage.failed_at = Some(Awake::from_ms(now.awake.ms().saturating_sub(ago)));
+        outage.slept &= failure.at <= self.state.round_began;
         let is_early_attempt = outage.resumes_at.take().is_some();
         let drawn = self.draw_pause(Cause::OtherProcess);
         let pause = failure.next_at.since(now.wall).unwrap_or(0);

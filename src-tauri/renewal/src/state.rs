@@ -150,7 +150,7 @@ impl State {
             .filter(|_| !self.waiters.ids.is_empty());
         let end = self
             .end_due(rules)
-            .filter(|_| matches!(self.step, Step::Pausing { .. }));
+            .filter(|_| matches!(self.step, Step::Pausing { .. }) && !self.outage.slept);
         let ahead = self
             .renew_ahead_at()
             .filter(|_| is_idle && self.outage.unreachable.is_none());

@@ -9,8 +9,9 @@ use crate::ids::{CredentialsId, CredentialsInfo};
 use crate::note::Note;
 use crate::outage::Outage;
 use crate::reasons::TokenFate;
-use crate::schedule::Rules;
+use crate::schedule::{self, Rules};
 use crate::state::State;
+use crate::step::Step;
 use crate::time::{Now, Wall};
 
 /// How far the wall clock must outrun awake time between two events to count as a sleep, in ms. A clock that is set
@@ -69,21 +70,42 @@ impl Transition<'_> {
         }
     }
 
-    /// A sleep of the machine is a jump of the wall clock between two events.
+    /// A sleep of the machine is a jump of the wall clock between two events. On Windows the awake time counts it, too: only
+    /// the timers are late then.
     fn notice_sleep(&mut self) {
         let Now { awake, wall, .. } = self.now;
+        let is_late = self.is_late();
         let Some((last_awake, last_wall)) = self.state.last_event.replace((awake, wall)) else {
             return;
         };
         let awake_passed = awake.since(last_awake);
         let wall_passed = wall.since(last_wall).unwrap_or(0);
-        if wall_passed > awake_passed.saturating_add(SLEEP_JUMP) {
-            if let Some(lost) = &mut self.state.outage.lost_answer {
-                lost.sleep();
-            }
+        let has_jumped = wall_passed > awake_passed.saturating_add(SLEEP_JUMP);
+        if has_jumped && let Some(lost) = &mut self.state.outage.lost_answer {
+            lost.sleep();
+        }
+        if has_jumped || is_late {
+            self.state.outage.slept = true;
             // Most often in another network, and mostly before that is there.
             self.network_changed();
         }
+    }
+
+    /// Whether the end of a pause or of an attempt comes so late that this process stood still meanwhile. It matters only
+    /// where that may end the session.
+    fn is_late(&self) -> bool {
+        if self.rules.end_after.is_none() {
+            return false;
+        }
+        let due = match self.state.step {
+            Step::Pausing { due, .. } => due,
+            Step::Exchanging { sent_at, .. } => {
+                let limit = schedule::attempt_limit(self.rules, self.state.outage.timeouts);
+                sent_at.plus(limit)
+            }
+            _ => return false,
+        };
+        self.now.awake.since(due) > SLEEP_JUMP
     }
 
     pub(crate) fn act(&mut self, action: Action) {
