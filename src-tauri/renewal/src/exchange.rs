@@ -22,6 +22,10 @@ const AHEAD_AGAIN_AFTER: u64 = 60_000;
 /// Retry-After is capped at 10 min.
 const LONGEST_RETRY_AFTER: u64 = 600_000;
 
+/// A pause that has this much left by the wall clock, in ms, is over: its end was counted from another reading of the two
+/// clocks.
+const READ_APART: u64 = 10;
+
 impl Transition<'_> {
     /// Begins what the agenda asks for; with an empty one the lock is released.
     pub(crate) fn proceed(&mut self) {
@@ -348,7 +352,8 @@ impl Transition<'_> {
         } else {
             Some(u64::MAX)
         };
-        let left = until.since(self.now.wall).filter(|left| *left > 0);
+        let left = until.since(self.now.wall);
+        let left = left.filter(|left| *left > READ_APART);
         left.zip(longest)
             .is_some_and(|(left, longest)| left <= longest)
     }
