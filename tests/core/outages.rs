@@ -1,11 +1,14 @@
 //! Failures of the network and the server, none of which ends a session (I7).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use graphql_session::{Clock as _, Code, DEFAULT_ACCOUNT, Phase, Session, Unreachable};
+use graphql_session::{Clock, Code, DEFAULT_ACCOUNT, Phase, Session, Sleep, Unreachable};
 use graphql_session_testing::{
-    AccessField, AuthenticationOn, Counts, Fault, Gate, TestHost, query,
+    AccessField, AuthenticationOn, Counts, Fault, Gate, ManualClock, TestHost, query,
 };
+use jiff::Timestamp;
 
 use crate::fixture::{
     MINUTE, SECOND, assert_failed, assert_one_renewal, assert_served, call_fails, call_succeeds,
@@ -384,28 +387,87 @@ async fn the_time_of_an_attempt_doubles_to_a_minute_and_its_callers_keep_their_o
     assert_eq!(took, [10, 20, 40, 60, 60]);
 }
 
+/// A clock whose two times are read one after the other: every second time the wall clock is a millisecond further.
+struct ReadApart {
+    clock: ManualClock,
+    readings: AtomicU64,
+}
+
+impl Clock for ReadApart {
+    fn wall(&self) -> Timestamp {
+        let reading = self.readings.fetch_add(1, Ordering::Relaxed);
+        self.clock.wall() + Duration::from_millis(reading % 2)
+    }
+
+    fn awake(&self) -> Duration {
+        self.clock.awake()
+    }
+
+    fn sleep(&self, pause: Duration) -> Sleep {
+        self.clock.sleep(pause)
+    }
+
+    fn random(&self) -> u64 {
+        self.clock.random()
+    }
+}
+
+/// By such a clock; the access token has expired, every renewal meets an outage, and a first call has failed.
+async fn in_an_outage_by_two_clocks() -> (TestHost, Session) {
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
+    config.clock = Arc::new(ReadApart {
+        clock: host.clock.clone(),
+        readings: AtomicU64::new(0),
+    });
+    let session = Session::open(config).await.expect("the session opens");
+    host.sign_in(&session).await;
+    host.clock.advance(31 * MINUTE);
+    host.server.on_every_renewal(Fault::status(503));
+    assert_eq!(late_failure(&host, &session).await, Code::Unreachable);
+    (host, session)
+}
+
 #[tokio::test]
-async fn callers_of_a_server_that_is_away_do_not_make_the_status_change_for_nothing() {
-    let (host, session) = in_an_outage().await;
-    let before = session.status().revision;
-    let mut seen = vec![session.status()];
-    let mut changes = session.changes();
-    for _ in 0..120 {
+async fn callers_of_a_server_that_is_away_publish_nothing_that_nobody_sees() {
+    let (host, session) = in_an_outage_by_two_clocks().await;
+    host.clock.script_random([u64::MAX; 10_000]);
+    // The pauses are long from here on.
+    host.clock.pass(5 * MINUTE).await;
+    let before = (session.status(), journal_count(&session, "attempt_sent"));
+    for _ in 0..4 {
         let calls = spawn_calls(&session, 8, &query("people"));
         host.clock.pass(SECOND / 4).await;
         assert_failed(join_all(calls).await, Code::Unreachable);
-        if changes.has_changed().expect("the session lives") {
-            seen.push(changes.borrow_and_update().clone());
-        }
     }
 
-    let published = session.status().revision - before;
-    assert!(published <= 30, "{published} times in 30 s");
-    for two in seen.windows(2) {
-        let mut newer = two[1].clone();
-        newer.revision = two[0].revision;
-        assert_ne!(newer, two[0], "published again");
-    }
+    let attempts = journal_count(&session, "attempt_sent") - before.1;
+    let published = session.status().revision - before.0.revision;
+    assert!(
+        published <= 2 * attempts as u64 + 1,
+        "{published} times, {attempts} attempts"
+    );
+}
+
+#[tokio::test]
+async fn a_countdown_that_changes_all_the_time_is_published_once_a_second() {
+    let (host, session) = in_an_outage_by_two_clocks().await;
+    // Every pause is as short as it can be.
+    host.clock.script_random([0; 100_000]);
+    host.clock.pass(31 * SECOND).await;
+    let before = (
+        session.status().revision,
+        journal_count(&session, "attempt_sent"),
+    );
+    host.clock.pass(30 * SECOND).await;
+
+    let attempts = journal_count(&session, "attempt_sent") - before.1;
+    assert!(attempts >= 90, "{attempts} attempts");
+    let published = session.status().revision - before.0;
+    assert!((15..=31).contains(&published), "{published} times in 30 s");
+    // And the last one is not kept back for ever.
+    host.server.behave();
+    wait_for_phase(&host, &session, Phase::SignedIn).await;
 }
 
 /// Calls with a token that works, at a server that is away.
