@@ -7,9 +7,9 @@ use graphql_session_testing::{Fault, TestHost, query};
 use jiff::Timestamp;
 
 use crate::fixture::{
-    MINUTE, SECOND, assert_failed, call_fails, call_succeeds, calls_at_once, join_all,
-    journal_count, late_failure, signed_in, signed_in_session, spawn_calls, wait_for_phase,
-    with_expired_token,
+    MINUTE, SECOND, assert_failed, assert_served, call_fails, call_succeeds, calls_at_once,
+    join_all, journal_count, late_failure, signed_in, signed_in_session, spawn_calls,
+    wait_for_phase, with_expired_token,
 };
 
 /// How many random numbers a test may draw. Each decision draws one.
@@ -100,6 +100,24 @@ async fn an_early_attempt_that_fails_tells_its_callers_and_leaves_the_pause_as_i
     assert_eq!(apart(&session)[4..], [6.0, 10.0]);
     host.clock.pass(31 * SECOND).await;
     assert_eq!(apart(&session)[6..], [30.0], "the early one did not count");
+}
+
+/// Nobody was told yet that the server is away: the first call waits, and a second one comes 5 s after the last failure.
+#[tokio::test]
+async fn a_call_that_comes_while_another_waits_starts_an_attempt_for_both() {
+    let (host, session) = signed_in().await;
+    host.clock.advance(31 * MINUTE);
+    host.server.on_every_renewal(Fault::status(503));
+    with_longest_pauses(&host);
+    let first = spawn_calls(&session, 1, &query("people"));
+    // Attempts at 0, 1, 3 and 7 s; the next one is due at 15 s.
+    host.clock.pass(12 * SECOND + SECOND / 2).await;
+    host.server.behave();
+
+    assert_served_without_waiting(&host, &session).await;
+
+    assert_served(join_all(first).await);
+    assert_eq!(host.server.counts().renewals, 5);
 }
 
 /// Two processes of one machine, each with a program that asks twice a second.

@@ -35,17 +35,17 @@ impl Transition<'_> {
             return self.turn_away(waiter, due);
         }
         let is_back = reason == RenewalReason::Refused && self.take_as_proof();
+        let at = self.earliest_for_calls();
         if self.state.outage.unreachable.is_none() {
             let somebody_waits = !self.state.waiters.is_empty();
             self.wait(waiter);
             // Where nobody waited until now, only the early renewal failed.
             if is_back || !somebody_waits {
                 self.attempt_now();
+            } else {
+                self.bring_forward(due, at);
             }
-            return;
-        }
-        let at = self.earliest_for_calls();
-        if is_back || at <= self.now.awake {
+        } else if is_back || at <= self.now.awake {
             let apart = if is_back {
                 REFUSALS_COUNT_AFTER
             } else {

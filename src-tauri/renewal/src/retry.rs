@@ -141,7 +141,7 @@ impl Transition<'_> {
         if ahead.is_some() {
             self.put_off(due);
         } else {
-            if resumes_at.is_some() {
+            if resumes_at.is_some() && self.state.outage.unreachable.is_some() {
                 // They knew that the server is away, and tried all the same.
                 self.tell_unreachable(due, Unreachable::Server);
             }
@@ -157,7 +157,7 @@ impl Transition<'_> {
         outage.cause = Some(Cause::OtherProcess);
         outage.failed_at = Some(Awake::from_ms(now.awake.ms().saturating_sub(ago)));
         outage.slept &= failure.at <= self.state.round_began;
-        let is_early_attempt = outage.resumes_at.take().is_some();
+        let was_told = outage.resumes_at.take().is_some() && outage.unreachable.is_some();
         let drawn = self.draw_pause(Cause::OtherProcess);
         let pause = failure.next_at.since(now.wall).unwrap_or(0);
         let was_put_off = pause > self.rules.max_backoff;
@@ -178,7 +178,7 @@ impl Transition<'_> {
         };
         let due = now.awake.plus(pause);
         let somebody_waits = !self.state.waiters.is_empty();
-        if is_early_attempt {
+        if was_told {
             self.tell_unreachable(due.min(self.earliest_for_calls()), Unreachable::Server);
         }
         self.pause(due, false);
