@@ -223,7 +223,7 @@ async fn a_refusal_inside_the_grace_time_saves_a_session_whose_answer_was_lost()
     host.server.on_every_renewal(Fault::Reset);
     with_longest_pauses(&host);
     let call = spawn_calls(&session, 1, &query("people"));
-    host.clock.pass(22 * SECOND).await;
+    host.clock.pass(18 * SECOND).await;
     host.server.behave();
     // The schedule's next attempts come 30 and 50 s after the lost answer.
     assert_eq!(journal_count(&session, "attempt_sent"), 6);

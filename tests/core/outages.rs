@@ -387,7 +387,7 @@ async fn the_time_of_an_attempt_doubles_to_a_minute_and_its_callers_keep_their_o
     assert_eq!(took, [10, 20, 40, 60, 60]);
 }
 
-/// A clock whose two times are read one after the other: every second time the wall clock is a millisecond further.
+/// A clock whose two times are read one after the other: the wall clock is up to six milliseconds further.
 struct ReadApart {
     clock: ManualClock,
     readings: AtomicU64,
@@ -396,7 +396,7 @@ struct ReadApart {
 impl Clock for ReadApart {
     fn wall(&self) -> Timestamp {
         let reading = self.readings.fetch_add(1, Ordering::Relaxed);
-        self.clock.wall() + Duration::from_millis(reading % 2)
+        self.clock.wall() + Duration::from_millis(reading % 7)
     }
 
     fn awake(&self) -> Duration {
@@ -412,8 +412,8 @@ impl Clock for ReadApart {
     }
 }
 
-/// By such a clock; the access token has expired, every renewal meets an outage, and a first call has failed.
-async fn in_an_outage_by_two_clocks() -> (TestHost, Session) {
+/// Signed in, by such a clock.
+async fn signed_in_by_two_clocks() -> (TestHost, Session) {
     let host = TestHost::start().await;
     let mut config = host.config(DEFAULT_ACCOUNT);
     config.clock = Arc::new(ReadApart {
@@ -422,6 +422,12 @@ async fn in_an_outage_by_two_clocks() -> (TestHost, Session) {
     });
     let session = Session::open(config).await.expect("the session opens");
     host.sign_in(&session).await;
+    (host, session)
+}
+
+/// The same; the access token has expired, every renewal meets an outage, and a first call has failed.
+async fn in_an_outage_by_two_clocks() -> (TestHost, Session) {
+    let (host, session) = signed_in_by_two_clocks().await;
     host.clock.advance(31 * MINUTE);
     host.server.on_every_renewal(Fault::status(503));
     assert_eq!(late_failure(&host, &session).await, Code::Unreachable);
@@ -473,7 +479,9 @@ async fn a_countdown_that_changes_all_the_time_is_published_once_a_second() {
 /// Calls with a token that works, at a server that is away.
 #[tokio::test]
 async fn calls_that_get_no_answer_publish_the_outage_once_until_a_probe_is_made() {
-    let (host, session) = without_a_server().await;
+    let (host, session) = signed_in_by_two_clocks().await;
+    host.server.stop().await;
+    assert_eq!(call_fails(&session).await, Code::Unreachable);
     let before = session.status().revision;
     for _ in 0..20 {
         let calls = spawn_calls(&session, 8, &query("people"));
