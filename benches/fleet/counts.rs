@@ -17,6 +17,9 @@ pub(crate) struct Counts {
     /// From the server's return, or from the first action after it, to the served call of each person whose token had
     /// expired, in ms.
     pub(crate) waits: Vec<u64>,
+    /// From their first action after the server's return, to the served call of those people whose token had still expired
+    /// then, in ms.
+    pub(crate) acting_waits: Vec<u64>,
     /// The same for people who had left the client idle and come back after the outage.
     pub(crate) returned_waits: Vec<u64>,
 }
@@ -31,6 +34,7 @@ impl Counts {
             probes: empty(),
             calls: empty(),
             waits: Vec::new(),
+            acting_waits: Vec::new(),
             returned_waits: Vec::new(),
         }
     }

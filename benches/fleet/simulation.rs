@@ -61,6 +61,8 @@ pub(crate) enum Outage {
     AnswersLost,
     /// Calls are served; renewals get HTTP 503.
     RenewalsOnly,
+    /// The clients have no network, and their systems report it when it comes back, to all at once.
+    Offline,
 }
 
 /// What clients do about it.
@@ -80,6 +82,7 @@ enum Due {
     Exchanged { answered: bool },
     Probed { answered: bool },
     CallEnds { answered: bool },
+    NetworkChanges,
     SignedIn,
     PersonActs,
 }
@@ -91,6 +94,8 @@ struct Client {
     wake_at: u64,
     /// When the person asked for what has not been served yet.
     wants_since: Option<u64>,
+    /// When the person acted first after the server's return, if the token was still an expired one.
+    acted_at: Option<u64>,
     in_use: bool,
     signed_out: bool,
     /// The token had expired when the server came back, and there is no newer one yet.
@@ -144,6 +149,9 @@ impl Simulation {
             }
             if at >= self.plan.away.1 && !std::mem::replace(&mut server_is_back, true) {
                 self.note_who_needs_a_renewal();
+                if self.plan.outage == Outage::Offline {
+                    self.report_the_network();
+                }
             }
             self.now = at;
             self.happen(client, due);
@@ -160,6 +168,7 @@ impl Simulation {
             host: Host::default(),
             wake_at: u64::MAX,
             wants_since: None,
+            acted_at: None,
             in_use: is_active,
             signed_out: false,
             was_expired: false,
@@ -208,6 +217,13 @@ impl Simulation {
         }
     }
 
+    /// The systems of all clients in use tell them that the network is back.
+    fn report_the_network(&mut self) {
+        for client in 0..self.plan.active {
+            self.later(self.now, client, Due::NetworkChanges);
+        }
+    }
+
     fn happen(&mut self, client: u32, due: Due) {
         let index = client as usize;
         match due {
@@ -219,6 +235,7 @@ impl Simulation {
                 self.tell(client, Event::Tick);
             }
             Due::Exchanged { answered } => self.exchanged(client, answered),
+            Due::NetworkChanges => self.tell(client, Event::NetworkChanged),
             Due::Probed { answered } => self.tell(client, Event::Probed(answered)),
             Due::CallEnds { answered } => self.call_ends(client, answered),
             Due::SignedIn => {
@@ -236,6 +253,11 @@ impl Simulation {
                 let acting = &mut self.clients[index];
                 acting.in_use = true;
                 acting.wants_since.get_or_insert(self.now);
+                let held = acting.state.held();
+                let has_expired = held.is_some_and(|held| has_expired(held, self.now));
+                if acting.was_expired && !acting.returned && has_expired {
+                    acting.acted_at.get_or_insert(self.now);
+                }
                 if !acting.signed_out {
                     self.send(client);
                 } else if self.is_up() {
@@ -251,7 +273,7 @@ impl Simulation {
         let Some(held) = self.clients[client as usize].state.held() else {
             return;
         };
-        if held.has_expired(server_time(self.now).plus(EXPIRY_MARGIN)) {
+        if has_expired(held, self.now) {
             let needed = Event::Needed {
                 waiter: 1,
                 seen: held,
@@ -274,7 +296,11 @@ impl Simulation {
             return;
         }
         if !answered {
-            return self.tell(client, Event::Lost(held.credentials, Cause::Timeout));
+            let cause = self.plan.outage.cause();
+            return self.tell(client, Event::Lost(held.credentials, cause));
+        }
+        if let Some(acted_at) = ending.acted_at.take() {
+            self.counts.acting_waits.push(self.now - acted_at);
         }
         if let Some(since) = ending.wants_since.take()
             && self.now >= self.plan.away.1
@@ -305,14 +331,14 @@ impl Simulation {
             Exchange::Renewed(renewed, Cause::NewTokens)
         } else {
             let token = match self.plan.outage {
-                Outage::Refused => TokenFate::NotSent,
+                Outage::Refused | Outage::Offline => TokenFate::NotSent,
                 Outage::AnswersLost => TokenFate::MaybeUsed,
                 Outage::RenewalsOnly => TokenFate::NotUsed,
             };
             Exchange::Inconclusive {
                 token,
                 retry_after: None,
-                cause: Cause::Timeout,
+                cause: self.plan.outage.cause(),
             }
         };
         self.tell(client, Event::Exchanged(exchange));
@@ -360,10 +386,9 @@ impl Simulation {
         let up = self.is_up();
         let client = &mut self.clients[number as usize];
         match action {
-            Action::Exchange => {
-                let has_expired = client.state.held().is_some_and(|held| {
-                    held.has_expired(server_time(self.now).plus(EXPIRY_MARGIN))
-                });
+            Action::Exchange { .. } => {
+                let held = client.state.held();
+                let has_expired = held.is_some_and(|held| has_expired(held, self.now));
                 let in_a_hurry = client.was_expired || (!up && has_expired);
                 let counted = if in_a_hurry {
                     &mut self.counts.expired
@@ -379,7 +404,7 @@ impl Simulation {
                 count(&mut self.counts.probes, self.now);
                 self.later(self.now + ROUND_TRIP, number, Due::Probed { answered });
             }
-            Action::Settle(_, Outcome::Renewed) => self.send(number),
+            Action::Settle(_, Outcome::Renewed | Outcome::SendAnyway) => self.send(number),
             other => {
                 let at = wall(self.now);
                 events.extend(client.host.perform(0, &client.state, used, at, &other));
@@ -442,6 +467,23 @@ impl Simulation {
             issued_at,
         }
     }
+}
+
+impl Outage {
+    /// What a client says of an attempt or a call in it.
+    fn cause(self) -> Cause {
+        match self {
+            Self::Refused => Cause::Connect,
+            Self::AnswersLost => Cause::Timeout,
+            Self::RenewalsOnly => Cause::Http(503),
+            Self::Offline => Cause::Dns,
+        }
+    }
+}
+
+/// Whether a call renews first, as `sending.rs` decides it.
+fn has_expired(held: CredentialsInfo, now: u64) -> bool {
+    held.has_expired(server_time(now).plus(EXPIRY_MARGIN))
 }
 
 /// All clocks are right, and begin with the simulation.

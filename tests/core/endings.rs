@@ -66,6 +66,54 @@ async fn a_revoked_an_expired_and_a_forgotten_refresh_token_each_end_the_session
     }
 }
 
+/// How Twenty 1.6 and 2.21 refuse the calls of a person who is no member any more.
+const REFUSALS_OF_A_REMOVED_MEMBER: [(&str, &str); 2] = [
+    ("USER_WORKSPACE_NOT_FOUND", "UserWorkspace not found"),
+    ("USER_NOT_FOUND", "User or user workspace not found"),
+];
+
+/// A session whose access token is good, and whose person is removed. The server refuses every call with these words.
+async fn of_a_removed_member(sub_code: &str, message: &str) -> (TestHost, Session) {
+    let (host, session) = signed_in().await;
+    call_succeeds(&session).await;
+    host.server
+        .on_every_call(Fault::refuse("UNAUTHENTICATED", sub_code, message));
+    (host, session)
+}
+
+#[tokio::test]
+async fn the_refusal_of_a_removed_member_is_renewed_and_the_renewals_answer_ends_it() {
+    for (sub_code, refusal) in REFUSALS_OF_A_REMOVED_MEMBER {
+        for (code, message) in [
+            ("BAD_USER_INPUT", "User not found"),
+            ("FORBIDDEN", "User is not a member of the workspace"),
+        ] {
+            let (host, session) = of_a_removed_member(sub_code, refusal).await;
+            host.server
+                .on_every_renewal(Fault::refuse(code, "", message));
+
+            assert_eq!(call_fails(&session).await, Code::SignedOut, "{sub_code}");
+
+            assert_eq!(ending(&session), Some(EndingReason::Rejected), "{code}");
+            assert_eq!(host.server.counts().renewals, 1, "{sub_code}, {code}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_removed_member_whose_renewal_is_ambiguous_is_signed_out_after_thirty_seconds() {
+    for (sub_code, refusal) in REFUSALS_OF_A_REMOVED_MEMBER {
+        let (host, session) = of_a_removed_member(sub_code, refusal).await;
+        host.server.remove_member(EMAIL);
+
+        assert_eq!(late_failure(&host, &session).await, Code::Unreachable);
+        host.clock.pass(31 * SECOND).await;
+
+        assert_eq!(ending(&session), Some(EndingReason::Rejected), "{sub_code}");
+        assert_eq!(host.server.counts().renewals, 2, "{sub_code}");
+    }
+}
+
 /// A session that the server has revoked, and whose calls have failed for it.
 async fn ended() -> (TestHost, Session) {
     let (host, session) = with_expired_token().await;
@@ -187,4 +235,42 @@ async fn eight_hours_of_sleep_do_not_count_towards_end_after() {
     host.clock.pass(31 * SECOND).await;
     let status = session.status();
     assert_eq!((status.phase, status.endings), (Phase::SignedIn, 0));
+}
+
+/// On Windows the time that should count while the machine is awake counts its sleep, too.
+#[tokio::test]
+async fn after_a_night_that_counted_as_awake_an_attempt_comes_before_the_ending() {
+    let (host, session) = away_with_end_after(10 * MINUTE).await;
+    host.server.start_again();
+
+    host.clock.advance(8 * 60 * MINUTE);
+    host.clock.pass(2 * SECOND).await;
+
+    let status = session.status();
+    assert_eq!((status.phase, status.endings), (Phase::SignedIn, 0));
+    call_succeeds(&session).await;
+}
+
+/// The same, and the server is still away. A sleep that the clocks tell from awake time is no different.
+#[tokio::test]
+async fn each_wake_from_sleep_is_followed_by_one_attempt_and_then_the_ending() {
+    for is_awake_time in [true, false] {
+        let (host, session) = away_with_end_after(10 * MINUTE).await;
+        host.clock.pass_in_strides(9 * MINUTE, 2 * SECOND).await;
+        let before = journal_count(&session, "attempt_sent");
+        let night = SignedDuration::from_hours(8);
+        if is_awake_time {
+            host.clock.advance(night.unsigned_abs());
+        } else {
+            host.clock.jump_wall(night);
+            host.clock.advance(MINUTE);
+        }
+
+        wait_for_phase(&host, &session, Phase::Ended).await;
+
+        assert_eq!(ending(&session), Some(EndingReason::UnreachableTooLong));
+        let attempts = journal_count(&session, "attempt_sent") - before;
+        assert_eq!(attempts, 1, "{is_awake_time}");
+        assert_eq!(session.status().endings, 1);
+    }
 }

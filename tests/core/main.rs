@@ -2,9 +2,11 @@
 //! link. Real processes, the real keyring and the log capture have their own.
 
 mod addresses;
+mod budget;
 mod codings;
 mod config;
 mod defects;
+mod early_attempts;
 mod endings;
 mod files;
 mod fixture;

@@ -1,14 +1,19 @@
 //! Failures of the network and the server, none of which ends a session (I7).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use graphql_session::{Clock as _, Code, DEFAULT_ACCOUNT, Phase, Session, Unreachable};
-use graphql_session_testing::{AccessField, AuthenticationOn, Counts, Fault, TestHost, query};
+use graphql_session::{Clock, Code, DEFAULT_ACCOUNT, Phase, Session, Sleep, Unreachable};
+use graphql_session_testing::{
+    AccessField, AuthenticationOn, Counts, Fault, Gate, ManualClock, TestHost, query,
+};
+use jiff::Timestamp;
 
 use crate::fixture::{
     MINUTE, SECOND, assert_failed, assert_one_renewal, assert_served, call_fails, call_succeeds,
-    calls_at_once, join_all, journal_count, late_failure, renew, signed_in, spawn_calls,
-    wait_for_phase, with_expired_token,
+    calls_at_once, join_all, journal_count, late_failure, renew, signed_in, spawn_call,
+    spawn_calls, wait_for_phase, with_expired_token,
 };
 
 /// The access token has expired, and every renewal meets an outage. A first call has failed.
@@ -340,4 +345,151 @@ async fn a_call_that_is_served_ends_the_probing_at_once() {
     let back = tokio::time::timeout(Duration::from_secs(10), back).await;
     let back = back.expect("at once").expect("a status").clone();
     assert_eq!(back.next_attempt_at, None);
+}
+
+/// Every answer to a renewal takes 12 s: a server that starts cold, or has too much to do.
+#[tokio::test]
+async fn renewals_that_take_longer_than_an_attempt_may_are_given_twice_the_time() {
+    let (host, session) = with_expired_token().await;
+    let gates = [Gate::new(), Gate::new()];
+    for gate in &gates {
+        host.server.on_renewal(Fault::hold_answer(gate));
+    }
+    let call = spawn_call(&session, query("people"));
+    host.server.wait_for(|counts| counts.renewals == 1).await;
+    host.clock.pass(10 * SECOND).await;
+    host.server.wait_for(|counts| counts.renewals == 2).await;
+    gates[0].open();
+    host.clock.pass(12 * SECOND).await;
+    gates[1].open();
+
+    assert_served(join_all(vec![call]).await);
+    assert_eq!(host.server.counts().renewals, 2);
+}
+
+/// Nothing answers: attempts take 10, 20, 40, 60 and 60 s. The first call has 25 s.
+#[tokio::test]
+async fn the_time_of_an_attempt_doubles_to_a_minute_and_its_callers_keep_their_own() {
+    let (host, session) = with_expired_token().await;
+    host.server.on_every_renewal(Fault::Stall);
+    let began = host.clock.awake();
+    assert_eq!(late_failure(&host, &session).await, Code::Unreachable);
+    assert_eq!(host.clock.awake() - began, 25 * SECOND);
+
+    host.clock.pass_in_strides(6 * MINUTE, SECOND / 2).await;
+    let journal = session.journal().into_iter();
+    let answered = journal.filter(|entry| entry.what == "answered");
+    let took: Vec<_> = answered
+        .map(|entry| entry.facts["ms"].as_u64().expect("a number"))
+        .map(|ms| (ms + 500) / 1_000)
+        .take(5)
+        .collect();
+    assert_eq!(took, [10, 20, 40, 60, 60]);
+}
+
+/// A clock whose two times are read one after the other: the wall clock is up to six milliseconds further.
+struct ReadApart {
+    clock: ManualClock,
+    readings: AtomicU64,
+}
+
+impl Clock for ReadApart {
+    fn wall(&self) -> Timestamp {
+        let reading = self.readings.fetch_add(1, Ordering::Relaxed);
+        self.clock.wall() + Duration::from_millis(reading % 7)
+    }
+
+    fn awake(&self) -> Duration {
+        self.clock.awake()
+    }
+
+    fn sleep(&self, pause: Duration) -> Sleep {
+        self.clock.sleep(pause)
+    }
+
+    fn random(&self) -> u64 {
+        self.clock.random()
+    }
+}
+
+/// Signed in, by such a clock.
+async fn signed_in_by_two_clocks() -> (TestHost, Session) {
+    let host = TestHost::start().await;
+    let mut config = host.config(DEFAULT_ACCOUNT);
+    config.clock = Arc::new(ReadApart {
+        clock: host.clock.clone(),
+        readings: AtomicU64::new(0),
+    });
+    let session = Session::open(config).await.expect("the session opens");
+    host.sign_in(&session).await;
+    (host, session)
+}
+
+/// The same; the access token has expired, every renewal meets an outage, and a first call has failed.
+async fn in_an_outage_by_two_clocks() -> (TestHost, Session) {
+    let (host, session) = signed_in_by_two_clocks().await;
+    host.clock.advance(31 * MINUTE);
+    host.server.on_every_renewal(Fault::status(503));
+    assert_eq!(late_failure(&host, &session).await, Code::Unreachable);
+    (host, session)
+}
+
+#[tokio::test]
+async fn callers_of_a_server_that_is_away_publish_nothing_that_nobody_sees() {
+    let (host, session) = in_an_outage_by_two_clocks().await;
+    host.clock.script_random([u64::MAX; 10_000]);
+    // The pauses are long from here on.
+    host.clock.pass(5 * MINUTE).await;
+    let before = (session.status(), journal_count(&session, "attempt_sent"));
+    for _ in 0..4 {
+        let calls = spawn_calls(&session, 8, &query("people"));
+        host.clock.pass(SECOND / 4).await;
+        assert_failed(join_all(calls).await, Code::Unreachable);
+    }
+
+    let attempts = journal_count(&session, "attempt_sent") - before.1;
+    let published = session.status().revision - before.0.revision;
+    assert!(
+        published <= 2 * attempts as u64 + 1,
+        "{published} times, {attempts} attempts"
+    );
+}
+
+#[tokio::test]
+async fn a_countdown_that_changes_all_the_time_is_published_once_a_second() {
+    let (host, session) = in_an_outage_by_two_clocks().await;
+    // Every pause is as short as it can be.
+    host.clock.script_random([0; 100_000]);
+    host.clock.pass(31 * SECOND).await;
+    let before = (
+        session.status().revision,
+        journal_count(&session, "attempt_sent"),
+    );
+    host.clock.pass(30 * SECOND).await;
+
+    let attempts = journal_count(&session, "attempt_sent") - before.1;
+    assert!(attempts >= 90, "{attempts} attempts");
+    let published = session.status().revision - before.0;
+    assert!((15..=31).contains(&published), "{published} times in 30 s");
+    // And the last one is not kept back for ever.
+    host.server.behave();
+    wait_for_phase(&host, &session, Phase::SignedIn).await;
+}
+
+/// Calls with a token that works, at a server that is away.
+#[tokio::test]
+async fn calls_that_get_no_answer_publish_the_outage_once_until_a_probe_is_made() {
+    let (host, session) = signed_in_by_two_clocks().await;
+    host.server.stop().await;
+    assert_eq!(call_fails(&session).await, Code::Unreachable);
+    let before = session.status().revision;
+    for _ in 0..20 {
+        let calls = spawn_calls(&session, 8, &query("people"));
+        assert_failed(
+            host.clock.run_until(join_all(calls)).await,
+            Code::Unreachable,
+        );
+    }
+    let published = session.status().revision - before;
+    assert!(published <= 1, "{published} times");
 }

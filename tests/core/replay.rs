@@ -195,12 +195,6 @@ async fn assert_handed_over(code: &str, sub_code: &str) {
 }
 
 #[tokio::test]
-async fn an_unknown_user_and_an_unknown_workspace_cause_no_renewal() {
-    assert_handed_over("UNAUTHENTICATED", "USER_NOT_FOUND").await;
-    assert_handed_over("UNAUTHENTICATED", "WORKSPACE_NOT_FOUND").await;
-}
-
-#[tokio::test]
 async fn a_missing_permission_is_handed_over_and_causes_no_renewal() {
     assert_handed_over("FORBIDDEN", "PERMISSION_DENIED").await;
 }

@@ -223,8 +223,8 @@ async fn new_tokens_without_a_refresh_token_keep_the_old_one() {
 async fn a_final_error_ends_the_session_once_it_is_confirmed() {
     let row = row("a final error: at Twenty `UNAUTHENTICATED`, `FORBIDDEN`, `BAD_USER_INPUT`");
     assert_eq!(row.token, "dead, once confirmed");
-    for status in [200, 400, 401, 403, 500, 503] {
-        for code in ["UNAUTHENTICATED", "FORBIDDEN", "BAD_USER_INPUT"] {
+    for status in [200, 400, 401, 403] {
+        for code in FINAL_CODES {
             let (host, session) = patient_with_expired_token().await;
             let fault = Fault::refuse_with_status(status, code, "", "Not this one");
             host.server.on_renewal(fault);
@@ -232,6 +232,54 @@ async fn a_final_error_ends_the_session_once_it_is_confirmed() {
             assert_ends_once(&host, &session, &case).await;
             row.check_attempt(&session, &case);
         }
+    }
+}
+
+/// Twenty's final codes.
+const FINAL_CODES: [&str; 3] = ["UNAUTHENTICATED", "FORBIDDEN", "BAD_USER_INPUT"];
+
+/// A final code inside HTTP 5xx.
+fn final_errors_in_5xx() -> impl Iterator<Item = (String, Fault)> {
+    [500, 502, 503].into_iter().flat_map(|status| {
+        FINAL_CODES.map(|code| {
+            let fault = Fault::refuse_with_status(status, code, "", "Not this one");
+            (format!("{status} {code}"), fault)
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_final_error_inside_http_5xx_is_asked_for_once_more() {
+    let row = row(
+        "a final error inside HTTP 5xx: the server is in trouble, and may not have looked at the token",
+    );
+    assert_eq!(row.token, "in doubt");
+    for (case, fault) in final_errors_in_5xx() {
+        let (host, session) = patient_with_expired_token().await;
+        host.server.on_every_renewal(fault);
+        let call = spawn_call(&session, query("people"));
+        wait_for_phase(&host, &session, Phase::Ended).await;
+
+        let outcome = call.await.expect("no panic");
+        assert_eq!(code(outcome), Code::Unreachable, "{case}");
+        row.check_attempt(&session, &case);
+        assert_eq!(host.server.counts().renewals, 2, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_final_error_inside_http_5xx_given_once_leaves_the_session() {
+    for (case, fault) in final_errors_in_5xx() {
+        let (host, session) = patient_with_expired_token().await;
+        host.server.on_renewal(fault);
+        let call = spawn_call(&session, query("people"));
+        wait_for_phase(&host, &session, Phase::Unreachable).await;
+        wait_for_phase(&host, &session, Phase::SignedIn).await;
+
+        let outcome = call.await.expect("no panic");
+        assert_eq!(code(outcome), Code::Unreachable, "{case}");
+        assert_eq!(session.status().endings, 0, "{case}");
+        call_succeeds(&session).await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use graphql_session_renewal::sim::Host;
 use graphql_session_renewal::{
     Action, Awake, Cause, CredentialsId, CredentialsInfo, EndingReason, Event, Exchange,
-    RenewalReason, SessionId, State, Step, Storage, TokenFate, VaultError, WaiterId,
+    RenewalReason, SessionId, State, Step, Storage, TokenFate, VaultError, WaiterId, Wall,
 };
 use proptest::prelude::*;
 
@@ -22,6 +22,9 @@ const MOST_MOVES: usize = 80;
 const OWN: usize = 0;
 const OTHER: usize = 1;
 
+/// The pause that the server asks for, in ms.
+const RETRY_AFTER: u64 = 40_000;
+
 /// Turns in which everything that is under way must come to rest once nothing fails any more.
 const SETTLING_TURNS: usize = 500;
 
@@ -32,6 +35,7 @@ enum Move {
     CallLeaves,
     Served,
     RetryNow,
+    NetworkChanges,
     SignIn,
     SignOut,
     /// The slow action that runs ends. An exchange has this outcome, if the world allows it.
@@ -76,6 +80,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => Just(Move::CallLeaves),
         1 => Just(Move::Served),
         1 => Just(Move::RetryNow),
+        1 => Just(Move::NetworkChanges),
         1 => Just(Move::SignIn),
         1 => Just(Move::SignOut),
         1 => (0_u64..30_000_000).prop_map(Move::Sleep),
@@ -100,6 +105,8 @@ struct World {
     in_use: Option<CredentialsInfo>,
     waiting: BTreeSet<WaiterId>,
     next_waiter: WaiterId,
+    /// The server has asked for silence until then, about these credentials.
+    silent_until: Option<(Wall, CredentialsId)>,
 }
 
 impl World {
@@ -114,6 +121,7 @@ impl World {
             in_use: None,
             waiting: BTreeSet::new(),
             next_waiter: 0,
+            silent_until: None,
         };
         let view = world.host.view(None, world.own.now.wall);
         world.happen(Event::Opened(view));
@@ -136,6 +144,7 @@ impl World {
                 }
             }
             Move::RetryNow => self.happen(Event::RetryNow),
+            Move::NetworkChanges => self.happen(Event::NetworkChanged),
             Move::SignIn => {
                 let session = SessionId::of(self.next_number());
                 let info = self.issue(session, 1);
@@ -229,7 +238,7 @@ impl World {
     fn finish(&mut self, answer: Answer) {
         let event = match self.under_way.take() {
             None => return,
-            Some((Action::Exchange, _)) => Event::Exchanged(self.answer(answer)),
+            Some((Action::Exchange { .. }, _)) => Event::Exchanged(self.answer(answer)),
             Some((action, used)) => self
                 .perform_on_host(&action, used)
                 .unwrap_or_else(|| unreachable!("{action:?} is never under way")),
@@ -268,7 +277,11 @@ impl World {
                 inconclusive(TokenFate::MaybeUsed, None)
             }
             Answer::Trouble => inconclusive(TokenFate::NotUsed, None),
-            Answer::RetryAfter => inconclusive(TokenFate::NotUsed, Some(40_000)),
+            Answer::RetryAfter => {
+                let until = self.own.now.wall.plus(RETRY_AFTER);
+                self.silent_until = Some((until, from.credentials));
+                inconclusive(TokenFate::NotUsed, Some(RETRY_AFTER))
+            }
             Answer::NotSent => inconclusive(TokenFate::NotSent, None),
             Answer::Ambiguous => rejected(true),
             Answer::Honest if !is_newest => rejected(false),
@@ -298,7 +311,10 @@ impl World {
             }
             Action::Reread => self.begin(action),
             Action::Probe => self.probing = true,
-            Action::Mark { .. } | Action::Exchange | Action::Save(_) | Action::Remove(_) => {
+            Action::Mark { .. } | Action::Exchange { .. } | Action::Save(_) | Action::Remove(_) => {
+                if matches!(action, Action::Exchange { .. }) {
+                    self.check_silence(event);
+                }
                 assert!(
                     self.host.lock == Some(OWN),
                     "{action:?} without the lock at {event} (I1)"
@@ -332,6 +348,19 @@ impl World {
                 self.perform_on_host(&action, self.in_use);
             }
             Action::Drop(_) | Action::RevokeHeld | Action::SignInDone | Action::Note(_) => {}
+        }
+    }
+
+    /// Whatever asks for the attempt: a call, a person, the network.
+    fn check_silence(&self, event: &str) {
+        let held = self.own.state.held().map(|held| held.credentials);
+        if let Some((until, asked)) = self.silent_until
+            && held == Some(asked)
+        {
+            assert!(
+                self.own.now.wall >= until,
+                "an attempt against Retry-After at {event}"
+            );
         }
     }
 

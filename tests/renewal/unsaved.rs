@@ -64,7 +64,7 @@ fn the_lock_is_kept_through_the_pause_after_another_renewal_that_failed() {
     // What is stored: the first generation, and in the state file that there is a second.
     process.rereads(files(2, false), entry(1));
     process.hears(Event::Marked(Err(VaultError::Failed)));
-    assert!(process.does(|action| *action == Action::Exchange));
+    assert!(process.does(|action| matches!(action, Action::Exchange { .. })));
 
     process.hears(Event::Exchanged(Exchange::Inconclusive {
         token: TokenFate::NotUsed,

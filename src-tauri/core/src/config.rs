@@ -258,13 +258,15 @@ impl Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// One renewal attempt, from connecting to the last byte. Default 10 s: a restarting server was measured to answer
-    /// its first request after 2.4 s, and people give up on a page at about 10 s.
+    /// its first request after 2.4 s, and people give up on a page at about 10 s. After each attempt that ends at its limit
+    /// the next one has twice the time, up to 60 s: some servers need 12 s for their first answers.
     pub attempt_timeout: Duration,
     /// How long a waiter waits for a renewal, counted from holding the lock. Default 25 s: two attempts and a pause.
     pub renewal_timeout: Duration,
     /// Longest pause between two attempts while somebody needs a renewal; probes of a server that is away are up to half
     /// as long again apart. Default 30 s: with it, 99 of 100 people whose token expired during an outage are served
-    /// within 30 s of its end. Shorter pauses cost the server more at that moment (`docs/fleet.md`). At most 10 min.
+    /// within 30 s of its end. Shorter pauses cost the server more at that moment (`docs/fleet.md`). Calls that need the
+    /// renewal, and a change of the network, bring the next attempt forward. At most 10 min.
     pub max_backoff: Duration,
     /// How long to try for the lock that another process holds. Default 30 s: longer than that process's own attempts.
     pub lock_timeout: Duration,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use crate::cleared::ClearedBuffer;
+use crate::clock::CLOCK_NOISE;
 use crate::protocol::{Dialect, Tokens};
 
 /// Version of the stored form. Another version is not read: it is treated as a damaged entry, never as "no session".
@@ -28,6 +29,16 @@ pub(crate) fn new_session_id() -> SessionId {
 /// The id of new credentials.
 pub(crate) fn new_credentials_id() -> CredentialsId {
     CredentialsId::from_bytes(rand::random())
+}
+
+/// An access token that arrives with less than this left, in ms, is said to have expired already: a Date header counts
+/// whole seconds.
+const SHORTEST_LIFETIME: u64 = CLOCK_NOISE;
+
+/// When a server will refuse an access token that it has just issued. A pair that arrives expired was issued all the same:
+/// a clock is wrong, and nobody knows when the server will refuse it.
+pub(crate) fn expiry_of_new(at: Option<Timestamp>, issued_at: ServerTime) -> Option<ServerTime> {
+    expiry(at).filter(|until| *until > issued_at.plus(SHORTEST_LIFETIME))
 }
 
 /// When a server will refuse a token, as the decisions count it.
@@ -78,7 +89,7 @@ impl Credentials {
             info: CredentialsInfo {
                 generation: self.info.generation + 1,
                 credentials: new_credentials_id(),
-                access_until: expiry(tokens.access_expires_at),
+                access_until: expiry_of_new(tokens.access_expires_at, issued_at),
                 issued_at,
                 ..self.info
             },

@@ -37,6 +37,10 @@ const WATCHED_FILE_POLL: u64 = 30_000;
 /// An application without a call for this long is not in use, and renews nothing ahead of expiry, in ms.
 const IN_USE_FOR: u64 = 300_000;
 
+/// A status that differs only in when the next attempt is due is published this long after the one before it, in ms: it is
+/// shown in whole seconds, and each one wakes every window.
+const COUNTDOWN_APART: u64 = 1_000;
+
 /// Most messages between two looks at the files and at what is due. A call's message takes about a microsecond.
 const BURST: usize = 256;
 
@@ -51,9 +55,12 @@ pub(crate) enum Message {
     },
     WaiterLeft(WaiterId),
     Served(CredentialsId),
+    /// A call that was refused is served after the renewal.
+    ReplayServed(CredentialsId),
     /// A call got no answer.
     Lost(CredentialsId, Cause),
     RetryNow(oneshot::Sender<()>),
+    NetworkChanged,
     SignIn(Box<Credentials>, oneshot::Sender<()>),
     SignOut(oneshot::Sender<()>),
     /// Answered once nothing would be lost by quitting.
@@ -98,6 +105,7 @@ pub(crate) struct Driver {
     /// The files are being looked at.
     is_looking: bool,
     trouble: Trouble,
+    countdown: Countdown,
     pub(super) identity: Option<(String, Option<String>)>,
 }
 
@@ -107,6 +115,7 @@ impl Driver {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let limits = &shared.config.limits;
         let rules = Rules {
+            attempt_timeout: millis(limits.attempt_timeout),
             renewal_timeout: millis(limits.renewal_timeout),
             grace: shared.config.protocol.facts().grace.map_or(0, millis),
             max_backoff: millis(limits.max_backoff),
@@ -132,6 +141,7 @@ impl Driver {
             is_done: false,
             is_looking: false,
             trouble: Trouble::default(),
+            countdown: Countdown::default(),
             identity,
         };
         driver.trouble.read(view.files.unreadable);
@@ -156,12 +166,16 @@ impl Driver {
                 next_poll = now.plus(self.file_poll());
                 self.look_at_files();
             }
+            if self.countdown.due.is_some_and(|due| due <= now) {
+                self.publish();
+            }
             // Messages come in bursts; one look at the files and at what is due serves a whole burst.
             if self.receive_burst() {
                 continue;
             }
             let wake = self.state.next_wake(&self.rules);
-            let due = wake.map_or(next_poll, |wake| wake.min(next_poll));
+            let due = [wake, self.countdown.due].into_iter().flatten().min();
+            let due = due.map_or(next_poll, |due| due.min(next_poll));
             let (_, sleep) = match &mut timer {
                 Some(set) if set.0 == due => set,
                 unset_or_other => {
@@ -232,6 +246,8 @@ impl Driver {
                 }
             }
             Message::Served(credentials) => self.decide(Event::Served(credentials)),
+            Message::ReplayServed(credentials) => self.decide(Event::ReplayServed(credentials)),
+            Message::NetworkChanged => self.decide(Event::NetworkChanged),
             Message::Lost(credentials, cause) => self.decide(Event::Lost(credentials, cause)),
             Message::RetryNow(reply) => {
                 self.decide(Event::RetryNow);
@@ -362,11 +378,11 @@ impl Driver {
         self.shared
             .wants_served
             .store(self.state.wants_served(), Ordering::Relaxed);
-        // Ten thousand calls that join a renewal change nothing in the status. While the server is away, it shows a time.
-        if self.state.unreachable().is_some()
-            || std::mem::take(&mut self.trouble.is_news)
-            || self.shown() != shown
-        {
+        self.shared
+            .wants_proof
+            .store(self.state.wants_proof(), Ordering::Relaxed);
+        // Ten thousand calls that join a renewal change nothing in the status.
+        if std::mem::take(&mut self.trouble.is_news) || self.shown() != shown {
             self.publish();
         }
         if signed_in {
@@ -391,7 +407,10 @@ impl Driver {
             none: Some(state.session).filter(|session| !matches!(session, Standing::Active(_))),
             held: state.held(),
             storage: state.storage,
-            unreachable: state.unreachable(),
+            unreachable: state.unreachable().map(|who| (who, state.cause())),
+            next_attempt: state
+                .next_attempt()
+                .filter(|_| state.unreachable().is_some()),
             has_waiters: !state.waiters.is_empty(),
         }
     }
@@ -410,25 +429,54 @@ impl Driver {
     }
 
     /// Publishes the status if it changed: one revision per change.
-    fn publish(&self) {
+    fn publish(&mut self) {
+        let now = self.shared.awake();
+        let mut next = self.status();
+        let mut countdown = std::mem::take(&mut self.countdown);
+        countdown.due = None;
         self.shared.status.send_if_modified(|status| {
-            let mut next = self.status();
             next.revision = status.revision;
             next.endings = status.endings;
             if next == *status {
                 return false;
             }
+            let next_attempt_at =
+                std::mem::replace(&mut next.next_attempt_at, status.next_attempt_at);
+            let is_only_countdown = next == *status;
+            next.next_attempt_at = next_attempt_at;
+            let due = countdown.published_at.plus(COUNTDOWN_APART);
+            if is_only_countdown && now < due {
+                countdown.due = Some(due);
+                return false;
+            }
+            countdown.published_at = now;
             next.revision += 1;
             let ended_now = next.ending.is_some() && next.ending != status.ending;
             if ended_now && !matches!(status.phase, Phase::Opening) {
                 next.endings += 1;
             }
-            *status = next;
+            *status = next.clone();
             true
         });
+        self.countdown = countdown;
     }
 
-    fn status(&self) -> Status {
+    /// When the next attempt is due, as a status says it.
+    fn next_attempt_at(&mut self) -> Option<Timestamp> {
+        let due = self.state.next_attempt()?;
+        let pause = due.since(self.shared.awake());
+        let at = self.shared.wall().plus(pause);
+        let at = Timestamp::from_millisecond(at.ms()).unwrap_or(Timestamp::MAX);
+        let shown = self.countdown.shown.filter(|(shown_due, shown)| {
+            let apart = at.duration_since(*shown).unsigned_abs();
+            *shown_due == due && apart < Duration::from_millis(COUNTDOWN_APART)
+        });
+        let (_, at) = *self.countdown.shown.insert(shown.unwrap_or((due, at)));
+        Some(at)
+    }
+
+    fn status(&mut self) -> Status {
+        let next_attempt_at = self.next_attempt_at();
         let state = &self.state;
         let (phase, ending, locked) = match state.session {
             Standing::Opening => (Phase::Opening, None, None),
@@ -445,11 +493,6 @@ impl Driver {
             Standing::Active(_) => (Phase::SignedIn, None, None),
         };
         let is_unreachable = phase == Phase::Unreachable;
-        let next_attempt_at = state.next_attempt().filter(|_| is_unreachable).map(|due| {
-            let pause = due.since(self.shared.awake());
-            let at = self.shared.wall().plus(pause);
-            Timestamp::from_millisecond(at.ms()).unwrap_or(Timestamp::MAX)
-        });
         let (server, person) = self.identity.clone().unzip();
         let origin = server
             .as_deref()
@@ -463,7 +506,7 @@ impl Driver {
             person: person.flatten(),
             storage: state.storage,
             ending,
-            next_attempt_at,
+            next_attempt_at: next_attempt_at.filter(|_| is_unreachable),
             unreachable: state.unreachable().filter(|_| is_unreachable),
             cause: state.cause().filter(|_| is_unreachable),
             files: self.trouble.cause(),
@@ -493,8 +536,22 @@ struct Shown {
     none: Option<Standing>,
     held: Option<CredentialsInfo>,
     storage: Storage,
-    unreachable: Option<Unreachable>,
+    /// What does not answer, and why.
+    unreachable: Option<(Unreachable, Option<Cause>)>,
+    next_attempt: Option<Awake>,
     has_waiters: bool,
+}
+
+/// What a screen counts down to.
+#[derive(Default)]
+struct Countdown {
+    /// When the next attempt is due, and what the status says of it. Read from two clocks it would be another millisecond
+    /// each time.
+    shown: Option<(Awake, Timestamp)>,
+    /// When the status was published last.
+    published_at: Awake,
+    /// When the status is published that differs in nothing else.
+    due: Option<Awake>,
 }
 
 /// What is wrong with the account's files.

@@ -120,6 +120,9 @@ impl Sender {
             session = Some(held.info.session);
             let part = match request.send(held.clone()).await? {
                 Sent::Accepted(accepted) => {
+                    if refused {
+                        self.replay_served(&held);
+                    }
                     return match self.stands(held.info.session) {
                         Ok(()) => Ok(accepted),
                         Err(error) => Err(request.answered_too_late(error)),
@@ -227,7 +230,7 @@ impl Sender {
             return Err(Error::stopped());
         };
         match outcome {
-            Outcome::Renewed => Ok(()),
+            Outcome::Renewed | Outcome::SendAnyway => Ok(()),
             Outcome::SignedOut | Outcome::Locked => Err(self.no_session()),
             Outcome::Denied => Err(access_denied()),
             Outcome::Unreachable { due, cause, .. } => {
@@ -249,6 +252,13 @@ impl Sender {
             let generation = held.info.generation;
             tracing::debug!(target: "graphql_session", account, generation, "served");
             self.tell(Message::Served(held.info.credentials));
+        }
+    }
+
+    /// The server has accepted these credentials for a request that it had refused before the renewal.
+    fn replay_served(&self, held: &Credentials) {
+        if self.shared.wants_proof.load(Ordering::Relaxed) {
+            self.tell(Message::ReplayServed(held.info.credentials));
         }
     }
 

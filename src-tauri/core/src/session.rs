@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::call::{AllowedHeaders, Call, Reply};
 use crate::config::Config;
-use crate::credentials::{Credentials, expiry, new_credentials_id, new_session_id};
+use crate::credentials::{Credentials, expiry, expiry_of_new, new_credentials_id, new_session_id};
 use crate::diagnostics;
 use crate::driver::Message;
 use crate::error::{Code, Error};
@@ -138,7 +138,10 @@ impl Session {
         let origin = self.server_for(server)?;
         let client: AuthClient = self.shared().sign_in_client(&origin)?;
         let signing_in = self.shared().config.protocol.sign_in(&client, &login);
-        let issued = signing_in.await?;
+        let mut issued = signing_in.await?;
+        let issued_at = self.shared().server_clock.now();
+        let expires_at = &mut issued.tokens.access_expires_at;
+        *expires_at = expires_at.filter(|at| expiry_of_new(Some(*at), issued_at).is_some());
         self.establish(&origin, Some(login.email), issued).await
     }
 
@@ -243,9 +246,11 @@ impl Session {
 
     /// The system's network has changed: another Wi-Fi, a cable, a VPN. The session notices that by itself
     /// ([`Config::network`]); an application calls this where it knows better. Connections that are idle now may
-    /// lead nowhere, and a call on one would wait for nothing; the next call opens its own. Those under way go on.
+    /// lead nowhere, and a call on one would wait for nothing; the next call opens its own. Those under way go on. A
+    /// renewal that waits for its next attempt starts it within a second, unless the server has asked for the pause.
     pub fn network_changed(&self) {
         self.shared().forget_connections();
+        self.sender.tell(Message::NetworkChanged);
     }
 
     /// Before quitting: waits until nothing would be lost, at most [`Limits::quit_timeout`](crate::Limits::quit_timeout), and says

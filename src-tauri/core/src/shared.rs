@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) session: watch::Sender<Option<SessionId>>,
     /// Whether a served call is worth a message.
     pub(crate) wants_served: AtomicBool,
+    /// Whether it is worth a message that a call which was refused is served after the renewal.
+    pub(crate) wants_proof: AtomicBool,
     /// Awake ms of the last call.
     pub(crate) last_call: AtomicU64,
     next_waiter: AtomicU64,
@@ -100,6 +102,7 @@ impl Shared {
             current: ArcSwapOption::empty(),
             session: watch::Sender::new(None),
             wants_served: AtomicBool::new(false),
+            wants_proof: AtomicBool::new(false),
             last_call: AtomicU64::new(0),
             next_waiter: AtomicU64::new(1),
             sees_foreign: AtomicBool::new(false),

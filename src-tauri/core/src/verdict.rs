@@ -9,6 +9,7 @@
 //! | new tokens, with any HTTP status | `new_tokens` | renewed | replaced | none |
 //! | new tokens without a refresh token | `new_access_token` | renewed | kept | none |
 //! | a final error: at Twenty `UNAUTHENTICATED`, `FORBIDDEN`, `BAD_USER_INPUT` | `graphql_UNAUTHENTICATED`, `graphql_FORBIDDEN`, `graphql_BAD_USER_INPUT` | rejected | dead, once confirmed | none |
+//! | a final error inside HTTP 5xx: the server is in trouble, and may not have looked at the token | `graphql_UNAUTHENTICATED`, `graphql_FORBIDDEN`, `graphql_BAD_USER_INPUT` | rejected | in doubt | 30 s later, once |
 //! | a final error that this server also gives by mistake: at Twenty "User Workspace not found" | `graphql_INTERNAL_SERVER_ERROR` | rejected | in doubt | 30 s later, once |
 //! | a throttle: at Twenty `BAD_USER_INPUT` with "Limit reached" | `throttled` | inconclusive | not used | with backoff |
 //! | a complaint about the request: at Twenty `BAD_USER_INPUT` with "Variable" | `bad_request` | inconclusive | not used | with backoff |
@@ -60,7 +61,9 @@ pub(crate) fn judge(
 ) -> Result<Tokens, Exchange> {
     let (token, cause, answer) = match outcome {
         Ok((_, Reading::Renewed(tokens))) => return Ok(tokens),
-        Ok((_, Reading::Rejected { ambiguous, cause })) => {
+        Ok((answer, Reading::Rejected { ambiguous, cause })) => {
+            // A server in trouble may say anything about a token that it could not look at.
+            let ambiguous = ambiguous || answer.status >= 500;
             return Err(Exchange::Rejected { ambiguous, cause });
         }
         Ok((answer, Reading::Inconclusive { cause })) => (TokenFate::NotUsed, cause, Some(answer)),

@@ -26,7 +26,10 @@ pub enum Action {
         at: Wall,
     },
     /// Send one exchange of the held refresh token.
-    Exchange,
+    Exchange {
+        /// How long it may take, in ms.
+        limit: u64,
+    },
     /// Ask the server for something that needs no credentials, beside everything else that goes on.
     Probe,
     /// Write these credentials, and look at the ended list before and after.
@@ -61,6 +64,9 @@ pub enum Action {
 pub enum Outcome {
     /// There are newer credentials.
     Renewed,
+    /// No renewal: the clocks call the access token expired, and are not believed. The call is sent with it, and the server
+    /// decides.
+    SendAnyway,
     /// The session is over.
     SignedOut,
     /// The keyring has lost the credentials.

@@ -1,18 +1,37 @@
-//! [`RenewalBudget`]: how many renewals the refusals of one session may start.
+//! [`RenewalBudget`]: how many renewals of credentials that were issued a moment ago a session may make.
 
 use crate::time::Awake;
 
-/// Renewals that refusals of fresh, never served credentials may start at once; then one per refill.
+/// Renewals of young credentials that a session may make at once; then one per refill. A server that refuses what it has
+/// just issued, and a clock that calls it expired, would otherwise cause a renewal per call.
 const BURST: u8 = 3;
 
 /// One more such renewal is allowed after this long, in ms.
 const REFILL: u64 = 60_000;
 
-/// Keeps a server that renews and refuses for ever from causing a storm of renewals.
+/// Credentials are young for this long after they were issued, in ms: renewing older ones costs a server no more than the
+/// budget does. Where access tokens are known to live shorter, half of that.
+const YOUNG: u64 = REFILL;
+
+/// How many more renewals of young credentials a session may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RenewalBudget {
     left: u8,
     refilled_at: Awake,
+    /// The server has refused an access token of this age, in ms, whose expiry had passed by the clocks, and the renewal
+    /// helped: tokens live no longer here, and the clocks say so rightly.
+    lifetime: Option<u64>,
+    /// A refusal was granted beyond the budget since the last refill, because the clocks agreed with it.
+    went_beyond: bool,
+}
+
+/// The server refused an access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Refusal {
+    /// How old it was, in ms.
+    pub(crate) age: u64,
+    /// Whether it had expired by the clocks.
+    pub(crate) had_expired: bool,
 }
 
 impl Default for RenewalBudget {
@@ -20,22 +39,48 @@ impl Default for RenewalBudget {
         Self {
             left: BURST,
             refilled_at: Awake::default(),
+            lifetime: None,
+            went_beyond: false,
         }
     }
 }
 
 impl RenewalBudget {
-    /// Takes one renewal out of the budget. Whether there was one.
-    pub(crate) fn take(&mut self, now: Awake) -> bool {
+    /// Takes one renewal of credentials of this age, in ms, out of the budget. Whether it may be made. Older credentials
+    /// may always be renewed, and count all the same.
+    pub(crate) fn take(&mut self, now: Awake, age: u64) -> bool {
         let refills = now.since(self.refilled_at) / REFILL;
         if refills > 0 {
             let refills = u8::try_from(refills).unwrap_or(u8::MAX);
             self.left = self.left.saturating_add(refills).min(BURST);
             self.refilled_at = now;
+            self.went_beyond = false;
         }
-        let taken = self.left > 0;
+        let granted = self.left > 0 || age >= self.young_for();
         self.left = self.left.saturating_sub(1);
-        taken
+        granted
+    }
+
+    /// The same for a renewal that a refusal asks for. Where the clocks agree with the server, one more is allowed: it
+    /// shows how long access tokens live here.
+    pub(crate) fn take_for(&mut self, now: Awake, refusal: Refusal) -> bool {
+        self.take(now, refusal.age)
+            || refusal.had_expired && !std::mem::replace(&mut self.went_beyond, true)
+    }
+
+    /// A call that was refused has been served after the renewal: that one was needed, and is given back.
+    pub(crate) fn give_back(&mut self, refusal: Refusal) {
+        self.left = self.left.saturating_add(1).min(BURST);
+        if refusal.had_expired {
+            self.went_beyond = false;
+            let known = self.lifetime.unwrap_or(u64::MAX);
+            self.lifetime = Some(known.min(refusal.age));
+        }
+    }
+
+    fn young_for(&self) -> u64 {
+        self.lifetime
+            .map_or(YOUNG, |lifetime| YOUNG.min(lifetime / 2))
     }
 }
 
@@ -43,14 +88,67 @@ impl RenewalBudget {
 mod tests {
     use super::*;
 
+    const FRESH: Refusal = Refusal {
+        age: 0,
+        had_expired: false,
+    };
+
     #[test]
     fn the_budget_gives_three_renewals_and_then_one_a_minute() {
         let mut budget = RenewalBudget::default();
-        let mut take = |ms| budget.take(Awake::from_ms(ms));
+        let mut take = |ms| budget.take(Awake::from_ms(ms), 0);
         assert_eq!([0, 0, 0, 0].map(&mut take), [true, true, true, false]);
         assert_eq!(
             [59_999, 60_000, 60_000].map(&mut take),
             [false, true, false]
         );
+    }
+
+    #[test]
+    fn credentials_of_a_minute_are_renewed_whatever_is_left_and_count() {
+        let mut budget = RenewalBudget::default();
+        let now = Awake::default();
+        for _ in 0..BURST {
+            assert!(budget.take(now, YOUNG));
+        }
+        assert!(!budget.take(now, YOUNG - 1));
+        assert!(budget.take(now, YOUNG));
+    }
+
+    #[test]
+    fn renewals_that_help_the_refused_calls_are_given_back() {
+        let mut budget = RenewalBudget::default();
+        for _ in 0..20 {
+            assert!(budget.take_for(Awake::default(), FRESH));
+            budget.give_back(FRESH);
+        }
+    }
+
+    #[test]
+    fn access_tokens_that_live_six_seconds_are_renewed_all_the_time() {
+        let mut budget = RenewalBudget::default();
+        let now = Awake::default();
+        while budget.take(now, 4_000) {}
+        let expired = Refusal {
+            age: 6_000,
+            had_expired: true,
+        };
+        assert!(budget.take_for(now, expired));
+        budget.give_back(expired);
+        for _ in 0..20 {
+            assert!(budget.take(now, 4_000));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_calls_every_refused_token_expired_gets_one_renewal_more() {
+        let mut budget = RenewalBudget::default();
+        let expired = Refusal {
+            age: 0,
+            had_expired: true,
+        };
+        let granted = [(); 20].map(|()| budget.take_for(Awake::default(), expired));
+        let granted = granted.into_iter().filter(|granted| *granted).count();
+        assert_eq!(granted, usize::from(BURST) + 1);
     }
 }

@@ -238,6 +238,15 @@ impl IoFailure {
 }
 
 impl Cause {
+    /// Whether the request did not get to the server: there is no network, or nothing that accepts a connection. It says
+    /// nothing about how busy the server is.
+    pub fn is_before_the_server(self) -> bool {
+        matches!(
+            self,
+            Self::Dns | Self::Connect | Self::ProxyUnreachable | Self::NotSent
+        )
+    }
+
     /// The HTTP status of the answer, where there was one.
     pub fn http_status(self) -> Option<u16> {
         match self {

@@ -68,7 +68,7 @@ impl Transition<'_> {
         self.state.session = Standing::after(reason, self.now.wall, Some(cause));
         self.state.storage = Storage::Saved;
         self.settle(Outcome::SignedOut);
-        self.forget_outage();
+        self.forget_session();
         self.state.agenda.renew = None;
         self.state.agenda.remove = Some(session);
         self.leave_pause();
@@ -83,7 +83,7 @@ impl Transition<'_> {
         self.act(Action::Forget);
         self.still_locked(view);
         self.settle(Outcome::Locked);
-        self.forget_outage();
+        self.forget_session();
         self.state.agenda.renew = None;
         self.finish();
     }

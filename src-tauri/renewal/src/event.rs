@@ -39,12 +39,16 @@ pub enum Event {
     WaiterLeft(WaiterId),
     /// A call was served with these credentials.
     Served(CredentialsId),
+    /// A call that was refused was sent once more with these credentials after the renewal, and served.
+    ReplayServed(CredentialsId),
     /// A call with these credentials got no answer from the server.
     Lost(CredentialsId, Cause),
     /// `Action::Probe` is done: whether the server answered.
     Probed(bool),
     /// The person asks to try now.
     RetryNow,
+    /// The machine's network has changed: what failed before may work now.
+    NetworkChanged,
     /// The person signed in.
     SignedIn(CredentialsInfo),
     /// The person signed out.

@@ -3,12 +3,13 @@
 use crate::action::{Action, Outcome};
 use crate::cause::{Cause, IoFailure};
 use crate::event::{Exchange, FailureSeen, RenewalReason, SaveFailure, VaultView, View};
+use crate::forward::CALLS_WAIT_AFTER_FAILURE;
 use crate::ids::{CredentialsInfo, SessionId};
 use crate::note::Note;
 use crate::outage::LostAnswer;
 use crate::reasons::{EndingReason, Storage, TokenFate, Unreachable, VaultError};
 use crate::schedule;
-use crate::standing::{Held, Standing};
+use crate::standing::{Expiry, Held, Since, Standing};
 use crate::state::Agenda;
 use crate::step::Step;
 use crate::time::Wall;
@@ -20,6 +21,10 @@ const AHEAD_AGAIN_AFTER: u64 = 60_000;
 /// A server's pause in the files that ends later than this, in ms, was written by a clock that has been set back since:
 /// Retry-After is capped at 10 min.
 const LONGEST_RETRY_AFTER: u64 = 600_000;
+
+/// A pause that has this much left by the wall clock, in ms, is over: its end was counted from another reading of the two
+/// clocks.
+const READ_APART: u64 = 10;
 
 impl Transition<'_> {
     /// Begins what the agenda asks for; with an empty one the lock is released.
@@ -108,8 +113,7 @@ impl Transition<'_> {
             return self.proceed();
         }
         self.note(Note::LockNotTaken(cause));
-        self.state.outage.cause = Some(cause);
-        let due = self.pause_for_vault_or_lock();
+        let due = self.pause_for_vault_or_lock(cause);
         self.tell_unreachable(due, who);
         self.state.step = Step::Pausing { due, fixed: false };
     }
@@ -272,16 +276,14 @@ impl Transition<'_> {
         if is_gone && is_needed {
             return self.lose(view);
         }
-        self.state.outage.cause = Some(Cause::NewerNotShown);
-        let due = self.pause_for_vault_or_lock();
+        let due = self.pause_for_vault_or_lock(Cause::NewerNotShown);
         self.tell_unreachable(due, Unreachable::HeldByOtherProcess);
         self.pause(due, false);
     }
 
     /// The files may say that the session is over, or that the held refresh token is spent.
     fn wait_for_files(&mut self) {
-        self.state.outage.cause = Some(Cause::Files(IoFailure::Slow));
-        let due = self.pause_for_vault_or_lock();
+        let due = self.pause_for_vault_or_lock(Cause::Files(IoFailure::Slow));
         self.tell_unreachable(due, Unreachable::StateFolder);
         self.pause(due, false);
     }
@@ -312,7 +314,7 @@ impl Transition<'_> {
             self.tell_unreachable(due, Unreachable::Server);
             return self.pause(due, true);
         }
-        self.state.outage.insists = false;
+        self.state.outage.overrides = None;
         self.state.step = Step::Marking;
         if let VaultView::Unavailable(error) = view.vault {
             // What could not be read may be newer, and is not written over.
@@ -332,8 +334,12 @@ impl Transition<'_> {
     fn binds(&self, held: CredentialsInfo, failure: FailureSeen) -> bool {
         // One from the future was noted before the clock was set back, and says nothing about when.
         let just_tried = failure.at > self.state.round_began && failure.at <= self.now.wall;
-        let is_pausing = self.shares_pause(held, failure.next_at) && !self.state.outage.insists;
-        just_tried || is_pausing
+        // A call does not sit out the pause of another process, as it does not sit out one of its own.
+        let by_calls =
+            (!self.state.waiters.is_empty()).then(|| self.now.wall.minus(CALLS_WAIT_AFTER_FAILURE));
+        let overrides = self.state.outage.overrides.max(by_calls);
+        let is_overridden = overrides.is_some_and(|until| failure.at <= until);
+        just_tried || !is_overridden && self.shares_pause(held, failure.next_at)
     }
 
     /// Whether an attempt has to wait for a pause in the files. One that was drawn for an early renewal lasts up to the
@@ -346,7 +352,8 @@ impl Transition<'_> {
         } else {
             Some(u64::MAX)
         };
-        let left = until.since(self.now.wall).filter(|left| *left > 0);
+        let left = until.since(self.now.wall);
+        let left = left.filter(|left| *left > READ_APART);
         left.zip(longest)
             .is_some_and(|(left, longest)| left <= longest)
     }
@@ -369,14 +376,16 @@ impl Transition<'_> {
                 self.note(Note::SaveFailed(error));
                 let works = reason == RenewalReason::Ahead && !self.has_expired(&held);
                 if works && self.state.waiters.is_empty() {
-                    self.state.outage.cause = Some(Cause::Vault(error));
-                    let due = self.pause_for_vault_or_lock();
+                    let due = self.pause_for_vault_or_lock(Cause::Vault(error));
                     return self.pause(due, false);
                 }
                 self.state.storage = Storage::NotSaved(error);
             }
         }
-        let attempt = self.state.outage.backoff.failures() + 1;
+        let outage = &mut self.state.outage;
+        outage.attempts = outage.attempts.saturating_add(1);
+        let attempt = outage.attempts;
+        let limit = schedule::attempt_limit(self.rules, outage.timeouts);
         self.note(Note::AttemptSent {
             reason,
             attempt,
@@ -388,7 +397,7 @@ impl Transition<'_> {
             sent_at: self.now.awake,
             attempt,
         };
-        self.act(Action::Exchange);
+        self.act(Action::Exchange { limit });
     }
 
     /// The exchange is over: save what it brought, confirm a rejection, or pause.
@@ -398,6 +407,13 @@ impl Transition<'_> {
         };
         let took = self.now.awake.since(sent_at);
         self.note(Note::Answered { exchange, took });
+        let outage = &mut self.state.outage;
+        let had_its_time = took >= schedule::attempt_limit(self.rules, outage.timeouts);
+        outage.timeouts = if had_its_time {
+            outage.timeouts.saturating_add(1)
+        } else {
+            0
+        };
         let ours = self.state.exchanged();
         if let Exchange::Renewed(received, _) = exchange {
             if ours.is_some_and(|held| held.session == received.session) {
@@ -467,7 +483,13 @@ impl Transition<'_> {
             });
         }
         self.write_state(received.credentials, failure.is_none(), None);
-        self.hold(received);
+        // Issued a moment ago, and expired: the clocks are wrong.
+        let expiry = if self.has_expired(&received) && !is_sign_in {
+            Expiry::Unknown
+        } else {
+            Expiry::Believed
+        };
+        self.hold(received, 0, expiry);
         match failure {
             None => {
                 self.state.storage = Storage::Saved;
@@ -507,27 +529,35 @@ impl Transition<'_> {
         } else {
             Note::Adopted
         });
-        self.hold(info);
+        let stored_for = self.now.server.since(info.issued_at).filter(|_| at_start);
+        let age = stored_for.unwrap_or(0);
+        self.hold(info, age, Expiry::Believed);
         self.state.storage = Storage::Saved;
         self.state.outage.lost_answer = renewing_at.map(LostAnswer::at);
         self.finish();
     }
 
     fn hold_unsaved(&mut self, info: CredentialsInfo, error: VaultError) {
-        self.hold(info);
+        self.hold(info, 0, Expiry::Believed);
         self.state.storage = Storage::NotSaved(error);
     }
 
-    /// Calls use these from now on, and all waiters go on.
-    fn hold(&mut self, info: CredentialsInfo) {
-        let replaced = self.state.held();
+    /// Calls use these from now on, and all waiters go on. `age`: how long ago they were issued, in ms.
+    fn hold(&mut self, info: CredentialsInfo, age: u64, expiry: Expiry) {
+        let (replaced, refusal) = match self.state.session {
+            Standing::Active(old) => (Some(old.info), Some(old.refused(self.now))),
+            _ => (None, None),
+        };
         let is_sign_in = self.state.agenda.sign_in.take().is_some();
         if replaced.is_some_and(|old| old.credentials == info.credentials) {
             return;
         }
+        let was_refused = self.state.agenda.renew == Some(RenewalReason::Refused);
         self.state.session = Standing::Active(Held {
             info,
-            served: false,
+            since: Since::now(self.now, age),
+            expiry,
+            renewed_for: refusal.filter(|_| was_refused),
             renew_ahead_at: schedule::ahead(&info, self.now),
             marked_at: None,
         });

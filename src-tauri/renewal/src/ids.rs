@@ -109,6 +109,11 @@ impl CredentialsInfo {
             && self.generation < u64::from(u32::MAX)
     }
 
+    /// How long the access token lives, in ms, as far as that is known.
+    pub fn lifetime(&self) -> Option<u64> {
+        self.access_until?.since(self.issued_at)
+    }
+
     /// Whether the access token is known to be refused at `now`.
     pub fn has_expired(&self, now: ServerTime) -> bool {
         self.access_until.is_some_and(|until| until <= now)

@@ -20,7 +20,8 @@
 //! # One renewal, in reading order
 //!
 //! 1. A call was refused, or its token has expired: `need` in `requests.rs` puts the renewal on the agenda and the call
-//!    among the waiters. A call that comes later joins them; one with older credentials goes on at once (I4).
+//!    among the waiters, if the budget allows it. A call that comes later joins them; one with older credentials goes on
+//!    at once (I4).
 //! 2. `proceed` in `exchange.rs` takes the account's lock (I1). `lock_taken` starts the waiters' time; `lock_not_taken`
 //!    pauses.
 //! 3. `reread` looks at the files and the vault under the lock. Newer credentials are adopted (`adopt`) and the renewal
@@ -35,7 +36,8 @@
 //! 8. A rejection counts only if the same credentials are still the stored ones: `reread` once more, then `confirm` in
 //!    `ending.rs`. An ambiguous one is asked for again first. Only then the session ends (I6).
 //! 9. `fail` in `retry.rs` draws the pause until the next attempt. After a lost answer the attempts fall inside the
-//!    server's grace time. Waiters whose time would run out get one failure (I8), and the session stays (I7).
+//!    server's grace time. Waiters whose time would run out get one failure (I8), and the session stays (I7). A call, a
+//!    refusal or a change of the network brings the next attempt forward (`forward.rs`).
 //! 10. `finish` in `exchange.rs` looks at the agenda again, and releases the lock when it is empty.
 //!
 //! # What is where
@@ -46,7 +48,9 @@
 //! | `transition.rs` | [`step`] |
 //! | `requests.rs` | what people, calls and other processes ask for |
 //! | `exchange.rs` | lock, reread, mark, exchange, save |
-//! | `retry.rs`, `outage.rs`, `schedule.rs`, `budget.rs` | after a failure: pauses, probes, early renewals |
+//! | `retry.rs`, `outage.rs`, `schedule.rs` | after a failure: pauses, probes, early renewals |
+//! | `forward.rs` | what ends a pause before its time: a call, a refusal, a change of the network |
+//! | `budget.rs` | how many renewals of credentials that were just issued are made |
 //! | `ending.rs` | rejections, endings, and the entries that are left of them |
 //! | `unwritten.rs` | writes to the state folder that failed |
 //! | `event.rs`, `action.rs`, `file_write.rs`, `note.rs` | what goes in and out |
@@ -61,6 +65,7 @@ mod ending;
 mod event;
 mod exchange;
 mod file_write;
+mod forward;
 mod ids;
 mod note;
 mod outage;

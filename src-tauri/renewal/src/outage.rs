@@ -20,16 +20,34 @@ pub(crate) struct Outage {
     /// renewal by everybody after an outage would be the next one.
     pub(crate) probe: Option<Probe>,
     pub(crate) lost_answer: Option<LostAnswer>,
+    /// Draws the pauses after failures of the server.
     pub(crate) backoff: Backoff,
+    /// Draws those after failures before the server: they say nothing about it, and make its own pauses no longer.
+    pub(crate) local_backoff: Backoff,
+    /// Exchanges that were sent.
+    pub(crate) attempts: u32,
+    /// How many of the last ones ended at their time limit.
+    pub(crate) timeouts: u32,
     /// The first failed attempt.
     pub(crate) failing_since: Option<Awake>,
+    /// When the last attempt failed, by any process.
+    pub(crate) failed_at: Option<Awake>,
+    /// The machine slept, or this process stood still, since the last attempt.
+    pub(crate) slept: bool,
     /// The server asked for silence until then.
     pub(crate) not_before: Option<Wall>,
     /// An ambiguous rejection is being asked for once more.
     pub(crate) asks_again: bool,
-    /// The next attempt is made whatever pause another process has drawn: a person, or a served call, asks for it.
-    pub(crate) insists: bool,
-    /// A served call has cut a pause short already.
+    /// The next attempt is made in spite of a pause that any process has drawn up to this moment: a person, a call or a
+    /// change of the network asks for it.
+    pub(crate) overrides: Option<Wall>,
+    /// A call has started an attempt early. The pause that it interrupted goes on until then if it fails.
+    pub(crate) resumes_at: Option<Awake>,
+    /// For when a change of the network has set an attempt.
+    pub(crate) hastened_at: Option<Awake>,
+    /// The network has changed, or the machine slept, while an attempt was under way.
+    pub(crate) network_changed: bool,
+    /// A served or a refused call has cut a pause short already.
     pub(crate) cut_short: bool,
 }
 

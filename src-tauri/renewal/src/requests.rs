@@ -6,7 +6,7 @@ use crate::event::{FileView, RenewalReason, VaultView, View, WaiterId};
 use crate::ids::{CredentialsId, CredentialsInfo, SessionId};
 use crate::note::Note;
 use crate::reasons::{EndingReason, LockedReason, Storage, Unreachable};
-use crate::standing::Standing;
+use crate::standing::{Expiry, Held, Standing};
 use crate::state::Agenda;
 use crate::step::Step;
 use crate::transition::Transition;
@@ -63,29 +63,15 @@ impl Transition<'_> {
         if self.state.is_attempting() {
             return self.wait(waiter);
         }
-        if reason == RenewalReason::Refused
-            && !held.served
-            && !self.state.budget.take(self.now.awake)
+        // One that is wanted already is in the budget.
+        if self.state.agenda.renew.is_none()
+            && let Err(outcome) = self.begin_renewal(held, reason)
         {
-            return self.settle_one(waiter, Outcome::Denied);
+            return self.settle_one(waiter, outcome);
         }
         self.state.agenda.renew = Some(reason);
         match self.state.step {
-            Step::Pausing { due, fixed } => {
-                let outage = &mut self.state.outage;
-                if fixed || outage.unreachable.is_some() {
-                    let who = *outage.unreachable.get_or_insert(Unreachable::Server);
-                    let cause = outage.cause;
-                    let outcome = Outcome::Unreachable { due, who, cause };
-                    return self.settle_one(waiter, outcome);
-                }
-                let somebody_waits = !self.state.waiters.is_empty();
-                self.wait(waiter);
-                if !somebody_waits {
-                    // Until now only the early renewal failed, and nobody was waiting for it.
-                    self.attempt_now();
-                }
-            }
+            Step::Pausing { due, fixed } => self.need_in_pause(waiter, reason, due, fixed),
             Step::Idle | Step::KeepingLock { .. } => {
                 self.state.step = Step::Idle;
                 self.wait(waiter);
@@ -96,16 +82,52 @@ impl Transition<'_> {
         }
     }
 
-    /// The server accepts the held credentials.
-    pub(crate) fn served(&mut self, credentials: CredentialsId) {
-        let is_early = self.is_early();
+    /// Whether the call's reason is good enough for a renewal.
+    ///
+    /// # Errors
+    /// What the call gets in its place.
+    fn begin_renewal(&mut self, mut held: Held, reason: RenewalReason) -> Result<(), Outcome> {
+        let now = self.now;
+        if held.clocks_disagree(now) {
+            held.expiry = Expiry::Unknown;
+        }
+        let budget = &mut self.state.budget;
+        let result = match reason {
+            RenewalReason::Refused => {
+                let is_granted = budget.take_for(now.awake, held.refused(now));
+                is_granted.then_some(()).ok_or(Outcome::Denied)
+            }
+            RenewalReason::Expired | RenewalReason::Ahead => {
+                if held.expiry == Expiry::Believed && !budget.take(now.awake, held.age(now)) {
+                    held.expiry = Expiry::Doubted;
+                }
+                let is_granted = held.expiry == Expiry::Believed;
+                is_granted.then_some(()).ok_or(Outcome::SendAnyway)
+            }
+        };
+        self.state.session = Standing::Active(held);
+        result
+    }
+
+    /// A call that was refused is served after the renewal: it was needed.
+    pub(crate) fn replay_served(&mut self, credentials: CredentialsId) {
         let Some(held) = self.state.held_mut() else {
             return;
         };
-        if held.info.credentials != credentials {
+        if held.info.credentials == credentials
+            && let Some(refusal) = held.renewed_for.take()
+        {
+            self.state.budget.give_back(refusal);
+        }
+    }
+
+    /// The server accepts the held credentials.
+    pub(crate) fn served(&mut self, credentials: CredentialsId) {
+        let is_early = self.is_early();
+        let held = self.state.held();
+        if held.is_none_or(|held| held.credentials != credentials) {
             return;
         }
-        held.served = true;
         self.state.outage.failing_since = None;
         self.server_answered();
         // The server is back, so the rest of the backoff is skipped. Only once: a server that serves calls but renews
@@ -171,7 +193,7 @@ impl Transition<'_> {
             self.append_ended(overtaken.session);
             self.act(Action::Drop(overtaken.credentials));
         }
-        self.forget_outage();
+        self.forget_session();
         // The entry is overwritten, not removed.
         self.state.cleanup = None;
         self.state.agenda = Agenda {
@@ -202,7 +224,7 @@ impl Transition<'_> {
         }
         self.act(Action::Forget);
         self.settle(Outcome::SignedOut);
-        self.forget_outage();
+        self.forget_session();
         self.state.agenda.renew = None;
         self.state.agenda.look = false;
         self.state.session = Standing::SignedOut;

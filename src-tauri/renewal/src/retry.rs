@@ -7,6 +7,7 @@ use crate::note::Note;
 use crate::outage::Probe;
 use crate::reasons::{EndingReason, Storage, TokenFate, Unreachable};
 use crate::schedule::{self, Backoff};
+use crate::standing::Standing;
 use crate::step::Step;
 use crate::time::Awake;
 use crate::transition::Transition;
@@ -21,15 +22,18 @@ const SAVE_AGAIN_AT_MOST: u64 = 30_000;
 /// Doublings of that pause until it has reached its limit.
 const SAVE_DOUBLINGS: u32 = 5;
 
-/// An idle application looks at its early renewal again after this long, in ms.
-const LOOK_AGAIN_WHEN_IDLE: u64 = 60_000;
+/// An early renewal that an idle application does not need, or that the budget does not allow, is looked at again after
+/// this long, in ms.
+const LOOK_AGAIN: u64 = 60_000;
 
 impl Transition<'_> {
     /// Time passed: do what is due.
     pub(crate) fn tick(&mut self) {
         let awake = self.now.awake;
         let is_due = |due: Option<Awake>| due.is_some_and(|due| due <= awake);
+        // After a sleep an attempt comes first: the server may have been there all the time.
         if is_due(self.state.end_due(self.rules))
+            && !self.state.outage.slept
             && self.state.held().is_some()
             && matches!(self.state.step, Step::Pausing { .. })
         {
@@ -46,7 +50,10 @@ impl Transition<'_> {
             self.tell_unreachable(self.state.next_attempt().unwrap_or(awake), who);
         }
         match self.state.step {
-            Step::Pausing { due, .. } if due <= awake => self.finish(),
+            Step::Pausing { due, .. } if due <= awake => {
+                self.state.outage.failed_at = None;
+                self.finish();
+            }
             Step::KeepingLock { due, tries } if due <= awake => match self.state.held() {
                 Some(held) => self.save(held, tries),
                 None => self.finish(),
@@ -68,11 +75,16 @@ impl Transition<'_> {
 
     fn renew_ahead(&mut self) {
         let is_in_use = self.now.in_use;
-        let again = self.now.awake.plus(LOOK_AGAIN_WHEN_IDLE);
+        let Standing::Active(held) = self.state.session else {
+            return;
+        };
+        let now = self.now;
+        let is_wanted = is_in_use && self.state.budget.take(now.awake, held.age(now));
+        let again = now.awake.plus(LOOK_AGAIN);
         if let Some(held) = self.state.held_mut() {
-            held.renew_ahead_at = (!is_in_use).then_some(again);
+            held.renew_ahead_at = (!is_wanted).then_some(again);
         }
-        if is_in_use {
+        if is_wanted {
             let renew = &mut self.state.agenda.renew;
             renew.get_or_insert(RenewalReason::Ahead);
             self.proceed();
@@ -89,17 +101,32 @@ impl Transition<'_> {
             outage.failing_since.get_or_insert(now.awake);
         }
         outage.asks_again = false;
+        outage.failed_at = Some(now.awake);
+        let network_changed = std::mem::take(&mut outage.network_changed);
+        outage.slept &= network_changed;
+        let resumes_at = outage.resumes_at.take();
         if let Some(pause) = retry_after {
             outage.not_before = Some(now.wall.plus(pause));
         }
-        let drawn = self.draw_pause();
+        // The pause that a call interrupted was drawn for an earlier failure, and stays as long as it was.
+        let backed_off = match resumes_at.filter(|due| *due > now.awake) {
+            Some(due) => due.max(now.awake.plus(schedule::BACKOFF_FLOOR)),
+            None => now.awake.plus(self.draw_pause(cause)),
+        };
         let in_grace = self.pause_in_grace();
         let ahead = self
             .state
             .held()
             .filter(|_| is_early && in_grace.is_none())
             .and_then(|held| schedule::ahead_again(&held, now));
-        let due = ahead.unwrap_or(now.awake.plus(in_grace.unwrap_or(drawn)));
+        let due = match in_grace {
+            Some(pause) => now.awake.plus(pause),
+            None if network_changed => {
+                backed_off.min(now.awake.plus(schedule::after_network_change(now.random)))
+            }
+            None => backed_off,
+        };
+        let due = ahead.unwrap_or(due);
         let due = due.max(now.awake.plus(retry_after.unwrap_or(0)));
         // What a later attempt says of itself does not bring a lost answer back.
         let token = match self.state.outage.lost_answer {
@@ -114,6 +141,10 @@ impl Transition<'_> {
         if ahead.is_some() {
             self.put_off(due);
         } else {
+            if resumes_at.is_some() && self.state.outage.unreachable.is_some() {
+                // They knew that the server is away, and tried all the same.
+                self.tell_unreachable(due, Unreachable::Server);
+            }
             self.pause(due, retry_after.is_some());
         }
     }
@@ -121,8 +152,13 @@ impl Transition<'_> {
     /// Another process tried with the same credentials: its outcome and its pause are ours, too.
     pub(crate) fn share_failure(&mut self, failure: FailureSeen) {
         let now = self.now;
-        self.state.outage.cause = Some(Cause::OtherProcess);
-        let drawn = self.draw_pause();
+        let ago = now.wall.since(failure.at).unwrap_or(0);
+        let outage = &mut self.state.outage;
+        outage.cause = Some(Cause::OtherProcess);
+        outage.failed_at = Some(Awake::from_ms(now.awake.ms().saturating_sub(ago)));
+        outage.slept &= failure.at <= self.state.round_began;
+        let was_told = outage.resumes_at.take().is_some() && outage.unreachable.is_some();
+        let drawn = self.draw_pause(Cause::OtherProcess);
         let pause = failure.next_at.since(now.wall).unwrap_or(0);
         let was_put_off = pause > self.rules.max_backoff;
         if was_put_off && self.is_early() {
@@ -140,7 +176,15 @@ impl Transition<'_> {
         } else {
             pause
         };
-        self.pause(now.awake.plus(pause), false);
+        let due = now.awake.plus(pause);
+        let somebody_waits = !self.state.waiters.is_empty();
+        if was_told {
+            self.tell_unreachable(due.min(self.earliest_for_calls()), Unreachable::Server);
+        }
+        self.pause(due, false);
+        if somebody_waits {
+            self.bring_forward(due, self.earliest_for_calls());
+        }
     }
 
     /// Whether only the early renewal wants an attempt: the token works, nobody waits, and the server is not known to be
@@ -159,17 +203,23 @@ impl Transition<'_> {
     /// it: after an outage they come to a whole fleet at once.
     fn put_off(&mut self, due: Awake) {
         self.state.agenda.renew = None;
-        self.state.outage.insists = false;
+        self.state.outage.overrides = None;
         if let Some(held) = self.state.held_mut() {
             held.renew_ahead_at = Some(due);
         }
         self.finish();
     }
 
-    /// Draws from the backoff. Counts a failure.
-    fn draw_pause(&mut self) -> u64 {
+    /// Draws from the backoff. Counts a failure: of the server, or of what lies before it.
+    fn draw_pause(&mut self, cause: Cause) -> u64 {
         let longest = self.rules.max_backoff;
-        self.state.outage.backoff.next(self.now.random, longest)
+        let outage = &mut self.state.outage;
+        let backoff = if cause.is_before_the_server() {
+            &mut outage.local_backoff
+        } else {
+            &mut outage.backoff
+        };
+        backoff.next(self.now.random, longest)
     }
 
     /// The pause before the next attempt, while the server may still take the token whose answer was lost.
@@ -178,9 +228,14 @@ impl Transition<'_> {
         lost.next(self.now.wall, self.rules.grace)
     }
 
-    /// When the next attempt is due after a failure on this machine. Counts a failure.
-    pub(crate) fn pause_for_vault_or_lock(&mut self) -> Awake {
-        let drawn = self.draw_pause();
+    /// When the next attempt is due after a failure on this machine, which `outage.cause` names. Counts a failure.
+    pub(crate) fn pause_for_vault_or_lock(&mut self, cause: Cause) -> Awake {
+        let outage = &mut self.state.outage;
+        outage.cause = Some(cause);
+        outage.failed_at = Some(self.now.awake);
+        outage.resumes_at = None;
+        outage.network_changed = false;
+        let drawn = self.draw_pause(cause);
         let pause = self.pause_in_grace().unwrap_or(drawn);
         self.now.awake.plus(pause)
     }
@@ -209,7 +264,12 @@ impl Transition<'_> {
 
     /// Ends the pause, whatever pause another process has drawn.
     pub(crate) fn attempt_now(&mut self) {
-        self.state.outage.insists = true;
+        self.attempt_in_spite_of_pauses_before(0);
+    }
+
+    /// The same, in spite of the pauses that were drawn at least so long ago, in ms.
+    pub(crate) fn attempt_in_spite_of_pauses_before(&mut self, ago: u64) {
+        self.state.outage.overrides = Some(self.now.wall.minus(ago));
         self.state.step = Step::Pausing {
             due: self.now.awake,
             fixed: false,

@@ -8,7 +8,7 @@ use crate::time::{Awake, Now};
 const BACKOFF_BASE: u64 = 1_000;
 
 /// Shortest pause of the backoff, in ms: full jitter may draw zero, and that would be a storm of one.
-const BACKOFF_FLOOR: u64 = 300;
+pub(crate) const BACKOFF_FLOOR: u64 = 300;
 
 /// Doublings after which the backoff has reached any limit that can be set.
 const BACKOFF_DOUBLINGS: u32 = 16;
@@ -21,9 +21,21 @@ const AHEAD_AGAIN_SHARE: u64 = 4;
 /// With less than this left, in ms, the next try is at the end of the token's life: one more before it gains nothing.
 const AHEAD_AGAIN_UNTIL: u64 = 10_000;
 
+/// After the network has changed, an attempt starts this much later at the earliest, and at the latest, in ms: the system
+/// reports a change before its addresses and routes are ready, and several processes learn of it at once, of which the
+/// first one's attempt is that of all.
+const NETWORK_SETTLES: u64 = 200;
+const NETWORK_WAITED_FOR: u64 = 800;
+
+/// An attempt may take this long, in ms, after others have ended at their time limit. A server that starts cold, or has too
+/// much to do, was seen to take 12 s; proxies give up after 60 s by default.
+const LONGEST_ATTEMPT: u64 = 60_000;
+
 /// The settings that decisions depend on, in ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rules {
+    /// How long the first attempt may take.
+    pub attempt_timeout: u64,
     /// How long waiters wait for a renewal, from holding the lock.
     pub renewal_timeout: u64,
     /// How long the server takes a used refresh token again; 0 where it does not.
@@ -42,10 +54,22 @@ fn draw(random: u64, most: u64) -> u64 {
     (share >> u64::BITS) as u64
 }
 
+/// How long an attempt may take, in ms, after so many in a row that ended at their limit: twice as long after each.
+pub(crate) fn attempt_limit(rules: &Rules, timeouts: u32) -> u64 {
+    let doubled = 1_u64.checked_shl(timeouts).unwrap_or(u64::MAX);
+    let limit = rules.attempt_timeout.saturating_mul(doubled);
+    limit.min(LONGEST_ATTEMPT.max(rules.attempt_timeout))
+}
+
+/// The pause before the attempt that follows a change of the network, in ms.
+pub(crate) fn after_network_change(random: u64) -> u64 {
+    NETWORK_SETTLES + draw(random, NETWORK_WAITED_FOR - NETWORK_SETTLES)
+}
+
 /// When to renew ahead of expiry: at a random point in the last third to quarter of the lifetime. Calls then do not wait,
 /// and a fleet that started together does not march in step.
 pub(crate) fn ahead(info: &CredentialsInfo, now: Now) -> Option<Awake> {
-    let lifetime = info.access_until?.since(info.issued_at)?;
+    let lifetime = info.lifetime()?;
     let (third, quarter) = (lifetime / 3, lifetime / 4);
     let before_expiry = quarter + draw(now.random, third - quarter);
     let pause = left(info, now)?.saturating_sub(before_expiry);
@@ -83,11 +107,6 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// How many failures were counted.
-    pub fn failures(self) -> u32 {
-        self.failures
-    }
-
     /// Counts a failure, and draws the pause before the next attempt, of at most `longest` ms.
     pub fn next(&mut self, random: u64, longest: u64) -> u64 {
         let ceiling = longest.min(BACKOFF_BASE << self.failures.min(BACKOFF_DOUBLINGS));
@@ -116,6 +135,27 @@ mod tests {
         }
         assert_eq!(backoff.next(u64::MAX, longest), longest);
         assert_eq!(backoff.next(0, longest), BACKOFF_FLOOR);
+    }
+
+    #[test]
+    fn an_attempts_limit_doubles_to_sixty_seconds_or_stays_what_it_was_set_to() {
+        let limits = |attempt_timeout| {
+            let rules = Rules {
+                attempt_timeout,
+                renewal_timeout: 25_000,
+                grace: 0,
+                max_backoff: 30_000,
+                end_after: None,
+                requires_lock: false,
+            };
+            [0, 1, 2, 3, 64, u32::MAX].map(|timeouts| attempt_limit(&rules, timeouts))
+        };
+        assert_eq!(
+            limits(10_000),
+            [10_000, 20_000, 40_000, 60_000, 60_000, 60_000]
+        );
+        assert_eq!(limits(90_000), [90_000; 6]);
+        assert_eq!(limits(u64::MAX), [u64::MAX; 6]);
     }
 
     #[test]

@@ -11,14 +11,19 @@ use crate::action::Action;
 use crate::cause::Cause;
 use crate::event::{Event, FailureSeen, FileState, FileView, SaveFailure, VaultView, View};
 use crate::file_write::StateWrite;
+use crate::forward::CALLS_WAIT_AFTER_FAILURE;
 use crate::ids::{CredentialsInfo, SessionId};
 use crate::reasons::{EndingReason, VaultError};
 use crate::schedule::Rules;
 use crate::state::State;
 use crate::time::Wall;
 
+/// How far apart a machine's attempts are that calls start early, in ms.
+pub const EARLY_ATTEMPTS_APART: u64 = CALLS_WAIT_AFTER_FAILURE;
+
 /// The default settings of a session, with a server that has Twenty's grace time.
 pub const RULES: Rules = Rules {
+    attempt_timeout: 10_000,
     renewal_timeout: 25_000,
     grace: 60_000,
     max_backoff: 30_000,

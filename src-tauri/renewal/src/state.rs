@@ -33,7 +33,7 @@ pub struct State {
     pub(crate) cleanup: Option<Cleanup>,
     /// Writes to the state folder that failed.
     pub(crate) unwritten: Unwritten,
-    /// What refusals of fresh credentials may start.
+    /// How many more renewals of credentials that were just issued may be made.
     pub(crate) budget: RenewalBudget,
     /// When the steps for what is on the agenda began: a failure that another process noted after it counts as ours.
     pub(crate) round_began: Wall,
@@ -150,7 +150,7 @@ impl State {
             .filter(|_| !self.waiters.ids.is_empty());
         let end = self
             .end_due(rules)
-            .filter(|_| matches!(self.step, Step::Pausing { .. }));
+            .filter(|_| matches!(self.step, Step::Pausing { .. }) && !self.outage.slept);
         let ahead = self
             .renew_ahead_at()
             .filter(|_| is_idle && self.outage.unreachable.is_none());
@@ -189,11 +189,13 @@ impl State {
 
     /// Whether [`Event::Served`](crate::Event::Served) would change anything.
     pub fn wants_served(&self) -> bool {
-        let Standing::Active(held) = self.session else {
-            return false;
-        };
         let is_failing = self.outage.failing_since.is_some() || self.outage.unreachable.is_some();
-        !held.served || is_failing
+        self.held().is_some() && is_failing
+    }
+
+    /// Whether [`Event::ReplayServed`](crate::Event::ReplayServed) would change anything.
+    pub fn wants_proof(&self) -> bool {
+        matches!(self.session, Standing::Active(held) if held.renewed_for.is_some())
     }
 
     /// Whether these credentials are held, waited for by a sign-in, or being saved.

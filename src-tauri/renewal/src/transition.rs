@@ -2,14 +2,16 @@
 //! `exchange.rs`, `retry.rs` and `ending.rs`.
 
 use crate::action::{Action, Outcome};
+use crate::budget::RenewalBudget;
 use crate::event::{Event, WaiterId};
 use crate::file_write::StateWrite;
 use crate::ids::{CredentialsId, CredentialsInfo};
 use crate::note::Note;
 use crate::outage::Outage;
 use crate::reasons::TokenFate;
-use crate::schedule::Rules;
+use crate::schedule::{self, Rules};
 use crate::state::State;
+use crate::step::Step;
 use crate::time::{Now, Wall};
 
 /// How far the wall clock must outrun awake time between two events to count as a sleep, in ms. A clock that is set
@@ -48,9 +50,11 @@ impl Transition<'_> {
             } => self.need(waiter, seen, reason),
             Event::WaiterLeft(waiter) => self.state.waiters.ids.retain(|id| *id != waiter),
             Event::Served(credentials) => self.served(credentials),
+            Event::ReplayServed(credentials) => self.replay_served(credentials),
             Event::Lost(credentials, cause) => self.lost(credentials, cause),
             Event::Probed(answered) => self.probed(answered),
             Event::RetryNow => self.retry_now(),
+            Event::NetworkChanged => self.network_changed(),
             Event::SignedIn(info) => self.sign_in(info),
             Event::SignedOut => self.sign_out(),
             Event::FilesChanged(files) => self.files_changed(files),
@@ -66,19 +70,42 @@ impl Transition<'_> {
         }
     }
 
-    /// A sleep of the machine is a jump of the wall clock between two events.
+    /// A sleep of the machine is a jump of the wall clock between two events. On Windows the awake time counts it, too: only
+    /// the timers are late then.
     fn notice_sleep(&mut self) {
         let Now { awake, wall, .. } = self.now;
+        let is_late = self.is_late();
         let Some((last_awake, last_wall)) = self.state.last_event.replace((awake, wall)) else {
             return;
         };
         let awake_passed = awake.since(last_awake);
         let wall_passed = wall.since(last_wall).unwrap_or(0);
-        if wall_passed > awake_passed.saturating_add(SLEEP_JUMP)
-            && let Some(lost) = &mut self.state.outage.lost_answer
-        {
+        let has_jumped = wall_passed > awake_passed.saturating_add(SLEEP_JUMP);
+        if has_jumped && let Some(lost) = &mut self.state.outage.lost_answer {
             lost.sleep();
         }
+        if has_jumped || is_late {
+            self.state.outage.slept = true;
+            // Most often in another network, and mostly before that is there.
+            self.network_changed();
+        }
+    }
+
+    /// Whether the end of a pause or of an attempt comes so late that this process stood still meanwhile. It matters only
+    /// where that may end the session.
+    fn is_late(&self) -> bool {
+        if self.rules.end_after.is_none() {
+            return false;
+        }
+        let due = match self.state.step {
+            Step::Pausing { due, .. } => due,
+            Step::Exchanging { sent_at, .. } => {
+                let limit = schedule::attempt_limit(self.rules, self.state.outage.timeouts);
+                sent_at.plus(limit)
+            }
+            _ => return false,
+        };
+        self.now.awake.since(due) > SLEEP_JUMP
     }
 
     pub(crate) fn act(&mut self, action: Action) {
@@ -87,6 +114,12 @@ impl Transition<'_> {
 
     pub(crate) fn note(&mut self, note: Note) {
         self.actions.push(Action::Note(note));
+    }
+
+    /// The session is over, or another one begins.
+    pub(crate) fn forget_session(&mut self) {
+        self.forget_outage();
+        self.state.budget = RenewalBudget::default();
     }
 
     pub(crate) fn forget_outage(&mut self) {

@@ -109,6 +109,7 @@ impl FaultServer {
                     calls_now: 0,
                     clock_is_off_by: SignedDuration::ZERO,
                     sends_date: true,
+                    dates_are_off_by: SignedDuration::ZERO,
                     refuses_calls_with: 200,
                     listening: Listening::No(socket),
                     farewell: watch::Sender::new(0),
@@ -359,6 +360,11 @@ impl FaultServer {
     /// Whether answers carry a Date header. Default: yes.
     pub fn sends_date(&self, sends: bool) {
         self.inside().sends_date = sends;
+    }
+
+    /// Something on the way writes its own time into the Date headers from now on; tokens expire as before.
+    pub fn dates_are_off_by(&self, by: SignedDuration) {
+        self.inside().dates_are_off_by = by;
     }
 
     /// Goes away: open connections are closed without a word, new ones are refused. The port is kept, and whatever

@@ -86,6 +86,11 @@ pub(crate) enum Step {
         process: usize,
         account: usize,
     },
+    /// The system tells a process that the network has changed.
+    NetworkChanges {
+        process: usize,
+        account: usize,
+    },
     Opens {
         process: usize,
     },
@@ -237,6 +242,7 @@ impl Step {
             | Self::SignIn { account, .. }
             | Self::SignOut { account, .. }
             | Self::TryNow { account, .. }
+            | Self::NetworkChanges { account, .. }
             | Self::EntryDeleted { account }
             | Self::EntryDamaged { account }
             | Self::EntryRestored { account, .. } => Some(account),
@@ -411,6 +417,8 @@ impl ReferenceStateMachine for Happenings {
             choices.can(2, sign_out);
             let try_now = of_both(|(process, account)| Step::TryNow { process, account });
             choices.can(3, try_now);
+            let network = of_both(|(process, account)| Step::NetworkChanges { process, account });
+            choices.can(3, network);
             let deaths = (process.clone(), any::<bool>());
             choices.can(
                 3,
@@ -434,6 +442,7 @@ impl ReferenceStateMachine for Happenings {
             | Step::SignIn { process, .. }
             | Step::SignOut { process, .. }
             | Step::TryNow { process, .. }
+            | Step::NetworkChanges { process, .. }
             | Step::Dies { process, .. }
             | Step::Quits { process } => model.running[process],
             Step::Opens { process } => !model.running[process],

@@ -245,6 +245,12 @@ impl World {
                     process.own.run(async move { session.retry_now().await });
                 }
             }
+            Step::NetworkChanges { process, account } => {
+                let process = self.running(process);
+                if let Some(session) = process.session(account) {
+                    process.own.run(async move { session.network_changed() });
+                }
+            }
             Step::Opens { process } => self.open(process),
             Step::Dies { process, lands } => {
                 self.list_endings_of(process, &step);

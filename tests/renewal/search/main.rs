@@ -278,3 +278,11 @@ fn every_order_of_a_fault_a_leaving_caller_and_a_delay_keeps_the_invariants() {
         ..with(&[fault])
     }));
 }
+
+#[test]
+fn every_order_of_a_fault_and_a_change_of_the_network_keeps_the_invariants() {
+    search(FAULTS.map(|fault| Left {
+        network_change: true,
+        ..with(&[fault])
+    }));
+}

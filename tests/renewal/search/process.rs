@@ -93,7 +93,7 @@ impl World {
         self.perform_unseen(process);
     }
 
-    fn moment(&self) -> Now {
+    pub(crate) fn moment(&self) -> Now {
         Now {
             awake: Awake::from_ms(self.now),
             wall: self.wall(),
@@ -183,7 +183,7 @@ impl World {
                 let record = current.map(|info| Record { info, renewing_at });
                 self.begin(process, Work::Mark { record });
             }
-            Action::Exchange => {
+            Action::Exchange { .. } => {
                 self.judge_exchange(current);
                 let (from, answer) = (current, None);
                 self.begin(process, Work::Exchange { from, answer });

@@ -7,10 +7,10 @@
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use graphql_session_renewal::sim::{Host, Record};
+use graphql_session_renewal::sim::{Host, RULES, Record};
 use graphql_session_renewal::{
     CredentialsId, CredentialsInfo, EndingReason, Event, FileView, Outcome, RenewalReason,
-    ServerTime, SessionId, Standing, Step, Wall,
+    ServerTime, SessionId, Standing, Step, Wall, step,
 };
 
 use crate::process::{How, Process, Work};
@@ -55,6 +55,8 @@ pub(crate) struct Left {
     pub(crate) long_silence: bool,
     /// One caller goes away while it waits.
     pub(crate) leaving: bool,
+    /// A process learns that the network has changed.
+    pub(crate) network_change: bool,
 }
 
 impl Left {
@@ -69,6 +71,7 @@ impl Left {
         delay: false,
         long_silence: true,
         leaving: false,
+        network_change: false,
     };
 }
 
@@ -182,6 +185,8 @@ pub(crate) enum Move {
     Tick(usize),
     /// The person signs out in this process.
     SignOut(usize),
+    /// The process learns that the network has changed.
+    NetworkChanges(usize),
     /// The person has unlocked the keyring, and asks this process to try again.
     Unlocked(usize),
     /// The process dies; what it was writing lands, or does not.
@@ -298,6 +303,9 @@ impl World {
         if is_locked && own.state.step == Step::Idle {
             moves.push(Move::Unlocked(process));
         }
+        if self.left.network_change && self.would_change(process, Event::NetworkChanged) {
+            moves.push(Move::NetworkChanges(process));
+        }
     }
 
     /// What `next` makes of the world.
@@ -323,6 +331,10 @@ impl World {
                 self.decide(process, Event::SignedOut);
             }
             Move::Unlocked(process) => self.decide(process, Event::RetryNow),
+            Move::NetworkChanges(process) => {
+                self.left.network_change = false;
+                self.decide(process, Event::NetworkChanged);
+            }
             Move::Crash(process, lands) => self.crash(process, lands),
             Move::Start(process) => self.start(process),
             Move::Pass => {
@@ -366,11 +378,27 @@ impl World {
         if doing.is_none_or(|doing| std::mem::replace(doing, Caller::Settled) != Caller::Waiting) {
             self.wrong = Some(Wrong::ToldTwice);
         }
+        if outcome == Outcome::Renewed {
+            self.replay_is_served(process);
+        }
         // As `Session::run` does: the replay is sent with what is current then, if there is something.
         let current = self.processes[process].current;
         if outcome == Outcome::Renewed && current.is_some_and(|current| !Server::serves(current)) {
             self.wrong = Some(Wrong::ReplayedWithTheSame);
         }
+    }
+
+    /// The process learns that its new credentials work. It decides nothing at that.
+    fn replay_is_served(&mut self, process: usize) {
+        let Some(used) = self.processes[process].current else {
+            return;
+        };
+        let now = self.moment();
+        let own = &mut self.processes[process];
+        let before = std::mem::take(&mut own.state);
+        let (after, actions) = step(before, Event::ReplayServed(used.credentials), now, &RULES);
+        assert_eq!(actions, []);
+        own.state = after;
     }
 
     /// Everything in the process is gone, and the system releases its lock. A request that was on its way to the
@@ -483,10 +511,13 @@ impl World {
         }
         let mut moves = Vec::new();
         self.moves(&mut moves);
-        // A sign-out and a crash may happen, and need not.
-        moves
-            .iter()
-            .all(|next| matches!(next, Move::SignOut(_) | Move::Crash(..) | Move::LongSilence))
+        // These may happen, and need not.
+        moves.iter().all(|next| {
+            matches!(
+                next,
+                Move::SignOut(_) | Move::Crash(..) | Move::LongSilence | Move::NetworkChanges(_)
+            )
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use graphql_session_renewal::{
     Action, Cause, CredentialsId, EndingReason, Event, Exchange, FileView, FileWrite, IoFailure,
@@ -56,7 +57,7 @@ impl Driver {
                     Message::done(Event::Marked(marked))
                 });
             }
-            Action::Exchange => self.exchange(),
+            Action::Exchange { limit } => self.exchange(Duration::from_millis(limit)),
             Action::Probe => {
                 if let Some(held) = self.shared.current.load_full() {
                     let dead = Message::done(Event::Probed(false));
@@ -168,14 +169,14 @@ impl Driver {
         });
     }
 
-    fn exchange(&self) {
+    fn exchange(&self, limit: Duration) {
         let Some(held) = self.shared.current.load_full() else {
             return self.report(Event::Exchanged(not_sent()));
         };
         // A protocol that an adopter brought may panic. The attempt is over then, and nothing else.
         let dead = Message::Exchanged(Box::new(maybe_used(Cause::ProtocolPanicked)), None);
         self.spawn(dead, move |shared| async move {
-            let (exchange, received) = exchange(&shared, &held).await;
+            let (exchange, received) = exchange(&shared, &held, limit).await;
             Message::Exchanged(Box::new(exchange), received.map(Box::new))
         });
     }
@@ -266,12 +267,16 @@ impl Drop for Report {
 }
 
 /// One attempt: every dialect at most once, the one that worked last first.
-async fn exchange(shared: &Shared, held: &Credentials) -> (Exchange, Option<Credentials>) {
+async fn exchange(
+    shared: &Shared,
+    held: &Credentials,
+    limit: Duration,
+) -> (Exchange, Option<Credentials>) {
     let protocol = &shared.config.protocol;
     let Ok(clients) = shared.clients(&held.origin) else {
         return (not_sent(), None);
     };
-    let client = shared.auth_client(&clients);
+    let client = clients.auth_client(shared.server_clock.clone(), limit);
     let mut proved = not_sent();
     for dialect in protocol.dialects(Some(held.dialect)) {
         let answer = client.post(&protocol.renewal(&held.refresh, dialect)).await;

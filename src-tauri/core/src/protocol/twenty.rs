@@ -19,7 +19,7 @@ use super::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tokens};
 use crate::cleared::secret_of_json;
 use crate::clock::BoxFuture;
 use crate::error::{Code, Error};
-use crate::http::{Answer, AuthClient, Data, Endpoint, Envelope, RawReply, Request, values};
+use crate::http::{Answer, AuthClient, Data, Endpoint, Envelope, Request, values};
 
 static FACTS: Facts = Facts {
     name: "twenty",
@@ -131,22 +131,6 @@ impl Protocol for Twenty {
             }
             _ => Reading::Inconclusive { cause },
         }
-    }
-
-    fn refuses(&self, reply: &RawReply<'_>, envelope: Option<&Envelope>) -> bool {
-        let errors = envelope.map_or(&[][..], |envelope| &envelope.errors);
-        if errors.iter().all(|error| error.code().is_none()) {
-            // Not this server's words; something in front of it says it by the status.
-            return reply.status == 401;
-        }
-        errors.iter().any(|error| {
-            // An unknown user at sign-in is UNAUTHENTICATED, too, and no reason to renew.
-            let is_about_sign_in = matches!(
-                error.sub_code(),
-                Some("USER_NOT_FOUND" | "WORKSPACE_NOT_FOUND")
-            );
-            error.code() == Some("UNAUTHENTICATED") && !is_about_sign_in
-        })
     }
 
     fn subject(&self, tokens: &Tokens) -> Option<String> {

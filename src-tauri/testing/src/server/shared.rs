@@ -49,6 +49,8 @@ pub(super) struct Inside {
     pub(super) calls_now: u64,
     pub(super) clock_is_off_by: SignedDuration,
     pub(super) sends_date: bool,
+    /// By how much the Date headers are wrong, against the server's own clock.
+    pub(super) dates_are_off_by: SignedDuration,
     /// HTTP status around the refusal of a call.
     pub(super) refuses_calls_with: u16,
     pub(super) listening: Listening,
@@ -111,8 +113,11 @@ impl Shared {
 
     /// The server's date, where it sends one.
     pub(super) fn date(&self) -> Option<String> {
-        let sends_date = self.inside().sends_date;
-        let since_1970 = u64::try_from(self.now().as_second()).unwrap_or(0);
+        let (sends_date, off_by) = {
+            let inside = self.inside();
+            (inside.sends_date, inside.dates_are_off_by)
+        };
+        let since_1970 = u64::try_from((self.now() + off_by).as_second()).unwrap_or(0);
         let date = SystemTime::UNIX_EPOCH + Duration::from_secs(since_1970);
         sends_date.then(|| httpdate::fmt_http_date(date))
     }
