@@ -12,6 +12,8 @@ mod quitting;
 mod unsent;
 #[path = "../src-tauri/app/unsent_files.rs"]
 mod unsent_files;
+#[path = "desktop/ways_out.rs"]
+mod ways_out;
 
 use std::net::TcpStream;
 use std::path::Path;

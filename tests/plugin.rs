@@ -7,6 +7,8 @@ mod calls;
 mod endings;
 #[path = "plugin/permissions.rs"]
 mod permissions;
+#[path = "plugin/policies.rs"]
+mod policies;
 #[path = "plugin/prefetch.rs"]
 mod prefetch;
 #[path = "plugin/renewals.rs"]

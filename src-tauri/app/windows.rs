@@ -6,6 +6,7 @@ use tauri::{
     AppHandle, LogicalPosition, Manager, Runtime, Theme, WebviewUrl, WebviewWindow,
     WebviewWindowBuilder,
 };
+use tauri_plugin_graphql_session::confined;
 
 /// Label of the first window; further ones are `main-2`, `main-3`, ... The capability names the same pattern.
 const FIRST: &str = "main";
@@ -72,7 +73,7 @@ fn open<R: Runtime>(
     label: &str,
     place: Option<LogicalPosition<f64>>,
 ) -> tauri::Result<()> {
-    let mut builder = WebviewWindowBuilder::new(app, label, WebviewUrl::default())
+    let mut builder = confined(WebviewWindowBuilder::new(app, label, WebviewUrl::default()))
         .title("Holdfast")
         .inner_size(SIZE.0, SIZE.1)
         .min_inner_size(SMALLEST.0, SMALLEST.1)

@@ -48,6 +48,7 @@ pub(crate) struct Home {
     prefix: String,
     has_keyring: bool,
     demo: DemoSetting,
+    further: Vec<(&'static str, OsString)>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -62,6 +63,7 @@ impl Home {
             prefix: prefix.to_owned(),
             has_keyring: true,
             demo: DemoSetting::WithSwitches,
+            further: Vec::new(),
             _turn: turn,
         }
     }
@@ -75,6 +77,11 @@ impl Home {
     /// For the application's next start.
     pub(crate) fn set_demo(&mut self, demo: DemoSetting) {
         self.demo = demo;
+    }
+
+    /// Puts a variable into the application's environment.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.further.push((name, value.into()));
     }
 
     /// The port of the application's own demo server, running or not; nothing where it has never run.
@@ -110,6 +117,7 @@ impl Home {
         if !self.has_keyring {
             environment.push(("DBUS_SESSION_BUS_ADDRESS", NO_BUS.into()));
         }
+        environment.extend(self.further.iter().cloned());
         environment
     }
 

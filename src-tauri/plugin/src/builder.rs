@@ -9,13 +9,14 @@ use std::time::Duration;
 use graphql_session::{Call, Code, Config, Error, OperationKind, Session};
 use tauri::plugin::TauriPlugin;
 use tauri::webview::PageLoadEvent;
-use tauri::{AppHandle, Manager, RunEvent, Runtime, WindowEvent};
+use tauri::{AppHandle, Manager, RunEvent, Runtime, Url, Webview, WindowEvent};
 
 use crate::accounts::Accounts;
 use crate::broadcast;
 use crate::calls::{CallLimits, Calls};
 use crate::commands;
 use crate::extension::GraphqlSessionExt;
+use crate::navigation::{AllowedNavigation, is_inside};
 use crate::prefetch::Prefetch;
 use crate::streams::Streams;
 use crate::uploads::{UploadLimits, Uploads};
@@ -65,6 +66,7 @@ pub struct Builder {
     configs: Vec<Config>,
     by_window: HashMap<String, String>,
     prefetch: Option<Call>,
+    allowed_navigation: Option<AllowedNavigation>,
 }
 
 impl Builder {
@@ -115,11 +117,31 @@ impl Builder {
         self
     }
 
+    /// Lets windows go to addresses outside of the application, such as a page of help: the function gets the window's
+    /// label and the address. Default: none. Every window stays at the application's own page then, whatever a script, a
+    /// form, a link or a redirect asks for. A page that is led elsewhere could take data along in the address.
+    #[must_use]
+    pub fn allow_navigation(
+        mut self,
+        is_allowed: impl Fn(&str, &Url) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.allowed_navigation = Some(Box::new(is_allowed));
+        self
+    }
+
     /// Builds the plugin. If a setting is wrong, its setup fails with the name of the key.
-    pub fn build<R: Runtime>(self) -> TauriPlugin<R, Settings> {
+    pub fn build<R: Runtime>(mut self) -> TauriPlugin<R, Settings> {
+        let allowed = self.allowed_navigation.take();
         tauri::plugin::Builder::<R, Settings>::new("graphql-session")
             .invoke_handler(command_list!(handler))
             .setup(move |app, api| self.open(app, api.config()))
+            .on_webview_ready(|webview| {
+                #[cfg(target_os = "linux")]
+                crate::prefetching::switch_off(&webview);
+                #[cfg(not(target_os = "linux"))]
+                drop(webview);
+            })
+            .on_navigation(move |webview, url| may_go_to(webview, url, allowed.as_ref()))
             .on_page_load(|webview, load| {
                 // Calls go on over a reload, because Tauri repeats their invokes. The page that listened to a subscription
                 // or would have sent the next slice is gone.
@@ -184,6 +206,21 @@ impl Builder {
         app.manage(ClosingLimit(closing.unwrap_or_default() + CLOSE_MARGIN));
         Ok(())
     }
+}
+
+fn may_go_to<R: Runtime>(
+    webview: &Webview<R>,
+    url: &Url,
+    allowed: Option<&AllowedNavigation>,
+) -> bool {
+    let label = webview.label();
+    let may = is_inside(webview.config(), tauri::is_dev(), url)
+        || allowed.is_some_and(|is_allowed| is_allowed(label, url));
+    if !may {
+        // Without the address, which may carry a person's data.
+        tracing::warn!(window = label, "a window stays: its page was led elsewhere");
+    }
+    may
 }
 
 struct ClosingLimit(Duration);

@@ -53,7 +53,10 @@ mod commands;
 mod error;
 mod extension;
 mod framing;
+mod navigation;
 mod prefetch;
+#[cfg(target_os = "linux")]
+mod prefetching;
 mod streams;
 mod uploads;
 #[cfg(test)]
@@ -62,6 +65,7 @@ mod wire_words;
 pub use builder::{Builder, Settings};
 pub use extension::GraphqlSessionExt;
 pub use graphql_session;
+pub use navigation::confined;
 
 use tauri::Runtime;
 use tauri::plugin::TauriPlugin;
