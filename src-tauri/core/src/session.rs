@@ -264,7 +264,7 @@ impl Session {
         let mut sending = SendingCall {
             sender: &self.sender,
             endpoint: self.sender.endpoint(&call.endpoint)?,
-            headers: AllowedHeaders::of(&call.headers)?,
+            headers: AllowedHeaders::of(&call.headers, &self.shared().config.allowed_headers)?,
             call,
             may_have_run,
             lost: false,

@@ -102,7 +102,7 @@ impl World {
             "a call with the token of a session that has ended (I5)"
         );
         let call: usize = seen
-            .header("x-call")
+            .header("x-request-id")
             .and_then(|number| number.parse().ok())
             .expect("every call has a number");
         let Some(asked) = self.asked.iter().position(|asked| asked.number == call) else {
