@@ -18,6 +18,9 @@ use crate::prefetch::Prefetch;
 use crate::streams::Streams;
 use crate::uploads::Uploads;
 
+/// Longest request of a subscription, in bytes: 1 MiB. It is kept for as long as the subscription, and a window may have 100.
+const SUBSCRIPTION_MAX: usize = 1 << 20;
+
 /// `status`: the status as it is now.
 #[tauri::command]
 pub(crate) async fn status<R: Runtime>(
@@ -89,6 +92,7 @@ pub(crate) async fn execute<R: Runtime>(
         None => Ok(()),
     };
     let operation = call.operation();
+    let bytes = call.body.len();
     let (uploads, label) = (uploads.inner().clone(), window.label().to_owned());
     let prefetch = prefetch.inner().clone();
     let run = async move {
@@ -100,7 +104,13 @@ pub(crate) async fn execute<R: Runtime>(
         Ok(prefetch.execute(&session, operation, call).await?)
     };
     let reply = calls
-        .run(window.label(), &metadata.request_id, operation, run)
+        .run(
+            window.label(),
+            &metadata.request_id,
+            operation,
+            bytes,
+            run,
+        )
         .await?;
     Ok(Response::new(framing::write_reply(&reply)?))
 }
@@ -117,10 +127,11 @@ pub(crate) async fn subscribe<R: Runtime>(
     account: Option<String>,
     messages: Channel<Message>,
 ) -> Result<(), CommandError> {
-    if subscription_id.is_empty() {
+    framing::check_id(&subscription_id)?;
+    if body.len() > SUBSCRIPTION_MAX {
         return Err(CommandError::new(
-            Code::InvalidRequest,
-            "A subscription needs an id.",
+            Code::TooLarge,
+            "A subscription has 1 MiB at most. Ask for less.",
         ));
     }
     let accounts = window.state::<Accounts>();
@@ -139,6 +150,7 @@ pub(crate) async fn ack_events<R: Runtime>(
     subscription_id: String,
     count: u64,
 ) -> Result<(), CommandError> {
+    framing::check_id(&subscription_id)?;
     streams.acknowledge(window.label(), &subscription_id, count);
     Ok(())
 }
@@ -152,6 +164,7 @@ pub(crate) async fn cancel<R: Runtime>(
     streams: State<'_, Streams>,
     request_id: String,
 ) -> Result<(), CommandError> {
+    framing::check_id(&request_id)?;
     if !streams.cancel(window.label(), &request_id) {
         calls.cancel(window.label(), &request_id);
         uploads.forget(window.label(), &request_id);
