@@ -15,6 +15,8 @@ mod prefetch;
 mod renewals;
 #[path = "plugin/secrecy.rs"]
 mod secrecy;
+#[path = "plugin/servers.rs"]
+mod servers;
 #[path = "plugin/setup.rs"]
 mod setup;
 #[path = "plugin/subscriptions.rs"]

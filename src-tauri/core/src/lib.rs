@@ -212,7 +212,7 @@ pub use error::{Code, Error};
 pub use files::{FileSystem, Guard, OnChange, SystemFiles};
 pub use graphql_session_renewal::{
     Cause, CredentialsId, EndingReason, GraphqlCode, IoFailure, LockedReason, RenewalReason,
-    SessionId, Storage, TokenFate, Unreachable, VaultError,
+    ServerRefusal, SessionId, Storage, TokenFate, Unreachable, VaultError,
 };
 pub use http::{
     Answer, AuthClient, Data, Endpoint, Envelope, Extensions, GraphqlError, Origin, Request,

@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use graphql_session_renewal::{Cause, CredentialsInfo, IoFailure, SessionId, Storage, Wall};
+use graphql_session_renewal::{
+    Cause, CredentialsInfo, IoFailure, Note, ServerRefusal, SessionId, Storage, Wall,
+};
 use tokio::sync::{oneshot, watch};
 
 use crate::call::{AllowedHeaders, Call, Reply};
@@ -107,6 +109,20 @@ impl Session {
         diagnostics::report(config, &self.status(), self.generation(), &self.journal())
     }
 
+    /// The origin that an address means, as [`Status::server`] would show it: international names in Punycode. Nothing is
+    /// sent.
+    ///
+    /// # Errors
+    /// [`Code::InvalidAddress`] with the reason.
+    pub fn server_origin(&self, address: &str) -> Result<String, Error> {
+        Ok(self.server_for(address)?.text())
+    }
+
+    /// Writes into the journal that a page was refused a server, for hosts that guard what pages ask.
+    pub fn note_refused_server(&self, reason: ServerRefusal) {
+        self.shared().note(&Note::ServerRefused(reason));
+    }
+
     /// Asks whether a server of the configured kind answers at `address`.
     ///
     /// # Errors
@@ -116,6 +132,8 @@ impl Session {
         let origin = self.server_for(address)?;
         let protocol = &shared.config.protocol;
         let client = shared.sign_in_client(&origin)?;
+        let other = self.is_other_server(&origin);
+        shared.note(&Note::ServerChecked { other });
         let checked = protocol.check(&client).await;
         checked.map_err(|error| say_that_the_path_is_left_out(error, address))?;
         Ok(ServerCheck {
@@ -131,6 +149,8 @@ impl Session {
     pub async fn sign_in(&self, server: &str, login: PasswordLogin) -> Result<Status, Error> {
         let origin = self.server_for(server)?;
         let client: AuthClient = self.shared().sign_in_client(&origin)?;
+        let other = self.is_other_server(&origin);
+        self.shared().note(&Note::SignInSent { other });
         let signing_in = self.shared().config.protocol.sign_in(&client, &login);
         let issued = signing_in.await?;
         self.establish(&origin, Some(login.email), issued).await
@@ -323,6 +343,11 @@ impl Session {
         } else {
             Err(Error::signed_out())
         }
+    }
+
+    fn is_other_server(&self, origin: &Origin) -> bool {
+        let known = &self.shared().status.borrow().server;
+        known.as_ref().is_some_and(|known| *known != origin.text())
     }
 
     fn server_for(&self, address: &str) -> Result<Origin, Error> {

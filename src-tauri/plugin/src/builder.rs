@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use graphql_session::{Call, Code, Config, Error, OperationKind, Session};
@@ -15,9 +16,11 @@ use crate::accounts::Accounts;
 use crate::broadcast;
 use crate::calls::{CallLimits, Calls};
 use crate::commands;
+use crate::dialog;
 use crate::extension::GraphqlSessionExt;
 use crate::navigation::{AllowedNavigation, is_inside};
 use crate::prefetch::Prefetch;
+use crate::servers::{Confirm, IsTrusted, ServerChange, Servers, confirm_with};
 use crate::streams::Streams;
 use crate::uploads::{UploadLimits, Uploads};
 
@@ -67,6 +70,8 @@ pub struct Builder {
     by_window: HashMap<String, String>,
     prefetch: Option<Call>,
     allowed_navigation: Option<AllowedNavigation>,
+    confirm: Option<Confirm>,
+    is_trusted: Option<IsTrusted>,
 }
 
 impl Builder {
@@ -114,6 +119,29 @@ impl Builder {
     #[must_use]
     pub fn prefetch(mut self, query: Call) -> Self {
         self.prefetch = Some(query);
+        self
+    }
+
+    /// Asks the person, in place of the system's dialog, before an account signs in at another server than so far. The
+    /// function resolves to whether the person agrees. It must not ask in a page: a script there could answer.
+    #[must_use]
+    pub fn confirm_server<F, A>(mut self, ask: F) -> Self
+    where
+        F: Fn(ServerChange) -> A + Send + Sync + 'static,
+        A: Future<Output = bool> + Send + 'static,
+    {
+        self.confirm = Some(confirm_with(ask));
+        self
+    }
+
+    /// Origins (`http://127.0.0.1:3900`) at which people may sign in without being asked, because the server is the
+    /// application's own. Default: none.
+    #[must_use]
+    pub fn trust_server(
+        mut self,
+        is_trusted: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.is_trusted = Some(Arc::new(is_trusted));
         self
     }
 
@@ -193,6 +221,14 @@ impl Builder {
             .iter()
             .map(|config| config.limits.request_bytes);
         let uploads = UploadLimits::of_length(longest.max().unwrap_or_default());
+        let confirm = self.confirm.take().unwrap_or_else(|| {
+            let app = app.clone();
+            confirm_with(move |change| dialog::confirm(app.clone(), change))
+        });
+        let is_trusted = self
+            .is_trusted
+            .take()
+            .unwrap_or_else(|| Arc::new(|_| false));
         let sessions = wait_for(open_all(self.configs, &prefetch, self.prefetch))?;
         let accounts = Accounts::new(sessions, self.by_window)?;
         for session in accounts.all() {
@@ -201,7 +237,8 @@ impl Builder {
         app.manage(accounts);
         app.manage(prefetch);
         app.manage(Calls::new(clock.clone(), CallLimits::default()));
-        app.manage(Uploads::new(clock, uploads));
+        app.manage(Uploads::new(clock.clone(), uploads));
+        app.manage(Servers::new(clock.clone(), confirm, is_trusted));
         app.manage(Streams::default());
         app.manage(ClosingLimit(closing.unwrap_or_default() + CLOSE_MARGIN));
         Ok(())

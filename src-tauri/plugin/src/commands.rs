@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use graphql_session::{Call, Code, PasswordLogin, ServerCheck, Session, Status, journal};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use tauri::ipc::{Channel, Request, Response};
 use tauri::{Manager, Runtime, State, Window};
@@ -15,6 +15,7 @@ use crate::calls::Calls;
 use crate::error::CommandError;
 use crate::framing::{self, Message};
 use crate::prefetch::Prefetch;
+use crate::servers::{Servers, Wanted};
 use crate::streams::Streams;
 use crate::uploads::Uploads;
 
@@ -31,29 +32,46 @@ pub(crate) async fn status<R: Runtime>(
     Ok(session(&window, &accounts, account.as_deref())?.status())
 }
 
-/// `check_server`: checks that a server of the right kind answers at an address.
-#[tauri::command]
+/// `check_server`: checks that a server of the right kind answers at an address. Where it is another server than so far, the
+/// person is asked, if the page says so.
+#[tauri::command(rename_all = "camelCase")]
 pub(crate) async fn check_server<R: Runtime>(
     window: Window<R>,
     accounts: State<'_, Accounts>,
+    servers: State<'_, Servers>,
     address: String,
+    may_ask: Option<bool>,
     account: Option<String>,
 ) -> Result<ServerCheck, CommandError> {
     let session = session(&window, &accounts, account.as_deref())?;
+    let wanted = Wanted::Check {
+        may_ask: may_ask.unwrap_or_default(),
+    };
+    servers
+        .admit(session, window.label(), &address, wanted)
+        .await?;
     Ok(session.check_server(&address).await?)
 }
 
-/// `sign_in`: signs in with a password.
+/// `sign_in`: signs in with a password. Where it is another server than so far, the person is asked.
 #[tauri::command]
 pub(crate) async fn sign_in<R: Runtime>(
     window: Window<R>,
     accounts: State<'_, Accounts>,
+    servers: State<'_, Servers>,
     server: String,
     email: String,
     password: Password,
     account: Option<String>,
 ) -> Result<Status, CommandError> {
     let session = session(&window, &accounts, account.as_deref())?;
+    let wanted = Wanted::SignIn {
+        email: &email,
+        password: password.0.expose_secret(),
+    };
+    servers
+        .admit(session, window.label(), &server, wanted)
+        .await?;
     let person = PasswordLogin {
         email,
         password: password.0,
@@ -104,13 +122,7 @@ pub(crate) async fn execute<R: Runtime>(
         Ok(prefetch.execute(&session, operation, call).await?)
     };
     let reply = calls
-        .run(
-            window.label(),
-            &metadata.request_id,
-            operation,
-            bytes,
-            run,
-        )
+        .run(window.label(), &metadata.request_id, operation, bytes, run)
         .await?;
     Ok(Response::new(framing::write_reply(&reply)?))
 }

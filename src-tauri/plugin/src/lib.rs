@@ -50,6 +50,7 @@ mod broadcast;
 mod builder;
 mod calls;
 mod commands;
+mod dialog;
 mod error;
 mod extension;
 mod framing;
@@ -57,6 +58,7 @@ mod navigation;
 mod prefetch;
 #[cfg(target_os = "linux")]
 mod prefetching;
+mod servers;
 mod streams;
 mod uploads;
 #[cfg(test)]
@@ -66,6 +68,7 @@ pub use builder::{Builder, Settings};
 pub use extension::GraphqlSessionExt;
 pub use graphql_session;
 pub use navigation::confined;
+pub use servers::ServerChange;
 
 use tauri::Runtime;
 use tauri::plugin::TauriPlugin;
