@@ -66,6 +66,7 @@ fn main() {
         .plugin(
             tauri_plugin_graphql_session::Builder::new()
                 .prefetch(first_call::first_call())
+                .confine_windows()
                 .trust_server(demo::is_own_server)
                 .build(),
         )

@@ -68,6 +68,7 @@ pub struct Builder {
     state_dir: Option<PathBuf>,
     configs: Vec<Config>,
     by_window: HashMap<String, String>,
+    are_confined: bool,
     prefetch: Option<Call>,
     allowed_navigation: Option<AllowedNavigation>,
     confirm: Option<Confirm>,
@@ -100,6 +101,14 @@ impl Builder {
     #[must_use]
     pub fn window_account(mut self, label: impl Into<String>, account: impl Into<String>) -> Self {
         self.by_window.insert(label.into(), account.into());
+        self
+    }
+
+    /// Confines each window to its own account: it can neither use another one in a command, nor hear of its changes. Default:
+    /// every window may name any account, and hears of all.
+    #[must_use]
+    pub fn confine_windows(mut self) -> Self {
+        self.are_confined = true;
         self
     }
 
@@ -230,11 +239,12 @@ impl Builder {
             .take()
             .unwrap_or_else(|| Arc::new(|_| false));
         let sessions = wait_for(open_all(self.configs, &prefetch, self.prefetch))?;
-        let accounts = Accounts::new(sessions, self.by_window)?;
-        for session in accounts.all() {
+        let accounts = Accounts::new(sessions, self.by_window, self.are_confined)?;
+        let sessions = accounts.all().to_vec();
+        app.manage(accounts);
+        for session in &sessions {
             broadcast::start(app, session);
         }
-        app.manage(accounts);
         app.manage(prefetch);
         app.manage(Calls::new(clock.clone(), CallLimits::default()));
         app.manage(Uploads::new(clock.clone(), uploads));

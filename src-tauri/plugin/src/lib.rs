@@ -30,7 +30,7 @@
 //! | `journal` | `allow-journal` | returns what happened, without secrets |
 //! | `diagnostics` | `allow-diagnostics` | returns one text for a bug report, without secrets |
 //!
-//! Each command uses the account that it names, or its window's own. They reject with
+//! Each command uses the account that it names, or its window's own ([`Builder::confine_windows`]: only that). They reject with
 //! `{ code, message, retryAfterMs? }`.
 //!
 //! # Events
