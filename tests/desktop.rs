@@ -4,12 +4,10 @@
 //! Needs a display, a session bus and an unlocked keyring: `scripts/private-desktop.sh cargo test --test desktop`.
 //! Screenshots and logs stay in `target/desktop/`.
 
+#[path = "desktop/another_server.rs"]
+mod another_server;
 #[path = "desktop/kit.rs"]
 mod kit;
-#[path = "desktop/quitting.rs"]
-mod quitting;
-#[path = "desktop/unsent.rs"]
-mod unsent;
 #[path = "../src-tauri/app/unsent_files.rs"]
 mod unsent_files;
 #[path = "desktop/ways_out.rs"]

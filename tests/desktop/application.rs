@@ -13,8 +13,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::close_button;
 use super::demo_control::DemoControl;
+use super::display;
 use super::waiting::{self, until};
 use super::window::Window;
 
@@ -232,7 +232,29 @@ impl<'home> Application<'home> {
 
     /// Presses the close button of its windows.
     pub(crate) fn press_close_button(&self) {
-        close_button::press(&self.processes());
+        display::press(&self.processes());
+    }
+
+    /// Closes a dialog of the system as soon as it is there.
+    pub(crate) async fn close_dialog(&self, title: &str) {
+        until(&format!("the dialog {title:?}"), async || {
+            display::press_of(&self.processes(), title).then_some(())
+        })
+        .await;
+    }
+
+    /// Clicks the left button of a dialog of the system, until it has gone.
+    pub(crate) async fn confirm_dialog(&self, title: &str) {
+        let mut was_there = false;
+        until(
+            &format!("the dialog {title:?} to be confirmed"),
+            async || {
+                let is_there = display::click_left_button(&self.processes(), title);
+                was_there |= is_there;
+                (was_there && !is_there).then_some(())
+            },
+        )
+        .await;
     }
 
     /// The application's processes: one, and it runs.
