@@ -8,6 +8,10 @@
 mod another_server;
 #[path = "desktop/kit.rs"]
 mod kit;
+#[path = "../src-tauri/app/stable_hash.rs"]
+mod stable_hash;
+#[path = "desktop/unsent.rs"]
+mod unsent;
 #[path = "../src-tauri/app/unsent_files.rs"]
 mod unsent_files;
 #[path = "desktop/ways_out.rs"]

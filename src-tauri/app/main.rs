@@ -14,6 +14,7 @@ mod demo;
 mod first_call;
 mod memory;
 mod quitting;
+mod stable_hash;
 mod unsent;
 mod unsent_files;
 mod windows;
