@@ -8,6 +8,13 @@
 mod another_server;
 #[path = "desktop/kit.rs"]
 mod kit;
+#[allow(dead_code, reason = "the client itself uses all of it")]
+#[path = "../src-tauri/app/process.rs"]
+mod process;
+#[path = "desktop/process_limits.rs"]
+mod process_limits;
+#[path = "desktop/quitting.rs"]
+mod quitting;
 #[path = "../src-tauri/app/stable_hash.rs"]
 mod stable_hash;
 #[path = "desktop/unsent.rs"]

@@ -13,6 +13,7 @@ mod data_folder;
 mod demo;
 mod first_call;
 mod memory;
+mod process;
 mod quitting;
 mod stable_hash;
 mod unsent;
@@ -40,6 +41,12 @@ fn main() {
         logger.json().init();
     } else {
         logger.init();
+    }
+
+    process::allow_more_descriptors();
+    // A developer's debugger may look into a debug build; the benches measure memory in a build with that feature.
+    if !cfg!(any(debug_assertions, feature = "measured")) {
+        process::keep_memory_private();
     }
 
     let mut context = tauri::generate_context!();
