@@ -107,6 +107,8 @@ fn the_server_is_remembered_after_a_sign_out_and_known_ones_need_no_question() {
     page.invoke("sign_out", json!({})).expect("signed out");
     let (other, known) = (scriptable_server(), page.origin().to_owned());
 
+    check(&page, &other.address(), true).expect("confirmed");
+    check(&page, &other.address(), false).expect("confirmed before");
     page.sign_in_at(&other);
     assert_eq!(person.asked().len(), 1);
     // Both are known now.
