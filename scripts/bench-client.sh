@@ -10,6 +10,6 @@ check_toolchain
 scripts/prepare.sh test
 (cd ui && npm run -s build)
 # One selection for both commands: so the client and the empty application have the same features of the same crates.
-selection=(--locked -p holdfast -p empty-window --features custom-protocol)
+selection=(--locked -p holdfast -p empty-window --features custom-protocol,holdfast/measured)
 cargo build --release "${selection[@]}" --bins --bench client
 exec scripts/private-desktop.sh cargo bench "${selection[@]}" --bench client

@@ -4,14 +4,25 @@
 //! Needs a display, a session bus and an unlocked keyring: `scripts/private-desktop.sh cargo test --test desktop`.
 //! Screenshots and logs stay in `target/desktop/`.
 
+#[path = "desktop/another_server.rs"]
+mod another_server;
 #[path = "desktop/kit.rs"]
 mod kit;
+#[allow(dead_code, reason = "the client itself uses all of it")]
+#[path = "../src-tauri/app/process.rs"]
+mod process;
+#[path = "desktop/process_limits.rs"]
+mod process_limits;
 #[path = "desktop/quitting.rs"]
 mod quitting;
+#[path = "../src-tauri/app/stable_hash.rs"]
+mod stable_hash;
 #[path = "desktop/unsent.rs"]
 mod unsent;
 #[path = "../src-tauri/app/unsent_files.rs"]
 mod unsent_files;
+#[path = "desktop/ways_out.rs"]
+mod ways_out;
 
 use std::net::TcpStream;
 use std::path::Path;

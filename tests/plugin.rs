@@ -7,12 +7,16 @@ mod calls;
 mod endings;
 #[path = "plugin/permissions.rs"]
 mod permissions;
+#[path = "plugin/policies.rs"]
+mod policies;
 #[path = "plugin/prefetch.rs"]
 mod prefetch;
 #[path = "plugin/renewals.rs"]
 mod renewals;
 #[path = "plugin/secrecy.rs"]
 mod secrecy;
+#[path = "plugin/servers.rs"]
+mod servers;
 #[path = "plugin/setup.rs"]
 mod setup;
 #[path = "plugin/subscriptions.rs"]

@@ -1,10 +1,11 @@
 //! Where the client stores what it stores, and so which clients are the same one.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use tauri::Config;
 use tauri::utils::config::AppDirectoriesOverride;
+
+use crate::stable_hash::stable_hash;
 
 /// Names a folder to use instead of the platform's own.
 const DATA_DIR: &str = "HOLDFAST_DATA_DIR";
@@ -18,10 +19,9 @@ pub(crate) fn choose(config: &mut Config) -> String {
     };
     let folder = PathBuf::from(folder);
     let folder = std::path::absolute(&folder).unwrap_or(folder);
-    let mut hasher = DefaultHasher::new();
-    folder.hash(&mut hasher);
+    let name = stable_hash(folder.as_os_str().as_encoded_bytes());
     config.app.app_directories_override = Some(AppDirectoriesOverride::Root(folder));
     // The keyring entry goes by the identifier, too: another folder is another client, with a session of its own.
-    config.identifier = format!("{identifier}.folder{:x}", hasher.finish());
+    config.identifier = format!("{identifier}.folder{name}");
     config.identifier.clone()
 }

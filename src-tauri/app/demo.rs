@@ -7,6 +7,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use demo_server::{DemoServer, Options};
@@ -35,6 +36,14 @@ const DATABASE: &str = "demo";
 
 /// How long quitting waits for the server's last answers: they come from this machine, in milliseconds.
 const STOP_LIMIT: Duration = Duration::from_millis(500);
+
+/// Where the server listens, once it has started. It starts once.
+static ORIGIN: OnceLock<String> = OnceLock::new();
+
+/// Whether this is the address of the demo server that runs in this process: people sign in there without being asked.
+pub(crate) fn is_own_server(origin: &str) -> bool {
+    ORIGIN.get().is_some_and(|own| own == origin)
+}
 
 /// Starts the server before the plugins that follow, where the stored session needs it.
 pub(crate) fn plugin<R: Runtime>() -> TauriPlugin<R> {
@@ -177,6 +186,7 @@ async fn start(folder: &Path, control: bool) -> Option<DemoServer> {
         match DemoServer::start(options).await {
             Ok(server) => {
                 let port = server.address().port();
+                ORIGIN.get_or_init(|| server.origin());
                 if remembered != Some(port) {
                     remember_port(folder, port);
                 }

@@ -13,7 +13,9 @@ mod data_folder;
 mod demo;
 mod first_call;
 mod memory;
+mod process;
 mod quitting;
+mod stable_hash;
 mod unsent;
 mod unsent_files;
 mod windows;
@@ -41,6 +43,12 @@ fn main() {
         logger.init();
     }
 
+    process::allow_more_descriptors();
+    // A developer's debugger may look into a debug build; the benches measure memory in a build with that feature.
+    if !cfg!(any(debug_assertions, feature = "measured")) {
+        process::keep_memory_private();
+    }
+
     let mut context = tauri::generate_context!();
     let instance = data_folder::choose(context.config_mut());
     let app = tauri::Builder::default()
@@ -66,6 +74,8 @@ fn main() {
         .plugin(
             tauri_plugin_graphql_session::Builder::new()
                 .prefetch(first_call::first_call())
+                .confine_windows()
+                .trust_server(demo::is_own_server)
                 .build(),
         )
         .invoke_handler(tauri::generate_handler![

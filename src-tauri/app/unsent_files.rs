@@ -8,6 +8,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::stable_hash::stable_hash;
+
 /// Whose work it is. The page names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
@@ -153,15 +155,10 @@ fn modified(file: &Path) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// The name of a folder shows neither a person nor a server. FNV-1a: the same on every machine and in every version.
+/// The name of a folder shows neither a person nor a server.
 fn folder_of(root: &Path, Owner { server, person }: &Owner) -> PathBuf {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
     let text = format!("{server}\n{}", person.to_lowercase());
-    let hash = text.bytes().fold(OFFSET, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-    });
-    root.join(format!("{hash:016x}"))
+    root.join(stable_hash(text.as_bytes()))
 }
 
 /// A folder that nobody else can look into. A link in its place is refused: it could lead anywhere.

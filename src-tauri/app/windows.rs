@@ -6,6 +6,9 @@ use tauri::{
     AppHandle, LogicalPosition, Manager, Runtime, Theme, WebviewUrl, WebviewWindow,
     WebviewWindowBuilder,
 };
+use tauri_plugin_graphql_session::confined;
+
+use crate::process::has_room_for_a_window;
 
 /// Label of the first window; further ones are `main-2`, `main-3`, ... The capability names the same pattern.
 const FIRST: &str = "main";
@@ -19,6 +22,9 @@ const SMALLEST: (f64, f64) = (800.0, 600.0);
 /// How far a new window stands below and right of the one it was opened from, in logical pixels: its title bar stays in
 /// sight.
 const CASCADE: f64 = 32.0;
+
+/// Windows at a time. Each has a process of its own with some 100 MB.
+const MOST_WINDOWS: usize = 32;
 
 /// What shows before the page's first paint: the page's own background in either theme, so that nothing flashes.
 const LIGHT: Color = Color(255, 255, 255, 255);
@@ -50,13 +56,14 @@ pub(crate) async fn open_window<R: Runtime>(
     app: AppHandle<R>,
     window: WebviewWindow<R>,
 ) -> Result<(), OpenError> {
+    if app.webview_windows().len() >= MOST_WINDOWS || !has_room_for_a_window() {
+        tracing::warn!("no room for one more window");
+        return Err(NO_ROOM);
+    }
     let label = free_label(|label| app.get_webview_window(label).is_some());
     open(&app, &label, below_and_right_of(&window)).map_err(|problem| {
         tracing::warn!(%problem, "a window could not be opened");
-        OpenError {
-            code: "internal",
-            message: "The window could not be opened. Close others and try again.",
-        }
+        NO_ROOM
     })
 }
 
@@ -67,12 +74,17 @@ pub(crate) struct OpenError {
     message: &'static str,
 }
 
+const NO_ROOM: OpenError = OpenError {
+    code: "internal",
+    message: "The window could not be opened. Close others and try again.",
+};
+
 fn open<R: Runtime>(
     app: &AppHandle<R>,
     label: &str,
     place: Option<LogicalPosition<f64>>,
 ) -> tauri::Result<()> {
-    let mut builder = WebviewWindowBuilder::new(app, label, WebviewUrl::default())
+    let mut builder = confined(WebviewWindowBuilder::new(app, label, WebviewUrl::default()))
         .title("Holdfast")
         .inner_size(SIZE.0, SIZE.1)
         .min_inner_size(SMALLEST.0, SMALLEST.1)

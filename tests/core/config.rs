@@ -14,7 +14,7 @@ type Spoil<T> = fn(&mut T);
 
 #[tokio::test]
 async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
-    let of_config: [(&str, Spoil<Config>); 11] = [
+    let of_config: [(&str, Spoil<Config>); 13] = [
         ("account", |to| to.account = String::new()),
         ("account", |to| to.account = "a/b".into()),
         ("account", |to| to.account = "..".into()),
@@ -29,6 +29,12 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
         ("endAfterSeconds", |to| to.end_after = Some(Duration::MAX)),
         ("extraRootCertificates", |to| {
             to.extra_root_certificates = "not PEM".into()
+        }),
+        ("allowedHeaders", |to| {
+            to.allowed_headers = vec!["Authorization".into()]
+        }),
+        ("allowedHeaders", |to| {
+            to.allowed_headers = vec!["no name".into()]
         }),
         ("allowInsecure", |to| {
             to.allow_insecure = vec!["*.home".into()]

@@ -487,3 +487,53 @@ async fn metadata_comes_in_pages() {
 fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }
+
+#[tokio::test]
+async fn a_query_for_more_records_than_two_long_pages_is_refused() {
+    let server = Signed::start().await;
+    let aliases = |count: usize, page: &str| {
+        let alias = |number| format!("a{number}: people{page} {{ edges {{ node {{ id }} }} }} ");
+        let head = if page.contains('$') {
+            "query Q($n: Int)"
+        } else {
+            "query Q"
+        };
+        let aliases = (0..count).map(alias).collect::<String>();
+        format!("{head} {{ {aliases} }}")
+    };
+    for (count, page, n) in [
+        (3, "(first: 1000)", 0),
+        (3, "(last: 1000)", 0),
+        (3, "(first: $n)", 1_000),
+        (34, "", 0),
+    ] {
+        let reply = server.ask(&aliases(count, page), json!({ "n": n })).await;
+        let message = reply.body["errors"][0]["message"].as_str();
+        let message = message.expect("an error");
+        assert!(message.contains("too complex"), "{page}: {message}");
+    }
+    let counts = (0..201).map(|number| format!("a{number}: people {{ totalCount }} "));
+    let counts = format!("{{ {} }}", counts.collect::<String>());
+    let reply = server.ask(&counts, json!({})).await;
+    assert!(reply.text.contains("too complex"), "{}", reply.text);
+    for (count, page) in [(2, "(first: 1000)"), (33, "")] {
+        let reply = server.ask(&aliases(count, page), json!({})).await;
+        assert!(reply.body["errors"].is_null(), "{}", reply.body["errors"]);
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_the_database_cannot_take_is_refused_without_its_statement() {
+    let server = Signed::start().await;
+    let ids: Vec<_> = (0..40_000)
+        .map(|number| format!("00000000-0000-4000-8000-{number:012}"))
+        .collect();
+    let query = "query Q($filter: PersonFilterInput) { people(filter: $filter) { totalCount } }";
+    let filter = json!({ "filter": { "id": { "in": ids } } });
+    let reply = server.ask(query, filter).await;
+    let error = &reply.body["errors"][0];
+    assert_eq!(error["message"], "Internal server error");
+    for word in ["SQL", "SELECT", "variables"] {
+        assert!(!reply.text.contains(word), "{}", reply.text);
+    }
+}

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::Demo;
+use crate::client::{Demo, USER};
+
+/// How long anything may take before a test fails. A test that passes never waits this long.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const UNKNOWN_FIELD: &str = "query { currentUser { id noSuchField } }";
 
@@ -89,8 +92,9 @@ async fn an_idle_connection_is_closed_without_a_byte() {
     let stream = TcpStream::connect(demo.server.address()).await;
     let mut stream = stream.expect("connected");
     for _ in 0..2 {
-        let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
-        stream.write_all(request).await.expect("written");
+        let host = demo.server.address();
+        let request = format!("GET /healthz HTTP/1.1\r\nhost: {host}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("written");
         let mut answer = Vec::new();
         while !answer.ends_with(b"}") {
             stream.read_buf(&mut answer).await.expect("an answer");
@@ -111,6 +115,91 @@ async fn a_post_with_an_empty_body_gets_no_answer_until_the_server_stops() {
     assert!(!asked.is_finished());
     demo.server.stop().await;
     assert!(asked.await.expect("no panic").is_none());
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_and_an_empty_post_are_waited_for_with_a_limit() {
+    let options = Options {
+        body_wait: Duration::from_millis(100),
+        ..Options::default()
+    };
+    let demo = Demo::start_with(options).await;
+    assert!(demo.graphql("").raw("").try_send().await.is_none());
+
+    let stream = TcpStream::connect(demo.server.address()).await;
+    let mut stream = stream.expect("connected");
+    let host = demo.server.address();
+    let begun = format!("POST /graphql HTTP/1.1\r\nhost: {host}\r\ncontent-length: 9\r\n\r\n{{");
+    stream.write_all(begun.as_bytes()).await.expect("written");
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+    closed.expect("within the limit").expect("closed");
+    assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_closed_until_others_have_ended() {
+    let options = Options {
+        connections: 2,
+        ..Options::default()
+    };
+    let demo = Demo::start_with(options).await;
+    let connect = || TcpStream::connect(demo.server.address());
+    let host = demo.server.address();
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: {host}\r\n\r\n");
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = connect().await.expect("connected");
+        // It has its place once it answers.
+        stream.write_all(request.as_bytes()).await.expect("written");
+        stream.read_u8().await.expect("an answer");
+        held.push(stream);
+    }
+    let mut one_more = connect().await.expect("accepted by the system");
+    // It may be closed before this is written.
+    _ = one_more.write_all(request.as_bytes()).await;
+    let answer = one_more.read_to_end(&mut Vec::new()).await;
+    assert!(matches!(answer, Ok(0) | Err(_)), "{answer:?}");
+    drop(held);
+    while demo.get("/healthz").try_send().await.is_none() {}
+}
+
+#[tokio::test]
+async fn no_route_answers_a_web_page_of_any_name() {
+    let (demo, tokens) = Demo::signed_in().await;
+    let port = demo.server.address().port();
+    let asks = [
+        demo.graphql(USER).bearer(&tokens.access),
+        demo.metadata(USER).bearer(&tokens.access),
+        demo.renewal(&tokens.refresh),
+        demo.get("/healthz"),
+        demo.get("/client-config"),
+        demo.get("/nowhere"),
+    ];
+    let before = demo.switches.counts();
+    for ask in &asks {
+        for (name, value) in [
+            ("origin", "http://evil.example".to_owned()),
+            ("origin", "null".to_owned()),
+            ("origin", format!("http://127.0.0.1:{port}")),
+            ("host", "evil.example".to_owned()),
+            ("host", format!("evil.example:{port}")),
+            ("host", format!("127.0.0.1.evil.example:{port}")),
+            ("host", "127.0.0.1:1".to_owned()),
+            ("host", String::new()),
+        ] {
+            let reply = ask.clone().header(name, &value).send().await;
+            assert_eq!(reply.status, 403, "{name}: {value}");
+            assert!(!reply.head.contains("access-control-"), "{}", reply.head);
+        }
+    }
+    assert_eq!(demo.switches.counts(), before);
+    for host in ["localhost", "LOCALHOST", "crm.localhost", "127.0.0.1"] {
+        let own = demo
+            .get("/healthz")
+            .header("host", &format!("{host}:{port}"));
+        assert_eq!(own.send().await.status, 200, "{host}");
+    }
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::close_button;
 use super::demo_control::DemoControl;
+use super::display;
 use super::waiting::{self, until};
 use super::window::Window;
 
@@ -48,6 +48,7 @@ pub(crate) struct Home {
     prefix: String,
     has_keyring: bool,
     demo: DemoSetting,
+    further: Vec<(&'static str, OsString)>,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -62,6 +63,7 @@ impl Home {
             prefix: prefix.to_owned(),
             has_keyring: true,
             demo: DemoSetting::WithSwitches,
+            further: Vec::new(),
             _turn: turn,
         }
     }
@@ -75,6 +77,11 @@ impl Home {
     /// For the application's next start.
     pub(crate) fn set_demo(&mut self, demo: DemoSetting) {
         self.demo = demo;
+    }
+
+    /// Puts a variable into the application's environment.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.further.push((name, value.into()));
     }
 
     /// The port of the application's own demo server, running or not; nothing where it has never run.
@@ -110,6 +117,7 @@ impl Home {
         if !self.has_keyring {
             environment.push(("DBUS_SESSION_BUS_ADDRESS", NO_BUS.into()));
         }
+        environment.extend(self.further.iter().cloned());
         environment
     }
 
@@ -224,7 +232,29 @@ impl<'home> Application<'home> {
 
     /// Presses the close button of its windows.
     pub(crate) fn press_close_button(&self) {
-        close_button::press(&self.processes());
+        display::press(&self.processes());
+    }
+
+    /// Closes a dialog of the system as soon as it is there.
+    pub(crate) async fn close_dialog(&self, title: &str) {
+        until(&format!("the dialog {title:?}"), async || {
+            display::press_of(&self.processes(), title).then_some(())
+        })
+        .await;
+    }
+
+    /// Clicks the left button of a dialog of the system, until it has gone.
+    pub(crate) async fn confirm_dialog(&self, title: &str) {
+        let mut was_there = false;
+        until(
+            &format!("the dialog {title:?} to be confirmed"),
+            async || {
+                let is_there = display::click_left_button(&self.processes(), title);
+                was_there |= is_there;
+                (was_there && !is_there).then_some(())
+            },
+        )
+        .await;
     }
 
     /// The application's processes: one, and it runs.

@@ -203,3 +203,14 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
         })
         .collect()
 }
+
+#[test]
+fn the_hash_in_names_of_files_and_keyring_entries_is_the_same_in_every_version() {
+    for (text, hash) in [
+        ("", "cbf29ce484222325"),
+        ("a", "af63dc4c8601ec8c"),
+        ("foobar", "85944171f73967e8"),
+    ] {
+        assert_eq!(crate::stable_hash::stable_hash(text.as_bytes()), hash);
+    }
+}

@@ -129,13 +129,49 @@ fn headers_that_identify_the_person_or_the_host_are_refused() {
         ("host", "x"),
         ("X-Forwarded-Host", "x"),
         ("origin", "x"),
-        ("x-line", "a\r\nauthorization: b"),
+        ("x-http-method-override", "DELETE"),
+        ("x-original-url", "/admin"),
+        ("x-real-ip", "127.0.0.1"),
+        ("x-hasura-admin-secret", "x"),
+        ("x-request-id", "a\r\nauthorization: b"),
     ] {
         assert_eq!(code(with(name, value)), "invalid_request", "{name}");
     }
     assert_eq!(app.switches.counts(), before);
     with("accept", "application/graphql-response+json").expect("a page may ask for a format");
-    with("x-client", "test").expect("a page may name itself");
+    with("apollographql-client-name", "test").expect("a page may name itself");
+}
+
+#[test]
+fn ids_headers_and_subscriptions_of_any_length_are_not_kept() {
+    let (app, page) = TestApp::signed_in();
+    let before = app.switches.counts();
+    let long = "i".repeat(1 << 20);
+    let subscribe = |id: &str, body: &str| {
+        let subscription = json!({
+            "subscriptionId": id, "endpoint": "graphql", "headers": {}, "body": body,
+            "messages": "__CHANNEL__:7",
+        });
+        page.invoke("subscribe", subscription)
+    };
+    for id in ["", &long] {
+        assert_fails(
+            page.invoke("cancel", json!({ "requestId": id })),
+            "invalid_request",
+        );
+        let ack = json!({ "subscriptionId": id, "count": 1 });
+        assert_fails(page.invoke("ack_events", ack), "invalid_request");
+        assert_fails(subscribe(id, "{}"), "invalid_request");
+    }
+    assert_fails(subscribe("a", &format!("{long}b")), "too_large");
+    let mut metadata = metadata(&new_id());
+    metadata["headers"] = (0..24_577)
+        .map(|number| (format!("x-{number}"), json!("")))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    assert_fails(page.execute_as(metadata, PEOPLE), "invalid_request");
+    assert_eq!(app.switches.counts(), before);
+    page.execute("graphql", PEOPLE).expect("still served");
 }
 
 #[test]

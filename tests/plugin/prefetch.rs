@@ -169,7 +169,7 @@ fn a_call_that_differs_is_made_as_ever_and_leaves_the_prefetch() {
     let other = "query People { people(first: 2) { totalCount } }";
     let reply = page.execute("graphql", other).expect("a reply");
     assert_eq!((count_in(&reply), start.asked()), (2, 2));
-    let reply = execute(&page, json!({ "headers": { "x-other": "1" } }));
+    let reply = execute(&page, json!({ "headers": { "x-request-id": "1" } }));
     assert_eq!((count_in(&reply), start.asked()), (2, 3));
 
     assert_eq!((people(&page), start.asked()), (1, 3));
@@ -198,8 +198,8 @@ fn another_endpoint_or_account_is_not_served_by_the_prefetch_and_leaves_it() {
 fn headers_are_the_same_in_any_order_and_case() {
     let mut prefetched = call(PEOPLE);
     prefetched.headers = [
-        ("X-Client", "replaced below"),
-        ("X-CLIENT", "app"),
+        ("X-Request-Id", "replaced below"),
+        ("X-REQUEST-ID", "app"),
         ("Accept", "application/json"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -207,7 +207,7 @@ fn headers_are_the_same_in_any_order_and_case() {
     let start = Start::of(prefetched, store_session).once_answered();
     let page = start.app.window("main");
 
-    let headers = json!({ "accept": "application/json", "x-client": "app" });
+    let headers = json!({ "accept": "application/json", "x-request-id": "app" });
     let reply = execute(&page, json!({ "headers": headers }));
     assert_eq!((count_in(&reply), start.asked()), (1, 1));
 }

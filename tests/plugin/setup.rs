@@ -5,7 +5,7 @@ use tauri::test::mock_builder;
 use tauri_plugin_graphql_session::GraphqlSessionExt;
 use tauri_plugin_graphql_session::graphql_session::Config;
 
-use crate::test_app::{EVERYTHING, TestApp, assert_fails, context};
+use crate::test_app::{EVERYTHING, PEOPLE, Page, TestApp, assert_fails, context, new_id};
 
 /// Starts an application with wrong settings for the plugin; returns the error.
 fn refusal(settings: serde_json::Value) -> String {
@@ -76,6 +76,41 @@ fn each_window_means_its_own_account_unless_it_names_another() {
 
     let unknown = pages[0].invoke("status", json!({ "account": "nobody" }));
     assert_fails(unknown, "invalid_request");
+}
+
+#[test]
+fn confined_windows_neither_use_nor_hear_of_another_account() {
+    let app = TestApp::open_with(EVERYTHING, |builder, configure| {
+        builder
+            .session(configure("archive"))
+            .window_account("main-2", "archive")
+            .confine_windows()
+    });
+    let pages = [app.window("main"), app.window("main-2")];
+    for (page, own, other) in [
+        (&pages[0], "default", "archive"),
+        (&pages[1], "archive", "default"),
+    ] {
+        for account in [json!({}), json!({ "account": own })] {
+            let status = page.invoke("status", account).expect("its own account");
+            assert_eq!(status["account"], own);
+        }
+        let named = json!({ "account": other, "address": page.origin() });
+        for command in ["status", "sign_out", "retry_now", "journal", "diagnostics"] {
+            assert_fails(page.invoke(command, named.clone()), "invalid_request");
+        }
+        assert_fails(page.invoke("check_server", named), "invalid_request");
+        let call = json!({ "requestId": new_id(), "endpoint": "graphql", "account": other });
+        assert_fails(page.execute_as(call, PEOPLE), "invalid_request");
+    }
+    let sign_in = |page: &Page| page.sign_in().expect("signs in to its own account");
+    let changes = [sign_in(&pages[0]), sign_in(&pages[1])];
+    for (page, change) in pages.iter().zip(&changes) {
+        page.wait_for_change(change);
+    }
+    for (page, own) in pages.iter().zip(["default", "archive"]) {
+        assert!(page.events().iter().all(|(_, hint)| hint["account"] == own));
+    }
 }
 
 #[test]

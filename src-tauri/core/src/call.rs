@@ -12,19 +12,35 @@ use crate::credentials::Credentials;
 use crate::error::{Code, Error};
 use crate::operation::OperationKind;
 
-/// Request headers that a caller may set. Everything else stays out: above all `authorization`, `cookie` and `host`.
-const ALLOWED_HEADERS: [&str; 4] = [
-    "content-type",
+/// Request headers that a caller may set, with lower-case names. Everything else stays out: what says who asks, from where,
+/// and what for (`authorization`, `cookie`, `x-forwarded-for`, `x-original-url`, `x-http-method-override`, `x-hasura-role`).
+/// [`Config::allowed_headers`](crate::Config::allowed_headers) adds to them.
+const ALLOWED_HEADERS: [&str; 18] = [
     "accept",
     "accept-language",
     "apollo-require-preflight",
+    "apollographql-client-name",
+    "apollographql-client-version",
+    "content-type",
+    "graphql-client-name",
+    "graphql-client-version",
+    "graphql-preflight",
+    "graphql-require-preflight",
+    "traceparent",
+    "tracestate",
+    "x-apollo-operation-id",
+    "x-apollo-operation-name",
+    "x-correlation-id",
+    "x-locale",
+    "x-request-id",
+    "x-schema-version",
 ];
 
-/// Prefixes of further ones, for tracing and client names.
-const ALLOWED_PREFIXES: [&str; 3] = ["x-", "graphql-", "apollographql-"];
+/// Most headers that a caller may set on one call. GraphQL clients set about three.
+const MOST_HEADERS: usize = 32;
 
-/// Forwarding headers speak of addresses; a page has no say in those.
-const REFUSED_PREFIX: &str = "x-forwarded";
+/// Most bytes of their names and values: what servers usually accept in all (nginx: 8 KiB), with room for the access token.
+const MOST_HEADER_BYTES: usize = 4 << 10;
 
 /// Reply headers that a caller gets. Everything else stays here: above all `set-cookie` and `www-authenticate`.
 const REPLY_HEADERS: [&str; 3] = ["etag", "retry-after", "x-request-id"];
@@ -36,12 +52,6 @@ const REPLY_PREFIXES: [&str; 4] = ["graphql-", "apollographql-", "ratelimit-", "
 /// `content-length` by the HTTP client. With room for them the table is made once.
 const MORE_HEADERS: usize = 6;
 
-/// Most headers of one call: a browser sends some fifteen. The table that holds them takes no more than 24,576.
-const HEADERS_MAX: usize = 100;
-
-/// Longest that the headers of a call may be together, in bytes. Servers take 8 to 32 kB.
-const HEADER_BYTES_MAX: usize = 64 << 10;
-
 /// The content type of an upload.
 const FORM: &str = "multipart/form-data";
 
@@ -50,7 +60,8 @@ const FORM: &str = "multipart/form-data";
 pub struct Call {
     /// Name of one of the protocol's endpoints, such as `graphql`.
     pub endpoint: Cow<'static, str>,
-    /// Request headers; see the allow-list in the manual. Authorization is the session's business.
+    /// Request headers: those of a closed list ([the manual](crate) has it), at most 32 with 4 KiB in all. Authorization is
+    /// the session's business.
     pub headers: Vec<(String, String)>,
     /// The request body: a JSON request, or an upload in the GraphQL multipart request form, whose content type has to
     /// name its boundary. Kept until the call has settled, so that a replay sends all of it again; never copied. At most
@@ -187,21 +198,21 @@ fn is_handed_on(name: &str) -> bool {
 pub(crate) struct AllowedHeaders(Vec<(HeaderName, HeaderValue)>);
 
 impl AllowedHeaders {
-    /// Reads them.
+    /// Reads them. `further` ones are allowed, too.
     ///
     /// # Errors
-    /// [`Code::InvalidRequest`] for any other, and for more than a hundred or 64 KiB of them.
-    pub(crate) fn of(headers: &[(String, String)]) -> Result<Self, Error> {
-        let bytes = headers.iter().map(|(name, value)| name.len() + value.len());
-        if headers.len() > HEADERS_MAX || bytes.sum::<usize>() > HEADER_BYTES_MAX {
+    /// [`Code::InvalidRequest`] for any other, and for too many.
+    pub(crate) fn of(headers: &[(String, String)], further: &[String]) -> Result<Self, Error> {
+        let sizes = headers.iter().map(|(name, value)| name.len() + value.len());
+        if headers.len() > MOST_HEADERS || sizes.sum::<usize>() > MOST_HEADER_BYTES {
             return Err(Error::new(
                 Code::InvalidRequest,
-                "A request has at most 100 headers, and 64 KiB of them.",
+                "A call has at most 32 request headers with 4 KiB in all. Send less.",
             ));
         }
         headers
             .iter()
-            .map(allowed)
+            .map(|header| allowed(header, further))
             .collect::<Result<_, _>>()
             .map(Self)
     }
@@ -229,16 +240,19 @@ impl AllowedHeaders {
     }
 }
 
-fn allowed((name, value): &(String, String)) -> Result<(HeaderName, HeaderValue), Error> {
+fn allowed(
+    (name, value): &(String, String),
+    further: &[String],
+) -> Result<(HeaderName, HeaderValue), Error> {
     let refused = || {
         Error::new(
             Code::InvalidRequest,
-            "A request header is not allowed here; the session sets Authorization itself.",
+            "A request header is not among those that a call may carry. The setting `allowedHeaders` adds more.",
         )
     };
     let name = name.to_ascii_lowercase();
-    let has = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    if !ALLOWED_HEADERS.contains(&&*name) && !has(&ALLOWED_PREFIXES) || has(&[REFUSED_PREFIX]) {
+    let is_added = || further.iter().any(|more| more.eq_ignore_ascii_case(&name));
+    if !ALLOWED_HEADERS.contains(&&*name) && !is_added() {
         return Err(refused());
     }
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::HeaderName;
 use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 use url::Host;
@@ -32,6 +33,25 @@ const LONGEST_LIMIT: Duration = Duration::from_secs(86_400);
 
 /// Longest `end_after`, ten years: so much can be counted on every clock.
 const LONGEST_END_AFTER: Duration = Duration::from_secs(315_360_000);
+
+/// Headers that no setting can add: the session sets them itself, or they belong to the connection.
+const NEVER_ALLOWED: [&str; 15] = [
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// The files of one upload, in bytes: 25 MiB. Enough for scans and presentations, and not too much to keep in memory until
 /// the server has taken it.
@@ -66,6 +86,9 @@ pub struct Config {
     /// password, the tokens and all data go there unencrypted, and everybody on the network can read and change them;
     /// [`Status::insecure`](crate::Status::insecure) says so. Default: none. Loopback addresses need no entry.
     pub allow_insecure: Vec<String>,
+    /// Request headers that calls may carry besides [the usual ones](crate#requests), by their names. Name only what this
+    /// server ignores or checks: a page decides on the value. Default: none.
+    pub allowed_headers: Vec<String>,
     /// Deadlines and budgets.
     pub limits: Limits,
     /// The kind of server. Default: [`Twenty`].
@@ -106,6 +129,7 @@ impl Config {
             end_after: None,
             extra_root_certificates: String::new(),
             allow_insecure: Vec::new(),
+            allowed_headers: Vec::new(),
             limits: Limits::default(),
             protocol: Arc::new(Twenty::new()),
             vault: Arc::new(vault),
@@ -169,6 +193,7 @@ impl Config {
         self.end_after = settings.end_after_seconds.map(Duration::from_secs);
         self.extra_root_certificates = settings.extra_root_certificates;
         self.allow_insecure = settings.allow_insecure;
+        self.allowed_headers = settings.allowed_headers;
         settings.limits.apply(&mut self.limits);
         Ok(self)
     }
@@ -207,6 +232,12 @@ impl Config {
             ));
         }
         self.extra_roots()?;
+        if !self.allowed_headers.iter().all(|name| may_be_allowed(name)) {
+            return Err(Error::config(
+                "allowedHeaders",
+                "use names of request headers that neither carry credentials nor belong to the connection",
+            ));
+        }
         self.limits.check()
     }
 
@@ -252,6 +283,13 @@ impl Config {
             )
         })
     }
+}
+
+/// Whether a setting may add a header of this name to those that callers set.
+fn may_be_allowed(name: &str) -> bool {
+    let is_name = HeaderName::from_bytes(name.as_bytes()).is_ok();
+    let name = name.to_ascii_lowercase();
+    is_name && !NEVER_ALLOWED.contains(&&*name) && !name.starts_with("sec-")
 }
 
 /// Deadlines and budgets, each with its default and the reason for it.
@@ -408,6 +446,7 @@ struct Settings {
     requires_lock: Option<bool>,
     extra_root_certificates: String,
     allow_insecure: Vec<String>,
+    allowed_headers: Vec<String>,
     limits: LimitSettings,
 }
 

@@ -29,7 +29,7 @@ pub struct Entry {
     pub at: Timestamp,
     /// What, from a closed list of words: `opened`, `signed_in`, `signed_out`, `attempt_sent`, `answered`, `renewed`, `adopted`,
     /// `saved`, `save_failed`, `entry_lost`, `removed`, `waiters_told`, `ended`, `revoked`, `lock_waited`, `lock_not_taken`,
-    /// `file_not_written`, `renewal`.
+    /// `file_not_written`, `server_checked`, `sign_in_sent`, `server_refused`, `renewal`.
     pub what: &'static str,
     /// Numbers and words about it, of a `renewal` those of [`Renewal`]; never text that came from outside.
     pub facts: Map<String, Value>,
@@ -123,6 +123,8 @@ fn facts(note: &Note) -> Value {
         Note::Ended(reason, cause) => because(json!({ "reason": reason }), Some(cause)),
         Note::LockWaited { ms } => json!({ "ms": ms }),
         Note::LockNotTaken(cause) | Note::FileNotWritten(cause) => because(json!({}), Some(cause)),
+        Note::ServerChecked { other } | Note::SignInSent { other } => json!({ "other": other }),
+        Note::ServerRefused(reason) => json!({ "reason": reason }),
         Note::Opened
         | Note::SignedIn
         | Note::SignedOut

@@ -115,8 +115,14 @@
 //! is a call like any other: its `operations` say what it does, and a replay sends all of it again, from the one buffer that
 //! the call came with.
 //!
-//! Request headers that a call may carry: `content-type`, `accept`, `accept-language`, `apollo-require-preflight`,
-//! and those that begin with `x-` (not `x-forwarded`), `graphql-` or `apollographql-`; at most 100, and 64 KiB together.
+//! # Requests
+//!
+//! Request headers that a call may carry: `content-type`, `accept`, `accept-language`; those that make a request no simple
+//! one (`apollo-require-preflight`, `graphql-require-preflight`, `graphql-preflight`, `x-apollo-operation-id`,
+//! `x-apollo-operation-name`); those that name the client (`apollographql-client-name`, `apollographql-client-version`,
+//! `graphql-client-name`, `graphql-client-version`); those that follow a request (`traceparent`, `tracestate`,
+//! `x-request-id`, `x-correlation-id`); and Twenty's `x-locale` and `x-schema-version`. At most 32, with 4 KiB in all.
+//! [`Config::allowed_headers`] adds more.
 //!
 //! # Streams
 //!
@@ -221,7 +227,7 @@ pub use error::{Code, Error};
 pub use files::{FileSystem, Guard, OnChange, SystemFiles};
 pub use graphql_session_renewal::{
     Cause, CredentialsId, EndingReason, GraphqlCode, IoFailure, LockedReason, RenewalReason,
-    SessionId, Storage, TokenFate, Unreachable, VaultError,
+    ServerRefusal, SessionId, Storage, TokenFate, Unreachable, VaultError,
 };
 pub use http::{
     Answer, AuthClient, Data, Endpoint, Envelope, Extensions, GraphqlError, Origin, RawReply,

@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use graphql_session_renewal::{Cause, CredentialsInfo, IoFailure, SessionId, Storage, Wall};
+use graphql_session_renewal::{
+    Cause, CredentialsInfo, IoFailure, Note, ServerRefusal, SessionId, Storage, Wall,
+};
 use tokio::sync::{oneshot, watch};
 
 use crate::call::{AllowedHeaders, Call, Reply};
@@ -109,6 +111,20 @@ impl Session {
         diagnostics::report(config, &self.status(), self.generation(), &self.journal())
     }
 
+    /// The origin that an address means, as [`Status::server`] would show it: international names in Punycode. Nothing is
+    /// sent.
+    ///
+    /// # Errors
+    /// [`Code::InvalidAddress`] with the reason.
+    pub fn server_origin(&self, address: &str) -> Result<String, Error> {
+        Ok(self.server_for(address)?.text())
+    }
+
+    /// Writes into the journal that a page was refused a server, for hosts that guard what pages ask.
+    pub fn note_refused_server(&self, reason: ServerRefusal) {
+        self.shared().note(&Note::ServerRefused(reason));
+    }
+
     /// Asks whether a server of the configured kind answers at `address`.
     ///
     /// # Errors
@@ -118,6 +134,8 @@ impl Session {
         let origin = self.server_for(address)?;
         let protocol = &shared.config.protocol;
         let client = shared.sign_in_client(&origin)?;
+        let other = self.is_other_server(&origin);
+        shared.note(&Note::ServerChecked { other });
         let checked = protocol.check(&client).await;
         checked.map_err(|error| match protocol.facts().lives_below_paths {
             true => error,
@@ -137,6 +155,8 @@ impl Session {
         self.shared().runs()?;
         let origin = self.server_for(server)?;
         let client: AuthClient = self.shared().sign_in_client(&origin)?;
+        let other = self.is_other_server(&origin);
+        self.shared().note(&Note::SignInSent { other });
         let signing_in = self.shared().config.protocol.sign_in(&client, &login);
         let mut issued = signing_in.await?;
         let issued_at = self.shared().server_clock.now();
@@ -291,7 +311,7 @@ impl Session {
         let mut sending = SendingCall {
             sender: &self.sender,
             endpoint: self.sender.endpoint(&call.endpoint)?,
-            headers: AllowedHeaders::of(&call.headers)?,
+            headers: AllowedHeaders::of(&call.headers, &self.shared().config.allowed_headers)?,
             call,
             may_have_run,
             lost: false,
@@ -350,6 +370,11 @@ impl Session {
         } else {
             Err(Error::signed_out())
         }
+    }
+
+    fn is_other_server(&self, origin: &Origin) -> bool {
+        let known = &self.shared().status.borrow().server;
+        known.as_ref().is_some_and(|known| *known != origin.text())
     }
 
     fn server_for(&self, address: &str) -> Result<Origin, Error> {

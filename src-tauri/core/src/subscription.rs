@@ -114,7 +114,8 @@ enum Link {
 impl Subscription {
     pub(crate) fn new(sender: Arc<Sender>, call: Call) -> Result<Self, Error> {
         let endpoint = sender.endpoint(&call.endpoint)?;
-        let mut headers = AllowedHeaders::of(&call.headers)?;
+        let further = &sender.shared().config.allowed_headers;
+        let mut headers = AllowedHeaders::of(&call.headers, further)?;
         headers.set(ACCEPT, HeaderValue::from_static(EVENT_STREAM));
         // A server that compresses events may hold each back until its block is full.
         headers.set(ACCEPT_ENCODING, HeaderValue::from_static(IDENTITY));

@@ -29,6 +29,7 @@ mod auth;
 mod clock;
 mod control;
 mod counts;
+mod doorway;
 mod error;
 mod events;
 mod graphql;

@@ -129,8 +129,10 @@ impl Refusal {
 }
 
 impl From<rusqlite::Error> for Refusal {
+    /// The cause goes to the log: it may quote the statement, which is nobody's business.
     fn from(error: rusqlite::Error) -> Self {
-        Self::internal(error.to_string())
+        tracing::warn!(%error, "the database refused a statement");
+        Self::internal("Internal server error")
     }
 }
 

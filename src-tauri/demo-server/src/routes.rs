@@ -11,11 +11,9 @@ use axum::{Router, middleware};
 use serde_json::json;
 
 use crate::control;
+use crate::doorway;
 use crate::graphql::Endpoint;
 use crate::wire::{Wire, detached, json as json_answer, plain_error};
-
-/// Longest request that is read, in bytes: more than what a session sends at most by default.
-const LONGEST_REQUEST: usize = 32 << 20;
 
 /// All routes.
 pub(crate) fn router(wire: Arc<Wire>, with_control: bool) -> Router {
@@ -25,16 +23,26 @@ pub(crate) fn router(wire: Arc<Wire>, with_control: bool) -> Router {
         .route("/healthz", get(healthz))
         .route("/client-config", get(client_config))
         .fallback(not_found)
-        .layer(DefaultBodyLimit::max(LONGEST_REQUEST))
+        // It is bounded where it is received.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(
             Arc::clone(&wire),
             control::faults,
         ));
     if with_control {
         // Outside the faults: the switches can always be turned back.
-        router = router.merge(control::router(&wire));
+        router = router.merge(control::router());
     }
-    router.with_state(wire)
+    router
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&wire),
+            doorway::whole_body,
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&wire),
+            doorway::no_web_pages,
+        ))
+        .with_state(wire)
 }
 
 async fn graphql(

@@ -10,7 +10,7 @@ use axum::body::Body;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tower_service::Service;
 
@@ -31,6 +31,11 @@ use crate::wire::{CloseConnection, Wire};
 const IDLE_CLOSE: Duration = Duration::from_secs(5);
 /// An open stream says something after this much silence, as at Twenty.
 const COMMENT_AFTER: Duration = Duration::from_secs(12);
+/// A request's body has to arrive within this, and a POST without one waits so long: longer than anything here waits for.
+const BODY_WAIT: Duration = Duration::from_secs(30);
+/// Connections at a time; more are closed at once. Each takes a descriptor of the process, which may be the desktop client. A
+/// window has 100 subscriptions and 32 calls at most.
+const CONNECTIONS: usize = 256;
 /// [`DemoServer::stop`] lets calls in flight finish for this long.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -47,6 +52,10 @@ pub struct Options {
     pub clock: Clock,
     /// Idle connections are closed after this. Default: 5 s, as at Twenty.
     pub idle_close: Duration,
+    /// How long a request's body may take to arrive, and how long a POST without one waits. Default: 30 s.
+    pub body_wait: Duration,
+    /// Connections at a time; more are closed at once. Default: 256.
+    pub connections: usize,
     /// A stream of events gets a comment after this much silence. Default: 12 s, as at Twenty.
     pub comment_after: Duration,
 }
@@ -59,6 +68,8 @@ impl Default for Options {
             control: false,
             clock: system_clock(),
             idle_close: IDLE_CLOSE,
+            body_wait: BODY_WAIT,
+            connections: CONNECTIONS,
             comment_after: COMMENT_AFTER,
         }
     }
@@ -72,6 +83,8 @@ impl std::fmt::Debug for Options {
             .field("data", &self.data)
             .field("control", &self.control)
             .field("idle_close", &self.idle_close)
+            .field("body_wait", &self.body_wait)
+            .field("connections", &self.connections)
             .field("comment_after", &self.comment_after)
             .finish_non_exhaustive()
     }
@@ -127,10 +140,17 @@ impl DemoServer {
             switches: switches.clone(),
             stopping: stopped.clone(),
             port: address.port(),
+            body_wait: options.body_wait,
             comment_after: options.comment_after,
         };
         let router = router(Arc::new(wire), options.control);
-        let accepting = tokio::spawn(accept(listener, router, stopped, options.idle_close));
+        let connections = Connections {
+            router,
+            stopping: stopped,
+            idle_close: options.idle_close,
+            room: Arc::new(Semaphore::new(options.connections)),
+        };
+        let accepting = tokio::spawn(accept(listener, connections));
         tracing::info!(%address, "the demo server listens");
         Ok(Self {
             address,
@@ -170,13 +190,17 @@ impl Drop for DemoServer {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
+/// What every connection needs.
+#[derive(Clone)]
+struct Connections {
     router: Router,
     stopping: watch::Receiver<bool>,
     idle_close: Duration,
-) {
-    let mut stopped = stopping.clone();
+    room: Arc<Semaphore>,
+}
+
+async fn accept(listener: TcpListener, needed: Connections) {
+    let mut stopped = needed.stopping.clone();
     // Its drop aborts what is left in it.
     let mut connections = JoinSet::new();
     loop {
@@ -187,7 +211,14 @@ async fn accept(
                     tokio::time::sleep(Duration::from_millis(10)).await;
                     continue;
                 };
-                connections.spawn(serve(stream, router.clone(), stopping.clone(), idle_close));
+                // Without room it is dropped, which closes it.
+                if let Ok(place) = Arc::clone(&needed.room).try_acquire_owned() {
+                    let needed = needed.clone();
+                    connections.spawn(async move {
+                        serve(stream, needed).await;
+                        drop(place);
+                    });
+                }
             }
             Some(_) = connections.join_next() => {}
             () = true_in(&mut stopped) => break,
@@ -200,12 +231,13 @@ async fn accept(
     .await;
 }
 
-async fn serve(
-    stream: TcpStream,
-    router: Router,
-    mut stopping: watch::Receiver<bool>,
-    idle_close: Duration,
-) {
+async fn serve(stream: TcpStream, needed: Connections) {
+    let Connections {
+        router,
+        mut stopping,
+        idle_close,
+        ..
+    } = needed;
     _ = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let answer = router.clone().call(request.map(Body::new));

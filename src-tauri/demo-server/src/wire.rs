@@ -35,6 +35,8 @@ pub(crate) struct Wire {
     /// Turns true when the server stops: nothing may wait any longer.
     pub(crate) stopping: watch::Receiver<bool>,
     pub(crate) port: u16,
+    /// How long a body may take to arrive, and how long a POST without one waits.
+    pub(crate) body_wait: Duration,
     /// How long a stream is silent before it says something.
     pub(crate) comment_after: Duration,
 }
@@ -86,9 +88,10 @@ async fn received(
         return Err(Box::new(response));
     }
     if body.is_empty() {
-        // Twenty waits for a body that never comes, and so does its client.
+        // Twenty waits for a body that never comes, and so does its client. Here a descriptor of the desktop client would be
+        // gone for as long.
         let mut stopping = wire.stopping.clone();
-        true_in(&mut stopping).await;
+        _ = tokio::time::timeout(wire.body_wait, true_in(&mut stopping)).await;
         return Err(Box::new(answer::close_connection()));
     }
     let content_type = headers
@@ -206,6 +209,11 @@ impl Wire {
             return Err(form.problems(&[answer::Problem::plain("Must provide query string.")]));
         }
         let document = document.map_err(|problem| form.problems(&[problem]))?;
+        if document.is_too_costly(&body["variables"]) {
+            return Err(form.problems(&[answer::Problem::plain(
+                "Query too complex: it asks for too many records at once.",
+            )]));
+        }
         if !posted && document.kind == "mutation" {
             return Err(answer::post_needed());
         }

@@ -47,22 +47,33 @@ export function status(account?: string): Promise<Status> {
  * Checks whether a server of a kind that this application supports answers at `address`. Needs the permission set
  * `graphql-session:sign-in`.
  *
+ * Where the account has used another server so far, nothing is sent before the person has confirmed the new one, in a
+ * dialog outside of the page. A form that checks while people type leaves `mayAsk` out: it gets `not_confirmed` then, and
+ * {@link signIn} asks later. At most 10 checks a minute are made.
+ *
  * @param address - the typed address, such as `crm.example.com`
  * @param account - the account that would sign in there. Default: the window's own
- * @returns the address as the session would use it, and the protocol of the server
- * @throws SessionError `invalid_address`, `host_not_found`, `certificate`, `not_this_server` or `no_answer`
+ * @param options - `mayAsk`: whether to ask the person about another server. Default: no
+ * @returns the address as the session would use it (international names in Punycode), and the protocol of the server
+ * @throws SessionError `invalid_address`, `host_not_found`, `certificate`, `not_this_server`, `no_answer`,
+ * `not_confirmed` or `too_many_calls`
  * @example
  * ```ts
  * const { origin } = await checkServer("crm.example.com");
  * ```
  */
-export function checkServer(address: string, account?: string): Promise<ServerCheck> {
-  return call("check_server", { address, account });
+export function checkServer(
+  address: string,
+  account?: string,
+  options: { mayAsk?: boolean } = {},
+): Promise<ServerCheck> {
+  return call("check_server", { address, account, mayAsk: options.mayAsk });
 }
 
 /**
  * Signs in with a password. The tokens stay in the application's process. Needs the permission set
- * `graphql-session:sign-in`.
+ * `graphql-session:sign-in`. Where the account has used another server so far, the person is asked first, in a dialog
+ * outside of the page. At most 10 sign-ins a minute are made; an e-mail address has 254 bytes at most, a password 1,024.
  *
  * @param person - server, e-mail address and password, and the account if there are several
  * @returns the status after signing in

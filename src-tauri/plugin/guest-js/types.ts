@@ -95,6 +95,7 @@ export type Code =
   | "maybe_executed"
   | "already_ran"
   | "too_many_calls"
+  | "not_confirmed"
   | "too_large"
   | "upload_broken"
   | "invalid_request"
@@ -159,6 +160,9 @@ export type JournalWord =
   | "revoked"
   | "lock_not_taken"
   | "file_not_written"
+  | "server_checked"
+  | "sign_in_sent"
+  | "server_refused"
   | "renewal";
 
 /** The facts of a `renewal` entry: one renewal from its trigger to its outcome. */

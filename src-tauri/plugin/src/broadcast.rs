@@ -4,6 +4,8 @@ use graphql_session::{Phase, Session, Status};
 use serde::Serialize;
 use tauri::{AppHandle, Emitter, Manager, Runtime};
 
+use crate::accounts::Accounts;
+
 /// To each window, on every change.
 const CHANGED: &str = "graphql-session://changed";
 
@@ -51,7 +53,11 @@ impl From<&Status> for Hint {
 /// One by one, because Tauri's own `emit` stops at the first window that fails.
 fn emit_to_each_window<R: Runtime>(app: &AppHandle<R>, event: &'static str, hint: &Hint) {
     let mut failures = 0_usize;
+    let accounts = app.state::<Accounts>();
     for label in app.webview_windows().into_keys() {
+        if !accounts.hears_of(&label, &hint.account) {
+            continue;
+        }
         if let Err(problem) = app.emit_to(label.as_str(), event, hint) {
             failures += 1;
             tracing::debug!(event, window = label, %problem, "an event did not reach a window");

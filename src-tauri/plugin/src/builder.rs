@@ -4,19 +4,23 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use graphql_session::{Call, Code, Config, Error, OperationKind, Session};
 use tauri::plugin::TauriPlugin;
 use tauri::webview::PageLoadEvent;
-use tauri::{AppHandle, Manager, RunEvent, Runtime, WindowEvent};
+use tauri::{AppHandle, Manager, RunEvent, Runtime, Url, Webview, WindowEvent};
 
 use crate::accounts::Accounts;
 use crate::broadcast;
 use crate::calls::{CallLimits, Calls};
 use crate::commands;
+use crate::dialog;
 use crate::extension::GraphqlSessionExt;
+use crate::navigation::{AllowedNavigation, is_inside};
 use crate::prefetch::Prefetch;
+use crate::servers::{Confirm, IsTrusted, ServerChange, Servers, confirm_with};
 use crate::streams::Streams;
 use crate::uploads::{UploadLimits, Uploads};
 
@@ -64,7 +68,11 @@ pub struct Builder {
     state_dir: Option<PathBuf>,
     configs: Vec<Config>,
     by_window: HashMap<String, String>,
+    are_confined: bool,
     prefetch: Option<Call>,
+    allowed_navigation: Option<AllowedNavigation>,
+    confirm: Option<Confirm>,
+    is_trusted: Option<IsTrusted>,
 }
 
 impl Builder {
@@ -96,6 +104,14 @@ impl Builder {
         self
     }
 
+    /// Confines each window to its own account: it can neither use another one in a command, nor hear of its changes. Default:
+    /// every window may name any account, and hears of all.
+    #[must_use]
+    pub fn confine_windows(mut self) -> Self {
+        self.are_confined = true;
+        self
+    }
+
     /// Sends this query of the default account as soon as a stored session is open, while the first window still loads
     /// its page. The first page that makes the same call gets the reply. Other calls are sent as usual.
     ///
@@ -115,11 +131,54 @@ impl Builder {
         self
     }
 
+    /// Asks the person, in place of the system's dialog, before an account signs in at another server than so far. The
+    /// function resolves to whether the person agrees. It must not ask in a page: a script there could answer.
+    #[must_use]
+    pub fn confirm_server<F, A>(mut self, ask: F) -> Self
+    where
+        F: Fn(ServerChange) -> A + Send + Sync + 'static,
+        A: Future<Output = bool> + Send + 'static,
+    {
+        self.confirm = Some(confirm_with(ask));
+        self
+    }
+
+    /// Origins (`http://127.0.0.1:3900`) at which people may sign in without being asked, because the server is the
+    /// application's own. Default: none.
+    #[must_use]
+    pub fn trust_server(
+        mut self,
+        is_trusted: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.is_trusted = Some(Arc::new(is_trusted));
+        self
+    }
+
+    /// Lets windows go to addresses outside of the application, such as a page of help: the function gets the window's
+    /// label and the address. Default: none. Every window stays at the application's own page then, whatever a script, a
+    /// form, a link or a redirect asks for. A page that is led elsewhere could take data along in the address.
+    #[must_use]
+    pub fn allow_navigation(
+        mut self,
+        is_allowed: impl Fn(&str, &Url) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.allowed_navigation = Some(Box::new(is_allowed));
+        self
+    }
+
     /// Builds the plugin. If a setting is wrong, its setup fails with the name of the key.
-    pub fn build<R: Runtime>(self) -> TauriPlugin<R, Settings> {
+    pub fn build<R: Runtime>(mut self) -> TauriPlugin<R, Settings> {
+        let allowed = self.allowed_navigation.take();
         tauri::plugin::Builder::<R, Settings>::new("graphql-session")
             .invoke_handler(command_list!(handler))
             .setup(move |app, api| self.open(app, api.config()))
+            .on_webview_ready(|webview| {
+                #[cfg(target_os = "linux")]
+                crate::prefetching::switch_off(&webview);
+                #[cfg(not(target_os = "linux"))]
+                drop(webview);
+            })
+            .on_navigation(move |webview, url| may_go_to(webview, url, allowed.as_ref()))
             .on_page_load(|webview, load| {
                 // Calls go on over a reload, because Tauri repeats their invokes. The page that listened to a subscription
                 // or would have sent the next slice is gone.
@@ -171,19 +230,44 @@ impl Builder {
             .iter()
             .map(|config| config.limits.request_bytes);
         let uploads = UploadLimits::of_length(longest.max().unwrap_or_default());
+        let confirm = self.confirm.take().unwrap_or_else(|| {
+            let app = app.clone();
+            confirm_with(move |change| dialog::confirm(app.clone(), change))
+        });
+        let is_trusted = self
+            .is_trusted
+            .take()
+            .unwrap_or_else(|| Arc::new(|_| false));
         let sessions = wait_for(open_all(self.configs, &prefetch, self.prefetch))?;
-        let accounts = Accounts::new(sessions, self.by_window)?;
-        for session in accounts.all() {
+        let accounts = Accounts::new(sessions, self.by_window, self.are_confined)?;
+        let sessions = accounts.all().to_vec();
+        app.manage(accounts);
+        for session in &sessions {
             broadcast::start(app, session);
         }
-        app.manage(accounts);
         app.manage(prefetch);
         app.manage(Calls::new(clock.clone(), CallLimits::default()));
-        app.manage(Uploads::new(clock, uploads));
+        app.manage(Uploads::new(clock.clone(), uploads));
+        app.manage(Servers::new(clock.clone(), confirm, is_trusted));
         app.manage(Streams::default());
         app.manage(ClosingLimit(closing.unwrap_or_default() + CLOSE_MARGIN));
         Ok(())
     }
+}
+
+fn may_go_to<R: Runtime>(
+    webview: &Webview<R>,
+    url: &Url,
+    allowed: Option<&AllowedNavigation>,
+) -> bool {
+    let label = webview.label();
+    let may = is_inside(webview.config(), tauri::is_dev(), url)
+        || allowed.is_some_and(|is_allowed| is_allowed(label, url));
+    if !may {
+        // Without the address, which may carry a person's data.
+        tracing::warn!(window = label, "a window stays: its page was led elsewhere");
+    }
+    may
 }
 
 struct ClosingLimit(Duration);

@@ -12,8 +12,10 @@ use tokio::sync::{Notify, watch};
 
 use crate::error::{CommandError, PluginCode};
 
+mod room;
 mod table;
 
+use room::Room;
 pub(crate) use table::{CallLimits, Outcome};
 use table::{Entry, RunningEntry, Table};
 
@@ -24,6 +26,7 @@ pub(crate) struct Calls(Arc<Shared>);
 struct Shared {
     clock: Arc<dyn Clock>,
     table: Mutex<Table>,
+    room: Room,
 }
 
 impl Calls {
@@ -31,34 +34,52 @@ impl Calls {
         Self(Arc::new(Shared {
             clock,
             table: Mutex::new(Table::new(limits)),
+            room: Room::new(limits),
         }))
     }
 
-    /// Runs `call` under its id, or returns the result of the call that has this id already. The call has its own task:
-    /// it goes on where the caller goes away, and ends early only by [`cancel`](Self::cancel).
+    /// Runs `call`, whose request has that many bytes, under its id, or returns the result of the call that has this id
+    /// already. The call has its own task: it goes on where the caller goes away, and ends early only by
+    /// [`cancel`](Self::cancel).
     ///
     /// # Errors
     /// What the call fails with. [`PluginCode::AlreadyRan`] where its result is no longer kept,
-    /// [`PluginCode::TooManyCalls`] where the window has too many ids, [`PluginCode::Cancelled`].
+    /// [`PluginCode::TooManyCalls`] where the window has too many ids or too much under way,
+    /// [`PluginCode::Cancelled`].
     pub(crate) async fn run<F>(
         &self,
         window: &str,
         id: &str,
         operation: OperationKind,
+        bytes: usize,
         call: F,
     ) -> Outcome
     where
         F: Future<Output = Result<Reply, CommandError>> + Send + 'static,
     {
+        let Some(place) = self.0.room.take(window, bytes) else {
+            return self.known(window, id).unwrap_or_else(|| Err(too_much()));
+        };
         match self.admit(window, id, operation) {
             Admission::Start(running) => {
                 let outcome = running.outcome.subscribe();
-                tokio::spawn(running.perform(call));
+                tokio::spawn(async move {
+                    let _place = place;
+                    running.perform(call).await;
+                });
                 outcome_of(outcome).await
             }
-            Admission::Join(outcome) => outcome_of(outcome).await,
+            Admission::Join(outcome) => {
+                drop(call);
+                // The invoke keeps its request for as long as it waits.
+                let _place = place;
+                outcome_of(outcome).await
+            }
             Admission::Known(outcome) => outcome,
-            Admission::Untracked => call.await.map(Arc::new),
+            Admission::Untracked => {
+                let _place = place;
+                call.await.map(Arc::new)
+            }
         }
     }
 
@@ -89,6 +110,14 @@ impl Calls {
         let queries = self.table().remove_window(window);
         for query in queries {
             query.notify_one();
+        }
+    }
+
+    /// What is known of an id, for an invoke that may not wait.
+    fn known(&self, window: &str, id: &str) -> Option<Outcome> {
+        match self.table().entry(window, id)? {
+            Entry::Settled { outcome, .. } => Some(outcome.clone()),
+            Entry::Running(_) | Entry::Delivered => Some(Err(already_ran())),
         }
     }
 
@@ -205,6 +234,13 @@ fn too_many_calls() -> CommandError {
     CommandError::new(
         PluginCode::TooManyCalls,
         "This window made too many calls in a short time. Wait some minutes before changing more.",
+    )
+}
+
+fn too_much() -> CommandError {
+    CommandError::new(
+        PluginCode::TooManyCalls,
+        "This window has too much under way. Wait until some of it has finished.",
     )
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use graphql_session::{Call, Code, PasswordLogin, ServerCheck, Session, Status, journal};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use tauri::ipc::{Channel, Request, Response};
 use tauri::{Manager, Runtime, State, Window};
@@ -15,8 +15,12 @@ use crate::calls::Calls;
 use crate::error::CommandError;
 use crate::framing::{self, Message};
 use crate::prefetch::Prefetch;
+use crate::servers::{Servers, Wanted};
 use crate::streams::Streams;
 use crate::uploads::Uploads;
+
+/// Longest request of a subscription, in bytes: 1 MiB. It is kept for as long as the subscription, and a window may have 100.
+const SUBSCRIPTION_MAX: usize = 1 << 20;
 
 /// `status`: the status as it is now.
 #[tauri::command]
@@ -28,29 +32,46 @@ pub(crate) async fn status<R: Runtime>(
     Ok(session(&window, &accounts, account.as_deref())?.status())
 }
 
-/// `check_server`: checks that a server of the right kind answers at an address.
-#[tauri::command]
+/// `check_server`: checks that a server of the right kind answers at an address. Where it is another server than so far, the
+/// person is asked, if the page says so.
+#[tauri::command(rename_all = "camelCase")]
 pub(crate) async fn check_server<R: Runtime>(
     window: Window<R>,
     accounts: State<'_, Accounts>,
+    servers: State<'_, Servers>,
     address: String,
+    may_ask: Option<bool>,
     account: Option<String>,
 ) -> Result<ServerCheck, CommandError> {
     let session = session(&window, &accounts, account.as_deref())?;
+    let wanted = Wanted::Check {
+        may_ask: may_ask.unwrap_or_default(),
+    };
+    servers
+        .admit(session, window.label(), &address, wanted)
+        .await?;
     Ok(session.check_server(&address).await?)
 }
 
-/// `sign_in`: signs in with a password.
+/// `sign_in`: signs in with a password. Where it is another server than so far, the person is asked.
 #[tauri::command]
 pub(crate) async fn sign_in<R: Runtime>(
     window: Window<R>,
     accounts: State<'_, Accounts>,
+    servers: State<'_, Servers>,
     server: String,
     email: String,
     password: Password,
     account: Option<String>,
 ) -> Result<Status, CommandError> {
     let session = session(&window, &accounts, account.as_deref())?;
+    let wanted = Wanted::SignIn {
+        email: &email,
+        password: password.0.expose_secret(),
+    };
+    servers
+        .admit(session, window.label(), &server, wanted)
+        .await?;
     let person = PasswordLogin {
         email,
         password: password.0,
@@ -89,6 +110,7 @@ pub(crate) async fn execute<R: Runtime>(
         None => Ok(()),
     };
     let operation = call.operation();
+    let bytes = call.body.len();
     let (uploads, label) = (uploads.inner().clone(), window.label().to_owned());
     let prefetch = prefetch.inner().clone();
     let run = async move {
@@ -100,7 +122,7 @@ pub(crate) async fn execute<R: Runtime>(
         Ok(prefetch.execute(&session, operation, call).await?)
     };
     let reply = calls
-        .run(window.label(), &metadata.request_id, operation, run)
+        .run(window.label(), &metadata.request_id, operation, bytes, run)
         .await?;
     Ok(Response::new(framing::write_reply(&reply)?))
 }
@@ -117,10 +139,11 @@ pub(crate) async fn subscribe<R: Runtime>(
     account: Option<String>,
     messages: Channel<Message>,
 ) -> Result<(), CommandError> {
-    if subscription_id.is_empty() {
+    framing::check_id(&subscription_id)?;
+    if body.len() > SUBSCRIPTION_MAX {
         return Err(CommandError::new(
-            Code::InvalidRequest,
-            "A subscription needs an id.",
+            Code::TooLarge,
+            "A subscription has 1 MiB at most. Ask for less.",
         ));
     }
     let accounts = window.state::<Accounts>();
@@ -139,6 +162,7 @@ pub(crate) async fn ack_events<R: Runtime>(
     subscription_id: String,
     count: u64,
 ) -> Result<(), CommandError> {
+    framing::check_id(&subscription_id)?;
     streams.acknowledge(window.label(), &subscription_id, count);
     Ok(())
 }
@@ -152,6 +176,7 @@ pub(crate) async fn cancel<R: Runtime>(
     streams: State<'_, Streams>,
     request_id: String,
 ) -> Result<(), CommandError> {
+    framing::check_id(&request_id)?;
     if !streams.cancel(window.label(), &request_id) {
         calls.cancel(window.label(), &request_id);
         uploads.forget(window.label(), &request_id);

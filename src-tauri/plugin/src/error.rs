@@ -28,6 +28,8 @@ pub(crate) enum PluginCode {
     AlreadyRan,
     /// The window has too many request ids, uploads or subscriptions. Nothing was sent.
     TooManyCalls,
+    /// It is another server than so far, and the person did not confirm it. Nothing was sent.
+    NotConfirmed,
     /// An upload did not arrive as it left the page, or not all of it. Nothing was sent; the page sends it again.
     UploadBroken,
 }
@@ -66,6 +68,13 @@ impl CommandError {
             retry_after_ms: None,
             leads_to: None,
         }
+    }
+
+    /// Adds when a repetition makes sense.
+    #[must_use]
+    pub(crate) fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after_ms = Some(milliseconds(after));
+        self
     }
 
     #[cfg(test)]

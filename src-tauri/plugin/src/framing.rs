@@ -22,6 +22,10 @@ const METADATA_HEADER: &str = "x-graphql-session";
 /// Longest id of a request or an upload, in bytes. Ours have 32; another page may use UUIDs.
 const ID_MAX: usize = 128;
 
+/// Longest metadata, in bytes. The page's side sends 64 ids of received replies at most, 35 bytes each, and a session takes
+/// 4 KiB of headers.
+const METADATA_MAX: usize = 32 << 10;
+
 /// What belongs to the body of an `execute`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -154,12 +158,19 @@ fn read_metadata<T: DeserializeOwned>(headers: &HeaderMap) -> Result<T, CommandE
         .get(METADATA_HEADER)
         .and_then(|value| value.to_str().ok())
         .ok_or_else(|| invalid(format!("The header `{METADATA_HEADER}` is missing.")))?;
+    if text.len() > METADATA_MAX {
+        return Err(invalid(format!(
+            "The header `{METADATA_HEADER}` is longer than {METADATA_MAX} bytes."
+        )));
+    }
     // The cause is left out, because it would quote what the page sent.
     serde_json::from_str(text)
         .map_err(|_| invalid(format!("The header `{METADATA_HEADER}` cannot be read.")))
 }
 
-fn check_id(id: &str) -> Result<(), CommandError> {
+/// # Errors
+/// [`Code::InvalidRequest`] for an id that nobody should keep.
+pub(crate) fn check_id(id: &str) -> Result<(), CommandError> {
     if id.is_empty() || id.len() > ID_MAX {
         return Err(invalid(format!("An id must have 1 to {ID_MAX} bytes.")));
     }

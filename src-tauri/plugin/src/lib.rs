@@ -30,7 +30,7 @@
 //! | `journal` | `allow-journal` | returns what happened, without secrets |
 //! | `diagnostics` | `allow-diagnostics` | returns one text for a bug report, without secrets |
 //!
-//! Each command uses the account that it names, or its window's own. They reject with
+//! Each command uses the account that it names, or its window's own ([`Builder::confine_windows`]: only that). They reject with
 //! `{ code, message, retryAfterMs? }`.
 //!
 //! # Events
@@ -50,10 +50,15 @@ mod broadcast;
 mod builder;
 mod calls;
 mod commands;
+mod dialog;
 mod error;
 mod extension;
 mod framing;
+mod navigation;
 mod prefetch;
+#[cfg(target_os = "linux")]
+mod prefetching;
+mod servers;
 mod streams;
 mod uploads;
 #[cfg(test)]
@@ -62,6 +67,8 @@ mod wire_words;
 pub use builder::{Builder, Settings};
 pub use extension::GraphqlSessionExt;
 pub use graphql_session;
+pub use navigation::confined;
+pub use servers::ServerChange;
 
 use tauri::Runtime;
 use tauri::plugin::TauriPlugin;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use graphql_session::{Clock, Code};
 use sha2::{Digest, Sha256};
+use tokio::task::AbortHandle;
 
 use crate::error::{CommandError, PluginCode};
 use crate::framing::Slice;
@@ -140,7 +141,7 @@ impl Uploads {
         let number = table.next_number;
         table.next_number += 1;
         let uploads = self.clone();
-        tokio::spawn(async move {
+        let forgetting = tokio::spawn(async move {
             uploads.0.clock.sleep(uploads.0.limits.remembered).await;
             uploads
                 .table()
@@ -153,6 +154,7 @@ impl Uploads {
             number,
             total: slice.total,
             body: Body::Growing(Vec::with_capacity(slice.total)),
+            forgetting: forgetting.abort_handle(),
         });
         table.uploads.last_mut().ok_or_else(missing)
     }
@@ -190,6 +192,14 @@ struct Upload {
     number: u64,
     total: usize,
     body: Body,
+    /// Drops it when it is too old.
+    forgetting: AbortHandle,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.forgetting.abort();
+    }
 }
 
 enum Body {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use graphql_session::journal::Outcome;
 use graphql_session::{
-    Cause, EndingReason, LockedReason, Phase, RenewalReason, Storage, TokenFate, Unreachable,
-    VaultError,
+    Cause, EndingReason, LockedReason, Phase, RenewalReason, ServerRefusal, Storage, TokenFate,
+    Unreachable, VaultError,
 };
 use graphql_session_renewal::{Exchange, Note};
 use serde::de::value::Error as ListingError;
@@ -89,6 +89,7 @@ fn plugin_codes() -> Words {
         Cancelled,
         AlreadyRan,
         TooManyCalls,
+        NotConfirmed,
         UploadBroken,
     });
     codes.iter().map(|code| text(json!(code))).collect()
@@ -166,6 +167,9 @@ fn journal_words() -> Words {
         LockWaited { ms: 0 },
         LockNotTaken(Cause::LockHeld),
         FileNotWritten(Cause::LockHeld),
+        ServerChecked { other: false },
+        SignInSent { other: false },
+        ServerRefused(ServerRefusal::TooOften),
     });
     let notes = notes.iter().map(Note::word).chain(["renewal"]);
     notes.map(str::to_owned).collect()

@@ -91,7 +91,9 @@ pub use event::{
 pub use file_write::{FileWrite, StateWrite};
 pub use ids::{CredentialsId, CredentialsInfo, SessionId};
 pub use note::Note;
-pub use reasons::{EndingReason, LockedReason, Storage, TokenFate, Unreachable, VaultError};
+pub use reasons::{
+    EndingReason, LockedReason, ServerRefusal, Storage, TokenFate, Unreachable, VaultError,
+};
 pub use schedule::{Backoff, Rules};
 pub use standing::{Held, Standing};
 pub use state::{State, Waiters};

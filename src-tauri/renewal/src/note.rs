@@ -2,7 +2,7 @@
 
 use crate::cause::Cause;
 use crate::event::{Exchange, RenewalReason};
-use crate::reasons::{EndingReason, VaultError};
+use crate::reasons::{EndingReason, ServerRefusal, VaultError};
 
 /// What can happen to a session. The decisions write these; the driver adds what it alone knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +68,18 @@ pub enum Note {
     LockNotTaken(Cause),
     /// The state file or the ended list could not be written. It is written later.
     FileNotWritten(Cause),
+    /// An address was checked.
+    ServerChecked {
+        /// Whether it is another server than the session's.
+        other: bool,
+    },
+    /// An e-mail address and a password were sent.
+    SignInSent {
+        /// Whether to another server than the session's.
+        other: bool,
+    },
+    /// A page wanted to check an address, or to sign in there, and was refused.
+    ServerRefused(ServerRefusal),
 }
 
 impl Note {
@@ -91,6 +103,9 @@ impl Note {
             Self::LockWaited { .. } => "lock_waited",
             Self::LockNotTaken(_) => "lock_not_taken",
             Self::FileNotWritten(_) => "file_not_written",
+            Self::ServerChecked { .. } => "server_checked",
+            Self::SignInSent { .. } => "sign_in_sent",
+            Self::ServerRefused(_) => "server_refused",
         }
     }
 }

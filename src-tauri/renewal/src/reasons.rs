@@ -138,3 +138,15 @@ pub enum TokenFate {
     /// The server may have exchanged it, and the answer is lost.
     MaybeUsed,
 }
+
+/// Why a page was refused a server: what the plugin allows no page, whatever the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerRefusal {
+    /// It is another server than so far, and the person has not confirmed it.
+    NotConfirmed,
+    /// Too many servers, or too many sign-ins, were tried in a minute.
+    TooOften,
+    /// The address, the e-mail address or the password is longer than any real one.
+    TooLong,
+}

@@ -172,7 +172,7 @@ impl World {
     fn one_call(&mut self, process: usize, account: usize) -> Result<Reply, Error> {
         let session = self.session(process, account);
         let mut one = call("graphql", "query", "people");
-        one.headers = vec![("x-call".into(), "0".into())];
+        one.headers = vec![("x-request-id".into(), "0".into())];
         let (_, outcome) = self
             .running(process)
             .own

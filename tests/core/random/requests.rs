@@ -99,7 +99,7 @@ impl World {
             "a call with a token that no server issued"
         );
         let call: usize = seen
-            .header("x-call")
+            .header("x-request-id")
             .and_then(|number| number.parse().ok())
             .expect("every call has a number");
         let sender = self.asked.iter().find(|asked| asked.number == call);

@@ -326,7 +326,7 @@ impl World {
         let kind = if is_mutation { "mutation" } else { "query" };
         let field = format!("field{number}");
         let mut asked = call(endpoint, kind, &field);
-        asked.headers = vec![("x-call".into(), number.to_string())];
+        asked.headers = vec![("x-request-id".into(), number.to_string())];
         asked.deadline = calls.hurried.then_some(HURRIED);
         let limit = if calls.hurried { HURRIED } else { 75 * SECOND };
         let due = process.clock.awake() + limit;

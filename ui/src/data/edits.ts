@@ -73,6 +73,7 @@ const STATE_AFTER: Record<Code, Exclude<EditState, "sending" | "conflict">> = {
   timed_out: "uncertain",
   access_denied: "failed",
   cancelled: "failed",
+  not_confirmed: "failed",
   too_large: "failed",
   upload_broken: "failed",
   invalid_request: "failed",

@@ -11,11 +11,15 @@ import { useHost } from "./session";
 /** Pause in typing after which the address is checked, in milliseconds. */
 const CHECK_AFTER_MS = 500;
 
+/** Most characters of each field: what the desktop takes, in bytes. */
+const LONGEST = { server: 2048, email: 254, password: 1024 };
+
 type FieldName = "server" | "email" | "password";
 type Problems = Partial<Record<FieldName | "form", { text: string; code?: Code }>>;
 
 /** The field that shows an error. Any other error is shown above the button. */
 const PLACE: Partial<Record<Code, FieldName>> = {
+  not_confirmed: "server",
   invalid_address: "server",
   host_not_found: "server",
   certificate: "server",
@@ -126,6 +130,7 @@ export function SignInForm({
   };
 
   const known = rememberedServers();
+  const target = originOf(server);
   const wrongAddress =
     check.state === "wrong" && !problems.server ? <ErrorText code={check.code} text={check.text} /> : undefined;
 
@@ -147,6 +152,7 @@ export function SignInForm({
             autoCapitalize="none"
             inputMode="url"
             name="server"
+            maxLength={LONGEST.server}
             data-testid="sign-in-server"
             data-autofocus={(autoFocus && empty === "server") || undefined}
             disabled={busy}
@@ -167,6 +173,7 @@ export function SignInForm({
                 </Group>
               )}
               {check.state === "asking" && words.checking}
+              {check.state === "other" && words.other}
             </Text>
             {demo && (
               <Button
@@ -191,6 +198,7 @@ export function SignInForm({
           value={email}
           onChange={(event) => change("email", setEmail)(event.currentTarget.value)}
           error={problem("email")}
+          maxLength={LONGEST.email}
           data-testid="sign-in-email"
           data-autofocus={(autoFocus && empty === "email") || undefined}
           disabled={busy}
@@ -216,6 +224,9 @@ export function SignInForm({
               {shown ? <IconEyeOff size={18} /> : <IconEye size={18} />}
             </ActionIcon>
           }
+          description={target && <span data-testid="sign-in-target">{words.goesTo(target)}</span>}
+          inputWrapperOrder={["label", "input", "description", "error"]}
+          maxLength={LONGEST.password}
           data-testid="sign-in-password"
           data-autofocus={(autoFocus && empty === "password") || undefined}
           disabled={busy}
@@ -241,7 +252,18 @@ function ErrorText({ code, text }: { code?: Code; text: string }) {
   );
 }
 
-type Check = { state: "idle" | "asking" | "right" } | { state: "wrong"; code?: Code; text: string };
+/**
+ * Where the password goes, with international names in Punycode: two names that look alike differ there. Nothing for what
+ * is no address yet.
+ */
+function originOf(address: string): string | undefined {
+  const typed = address.trim();
+  const isLoopback = /^(localhost|127\.|\[::1\])/.test(typed);
+  const url = typed.includes("://") ? typed : `${isLoopback ? "http" : "https"}://${typed}`;
+  return URL.canParse(url) ? new URL(url).origin : undefined;
+}
+
+type Check = { state: "idle" | "asking" | "right" | "other" } | { state: "wrong"; code?: Code; text: string };
 
 /** Checks the address after a pause in typing. The answer for an older address is dropped. */
 function useServerCheck(address: string): Check {
@@ -257,8 +279,10 @@ function useServerCheck(address: string): Check {
         () => !stale && setResult({ address, check: { state: "right" } }),
         (error: unknown) => {
           const code = codeOf(error);
-          if (!stale)
-            setResult({ address, check: { state: "wrong", code, text: code ? errors[code] : errorText(error) } });
+          if (stale) return;
+          if (code === "not_confirmed") setResult({ address, check: { state: "other" } });
+          else if (code === "too_many_calls") setResult({ address, check: { state: "idle" } });
+          else setResult({ address, check: { state: "wrong", code, text: code ? errors[code] : errorText(error) } });
         },
       );
     }, CHECK_AFTER_MS);

@@ -1,7 +1,7 @@
 import { act } from "@testing-library/react";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Code, Status } from "../host";
-import { errors, journal, notSaved, quitting } from "../messages";
+import { errors, journal, notSaved, quitting, signIn as words } from "../messages";
 import { DEMO } from "../testing/fakeHost";
 import { calls, records, screen, start, waitFor } from "../testing/render";
 
@@ -169,6 +169,7 @@ describe("signing in", () => {
     ["certificate", "sign-in-server", "https://bad-certificate.example.com", DEMO.email, "x"],
     ["not_this_server", "sign-in-server", "https://other.example.com", DEMO.email, "x"],
     ["no_answer", "sign-in-server", "https://silent.example.com", DEMO.email, "x"],
+    ["not_confirmed", "sign-in-server", "https://elsewhere.example.com", DEMO.email, "x"],
   ] as [Code, string, string, string, string][])(
     "shows the error %s at %s, and focuses it",
     async (code, field, server, email, password) => {
@@ -218,6 +219,25 @@ describe("signing in", () => {
     expect(screen.getByTestId("sign-in-password")).toHaveValue("");
     await user.click(screen.getByTestId("sign-in-demo"));
     expect(screen.getByTestId("sign-in-server")).toHaveValue(DEMO.server);
+  });
+
+  it("says that another server needs a word of the person, which is no error", async () => {
+    const { user } = start(signedOut);
+    await clear(user);
+    await user.type(screen.getByTestId("sign-in-server"), "https://elsewhere.example.com");
+    expect(await screen.findByText(words.other)).toBeInTheDocument();
+    expect(screen.queryByTestId("sign-in-error")).toBeNull();
+  });
+
+  it.each([
+    ["crm.exämple.com/start", "https://crm.xn--exmple-cua.com"],
+    ["localhost:3000", "http://localhost:3000"],
+  ])("shows beside the password where %s leads", async (typed, origin) => {
+    const { user } = start(signedOut);
+    await clear(user);
+    expect(screen.queryByTestId("sign-in-target")).toBeNull();
+    await user.type(screen.getByTestId("sign-in-server"), typed);
+    expect(screen.getByTestId("sign-in-target")).toHaveTextContent(words.goesTo(origin));
   });
 
   it("shows and hides the password", async () => {

@@ -36,6 +36,7 @@ export const WRONG: { [part: string]: Code } = {
   "bad-certificate.example.com": "certificate",
   "other.example.com": "not_this_server",
   "silent.example.com": "no_answer",
+  "elsewhere.example.com": "not_confirmed",
 };
 const WRONG_PEOPLE: { [email: string]: Code } = {
   "nobody@example.com": "unknown_user",

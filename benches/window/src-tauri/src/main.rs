@@ -47,6 +47,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut config = Config::new("bench", folder.path());
     config.vault = Arc::new(MemoryVault::new());
+    config.allowed_headers = vec![LENGTH_HEADER.to_owned()];
     let bench = Bench {
         origin: server.origin.clone(),
         client: bare_client(),

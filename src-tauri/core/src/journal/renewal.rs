@@ -201,7 +201,12 @@ impl RenewalRecorder {
             | Note::Adopted
             | Note::Ended(..)
             | Note::Removed(_) => self.lock_wait = 0,
-            Note::Revoked(_) | Note::LockNotTaken(_) | Note::FileNotWritten(_) => {}
+            Note::Revoked(_)
+            | Note::LockNotTaken(_)
+            | Note::FileNotWritten(_)
+            | Note::ServerChecked { .. }
+            | Note::SignInSent { .. }
+            | Note::ServerRefused(_) => {}
         }
         None
     }

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use async_graphql::Value as ConstValue;
 use async_graphql::parser::types::{
-    BaseType, DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
+    BaseType, DocumentOperations, ExecutableDocument, Field, OperationDefinition, OperationType,
     Selection, SelectionSet,
 };
 use async_graphql::parser::{self, Pos};
@@ -13,12 +14,23 @@ use uuid::Uuid;
 use super::answer::Problem;
 use crate::refusal::Refusal;
 
+/// Most records that one query may ask for: two of the longest pages. Screens ask for 60 at a time.
+const MOST_RECORDS: u64 = 2_000;
+
+/// Records in a page where the query does not say, as at Twenty.
+const USUAL_PAGE: u64 = 60;
+
+/// What a connection costs at least, in records: it is counted, too.
+const LEAST_PAGE: u64 = 10;
+
 /// A parsed query and the operation in it that is meant.
 pub(super) struct Document {
     pub(super) kind: &'static str,
     /// The operation's name, or its first root field.
     pub(super) name: String,
     roots: HashSet<String>,
+    /// The pages of records that it asks for.
+    pages: Vec<Page>,
     operation: Option<OperationDefinition>,
 }
 
@@ -34,13 +46,14 @@ impl Document {
                     (Some(name.to_string()), Some(operation.node.clone()))
                 }),
         };
-        let mut roots = Vec::new();
+        let (mut roots, mut pages) = (Vec::new(), Vec::new());
         if let Some(operation) = &operation {
             // A name twice in a chain of fragments is a circle; validation will say so.
             collect(
                 &document,
                 &operation.selection_set.node,
                 &mut roots,
+                &mut pages,
                 &mut HashSet::new(),
             );
         }
@@ -56,6 +69,7 @@ impl Document {
             kind,
             name,
             roots: roots.into_iter().collect(),
+            pages,
             operation,
         })
     }
@@ -66,6 +80,16 @@ impl Document {
 
     pub(super) fn asks(&self, root: &str) -> bool {
         self.roots.contains(root)
+    }
+
+    /// Whether it asks for more records than a screen can need. Aliases would otherwise multiply the longest page.
+    pub(super) fn is_too_costly(&self, variables: &Value) -> bool {
+        let length = |page: &Page| match page {
+            Page::Of(length) => *length,
+            Page::Variable(name) => variables[name].as_u64().unwrap_or(USUAL_PAGE),
+        };
+        let costs = self.pages.iter().map(|page| length(page).max(LEAST_PAGE));
+        costs.fold(0, u64::saturating_add) > MOST_RECORDS
     }
 
     /// Required variables are there, and identifiers look like ones.
@@ -130,22 +154,60 @@ fn collect(
     document: &ExecutableDocument,
     set: &SelectionSet,
     roots: &mut Vec<String>,
+    pages: &mut Vec<Page>,
     entered: &mut HashSet<String>,
 ) {
     for item in &set.items {
         match &item.node {
-            Selection::Field(field) => roots.push(field.node.name.node.to_string()),
+            Selection::Field(field) => {
+                roots.push(field.node.name.node.to_string());
+                // The other roots have no selection of their own, or are one object.
+                if !field.node.selection_set.node.items.is_empty() {
+                    pages.push(Page::of(&field.node));
+                }
+            }
             Selection::InlineFragment(fragment) => {
-                collect(document, &fragment.node.selection_set.node, roots, entered);
+                let set = &fragment.node.selection_set.node;
+                collect(document, set, roots, pages, entered);
             }
             Selection::FragmentSpread(spread) => {
                 let name = &spread.node.fragment_name.node;
                 if let Some(fragment) = document.fragments.get(name)
                     && entered.insert(name.to_string())
                 {
-                    collect(document, &fragment.node.selection_set.node, roots, entered);
+                    let set = &fragment.node.selection_set.node;
+                    collect(document, set, roots, pages, entered);
                 }
             }
+        }
+    }
+}
+
+/// Whether a connection's records are asked for. In doubt, yes.
+fn selects_records(field: &Field) -> bool {
+    let mut items = field.selection_set.node.items.iter();
+    items.any(|item| match &item.node {
+        Selection::Field(field) => field.node.name.node == "edges",
+        Selection::InlineFragment(_) | Selection::FragmentSpread(_) => true,
+    })
+}
+
+/// How long a page is that a root field asks for.
+enum Page {
+    Of(u64),
+    Variable(String),
+}
+
+impl Page {
+    fn of(field: &Field) -> Self {
+        let asked = ["first", "last"].map(|name| field.get_argument(name));
+        let asked = asked.into_iter().flatten().next();
+        match asked.map(|value| value.node.clone().into_const_with(Err::<ConstValue, _>)) {
+            Some(Ok(ConstValue::Number(length))) => Self::Of(length.as_u64().unwrap_or(USUAL_PAGE)),
+            Some(Err(variable)) => Self::Variable(variable.to_string()),
+            _ if selects_records(field) => Self::Of(USUAL_PAGE),
+            // One object, or only the number of records.
+            _ => Self::Of(LEAST_PAGE),
         }
     }
 }

@@ -23,6 +23,13 @@ pub(crate) struct CallLimits {
     /// Bodies of the replies that are kept for a repetition, in bytes, of all windows together. Default 8 MiB: twenty of
     /// the largest replies that a Twenty server usually gives (416 kB).
     pub(crate) body_bytes: usize,
+    /// Calls of one window that run or wait at a time. Default 1,000: a page that shows all it has after a renewal makes some
+    /// dozens.
+    pub(crate) calls_per_window: usize,
+    /// Bytes of their requests. Default 128 MiB: four of the longest uploads.
+    pub(crate) request_bytes_per_window: usize,
+    /// The same for all windows together. Default 256 MiB.
+    pub(crate) request_bytes: usize,
 }
 
 impl Default for CallLimits {
@@ -31,6 +38,9 @@ impl Default for CallLimits {
             remembered: Duration::from_secs(10 * 60),
             ids_per_window: 100_000,
             body_bytes: 8 << 20,
+            calls_per_window: 1_000,
+            request_bytes_per_window: 128 << 20,
+            request_bytes: 256 << 20,
         }
     }
 }

@@ -37,7 +37,7 @@ impl Bench {
             ran.fetch_add(1, Ordering::SeqCst);
             Ok(reply(bytes))
         };
-        self.calls.run(WINDOW, id, operation, call).await
+        self.calls.run(WINDOW, id, operation, 0, call).await
     }
 
     async fn mutation(&self, id: &str) -> Outcome {
@@ -149,8 +149,11 @@ async fn a_repeated_id_joins_the_call_that_runs() {
         Ok(reply(3))
     };
     let calls = bench.calls.clone();
-    let first =
-        tokio::spawn(async move { calls.run(WINDOW, "a", OperationKind::Mutation, call).await });
+    let first = tokio::spawn(async move {
+        calls
+            .run(WINDOW, "a", OperationKind::Mutation, 0, call)
+            .await
+    });
     while bench.calls.table().entry(WINDOW, "a").is_none() {
         tokio::task::yield_now().await;
     }
@@ -181,7 +184,7 @@ async fn a_window_that_closes_cancels_its_queries_and_finishes_its_mutations() {
     };
     let started = |id, operation, call: BoxFuture<'static, Result<Reply, CommandError>>| {
         let calls = bench.calls.clone();
-        tokio::spawn(async move { calls.run(WINDOW, id, operation, call).await })
+        tokio::spawn(async move { calls.run(WINDOW, id, operation, 0, call).await })
     };
     let never = Box::pin(std::future::pending());
     let query = started("query", OperationKind::Query, never);
@@ -204,8 +207,92 @@ async fn a_call_that_panics_leaves_an_error_and_no_waiter() {
     let bench = Bench::new(CallLimits::default());
     let call = async { panic!("a defect, on purpose") };
     let mutation = OperationKind::Mutation;
-    let outcome = bench.calls.run(WINDOW, "a", mutation, call).await;
+    let outcome = bench.calls.run(WINDOW, "a", mutation, 0, call).await;
     assert_fails(outcome, Code::Internal);
     assert_fails(bench.mutation("a").await, Code::Internal);
     assert_eq!(bench.ran(), 0);
+}
+
+/// A call that waits until it is cancelled, with a request of that many bytes. It has taken its place when this returns.
+async fn waiting_call(
+    bench: &Bench,
+    window: &'static str,
+    id: &str,
+    bytes: usize,
+) -> tokio::task::JoinHandle<Outcome> {
+    let (calls, id) = (bench.calls.clone(), id.to_owned());
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let call = async move {
+        // Nobody waits where the call was refused.
+        let _ = started.send(());
+        std::future::pending().await
+    };
+    let running = tokio::spawn(async move {
+        calls
+            .run(window, &id, OperationKind::Query, bytes, call)
+            .await
+    });
+    // It fails where the call did not start.
+    let _ = soon(has_started).await;
+    running
+}
+
+#[tokio::test]
+async fn a_window_has_a_bounded_number_of_calls_under_way_and_of_their_bytes() {
+    let few = CallLimits {
+        calls_per_window: 2,
+        ..CallLimits::default()
+    };
+    let little = CallLimits {
+        request_bytes_per_window: 10,
+        ..CallLimits::default()
+    };
+    for (limits, bytes) in [(few, 1), (little, 5)] {
+        let bench = Bench::new(limits);
+        let first = waiting_call(&bench, WINDOW, "a", bytes).await;
+        let _second = waiting_call(&bench, WINDOW, "b", bytes).await;
+        let refused = waiting_call(&bench, WINDOW, "c", bytes).await;
+        assert_fails(
+            soon(refused).await.expect("no panic"),
+            PluginCode::TooManyCalls,
+        );
+        let other = waiting_call(&bench, "other", "c", bytes).await;
+        assert!(!other.is_finished(), "another window has room of its own");
+
+        bench.calls.cancel(WINDOW, "a");
+        assert_fails(soon(first).await.expect("no panic"), PluginCode::Cancelled);
+        let third = waiting_call(&bench, WINDOW, "d", bytes).await;
+        assert!(!third.is_finished(), "there is room again");
+    }
+}
+
+#[tokio::test]
+async fn all_windows_together_have_bounded_bytes_under_way_and_a_closed_one_none() {
+    let bench = Bench::new(CallLimits {
+        request_bytes: 10,
+        ..CallLimits::default()
+    });
+    let first = waiting_call(&bench, WINDOW, "a", 10).await;
+    let refused = waiting_call(&bench, "other", "a", 1).await;
+    assert_fails(
+        soon(refused).await.expect("no panic"),
+        PluginCode::TooManyCalls,
+    );
+    bench.calls.forget_window(WINDOW);
+    assert_fails(soon(first).await.expect("no panic"), PluginCode::Cancelled);
+    let second = waiting_call(&bench, "other", "b", 10).await;
+    assert!(!second.is_finished(), "there is room again");
+}
+
+#[tokio::test]
+async fn a_repeated_invoke_takes_room_too_and_does_not_say_that_nothing_ran() {
+    let bench = Bench::new(CallLimits {
+        request_bytes_per_window: 10,
+        ..CallLimits::default()
+    });
+    let _first = waiting_call(&bench, WINDOW, "a", 6).await;
+    let calls = &bench.calls;
+    let never = std::future::pending();
+    let repeated = calls.run(WINDOW, "a", OperationKind::Query, 6, never);
+    assert_fails(soon(repeated).await, PluginCode::AlreadyRan);
 }

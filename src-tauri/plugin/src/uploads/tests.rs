@@ -109,3 +109,18 @@ async fn an_upload_without_a_call_is_forgotten_after_ten_minutes_a_later_one_is_
     assert!(uploads.table().uploads.is_empty());
     assert_fails(uploads.whole(WINDOW, "a"), PluginCode::UploadBroken);
 }
+
+#[tokio::test]
+async fn uploads_that_are_begun_and_cancelled_leave_nothing_that_waits() {
+    let (uploads, clock) = uploads();
+    for number in 0..20 {
+        let id = number.to_string();
+        begin(&uploads, WINDOW, &id).expect("room");
+        uploads.forget(WINDOW, &id);
+    }
+    clock.quiet().await;
+    let tasks = tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks();
+    assert_eq!(tasks, 0);
+}
