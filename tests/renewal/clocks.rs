@@ -84,12 +84,14 @@ fn span() -> impl Strategy<Value = u64> {
 
 fn settings() -> impl Strategy<Value = Setting> {
     let rules = (span(), span(), span(), span(), proptest::option::of(span()));
-    let rules = (rules, any::<bool>()).prop_map(|(limits, requires_lock)| {
+    let rules = (rules, any::<(bool, bool)>()).prop_map(|(limits, flags)| {
         let (attempt_timeout, renewal_timeout, grace, max_backoff, end_after) = limits;
+        let (requires_lock, reuse_ends_session) = flags;
         Rules {
             attempt_timeout,
             renewal_timeout,
             grace,
+            reuse_ends_session,
             max_backoff,
             end_after,
             requires_lock,

@@ -54,6 +54,15 @@ pub enum Cause {
     NewAccessToken,
     /// Tokens of another account, which were dropped.
     OtherAccount,
+    /// A rule of a declared protocol, by its number in the file, from 1; with the HTTP status.
+    Rule(u8, u16),
+    /// The answer to a renewal was lost, and the server ends a session whose refresh token comes a second time: it is not sent
+    /// again.
+    NotSentAgain,
+    /// A browser came back from another authorization server (RFC 9207).
+    OtherIssuer,
+    /// The protocol named an address at an origin to which the credentials are not bound; nothing was sent.
+    ForeignOrigin,
     /// An HTTP status without the protocol's words.
     Http(u16),
     /// An HTML page in place of an answer: a captive portal, a login proxy.
@@ -68,6 +77,8 @@ pub enum Cause {
     NoTokens(u16),
     /// An error in GraphQL's words.
     Graphql(GraphqlCode, u16),
+    /// An error of an OAuth 2 server, by its code, with the HTTP status.
+    OAuth(OAuthError, u16),
     /// The server wants fewer requests.
     Throttled(u16),
     /// The server complains about the request, and says nothing about the token.
@@ -147,6 +158,82 @@ impl GraphqlCode {
             Self::InternalServerError => "graphql_INTERNAL_SERVER_ERROR",
             Self::Other => "graphql_other_code",
             Self::Missing => "graphql_no_code",
+        }
+    }
+}
+
+/// The error code of an OAuth 2 server (RFC 6749, sections 4.1.2.1 and 5.2; RFC 8628, section 3.5; RFC 8707, section 2). One
+/// of the list that the standards have; never the server's own text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OAuthError {
+    /// `invalid_grant`: the code, or the refresh token, is not (or no longer) good.
+    InvalidGrant,
+    /// `invalid_client`: the server does not know the application.
+    InvalidClient,
+    /// `invalid_request`.
+    InvalidRequest,
+    /// `unauthorized_client`: the application may not use this grant.
+    UnauthorizedClient,
+    /// `unsupported_grant_type`.
+    UnsupportedGrantType,
+    /// `invalid_scope`.
+    InvalidScope,
+    /// `invalid_target`: the `resource` is not one that the server knows.
+    InvalidTarget,
+    /// `access_denied`: the person, or the server, declined.
+    AccessDenied,
+    /// `server_error`.
+    ServerError,
+    /// `temporarily_unavailable`.
+    TemporarilyUnavailable,
+    /// `authorization_pending`: the person has not typed the device code yet.
+    AuthorizationPending,
+    /// `slow_down`: the server is asked too often.
+    SlowDown,
+    /// `expired_token`: the device code has expired.
+    ExpiredToken,
+    /// Another code.
+    Other,
+}
+
+impl OAuthError {
+    /// The code that a server wrote.
+    pub fn of(code: &str) -> Self {
+        match code {
+            "invalid_grant" => Self::InvalidGrant,
+            "invalid_client" => Self::InvalidClient,
+            "invalid_request" => Self::InvalidRequest,
+            "unauthorized_client" => Self::UnauthorizedClient,
+            "unsupported_grant_type" => Self::UnsupportedGrantType,
+            "invalid_scope" => Self::InvalidScope,
+            "invalid_target" => Self::InvalidTarget,
+            "access_denied" => Self::AccessDenied,
+            "server_error" => Self::ServerError,
+            "temporarily_unavailable" => Self::TemporarilyUnavailable,
+            "authorization_pending" => Self::AuthorizationPending,
+            "slow_down" => Self::SlowDown,
+            "expired_token" => Self::ExpiredToken,
+            _ => Self::Other,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::InvalidGrant => "invalid_grant",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidRequest => "invalid_request",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::AccessDenied => "access_denied",
+            Self::ServerError => "server_error",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
+            Self::Other => "oauth_other_error",
         }
     }
 }
@@ -258,6 +345,8 @@ impl Cause {
             | Self::NoTokens(status)
             | Self::Graphql(_, status)
             | Self::Throttled(status)
+            | Self::OAuth(_, status)
+            | Self::Rule(_, status)
             | Self::BadRequest(status)
             | Self::OtherDialect(status) => Some(status),
             _ => None,
@@ -269,6 +358,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Http(status) => return write!(f, "http_{status}"),
+            Self::Rule(number, _) => return write!(f, "rule_{number}"),
             Self::Dns => "dns",
             Self::Connect => "connect",
             Self::CertificateUntrusted => "certificate_untrusted",
@@ -289,6 +379,10 @@ impl fmt::Display for Cause {
             Self::NewTokens => "new_tokens",
             Self::NewAccessToken => "new_access_token",
             Self::OtherAccount => "other_account",
+            Self::NotSentAgain => "not_sent_again",
+            Self::OtherIssuer => "other_issuer",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::OAuth(error, _) => error.word(),
             Self::HtmlPage(_) => "html_page",
             Self::EmptyAnswer(_) => "empty_answer",
             Self::NotJson(_) => "not_json",

@@ -314,6 +314,9 @@ impl Transition<'_> {
             self.tell_unreachable(due, Unreachable::Server);
             return self.pause(due, true);
         }
+        if self.must_not_be_sent_again() {
+            return self.give_up(held);
+        }
         self.state.outage.overrides = None;
         self.state.step = Step::Marking;
         if let VaultView::Unavailable(error) = view.vault {
@@ -328,6 +331,27 @@ impl Transition<'_> {
         }
         self.end_what_is_overwritten_by(held, view);
         self.act(Action::Mark { at });
+    }
+
+    /// Whether the held refresh token may have been used, and the server would end the session if it came a second time.
+    fn must_not_be_sent_again(&self) -> bool {
+        let lost = self.state.outage.lost_answer.as_ref();
+        self.rules.reuse_ends_session
+            && lost.is_some_and(|lost| !lost.is_in_grace(self.now.wall, self.rules.grace))
+    }
+
+    /// Nothing renews these credentials any more. They are used for as long as they work; then the session is over.
+    fn give_up(&mut self, held: CredentialsInfo) {
+        if self.state.waiters.is_empty()
+            && let Some(left) = held
+                .access_until
+                .and_then(|until| until.since(self.now.server))
+            && left > 0
+        {
+            self.state.agenda.renew = Some(RenewalReason::Ahead);
+            return self.put_off(self.now.awake.plus(left));
+        }
+        self.end(EndingReason::LostAnswer, Cause::NotSentAgain);
     }
 
     /// Whether the failed attempt of another process, and the pause after it, stand for this one's.

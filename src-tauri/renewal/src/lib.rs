@@ -83,7 +83,7 @@ mod transition;
 mod unwritten;
 
 pub use action::{Action, Outcome};
-pub use cause::{Cause, GraphqlCode, IoFailure};
+pub use cause::{Cause, GraphqlCode, IoFailure, OAuthError};
 pub use event::{
     Event, Exchange, FailureSeen, FileState, FileView, RenewalReason, SaveFailure, VaultView, View,
     WaiterId,

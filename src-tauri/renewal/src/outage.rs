@@ -87,12 +87,17 @@ impl LostAnswer {
         self.slept = true;
     }
 
+    /// Whether the server still takes the refresh token that may have been used.
+    pub(crate) fn is_in_grace(&self, wall: Wall, grace: u64) -> bool {
+        !self.slept && wall.since(self.since).unwrap_or(0) < grace
+    }
+
     /// The pause before the next attempt inside the grace time, in ms; `None` once that is over.
     pub(crate) fn next(&mut self, wall: Wall, grace: u64) -> Option<u64> {
-        let elapsed = wall.since(self.since).unwrap_or(0);
-        if self.slept || elapsed >= grace {
+        if !self.is_in_grace(wall, grace) {
             return None;
         }
+        let elapsed = wall.since(self.since).unwrap_or(0);
         if !self.followed {
             // The first one follows at once, however long the lost one took to be given up.
             self.followed = true;

@@ -201,7 +201,7 @@ impl Transition<'_> {
 
     /// Nothing needs the early renewal yet. It waits for its own time, and neither a served call nor a probe hastens
     /// it: after an outage they come to a whole fleet at once.
-    fn put_off(&mut self, due: Awake) {
+    pub(crate) fn put_off(&mut self, due: Awake) {
         self.state.agenda.renew = None;
         self.state.outage.overrides = None;
         if let Some(held) = self.state.held_mut() {

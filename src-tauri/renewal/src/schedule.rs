@@ -40,6 +40,9 @@ pub struct Rules {
     pub renewal_timeout: u64,
     /// How long the server takes a used refresh token again; 0 where it does not.
     pub grace: u64,
+    /// Whether a used refresh token that comes in after that ends the session at the server. One that may have been used is
+    /// not sent again then.
+    pub reuse_ends_session: bool,
     /// Longest pause between attempts while somebody needs a renewal.
     pub max_backoff: u64,
     /// Ends the session after this much awake time of failed attempts.
@@ -144,6 +147,7 @@ mod tests {
                 attempt_timeout,
                 renewal_timeout: 25_000,
                 grace: 0,
+                reuse_ends_session: false,
                 max_backoff: 30_000,
                 end_after: None,
                 requires_lock: false,

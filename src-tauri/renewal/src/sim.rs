@@ -26,6 +26,7 @@ pub const RULES: Rules = Rules {
     attempt_timeout: 10_000,
     renewal_timeout: 25_000,
     grace: 60_000,
+    reuse_ends_session: false,
     max_backoff: 30_000,
     end_after: None,
     requires_lock: false,
