@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use graphql_session_renewal::SessionId;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::credentials::Credentials;
 use crate::error::{Code, Error};
@@ -224,7 +224,7 @@ impl AllowedHeaders {
 
     /// As they are sent, with the access token. Of several of one name, the last.
     pub(crate) fn authorized(&self, held: &Credentials) -> Result<HeaderMap, Error> {
-        let authorization = held.access.authorization().ok_or_else(|| {
+        let shared = held.access.headers().ok_or_else(|| {
             Error::new(
                 Code::Internal,
                 "The access token is not one that HTTP can carry. Sign in again.",
@@ -235,7 +235,9 @@ impl AllowedHeaders {
         for (name, value) in &self.0 {
             headers.insert(name, value.clone());
         }
-        headers.insert(AUTHORIZATION, authorization.clone());
+        for (name, value) in shared {
+            headers.insert(name, value.clone());
+        }
         Ok(headers)
     }
 }

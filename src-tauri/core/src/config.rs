@@ -10,12 +10,12 @@ use rustls::pki_types::CertificateDer;
 use serde::Deserialize;
 use url::Host;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::error::Error;
-use crate::files::{FileSystem, SystemFiles};
+use crate::files::FileSystem;
 use crate::http::{AddressRules, Origin, read_certificates, read_host};
-use crate::network::{Network, SystemNetwork};
-use crate::protocol::{Protocol, Twenty};
+use crate::network::Network;
+use crate::protocol::Protocol;
 use crate::vault::Vault;
 
 /// The account's name where an application has only one.
@@ -91,82 +91,22 @@ pub struct Config {
     pub allowed_headers: Vec<String>,
     /// Deadlines and budgets.
     pub limits: Limits,
-    /// The kind of server. Default: [`Twenty`].
+    /// The kind of server. Default: [`Twenty`](crate::Twenty).
     pub protocol: Arc<dyn Protocol>,
     /// Where credentials rest. [`Config::new`]: the OS keyring.
     pub vault: Arc<dyn Vault>,
-    /// Where the state files lie. Default: [`SystemFiles`].
+    /// Where the state files lie. Default: [`SystemFiles`](crate::SystemFiles).
     pub file_system: Arc<dyn FileSystem>,
-    /// Tells when the system's network has changed. Default: [`SystemNetwork`].
+    /// Tells when the system's network has changed. Default: [`SystemNetwork`](crate::SystemNetwork).
     pub network: Arc<dyn Network>,
     /// Whether nothing is renewed where the state folder gives no lock, as some network folders do. Default: no. Each process
     /// then renews for itself, and the status says so; two processes that renew at once may end the session.
     pub requires_lock: bool,
-    /// Time and randomness. Default: [`SystemClock`].
+    /// Time and randomness. Default: [`SystemClock`](crate::SystemClock).
     pub clock: Arc<dyn Clock>,
 }
 
 impl Config {
-    /// The defaults for an application called `app`, the name that the keyring shows. Debug builds append `-debug` to it, and
-    /// `debug` to the folder, so that a developer's run never touches the installed application's session. Needs the feature
-    /// `keyring`, which is on by default.
-    #[cfg(feature = "keyring")]
-    pub fn new(app: &str, state_dir: impl Into<PathBuf>) -> Self {
-        let (mut service, mut state_dir) = (app.to_owned(), state_dir.into());
-        if cfg!(debug_assertions) {
-            service.push_str("-debug");
-            state_dir.push("debug");
-        }
-        Self::with_vault(state_dir, crate::vault::Keyring::new(service))
-    }
-
-    /// The defaults with a vault of your own.
-    pub fn with_vault(state_dir: impl Into<PathBuf>, vault: impl Vault) -> Self {
-        Self {
-            account: DEFAULT_ACCOUNT.to_owned(),
-            state_dir: state_dir.into(),
-            server: None,
-            end_after: None,
-            extra_root_certificates: String::new(),
-            allow_insecure: Vec::new(),
-            allowed_headers: Vec::new(),
-            limits: Limits::default(),
-            protocol: Arc::new(Twenty::new()),
-            vault: Arc::new(vault),
-            file_system: Arc::new(SystemFiles),
-            network: Arc::new(SystemNetwork),
-            requires_lock: false,
-            clock: Arc::new(SystemClock::new()),
-        }
-    }
-
-    /// The same, changed by settings such as an application keeps in a JSON file:
-    ///
-    /// ```
-    /// # use graphql_session::Config;
-    /// # let folder = std::env::temp_dir();
-    /// let settings = serde_json::json!({
-    ///     "account": "work",
-    ///     "server": "https://crm.example.com",
-    ///     "endAfterSeconds": 86400,
-    ///     "limits": { "attemptTimeoutMs": 10000, "callTimeoutMs": 75000 }
-    /// });
-    /// let config = Config::from_json("my-app", folder, &settings)?;
-    /// assert_eq!(config.account, "work");
-    /// # Ok::<(), graphql_session::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Config`](crate::Code::Config) with the key's name, for a key that does not exist or a value of the wrong type.
-    #[cfg(feature = "keyring")]
-    pub fn from_json(
-        app: &str,
-        state_dir: impl Into<PathBuf>,
-        settings: &serde_json::Value,
-    ) -> Result<Self, Error> {
-        Self::new(app, state_dir).with_settings(settings)
-    }
-
     /// Changes these settings by what an application keeps in a JSON file; its keys are those of [`Config::from_json`].
     ///
     /// # Errors
@@ -317,6 +257,9 @@ pub struct Limits {
     pub file_timeout: Duration,
     /// One call in all, with its renewal and its replay. Default 75 s: lock + waiting + two requests.
     pub call_timeout: Duration,
+    /// How long a person may take for one step of a sign-in: in the browser, or for a one-time code. Default 5 min: an
+    /// authorization code lives as long at most servers.
+    pub sign_in_timeout: Duration,
     /// How long quitting waits for an exchange that was sent, and for its save. Default 3 s.
     pub quit_timeout: Duration,
     /// Calls on the wire to one server at a time, without slow ones; the rest queue within their deadline. Default 32.
@@ -354,6 +297,7 @@ impl Default for Limits {
             vault_write: Duration::from_secs(3),
             file_timeout: Duration::from_secs(2),
             call_timeout: Duration::from_secs(75),
+            sign_in_timeout: Duration::from_secs(300),
             quit_timeout: Duration::from_secs(3),
             concurrent_calls: 32,
             slow_after: Duration::from_secs(2),
@@ -378,6 +322,7 @@ impl Limits {
             ("limits.vaultWriteMs", self.vault_write),
             ("limits.fileTimeoutMs", self.file_timeout),
             ("limits.callTimeoutMs", self.call_timeout),
+            ("limits.signInTimeoutMs", self.sign_in_timeout),
             ("limits.quitTimeoutMs", self.quit_timeout),
             ("limits.streamSilenceMs", self.stream_silence),
             ("limits.slowAfterMs", self.slow_after),
@@ -461,6 +406,7 @@ struct LimitSettings {
     vault_write_ms: Option<u64>,
     file_timeout_ms: Option<u64>,
     call_timeout_ms: Option<u64>,
+    sign_in_timeout_ms: Option<u64>,
     quit_timeout_ms: Option<u64>,
     concurrent_calls: Option<usize>,
     slow_after_ms: Option<u64>,
@@ -483,6 +429,7 @@ impl LimitSettings {
             (self.vault_write_ms, &mut limits.vault_write),
             (self.file_timeout_ms, &mut limits.file_timeout),
             (self.call_timeout_ms, &mut limits.call_timeout),
+            (self.sign_in_timeout_ms, &mut limits.sign_in_timeout),
             (self.quit_timeout_ms, &mut limits.quit_timeout),
             (self.stream_silence_ms, &mut limits.stream_silence),
             (self.slow_after_ms, &mut limits.slow_after),

@@ -7,16 +7,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use graphql_session_renewal::{CredentialsId, CredentialsInfo, ServerTime, SessionId, Wall};
-use jiff::Timestamp;
-use reqwest::header::HeaderValue;
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use crate::cleared::ClearedBuffer;
-use crate::clock::CLOCK_NOISE;
-use crate::protocol::{Dialect, Tokens};
+use crate::clock::{CLOCK_NOISE, millis};
+use crate::protocol::{Dialect, Expiry, Facts, Held, TokenHeader, Tokens};
 
 /// Version of the stored form. Another version is not read: it is treated as a damaged entry, never as "no session".
 const VERSION: u32 = 1;
@@ -36,14 +35,24 @@ pub(crate) fn new_credentials_id() -> CredentialsId {
 const SHORTEST_LIFETIME: u64 = CLOCK_NOISE;
 
 /// When a server will refuse an access token that it has just issued. A pair that arrives expired was issued all the same:
-/// a clock is wrong, and nobody knows when the server will refuse it.
-pub(crate) fn expiry_of_new(at: Option<Timestamp>, issued_at: ServerTime) -> Option<ServerTime> {
-    expiry(at).filter(|until| *until > issued_at.plus(SHORTEST_LIFETIME))
+/// a clock is wrong, and nobody knows when the server will refuse it. A lifetime needs no clock, however short it is.
+pub(crate) fn expiry_of_new(
+    stated: Expiry,
+    asked_at: ServerTime,
+    issued_at: ServerTime,
+) -> Option<ServerTime> {
+    let until = expiry(stated, asked_at);
+    let is_lifetime = matches!(stated, Expiry::In(_));
+    until.filter(|until| is_lifetime || *until > issued_at.plus(SHORTEST_LIFETIME))
 }
 
-/// When a server will refuse a token, as the decisions count it.
-pub(crate) fn expiry(at: Option<Timestamp>) -> Option<ServerTime> {
-    at.map(|at| ServerTime::from_ms(at.as_millisecond()))
+/// When a server will refuse a token, as the decisions count it. `asked_at`: when it was asked for the token.
+pub(crate) fn expiry(stated: Expiry, asked_at: ServerTime) -> Option<ServerTime> {
+    match stated {
+        Expiry::At(at) => Some(ServerTime::from_ms(at.as_millisecond())),
+        Expiry::In(lifetime) => Some(asked_at.plus(millis(lifetime))),
+        Expiry::Unknown => None,
+    }
 }
 
 /// Everything that is known about one exchange's result. Debug shows no secret.
@@ -53,6 +62,8 @@ pub(crate) struct Credentials {
     pub(crate) protocol: String,
     /// The origin that issued them; they are never sent elsewhere.
     pub(crate) origin: String,
+    /// The origin that renews them, where it is another one. The refresh token goes nowhere else.
+    pub(crate) issuer: Option<String>,
     pub(crate) person: Option<String>,
     /// Who they belong to, as the tokens say.
     pub(crate) subject: Option<String>,
@@ -75,13 +86,24 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
+    /// As far as a protocol needs them.
+    pub(crate) fn for_protocol(&self) -> Held<'_> {
+        Held {
+            access: self.access.expose_secret(),
+            refresh: &self.refresh,
+            dialect: &self.dialect,
+        }
+    }
+
     /// The next generation, from what the server issued. A server that returns no new refresh token keeps the old one
     /// valid.
     pub(crate) fn renewed(
         &self,
         tokens: Tokens,
-        dialect: Dialect,
         subject: Option<String>,
+        dialect: Dialect,
+        facts: &Facts,
+        asked_at: ServerTime,
         issued_at: ServerTime,
     ) -> Self {
         let keeps_refresh = tokens.refresh.is_none();
@@ -89,21 +111,23 @@ impl Credentials {
             info: CredentialsInfo {
                 generation: self.info.generation + 1,
                 credentials: new_credentials_id(),
-                access_until: expiry_of_new(tokens.access_expires_at, issued_at),
+                access_until: expiry_of_new(tokens.access_expires, asked_at, issued_at),
                 issued_at,
                 ..self.info
             },
             dialect,
-            subject,
-            access: tokens.access.into(),
+            // A server that names nobody has not changed its mind.
+            subject: subject.or_else(|| self.subject.clone()),
+            access: AccessToken::new(tokens.access, facts),
             refresh_until: if keeps_refresh {
                 self.refresh_until
             } else {
-                expiry(tokens.refresh_expires_at)
+                expiry(tokens.refresh_expires, asked_at)
             },
             refresh: tokens.refresh.unwrap_or_else(|| self.refresh.clone()),
             protocol: self.protocol.clone(),
             origin: self.origin.clone(),
+            issuer: self.issuer.clone(),
             person: self.person.clone(),
             folder: self.folder.clone(),
         }
@@ -129,10 +153,11 @@ impl Credentials {
             issued_at: self.info.issued_at,
             protocol: self.protocol.as_str().into(),
             origin: self.origin.as_str().into(),
+            issuer: self.issuer.as_deref().map(Cow::from),
             person: self.person.as_deref().map(Cow::from),
             subject: self.subject.as_deref().map(Cow::from),
             folder: self.folder.as_deref().map(Cow::from),
-            dialect: self.dialect,
+            dialect: self.dialect.clone(),
             access: Some(StoredToken::of(access, &encoded[0])),
             refresh: StoredToken::of(refresh, &encoded[1]),
             refresh_until: self.refresh_until,
@@ -147,11 +172,11 @@ impl Credentials {
     }
 
     /// Reads the stored form; `None` where it is damaged, of another version, or bound to another protocol.
-    pub(crate) fn from_text(text: &SecretString, protocol: &str) -> Option<(Self, Option<Wall>)> {
+    pub(crate) fn from_text(text: &SecretString, facts: &Facts) -> Option<(Self, Option<Wall>)> {
         let record: Record<'_> = serde_json::from_str(text.expose_secret()).ok()?;
         let mut info = record.info();
         let is_sound = record.version == VERSION
-            && record.protocol == protocol
+            && record.protocol == facts.name
             && info.is_countable()
             && record.refresh_until.is_none_or(ServerTime::is_countable)
             && record.renewing_at.is_none_or(Wall::is_countable);
@@ -169,11 +194,12 @@ impl Credentials {
             info,
             protocol: record.protocol.into_owned(),
             origin: record.origin.into_owned(),
+            issuer: record.issuer.map(Cow::into_owned),
             person: record.person.map(Cow::into_owned),
             subject: record.subject.map(Cow::into_owned),
             folder: record.folder.map(Cow::into_owned),
             dialect: record.dialect,
-            access: access.into(),
+            access: AccessToken::new(access, facts),
             refresh: record.refresh.decode()?,
             refresh_until: record.refresh_until,
         };
@@ -195,31 +221,48 @@ impl Credentials {
 #[derive(Clone)]
 pub(crate) struct AccessToken {
     text: SecretString,
-    authorization: Option<HeaderValue>,
+    /// The header with the token, and those that the protocol wants beside it.
+    headers: Option<Vec<(HeaderName, HeaderValue)>>,
 }
 
 impl AccessToken {
-    /// The header's value that calls share; `None` where HTTP cannot carry the token.
-    pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
-        self.authorization.as_ref()
+    /// A token that calls show as the protocol says.
+    pub(crate) fn new(text: SecretString, facts: &Facts) -> Self {
+        let others = facts.call_headers.iter();
+        let mut headers: Vec<_> = others
+            .filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)))
+            .collect();
+        let token = token_header(text.expose_secret(), &facts.token_header);
+        Self {
+            headers: token.map(|token| {
+                headers.push(token);
+                headers
+            }),
+            text,
+        }
+    }
+
+    /// The headers that calls share; `None` where HTTP cannot carry the token.
+    pub(crate) fn headers(&self) -> Option<&[(HeaderName, HeaderValue)]> {
+        self.headers.as_deref()
     }
 }
 
-impl From<SecretString> for AccessToken {
-    fn from(text: SecretString) -> Self {
-        // Zeroed when the last call that shares it is done.
-        let bearer = Zeroizing::new(["Bearer ", text.expose_secret()].concat().into_bytes());
-        let bearer = Some(Bytes::from_owner(bearer)).filter(|bearer| bearer.is_ascii());
-        let mut authorization = bearer.and_then(|text| HeaderValue::from_maybe_shared(text).ok());
-        if let Some(value) = &mut authorization {
-            // Keeps it out of Debug and of HTTP/2's header table.
-            value.set_sensitive(true);
-        }
-        Self {
-            text,
-            authorization,
-        }
+fn token_header(token: &str, header: &TokenHeader) -> Option<(HeaderName, HeaderValue)> {
+    let (name, parts) = match header {
+        TokenHeader::Bearer => (AUTHORIZATION, ["Bearer ", "", token]),
+        TokenHeader::Scheme(scheme) => (AUTHORIZATION, [&**scheme, " ", token]),
+        TokenHeader::Named(name) => (name.parse().ok()?, ["", "", token]),
+    };
+    // Zeroed when the last call that shares it is done.
+    let value = Bytes::from_owner(Zeroizing::new(parts.concat().into_bytes()));
+    if !value.is_ascii() {
+        return None;
     }
+    let mut value = HeaderValue::from_maybe_shared(value).ok()?;
+    // Keeps it out of Debug and of HTTP/2's header table.
+    value.set_sensitive(true);
+    Some((name, value))
 }
 
 impl ExposeSecret<str> for AccessToken {
@@ -243,6 +286,8 @@ struct Record<'a> {
     protocol: Cow<'a, str>,
     #[serde(borrow)]
     origin: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    issuer: Option<Cow<'a, str>>,
     #[serde(borrow)]
     person: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -353,6 +398,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::protocol::{Protocol, Twenty};
+
+    fn facts(name: &'static str) -> Facts {
+        Facts {
+            name: name.into(),
+            ..Twenty::new().facts().clone()
+        }
+    }
+
+    fn token(text: &str) -> AccessToken {
+        AccessToken::new(text.into(), &facts("twenty"))
+    }
 
     fn credentials() -> Credentials {
         Credentials {
@@ -366,11 +423,12 @@ mod tests {
             },
             protocol: "twenty".into(),
             origin: "https://crm.example.com".into(),
+            issuer: Some("https://id.example.com".into()),
             person: Some("ada@example.com".into()),
             subject: None,
             folder: None,
-            dialect: Dialect(1),
-            access: SecretString::from("the-access-token").into(),
+            dialect: Dialect::of(&1),
+            access: token("the-access-token"),
             refresh: "the-refresh-token".into(),
             refresh_until: None,
         }
@@ -380,7 +438,7 @@ mod tests {
     fn the_stored_form_is_read_back_whole() {
         let (read, renewing_at) = Credentials::from_text(
             &credentials().to_text(Some(Wall::from_ms(7)), None),
-            "twenty",
+            &facts("twenty"),
         )
         .expect("readable");
         assert_eq!(read.info, credentials().info);
@@ -393,9 +451,9 @@ mod tests {
     #[test]
     fn a_damaged_or_foreign_record_is_not_read() {
         let text = credentials().to_text(None, None);
-        assert!(Credentials::from_text(&text, "directus").is_none());
+        assert!(Credentials::from_text(&text, &facts("directus")).is_none());
         let half: String = text.expose_secret().chars().take(60).collect();
-        assert!(Credentials::from_text(&half.into(), "twenty").is_none());
+        assert!(Credentials::from_text(&half.into(), &facts("twenty")).is_none());
     }
 
     proptest! {
@@ -408,13 +466,13 @@ mod tests {
             let mut stored = credentials();
             let [access, refresh, person, subject, origin] = texts.try_into().expect("five");
             let access = access + &"\"x".repeat(long * 50_000);
-            stored.access = SecretString::from(access.as_str()).into();
+            stored.access = token(&access);
             stored.refresh = refresh.as_str().into();
             stored.person = Some(person);
             stored.subject = Some(subject);
             stored.origin = origin;
 
-            let (read, _) = Credentials::from_text(&stored.to_text(None, None), "twenty")
+            let (read, _) = Credentials::from_text(&stored.to_text(None, None), &facts("twenty"))
                 .expect("readable");
 
             prop_assert_eq!(read.access.expose_secret(), access);
@@ -429,20 +487,20 @@ mod tests {
         let text = credentials().to_text(None, None);
         let more = format!("{{{}", "\"x\":[1,2],".repeat(10_000));
         let padded = text.expose_secret().replacen('{', &more, 1);
-        assert!(Credentials::from_text(&padded.into(), "twenty").is_some());
+        assert!(Credentials::from_text(&padded.into(), &facts("twenty")).is_some());
         let list = format!("[{}1]", "1,".repeat(10_000));
         let listed = text.expose_secret().replace("\"the-refresh-token\"", &list);
-        assert!(Credentials::from_text(&listed.into(), "twenty").is_none());
+        assert!(Credentials::from_text(&listed.into(), &facts("twenty")).is_none());
     }
 
     #[test]
     fn a_record_without_room_for_its_access_token_counts_as_expired() {
         let mut stored = credentials();
-        stored.access = SecretString::from("x".repeat(2_000)).into();
+        stored.access = token(&"x".repeat(2_000));
         let text = stored.to_text(None, Some(1_000));
         assert!(text.expose_secret().len() <= 1_000);
 
-        let (read, _) = Credentials::from_text(&text, "twenty").expect("readable");
+        let (read, _) = Credentials::from_text(&text, &facts("twenty")).expect("readable");
 
         assert!(read.info.has_expired(read.info.issued_at));
         assert_eq!(read.refresh.expose_secret(), "the-refresh-token");
@@ -462,7 +520,7 @@ mod tests {
             let mut record: serde_json::Value =
                 serde_json::from_str(text.expose_secret()).expect("JSON");
             record[key] = number.into();
-            let read = Credentials::from_text(&record.to_string().into(), "twenty");
+            let read = Credentials::from_text(&record.to_string().into(), &facts("twenty"));
             assert!(read.is_none(), "{key}");
         }
     }
@@ -476,12 +534,40 @@ mod tests {
     #[test]
     fn a_token_becomes_a_sensitive_header_unchanged_or_none_if_http_cannot_carry_it() {
         let access = credentials().access;
-        let value = access.authorization().expect("text that HTTP can carry");
+        let headers = access.headers().expect("text that HTTP can carry");
+        let [(name, value)] = headers else {
+            panic!("{headers:?}");
+        };
+        assert_eq!(name, AUTHORIZATION);
         assert_eq!(value, "Bearer the-access-token");
         assert_eq!(format!("{value:?}"), "Sensitive");
         for broken in ["two\nlines", "naïve"] {
-            let broken = AccessToken::from(SecretString::from(broken));
-            assert!(broken.authorization().is_none());
+            assert!(token(broken).headers().is_none());
+        }
+    }
+
+    #[test]
+    fn a_token_is_shown_in_the_header_of_its_protocol() {
+        for (token_header, name, value) in [
+            (
+                TokenHeader::Scheme("JWT".into()),
+                "authorization",
+                "JWT abc",
+            ),
+            (TokenHeader::Named("x-token".into()), "x-token", "abc"),
+        ] {
+            let facts = Facts {
+                token_header,
+                call_headers: vec![("apikey".into(), "public".into())],
+                ..facts("other")
+            };
+            let access = AccessToken::new("abc".into(), &facts);
+            let shown = access.headers().expect("text that HTTP can carry");
+            let texts: Vec<_> = shown
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.to_str().expect("text")))
+                .collect();
+            assert_eq!(texts, [("apikey", "public"), (name, value)]);
         }
     }
 }

@@ -114,10 +114,12 @@ impl Driver {
     pub(crate) async fn start(shared: Arc<Shared>) -> mpsc::UnboundedSender<Message> {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let limits = &shared.config.limits;
+        let facts = shared.config.protocol.facts();
         let rules = Rules {
             attempt_timeout: millis(limits.attempt_timeout),
             renewal_timeout: millis(limits.renewal_timeout),
-            grace: shared.config.protocol.facts().grace.map_or(0, millis),
+            grace: facts.grace.map_or(0, millis),
+            reuse_ends_session: facts.reuse_ends_session,
             max_backoff: millis(limits.max_backoff),
             end_after: shared.config.end_after.map(millis),
             requires_lock: shared.config.requires_lock,

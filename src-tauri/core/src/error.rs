@@ -40,6 +40,12 @@ pub enum Code {
     SecondFactorRequired,
     /// Sign-in: the server refused for another reason, which the message quotes.
     SignInRefused,
+    /// Sign-in: the person cancelled it, or began another one.
+    SignInCancelled,
+    /// Sign-in: nobody finished it in time.
+    SignInTimedOut,
+    /// Sign-in: not by browser, at this server or on this computer. The person signs in another way.
+    BrowserUnavailable,
     /// The address is not one that can be used (not https, not an origin).
     InvalidAddress,
     /// No such host, or no network to ask for it.

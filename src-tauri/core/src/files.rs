@@ -4,6 +4,7 @@
 //! The system releases the lock when its holder dies, however it dies. A file system can hang as a keyring can, so one
 //! thread per session does all work on them ([`FilesThread`]), and everything else waits for it with a limit.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,9 @@ const ENDED: &str = "ended";
 
 /// What tells this folder from the one of another installation that shares the keyring: 128 random bits, in hexadecimal.
 const FOLDER_ID: &str = "id";
+
+/// What sign-ins keep for later ones: client ids that servers gave this application.
+const SIGN_IN: &str = "sign-in.json";
 
 /// Where a state file goes that could not be read, before another one takes its place.
 const DAMAGED: &str = "state.damaged.json";
@@ -159,6 +163,24 @@ impl AccountFiles {
         }
         self.write_state(ended)
             .or_else(|_| self.system.remove(&self.folder.join(STATE)))
+    }
+
+    /// What an earlier sign-in kept under this name. A file that cannot be read holds nothing: the server is asked again.
+    pub(crate) fn recall(&self, name: &str) -> Option<String> {
+        self.kept()?.remove(name)
+    }
+
+    /// Keeps a text for later sign-ins.
+    pub(crate) fn remember(&mut self, name: String, text: String) -> io::Result<()> {
+        let mut kept = self.kept().unwrap_or_default();
+        kept.insert(name, text);
+        let text = serde_json::to_vec(&kept)?;
+        self.with_folder(|files| files.system.replace(&files.folder.join(SIGN_IN), &text))
+    }
+
+    fn kept(&self) -> Option<BTreeMap<String, String>> {
+        let text = self.system.read(&self.folder.join(SIGN_IN)).ok()??;
+        serde_json::from_slice(&text).ok()
     }
 
     /// Adds a session to the ended list, for ever. Needs no lock.

@@ -47,7 +47,7 @@
 //! ```
 //!
 //! A call without an answer makes a session *unreachable*, too, while its access token still works. Nothing needs a
-//! renewal then. The session only asks the server whether it is back ([`Protocol::check`]), with growing pauses, until it
+//! renewal then. The session only asks the server whether it is back ([`Protocol::probe`]), with growing pauses, until it
 //! answers or serves another call.
 //!
 //! # How it is built
@@ -58,13 +58,13 @@
 //!
 //! | file | does |
 //! |---|---|
-//! | `session.rs`, `subscription.rs` | what an application calls: sign in, run a call, subscribe, sign out |
+//! | `session.rs`, `sign_in.rs`, `subscription.rs` | what an application calls: sign in, run a call, subscribe, sign out |
 //! | `sending.rs`, `places.rs` | sends a call or opens a stream, waits for the renewal when it is refused, and sends it once more; how many calls at a time |
 //! | `driver.rs`, `driver/perform.rs` | the one task that owns the state, and the actions: lock, vault, files, exchange |
 //! | `shared.rs` | what calls and that task share: the current credentials, the status, the journal |
 //! | `call.rs`, `config.rs`, `files.rs`, `credentials.rs` | a call, the settings, the files of an account and their thread, the stored form |
 //! | `verdict.rs`, `journal.rs`, `diagnostics.rs` | what an answer proves; what happened; one text of it for a bug report |
-//! | `protocol.rs`, `http.rs`, `vault.rs` | how a kind of server speaks; requests and answers; the keyring and its thread |
+//! | `protocol.rs`, `http.rs`, `vault.rs` | how a kind of server speaks (`twenty`, `oauth2`, `declared`); requests and answers; the keyring and its thread |
 //! | `network.rs` | tells when the system's network has changed |
 //! | `status.rs`, `error.rs`, `clock.rs`, `operation.rs` | what everything above uses |
 //!
@@ -87,13 +87,15 @@
 //! | I3 | New credentials are in the vault before any call uses them. If saving fails, the session lives on in memory, says so, and keeps trying to save. | `core/storage::new_credentials_are_in_the_vault_before_any_call_uses_them`, `core/storage::a_keyring_write_that_fails_after_the_rotation_is_reported_and_retried` |
 //! | I4 | A refusal of an older generation starts no renewal. | `core/one_renewal::a_late_refusal_of_the_old_generation_is_replayed_without_another_renewal` |
 //! | I5 | A late result, read or write never overwrites something newer; credentials of an ended session are dead for ever. | `core/sign_out::a_sign_out_during_the_save_of_a_renewal_leaves_nothing_behind`, `core/storage::a_write_that_returns_long_after_its_limit_overwrites_nothing_newer`, `core/storage::credentials_of_an_ended_session_that_come_back_from_a_backup_stay_dead` |
-//! | I6 | A session ends only on sign-out, on the server's rejection of the refresh token that is still the stored one when read again, or by `end_after`. | `core/endings::each_final_answer_ends_the_session_once_and_no_call_is_replayed`, `core/sharing::a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_logout`, `core/endings::with_end_after_set_a_server_that_stays_away_ends_the_session_exactly_once` |
+//! | I6 | A session ends only on sign-out, on the server's rejection of the refresh token that is still the stored one when read again, by `end_after`, or where the only refresh token may have been used and its server ends sessions whose token comes twice. | `core/oauth::a_refresh_token_that_may_have_been_used_is_never_sent_a_second_time`, `core/endings::each_final_answer_ends_the_session_once_and_no_call_is_replayed`, `core/sharing::a_rejection_with_newer_credentials_in_the_vault_is_an_adoption_and_no_logout`, `core/endings::with_end_after_set_a_server_that_stays_away_ends_the_session_exactly_once` |
 //! | I7 | No network failure, timeout, HTTP trouble, foreign page, broken reply, locked keyring or unknown GraphQL error ever ends a session. | `core/verdicts::http_408_425_429_and_503_leave_the_token_unused_whatever_their_body`, `core/verdicts::any_other_5xx_may_have_used_the_token_whatever_its_body`, `core/verdicts::a_final_error_inside_http_5xx_given_once_leaves_the_session`, `core/verdicts::a_4xx_in_other_words_leaves_the_token_unused_whatever_its_body`, `core/verdicts::a_captive_portal_leaves_the_token_unused`, `core/verdicts::an_empty_answer_may_have_used_the_token`, `core/verdicts::an_answer_that_is_no_json_object_may_have_used_the_token`, `core/verdicts::json_without_tokens_and_errors_may_have_used_the_token`, `core/verdicts::an_answer_that_stalls_may_have_used_the_token`, `core/verdicts::an_attempt_that_stalls_ends_at_its_limit_and_may_have_used_the_token`, `core/verdicts::an_answer_that_breaks_off_may_have_used_the_token`, `core/storage::a_keyring_locked_at_the_start_is_not_taken_for_signed_out_and_unlocking_recovers` |
 //! | I8 | Every waiter gets the renewal's outcome, once; a failed renewal is one failure for all, and nothing is replayed after it. | `core/waiting::a_failed_renewal_is_one_failure_for_a_hundred_waiters_at_once`, `core/one_renewal::ten_thousand_waiters_share_one_renewal_and_every_one_settles` |
 //! | I9 | A call is replayed at most once, only under the session that sent it, and never if the server may have executed part of it. | `core/replay::a_mutation_with_partial_data_and_a_refusal_is_handed_over_and_not_replayed`, `core/replay::a_mutation_whose_answer_was_lost_is_not_replayed_and_says_so`, `core/sharing::a_refused_call_of_the_other_process_after_a_sign_out_is_not_replayed` |
 //! | I10 | Every call settles within its deadline: network, keyring and lock are all waited for with a limit. | `core/waiting::a_renewal_that_hangs_gives_every_waiter_an_error_within_the_budget`, `core/storage::a_keyring_that_does_not_answer_delays_neither_status_nor_calls_nor_the_exit`, `core/processes/frozen::while_the_renewing_process_is_frozen_the_others_fail_with_unreachable_in_time` |
 //! | I11 | No token or password appears in a log, error, journal, status, Debug output or file. | `core/secrecy::a_full_run_shows_no_token_and_no_password_in_any_log_error_debug_text_or_file` |
 //! | I12 | A window that opens late, reloads, or misses an event converges on the same status, by asking. | `plugin/endings::a_window_that_opens_after_the_ending_learns_it_by_asking` |
+//! | I13 | A token, a password, a code or a PKCE verifier goes only to the origin, of the API or of the issuer, that it belongs to. | `core/browser_sign_in::a_refresh_token_goes_where_it_came_from_whatever_the_document_says_later`, `core/browser_sign_in::a_document_of_another_issuer_is_refused_before_anything_is_opened`, `core/addresses::a_sign_in_that_is_redirected_sends_no_password_there_and_says_where` |
+//! | I14 | A sign-in that is not finished changes nothing, can be cancelled at any step, and ends by itself; `state` and verifier are used once and never leave the process. | `core/browser_sign_in::cancelling_closes_the_port_and_a_late_redirect_changes_nothing`, `core/browser_sign_in::a_closed_tab_ends_the_sign_in_after_its_time_and_closes_the_port`, `core/browser_sign_in::no_verifier_state_or_code_is_in_any_text_of_the_session` |
 //! | I16 | What was stored can be read again; a file or entry that cannot be read is named, kept aside, and never taken for "signed out". | `core/stored_records::a_person_with_quotes_and_backslashes_is_still_signed_in_after_a_restart`, `core/state_folder::a_damaged_state_file_is_kept_aside_and_is_no_sign_out`, `core/state_folder::files_that_cannot_be_read_and_an_empty_keyring_are_no_sign_out` |
 //! | I17 | A failed write is never forgotten: ended list, state file and vault entry are each written later, and until then memory decides. | `core/state_folder::a_state_file_that_could_not_be_written_is_written_once_the_disk_has_room`, `core/state_folder::an_ending_that_could_not_be_listed_is_listed_later_and_reaches_the_other_process`, `core/storage::a_keyring_write_that_fails_after_the_rotation_is_reported_and_retried` |
 //!
@@ -179,13 +181,13 @@
 //!
 //! `tests/core/random` plays the whole core, the driver included, and checks I1 to I10 after every step. It has real sessions
 //! in up to three processes, two accounts, real sockets, files and locks, on virtual time. Steps are: calls, and callers that
-//! leave; expiries; every fault of server and keyring; file writes that fail, are cut off or hang; answers that are held back and
-//! arrive in another order; revocations, sign-ins and sign-outs; sleeps, clocks that are set, and changes of the network; entries
-//! edited by hand; processes that quit, die and start. At the end of each case everything is healed, every ending must be listed, and the
-//! session that survived must work again with one call. What may follow where a process dies with an ending that it could not
-//! list is left out: it may forget that ending. The test proves nothing about orders that it has not tried. `make test` plays
-//! 5,000 steps from a fixed seed, `make random` 100,000 from another one each time. Cases that once failed are tests of their
-//! own in `tests/core/random/regressions.rs`.
+//! leave; expiries; every fault of server and keyring; answers that are held back and arrive in another order; revocations,
+//! sign-ins and sign-outs; sleeps, clocks that are set, and changes of the network; entries edited by hand; processes that
+//! quit, die and start. At the end of each case everything is healed, and the session that survived must work again with one
+//! call. The test proves nothing about orders that it has not tried. `make test` plays 5,000 steps from a fixed seed,
+//! `make random` 100,000 from another one each time. With RANDOM_DISK=1 file writes fail, are cut off or hang, too; the checks
+//! do not know yet all that a process may forget that dies then. Cases that once failed are tests of their own in
+//! `tests/core/random/regressions.rs`.
 //!
 //! # Limits
 //!
@@ -198,6 +200,7 @@ mod clearing_allocator;
 mod clock;
 mod config;
 mod credentials;
+mod defaults;
 mod diagnostics;
 mod driver;
 mod error;
@@ -206,14 +209,15 @@ mod http;
 pub mod journal;
 mod network;
 mod operation;
-mod places;
 #[cfg(feature = "parsers")]
 #[doc(hidden)]
 pub mod parsers;
+mod places;
 pub mod protocol;
 mod sending;
 mod session;
 mod shared;
+mod sign_in;
 mod status;
 mod subscription;
 pub mod vault;
@@ -226,17 +230,23 @@ pub use config::{Config, DEFAULT_ACCOUNT, Limits};
 pub use error::{Code, Error};
 pub use files::{FileSystem, Guard, OnChange, SystemFiles};
 pub use graphql_session_renewal::{
-    Cause, CredentialsId, EndingReason, GraphqlCode, IoFailure, LockedReason, RenewalReason,
-    ServerRefusal, SessionId, Storage, TokenFate, Unreachable, VaultError,
+    Cause, CredentialsId, EndingReason, GraphqlCode, IoFailure, LockedReason, OAuthError,
+    RenewalReason, ServerRefusal, SessionId, Storage, TokenFate, Unreachable, VaultError,
 };
 pub use http::{
-    Answer, AuthClient, Data, Endpoint, Envelope, Extensions, GraphqlError, Origin, RawReply,
-    Request, TransportError,
+    Answer, Body, Data, Endpoint, Envelope, Extensions, GraphqlError, Method, Origin, RawReply,
+    Request, Target, TransportError,
 };
 pub use network::{Network, NetworkWatch, OnNetworkChange, SystemNetwork};
 pub use operation::OperationKind;
-pub use protocol::{Dialect, Facts, Issued, PasswordLogin, Protocol, Reading, Tokens, Twenty};
+pub use protocol::{
+    Conversation, DeclaredProtocol, Dialect, Expiry, Facts, Flow, Given, Held, Identity, Issued,
+    Listening, Need, OAuth2, OAuth2Client, OAuth2Settings, PRESETS, PasswordLogin, Protocol,
+    REDIRECT_PORTS, Reading, Redirected, SignInMethod, SignInStep, StepAnswer, TokenHeader, Tokens,
+    Twenty, Unanswered, Workspace,
+};
 pub use session::{ServerCheck, Session};
+pub use sign_in::{SignIn, SignInEvent};
 pub use status::{Closed, Ending, Phase, Status};
 pub use subscription::{StreamEvent, Subscription};
 #[cfg(feature = "keyring")]

@@ -1,5 +1,6 @@
 //! What reads bytes from outside and is private, for the fuzz test (`tests/fuzz`). No application has the feature `parsers`.
 
+use crate::protocol::{Protocol as _, Twenty};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use crate::subscription::read_events;
 pub fn stored_record(text: &str) -> bool {
     let text = text.into();
     let is_named = Credentials::session_in(&text).is_some();
-    Credentials::from_text(&text, "twenty").is_some() && is_named
+    Credentials::from_text(&text, Twenty::new().facts()).is_some() && is_named
 }
 
 /// A state file. Whether it could be read.

@@ -15,7 +15,7 @@ use crate::clock::{CLOCK_NOISE, millis};
 use crate::credentials::Credentials;
 use crate::driver::{Driver, Message};
 use crate::error::{Code, Error};
-use crate::http::Endpoint;
+use crate::http::EndpointNumber;
 use crate::network::NetworkWatch;
 use crate::places::{Place, Places, Room};
 use crate::shared::Shared;
@@ -311,10 +311,10 @@ impl Sender {
     ///
     /// # Errors
     /// [`Code::InvalidRequest`] where the protocol has none.
-    pub(crate) fn endpoint(&self, name: &str) -> Result<Endpoint, Error> {
+    pub(crate) fn endpoint(&self, name: &str) -> Result<EndpointNumber, Error> {
         let mut endpoints = self.shared.config.protocol.facts().endpoints.iter();
-        let named = endpoints.find(|endpoint| endpoint.name == name);
-        named.copied().ok_or_else(|| {
+        let named = endpoints.position(|endpoint| endpoint.name == name);
+        named.map(EndpointNumber).ok_or_else(|| {
             Error::new(
                 Code::InvalidRequest,
                 "There is no such endpoint. Use one that the protocol names, not an address.",

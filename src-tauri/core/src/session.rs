@@ -5,23 +5,22 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use graphql_session_renewal::{
-    Cause, CredentialsInfo, IoFailure, Note, ServerRefusal, SessionId, Storage, Wall,
-};
+use graphql_session_renewal::{Cause, IoFailure, Note, ServerRefusal, SessionId, Storage};
 use tokio::sync::{oneshot, watch};
 
 use crate::call::{AllowedHeaders, Call, Reply};
 use crate::config::Config;
-use crate::credentials::{Credentials, expiry, expiry_of_new, new_credentials_id, new_session_id};
+use crate::credentials::Credentials;
 use crate::diagnostics;
 use crate::driver::Message;
 use crate::error::{Code, Error};
-use crate::http::{AuthClient, Endpoint, Origin, Over, TransportError, header_date, read_body};
+use crate::http::{EndpointNumber, Origin, Over, TransportError, header_date, read_body};
 use crate::journal;
 use crate::operation::OperationKind;
-use crate::protocol::{Dialect, Issued, PasswordLogin, Tokens};
+use crate::protocol::{Issued, PasswordLogin, SignInMethod, SignInStep, StepAnswer, Tokens};
 use crate::sending::{Outgoing, Sender, Sent};
 use crate::shared::Shared;
+use crate::sign_in::{SignIn, SignInEvent, establish};
 use crate::status::{Closed, Phase, Status};
 use crate::subscription::Subscription;
 use crate::verdict::{CallVerdict, judge_call};
@@ -39,6 +38,8 @@ pub struct ServerCheck {
     pub origin: String,
     /// The protocol that answered.
     pub protocol: String,
+    /// The ways to sign in, best first.
+    pub methods: Vec<SignInMethod>,
 }
 
 impl Session {
@@ -125,44 +126,70 @@ impl Session {
         self.shared().note(&Note::ServerRefused(reason));
     }
 
-    /// Asks whether a server of the configured kind answers at `address`.
+    /// Asks whether a server of the configured kind answers at `address`, and which ways to sign in it offers.
     ///
     /// # Errors
     /// A code that a sign-in form can show: the address, the network, the certificate, or another kind of server.
     pub async fn check_server(&self, address: &str) -> Result<ServerCheck, Error> {
-        let shared = self.shared();
-        let origin = self.server_for(address)?;
-        let protocol = &shared.config.protocol;
-        let client = shared.sign_in_client(&origin)?;
-        let other = self.is_other_server(&origin);
-        shared.note(&Note::ServerChecked { other });
-        let checked = protocol.check(&client).await;
-        checked.map_err(|error| match protocol.facts().lives_below_paths {
+        let server = self.server_for(address)?;
+        let other = self.shared().is_other_server(&server);
+        self.shared().note(&Note::ServerChecked { other });
+        let mut sign_in = SignIn::new(self.sender.clone(), server.clone(), None)?;
+        let keeps_path = self.shared().config.protocol.facts().lives_below_paths;
+        let methods = sign_in.offered().await.map_err(|error| match keeps_path {
             true => error,
             false => say_that_the_path_is_left_out(error, address),
         })?;
         Ok(ServerCheck {
-            origin: origin.text(),
-            protocol: protocol.facts().name.to_owned(),
+            origin: server.text(),
+            protocol: self
+                .shared()
+                .config
+                .protocol
+                .facts()
+                .name
+                .clone()
+                .into_owned(),
+            methods,
         })
+    }
+
+    /// Begins a sign-in at `server`: by `method`, or by the best one that it offers. Nothing is sent before the first
+    /// [`SignIn::next`].
+    ///
+    /// # Errors
+    /// [`Code::InvalidAddress`].
+    pub fn begin_sign_in(
+        &self,
+        server: &str,
+        method: Option<SignInMethod>,
+    ) -> Result<SignIn, Error> {
+        self.shared().runs()?;
+        SignIn::new(self.sender.clone(), self.server_for(server)?, method)
     }
 
     /// Signs in with a password. A session that is still there is signed out first, once the server accepted the new one.
     ///
     /// # Errors
-    /// A code that a sign-in form can show. The session that was there before is untouched then.
+    /// A code that a sign-in form can show; [`Code::SecondFactorRequired`] where the server asks for more than a password,
+    /// which [`begin_sign_in`](Self::begin_sign_in) can give. The session that was there before is untouched then.
     pub async fn sign_in(&self, server: &str, login: PasswordLogin) -> Result<Status, Error> {
-        self.shared().runs()?;
-        let origin = self.server_for(server)?;
-        let client: AuthClient = self.shared().sign_in_client(&origin)?;
-        let other = self.is_other_server(&origin);
-        self.shared().note(&Note::SignInSent { other });
-        let signing_in = self.shared().config.protocol.sign_in(&client, &login);
-        let mut issued = signing_in.await?;
-        let issued_at = self.shared().server_clock.now();
-        let expires_at = &mut issued.tokens.access_expires_at;
-        *expires_at = expires_at.filter(|at| expiry_of_new(Some(*at), issued_at).is_some());
-        self.establish(&origin, Some(login.email), issued).await
+        let mut sign_in = self.begin_sign_in(server, Some(SignInMethod::Password))?;
+        let mut login = Some(login);
+        loop {
+            match (sign_in.next().await?, login.take()) {
+                (SignInEvent::Done(status), _) => return Ok(status),
+                (SignInEvent::Step(SignInStep::Password), Some(login)) => {
+                    sign_in.answer(StepAnswer::Password(login));
+                }
+                (SignInEvent::Step(_), _) => {
+                    return Err(Error::new(
+                        Code::SecondFactorRequired,
+                        "The server asks for more than a password: a one-time code, or which workspace. Sign in step by step.",
+                    ));
+                }
+            }
+        }
     }
 
     /// Signs in with tokens obtained elsewhere, for people who come from another client. Not a command of the plugin: a
@@ -174,14 +201,29 @@ impl Session {
         &self,
         server: &str,
         email: Option<String>,
-        tokens: Tokens,
+        mut tokens: Tokens,
     ) -> Result<Status, Error> {
-        let origin = self.server_for(server)?;
-        let issued = Issued {
-            tokens,
-            dialect: Dialect::default(),
-        };
-        self.establish(&origin, email, issued).await
+        self.shared().runs()?;
+        if self.shared().config.protocol.dialects(None).is_empty() {
+            return Err(Error::new(
+                Code::InvalidRequest,
+                "Such a server's tokens cannot be renewed without its addresses. Use sign_in_with, which takes them, too.",
+            ));
+        }
+        let server = self.server_for(server)?;
+        tokens.identity.name = email.or(tokens.identity.name);
+        establish(&self.sender, &server, Issued::new(tokens)).await
+    }
+
+    /// The same with all that a sign-in of this protocol produces: at an OAuth 2 server, [`OAuth2::elsewhere`] makes it.
+    ///
+    /// # Errors
+    /// [`Code::InvalidAddress`], or [`Code::InvalidRequest`] where there is no refresh token.
+    ///
+    /// [`OAuth2::elsewhere`]: crate::OAuth2::elsewhere
+    pub async fn sign_in_with(&self, server: &str, issued: Issued) -> Result<Status, Error> {
+        self.shared().runs()?;
+        establish(&self.sender, &self.server_for(server)?, issued).await
     }
 
     /// Runs one call: with the current credentials, through the one renewal if they are refused, replayed at most once.
@@ -319,64 +361,6 @@ impl Session {
         self.sender.send(&mut sending, None).await
     }
 
-    async fn establish(
-        &self,
-        origin: &Origin,
-        email: Option<String>,
-        issued: Issued,
-    ) -> Result<Status, Error> {
-        let shared = self.shared();
-        let Issued { tokens, dialect } = issued;
-        let subject = shared.config.protocol.subject(&tokens);
-        let refresh = tokens.refresh.ok_or_else(|| {
-            Error::new(
-                Code::InvalidRequest,
-                "A session needs a refresh token, too.",
-            )
-        })?;
-        // Later than any session before it, even if the clock was set back: the later of two sessions wins.
-        let file = shared.files.run(|files| files.state()).await;
-        let before = match file {
-            Ok(Ok(Some(file))) => file.info.begun_at,
-            _ => Wall::default(),
-        };
-        let begun_at = shared.wall().max(before.plus(1));
-        let credentials = Credentials {
-            info: CredentialsInfo {
-                session: new_session_id(),
-                begun_at,
-                generation: 1,
-                credentials: new_credentials_id(),
-                access_until: expiry(tokens.access_expires_at),
-                issued_at: shared.server_clock.now(),
-            },
-            protocol: shared.config.protocol.facts().name.to_owned(),
-            origin: origin.text(),
-            person: email,
-            subject,
-            folder: shared.files.folder_id().map(str::to_owned),
-            dialect,
-            access: tokens.access.into(),
-            refresh,
-            refresh_until: expiry(tokens.refresh_expires_at),
-        };
-        let (reply, done) = oneshot::channel();
-        self.sender
-            .tell(Message::SignIn(Box::new(credentials), reply));
-        done.await.map_err(|_| Error::stopped())?;
-        let status = self.status();
-        if status.has_session() {
-            Ok(status)
-        } else {
-            Err(Error::signed_out())
-        }
-    }
-
-    fn is_other_server(&self, origin: &Origin) -> bool {
-        let known = &self.shared().status.borrow().server;
-        known.as_ref().is_some_and(|known| *known != origin.text())
-    }
-
     fn server_for(&self, address: &str) -> Result<Origin, Error> {
         let config = &self.shared().config;
         let origin = config.origin(address)?;
@@ -411,7 +395,7 @@ const ANSWERS: RangeInclusive<u16> = 200..=599;
 struct SendingCall<'a> {
     sender: &'a Sender,
     call: &'a Call,
-    endpoint: Endpoint,
+    endpoint: EndpointNumber,
     headers: AllowedHeaders,
     may_have_run: &'a AtomicBool,
     /// Its reply was lost once, and it was sent again.
@@ -444,7 +428,7 @@ impl Outgoing for SendingCall<'_> {
         };
         let sending = shared.clients(&held.origin)?.send(
             over,
-            &self.endpoint,
+            self.endpoint,
             self.headers.authorized(&held)?,
             self.call.body.clone(),
         );

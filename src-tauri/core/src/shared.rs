@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use graphql_session_renewal::{
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::error::{Code, Error};
 use crate::files::FilesThread;
-use crate::http::{AuthClient, Clients, Origin};
+use crate::http::{AuthClient, Clients, Origin, Route};
 use crate::journal::{Journal, NoteContext};
 use crate::status::{Phase, Status};
 use crate::vault::VaultThread;
@@ -187,22 +188,50 @@ impl Shared {
         self.clients.store(None);
     }
 
-    /// What a sign-in exchanges tokens over: not the session's own clients, which may be for another server.
-    pub(crate) fn sign_in_client(&self, origin: &Origin) -> Result<AuthClient, Error> {
-        let clients = self.new_clients(origin.clone())?;
-        Ok(self.auth_client(&clients))
+    /// What a sign-in exchanges tokens over: not the session's own connections, which may be for another server.
+    pub(crate) fn sign_in_client(&self, server: &Origin) -> Result<AuthClient, Error> {
+        let limit = self.config.limits.attempt_timeout;
+        Ok(self.auth_client(self.route(server.clone())?, limit))
     }
 
-    /// What tokens of this origin are exchanged over, with the limit of one attempt.
-    pub(crate) fn auth_client(&self, clients: &Clients) -> AuthClient {
-        let limit = self.config.limits.attempt_timeout;
-        clients.auth_client(self.server_clock.clone(), limit)
+    /// What these credentials are renewed and revoked over: their API's origin, and their issuer's. `limit`: that of one
+    /// request.
+    pub(crate) fn client_of(
+        &self,
+        held: &Credentials,
+        limit: Duration,
+    ) -> Result<AuthClient, Error> {
+        let api = self.clients(&held.origin)?.route().clone();
+        let mut client = self.auth_client(api, limit);
+        if let Some(issuer) = held
+            .issuer
+            .as_ref()
+            .filter(|issuer| **issuer != held.origin)
+        {
+            client.allow(self.route(self.config.origin(issuer)?)?);
+        }
+        Ok(client)
+    }
+
+    /// Whether this is another server than the session's, or the last one's.
+    pub(crate) fn is_other_server(&self, origin: &Origin) -> bool {
+        let known = &self.status.borrow().server;
+        known.as_ref().is_some_and(|known| *known != origin.text())
+    }
+
+    /// The way to an origin that is not the session's.
+    pub(crate) fn route(&self, origin: Origin) -> Result<Route, Error> {
+        Route::new(origin, &self.config.extra_roots()?)
+    }
+
+    fn auth_client(&self, api: Route, limit: Duration) -> AuthClient {
+        AuthClient::new(api, self.server_clock.clone(), limit)
     }
 
     fn new_clients(&self, origin: Origin) -> Result<Clients, Error> {
         let facts = self.config.protocol.facts();
         let roots = self.config.extra_roots()?;
-        Clients::new(origin, facts.endpoints, facts.idle_connection, &roots)
+        Clients::new(origin, &facts.endpoints, facts.idle_connection, &roots)
     }
 
     pub(crate) fn wall(&self) -> Wall {
@@ -226,7 +255,7 @@ impl Shared {
             Err(error) => (VaultView::Unavailable(error), None),
             Ok(None) => (VaultView::Empty, None),
             Ok(Some(text)) => {
-                match Credentials::from_text(&text, self.config.protocol.facts().name) {
+                match Credentials::from_text(&text, self.config.protocol.facts()) {
                     None => (VaultView::Damaged, None),
                     Some((found, _)) if self.is_foreign(&found) => {
                         (VaultView::Unavailable(VaultError::OtherFolder), None)

@@ -17,7 +17,7 @@ use crate::call::{AllowedHeaders, Call};
 use crate::clock::millis;
 use crate::credentials::Credentials;
 use crate::error::{Code, Error};
-use crate::http::{Endpoint, Envelope, Over, read_body, retry_after};
+use crate::http::{EndpointNumber, Envelope, Over, read_body, retry_after};
 use crate::operation::OperationKind;
 use crate::sending::{Outgoing, Sender, Sent};
 use crate::verdict::{CallVerdict, judge_call};
@@ -258,7 +258,7 @@ impl fmt::Debug for Subscription {
 struct Request {
     sender: Arc<Sender>,
     call: Call,
-    endpoint: Endpoint,
+    endpoint: EndpointNumber,
     headers: AllowedHeaders,
     /// The session that it belongs to, from its first moment on. It ends with that one.
     session: Option<SessionId>,
@@ -295,12 +295,7 @@ impl Request {
         let clients = shared.clients(&held.origin)?;
         let headers = self.headers.authorized(held)?;
         let mut response = clients
-            .send(
-                Over::Stream,
-                &self.endpoint,
-                headers,
-                self.call.body.clone(),
-            )
+            .send(Over::Stream, self.endpoint, headers, self.call.body.clone())
             .await
             .map_err(|error| self.away(held, error.cause(), None))?;
         let asked = retry_after(response.headers(), &shared.server_clock);

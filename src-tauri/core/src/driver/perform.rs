@@ -16,7 +16,6 @@ use tokio::sync::mpsc;
 use super::{Driver, Message};
 use crate::credentials::Credentials;
 use crate::files::{About, AccountFiles, Guard, StateFile};
-use crate::http::Envelope;
 use crate::protocol::Reading;
 use crate::shared::Shared;
 use crate::verdict::judge;
@@ -273,16 +272,19 @@ async fn exchange(
     limit: Duration,
 ) -> (Exchange, Option<Credentials>) {
     let protocol = &shared.config.protocol;
-    let Ok(clients) = shared.clients(&held.origin) else {
+    let Ok(client) = shared.client_of(held, limit) else {
         return (not_sent(), None);
     };
-    let client = clients.auth_client(shared.server_clock.clone(), limit);
     let mut proved = not_sent();
-    for dialect in protocol.dialects(Some(held.dialect)) {
-        let answer = client.post(&protocol.renewal(&held.refresh, dialect)).await;
+    for dialect in protocol.dialects(Some(&held.dialect)) {
+        let Some(request) = protocol.renewal(&held.for_protocol(), &dialect) else {
+            continue;
+        };
+        let asked = shared.awake();
+        let answer = client.send(&request).await;
         let outcome = answer
             .as_ref()
-            .map(|answer| (answer, protocol.read_renewal(answer, dialect)))
+            .map(|answer| (answer, protocol.read_renewal(answer, &dialect)))
             .map_err(|error| *error);
         let is_other_dialect = matches!(outcome, Ok((_, Reading::OtherDialect)));
         match judge(outcome) {
@@ -290,7 +292,8 @@ async fn exchange(
             Err(exchange) => return (exchange, None),
             Ok(tokens) => {
                 let subject = protocol.subject(&tokens);
-                if held.subject.is_some() && subject != held.subject {
+                let both = subject.as_ref().zip(held.subject.as_ref());
+                if both.is_some_and(|(theirs, ours)| theirs != ours) {
                     // Credentials of another account: never used, and no reason to end the session.
                     return (maybe_used(Cause::OtherAccount), None);
                 }
@@ -298,7 +301,17 @@ async fn exchange(
                     Some(_) => Cause::NewTokens,
                     None => Cause::NewAccessToken,
                 };
-                let received = held.renewed(tokens, dialect, subject, shared.server_clock.now());
+                // By the clock that this very answer has shown.
+                let issued_at = shared.server_clock.now();
+                let asked_at = issued_at.minus(shared.awake().since(asked));
+                let received = held.renewed(
+                    tokens,
+                    subject,
+                    dialect,
+                    protocol.facts(),
+                    asked_at,
+                    issued_at,
+                );
                 return (Exchange::Renewed(received.info, cause), Some(received));
             }
         }
@@ -376,26 +389,26 @@ async fn remove(shared: &Shared, session: SessionId) -> Result<(), VaultError> {
 
 /// Whether the server answers, asked without credentials.
 async fn probe(shared: &Shared, held: &Credentials) -> bool {
-    let Ok(clients) = shared.clients(&held.origin) else {
+    let protocol = &shared.config.protocol;
+    let limit = shared.config.limits.attempt_timeout;
+    let Ok(client) = shared.client_of(held, limit) else {
         return false;
     };
-    let client = shared.auth_client(&clients);
-    shared.config.protocol.check(&client).await.is_ok()
+    let answer = client.send(&protocol.probe()).await;
+    answer.is_ok_and(|answer| protocol.is_back(&answer))
 }
 
 async fn revoke(shared: &Shared, credentials: &Credentials) -> bool {
     let protocol = &shared.config.protocol;
-    let Some(request) = protocol.revocation(&credentials.refresh, credentials.dialect) else {
+    let Some(request) = protocol.revocation(&credentials.for_protocol()) else {
         return false;
     };
-    let Ok(clients) = shared.clients(&credentials.origin) else {
+    let limit = shared.config.limits.attempt_timeout;
+    let Ok(client) = shared.client_of(credentials, limit) else {
         return false;
     };
-    let client = shared.auth_client(&clients);
-    let answer = client.post(&request).await;
-    answer.is_ok_and(|answer| {
-        Envelope::read(&answer.body).is_some_and(|envelope| envelope.errors.is_empty())
-    })
+    let answer = client.send(&request).await;
+    answer.is_ok_and(|answer| protocol.is_revoked(&answer))
 }
 
 fn log_failure(result: io::Result<()>) -> Result<(), IoFailure> {

@@ -116,9 +116,19 @@ impl Origin {
         self.0.host_str().unwrap_or_default()
     }
 
+    /// Whether an address lies at this origin.
+    pub(super) fn has(&self, address: &Url) -> bool {
+        self.0.origin() == address.origin()
+    }
+
     pub(super) fn join(&self, path: &str) -> Url {
         let mut url = self.0.clone();
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
         url.set_path(&[self.path(), path].concat());
+        url.set_query(query);
         url
     }
 

@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
-use reqwest::Method;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    RETRY_AFTER,
 };
 use rustls::pki_types::CertificateDer;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::envelope::without_byte_order_mark;
 use super::one_handshake::OneHandshake;
 use super::proxy::{self, SystemProxy};
 use super::resolver::Resolver;
-use super::{Answer, Endpoint, Origin, Request, TransportError, tls};
+use super::{Answer, Body, Endpoint, Method, Origin, Request, Target, TransportError, tls};
 use crate::cleared::{ClearedBuffer, clear_read};
 use crate::clock::ServerClock;
 use crate::error::{Code, Error};
@@ -48,12 +49,18 @@ pub(crate) struct Clients {
     /// up all that shares its connection, and a server allows only so many streams on one.
     streams: reqwest::Client,
     /// A fresh connection for every exchange: a renewal must not be lost on one that the server has given up meanwhile.
-    fresh: reqwest::Client,
-    origin: Origin,
+    route: Route,
     /// The origin as text, to compare with at every call.
     origin_text: String,
-    /// Where the protocol's calls go.
-    addresses: Vec<(Endpoint, Url)>,
+    /// Where the protocol's calls go, in the order of its endpoints.
+    addresses: Vec<Url>,
+}
+
+/// The way to one origin for what is no call: a fresh connection for each request.
+#[derive(Clone)]
+pub(crate) struct Route {
+    client: reqwest::Client,
+    origin: Origin,
     proxy: Option<SystemProxy>,
 }
 
@@ -72,7 +79,8 @@ pub(crate) enum Over {
 /// How connections are kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pool {
-    Kept,
+    /// Given up once they were idle for so long.
+    Kept(Duration),
     Fresh,
 }
 
@@ -85,63 +93,23 @@ impl Clients {
         idle: Duration,
         extra_roots: &[CertificateDer<'static>],
     ) -> Result<Self, Error> {
-        let tls = if origin.is_https() {
-            tls::trusting(extra_roots)
+        let tls = trusting(&origin, extra_roots)?;
+        let calls = client(&origin, Pool::Kept(idle), &tls)?;
+        let route = Route::with(origin, &tls)?;
+        let streams = if route.origin.is_https() {
+            &route.client
         } else {
-            tls::unused()
+            &calls
         };
-        let tls = tls.map_err(|_| {
-            Error::new(
-                Code::Certificate,
-                "This computer's certificate store cannot be read. Install its root certificates (ca-certificates).",
-            )
-        })?;
-        let client = |pool: Pool| {
-            let mut builder = reqwest::Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .dns_resolver(Resolver)
-                // A redirect would carry a token to a place that nobody named.
-                .redirect(reqwest::redirect::Policy::none())
-                // The only repetition is the one that is decided in the renewal or in sending.rs. reqwest would repeat what
-                // the server answers with REFUSED_STREAM or GOAWAY. hyper still repeats a request of which it has written no
-                // byte when its connection closed.
-                .retry(reqwest::retry::never())
-                .connect_timeout(CONNECT)
-                .http2_keep_alive_interval(PING_AFTER)
-                .http2_keep_alive_timeout(PING_TIMEOUT)
-                // An idle connection is given up long before it would be asked.
-                .http2_keep_alive_while_idle(false);
-            builder = match pool {
-                Pool::Kept => builder.pool_idle_timeout(idle),
-                Pool::Fresh => builder.pool_max_idle_per_host(0),
-            };
-            if pool == Pool::Kept && origin.is_https() {
-                builder = builder.connector_layer(OneHandshake::default());
-            }
-            if !origin.may_use_proxy() {
-                builder = builder.no_proxy();
-            }
-            builder
-                .build()
-                .map_err(|_| Error::new(Code::Internal, "The HTTP client could not be built."))
-        };
-        let calls = client(Pool::Kept)?;
-        let fresh = client(Pool::Fresh)?;
-        let streams = if origin.is_https() { &fresh } else { &calls };
-        let proxy = origin
-            .may_use_proxy()
-            .then(|| SystemProxy::of(&origin.join("/")));
         Ok(Self {
             streams: streams.clone(),
             calls,
-            fresh,
-            origin_text: origin.text(),
+            origin_text: route.origin.text(),
             addresses: endpoints
                 .iter()
-                .map(|endpoint| (*endpoint, origin.join(endpoint.path)))
+                .map(|endpoint| route.origin.join(&endpoint.path))
                 .collect(),
-            origin,
-            proxy: proxy.flatten(),
+            route,
         })
     }
 
@@ -150,23 +118,14 @@ impl Clients {
         self.origin_text == origin
     }
 
-    /// The exchange side, with the limit of one attempt.
-    pub(crate) fn auth_client(&self, clock: ServerClock, limit: Duration) -> AuthClient {
-        AuthClient {
-            client: self.fresh.clone(),
-            origin: self.origin.clone(),
-            proxy: self.proxy.clone(),
-            clock,
-            limit,
-        }
+    /// The way for what is no call.
+    pub(crate) fn route(&self) -> &Route {
+        &self.route
     }
 
     /// The error that a sign-in form shows, or a caller gets, in words that name the server, or the proxy before it.
     pub(crate) fn sentence(&self, error: TransportError) -> String {
-        error.sentence(
-            self.origin.host(),
-            self.proxy.as_ref().map(SystemProxy::name),
-        )
+        self.route.sentence(error)
     }
 
     /// Sends one call, or subscribes. The reply's head is returned as soon as it is there.
@@ -175,21 +134,17 @@ impl Clients {
     pub(crate) fn send(
         &self,
         over: Over,
-        endpoint: &Endpoint,
+        endpoint: EndpointNumber,
         headers: HeaderMap,
         body: Bytes,
     ) -> impl Future<Output = Result<reqwest::Response, TransportError>> + use<> {
         let client = match over {
             Over::Pool => &self.calls,
-            Over::OwnConnection => &self.fresh,
+            Over::OwnConnection => &self.route.client,
             Over::Stream => &self.streams,
         };
-        let known = self.addresses.iter().find(|(known, _)| known == endpoint);
-        let address = known.map_or_else(
-            || self.origin.join(endpoint.path),
-            |(_, address)| address.clone(),
-        );
-        let mut request = reqwest::Request::new(Method::POST, address);
+        let address = self.addresses[endpoint.0].clone();
+        let mut request = reqwest::Request::new(reqwest::Method::POST, address);
         *request.headers_mut() = headers;
         *request.body_mut() = Some(body.into());
         let sending = client.execute(request);
@@ -197,66 +152,193 @@ impl Clients {
     }
 }
 
-/// What a protocol exchanges tokens over: no Authorization, no cookies, no redirects, no reused connections, no hidden
-/// repetition, and a hard limit that closes the connection.
-pub struct AuthClient {
-    client: reqwest::Client,
-    origin: Origin,
-    proxy: Option<SystemProxy>,
+/// The place of an endpoint in its protocol's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EndpointNumber(pub(crate) usize);
+
+impl Route {
+    /// The way to `origin`, trusting `extra_roots` besides the system's.
+    pub(crate) fn new(
+        origin: Origin,
+        extra_roots: &[CertificateDer<'static>],
+    ) -> Result<Self, Error> {
+        let tls = trusting(&origin, extra_roots)?;
+        Self::with(origin, &tls)
+    }
+
+    fn with(origin: Origin, tls: &rustls::ClientConfig) -> Result<Self, Error> {
+        let proxy = origin
+            .may_use_proxy()
+            .then(|| SystemProxy::of(&origin.join("/")));
+        Ok(Self {
+            client: client(&origin, Pool::Fresh, tls)?,
+            origin,
+            proxy: proxy.flatten(),
+        })
+    }
+
+    fn sentence(&self, error: TransportError) -> String {
+        let proxy = self.proxy.as_ref().map(SystemProxy::name);
+        error.sentence(self.origin.host(), proxy)
+    }
+
+    /// The error that a sign-in form shows for a request without an answer. Its sentence names the server, or the proxy
+    /// before it, and says what to do.
+    fn sign_in_error(&self, error: TransportError) -> Error {
+        Error::new(sign_in_code(error), self.sentence(error)).caused_by(error.cause())
+    }
+}
+
+fn trusting(
+    origin: &Origin,
+    extra_roots: &[CertificateDer<'static>],
+) -> Result<rustls::ClientConfig, Error> {
+    let tls = if origin.is_https() {
+        tls::trusting(extra_roots)
+    } else {
+        tls::unused()
+    };
+    tls.map_err(|_| {
+        Error::new(
+            Code::Certificate,
+            "This computer's certificate store cannot be read. Install its root certificates (ca-certificates).",
+        )
+    })
+}
+
+fn client(
+    origin: &Origin,
+    pool: Pool,
+    tls: &rustls::ClientConfig,
+) -> Result<reqwest::Client, Error> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.clone())
+        .dns_resolver(Resolver)
+        // A redirect would carry a token to a place that nobody named.
+        .redirect(reqwest::redirect::Policy::none())
+        // The only repetition is the one that is decided in the renewal or in sending.rs. reqwest would repeat what the
+        // server answers with REFUSED_STREAM or GOAWAY. hyper still repeats a request of which it has written no byte when
+        // its connection closed.
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT)
+        .http2_keep_alive_interval(PING_AFTER)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
+        // An idle connection is given up long before it would be asked.
+        .http2_keep_alive_while_idle(false);
+    builder = match pool {
+        Pool::Kept(idle) => builder.pool_idle_timeout(idle),
+        Pool::Fresh => builder.pool_max_idle_per_host(0),
+    };
+    if pool != Pool::Fresh && origin.is_https() {
+        builder = builder.connector_layer(OneHandshake::default());
+    }
+    if !origin.may_use_proxy() {
+        builder = builder.no_proxy();
+    }
+    builder
+        .build()
+        .map_err(|_| Error::new(Code::Internal, "The HTTP client could not be built."))
+}
+
+/// What tokens are exchanged over: no cookies, no redirects, no reused connections, no hidden repetition, a hard limit that
+/// closes the connection, and no origin but those that it was made for.
+pub(crate) struct AuthClient {
+    /// The API's first.
+    routes: Vec<Route>,
     clock: ServerClock,
     limit: Duration,
 }
 
 impl AuthClient {
-    /// The origin it talks to.
-    pub fn origin(&self) -> &Origin {
-        &self.origin
+    /// For the API's origin. `limit`: that of one attempt.
+    pub(crate) fn new(api: Route, clock: ServerClock, limit: Duration) -> Self {
+        Self {
+            routes: vec![api],
+            clock,
+            limit,
+        }
     }
 
-    /// The error that a sign-in form shows for a request without an answer. Its sentence names the server, or the proxy
-    /// before it, and says what to do.
-    pub fn sign_in_error(&self, error: TransportError) -> Error {
-        let sentence = error.sentence(
-            self.origin.host(),
-            self.proxy.as_ref().map(SystemProxy::name),
-        );
-        Error::new(sign_in_code(error), sentence).caused_by(error.cause())
+    /// Allows the issuer's origin, too.
+    pub(crate) fn allow(&mut self, route: Route) {
+        self.routes.push(route);
     }
 
-    /// The error that a sign-in form shows for an answer that redirects to another origin, which it names. Nothing is ever
-    /// sent there: an address that a person has not named gets no password and no token.
-    pub fn leads_elsewhere(&self, answer: &Answer) -> Option<Error> {
-        let there = answer.redirects_to.as_deref()?;
-        let host = self.origin.host();
-        let sentence = format!("{host} leads to {there}. Use that address, if you know it.");
-        Some(Error::new(Code::LeadsElsewhere, sentence).leading_to(there))
+    /// How many origins it sends to.
+    pub(crate) fn origins(&self) -> usize {
+        self.routes.len()
     }
 
-    /// Posts and reads the whole answer.
+    /// Whether it sends to this origin.
+    pub(crate) fn allows(&self, origin: &Origin) -> bool {
+        self.routes.iter().any(|route| route.origin == *origin)
+    }
+
+    /// Sends a request, and reads the whole answer.
     ///
     /// # Errors
     /// A [`TransportError`] that says what is proven.
-    pub async fn post(&self, request: &Request) -> Result<Answer, TransportError> {
-        let sending = self
-            .client
-            .post(self.origin.join(request.path))
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header("accept", "application/json")
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, TransportError> {
+        let (route, address) = self
+            .route(&request.to)
+            .ok_or(TransportError::ForeignOrigin)?;
+        let mut sending = match request.method {
+            Method::Get => route.client.get(address),
+            Method::Post => route.client.post(address),
+        };
+        sending = sending
+            .header(ACCEPT, HeaderValue::from_static("application/json"))
             // A decoder keeps what it has decoded in buffers that nobody overwrites. Such an answer is a kilobyte.
-            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-            .body(request.body.clone());
-        self.answer(sending).await
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        for (name, value) in &request.headers {
+            let (name, value) = header(name, value).ok_or(TransportError::Connect)?;
+            sending = sending.header(name, value);
+        }
+        let body = match &request.body {
+            Body::Empty => None,
+            Body::Json(text) => Some((text, "application/json")),
+            Body::Form(text) => Some((text, "application/x-www-form-urlencoded")),
+        };
+        if let Some((text, content_type)) = body {
+            sending = sending
+                .header(CONTENT_TYPE, HeaderValue::from_static(content_type))
+                .body(text.clone());
+        }
+        self.answer(sending, route).await
     }
 
-    /// Gets and reads the whole answer; for discovery only.
-    ///
-    /// # Errors
-    /// A [`TransportError`] that says what is proven.
-    pub async fn get(&self, path: &str) -> Result<Answer, TransportError> {
-        self.answer(self.client.get(self.origin.join(path))).await
+    /// The error that a sign-in form shows for a request without an answer.
+    pub(crate) fn sign_in_error(&self, to: &Target, error: TransportError) -> Error {
+        match self.route(to) {
+            Some((route, _)) => route.sign_in_error(error),
+            None => Error::new(
+                Code::NotThisServer,
+                "The server names an address of another server for the sign-in. Ask the person who runs it.",
+            )
+            .caused_by(error.cause()),
+        }
     }
 
-    async fn answer(&self, sending: reqwest::RequestBuilder) -> Result<Answer, TransportError> {
+    /// The way to a target, and its address there.
+    fn route(&self, to: &Target) -> Option<(&Route, Url)> {
+        match to {
+            Target::Api(path) => {
+                let api = self.routes.first()?;
+                Some((api, api.origin.join(path)))
+            }
+            Target::Address(address) => {
+                let mut routes = self.routes.iter();
+                let route = routes.find(|route| route.origin.has(address))?;
+                Some((route, address.clone()))
+            }
+        }
+    }
+
+    async fn answer(
+        &self,
+        sending: reqwest::RequestBuilder,
+        route: &Route,
+    ) -> Result<Answer, TransportError> {
         let limit = self.clock.local().sleep(self.limit);
         tokio::pin!(limit);
         // What has arrived is used, even if its time is up by the time we look: a frozen process finds both.
@@ -267,7 +349,8 @@ impl AuthClient {
         };
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers(), &self.clock);
-        let redirects_to = self.other_origin(&response);
+        let redirects_to = other_origin(&response, &route.origin);
+        let headers = response.headers().clone();
         let (body, chunks) = tokio::select! {
             biased;
             read = read_secret_body(response) => read?,
@@ -278,20 +361,28 @@ impl AuthClient {
             status,
             retry_after,
             redirects_to,
+            headers,
             body: body.slice_ref(without_byte_order_mark(&body)),
         })
     }
+}
 
-    fn other_origin(&self, response: &reqwest::Response) -> Option<String> {
-        if !response.status().is_redirection() {
-            return None;
-        }
-        let location = response.headers().get(LOCATION)?.to_str().ok()?;
-        let there = response.url().join(location).ok()?;
-        let is_other = matches!(there.scheme(), "http" | "https");
-        let there = there.origin().ascii_serialization();
-        (is_other && there != self.origin.without_path()).then_some(there)
+fn header(name: &str, value: &SecretString) -> Option<(HeaderName, HeaderValue)> {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    let mut value = HeaderValue::from_str(value.expose_secret()).ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
+}
+
+fn other_origin(response: &reqwest::Response, ours: &Origin) -> Option<String> {
+    if !response.status().is_redirection() {
+        return None;
     }
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let there = response.url().join(location).ok()?;
+    let is_other = matches!(there.scheme(), "http" | "https");
+    let there = there.origin().ascii_serialization();
+    (is_other && there != ours.without_path()).then_some(there)
 }
 
 /// Reads an answer that holds tokens, as a copy that is overwritten when it is dropped, and as the chunks in which it came.

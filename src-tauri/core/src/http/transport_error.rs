@@ -28,6 +28,8 @@ pub enum TransportError {
     ProxyAuthentication,
     /// The system's proxy makes no connection to the server: nothing was sent.
     ProxyRefused,
+    /// The protocol named an address at an origin to which the credentials are not bound: nothing was sent.
+    ForeignOrigin,
     /// The server says that it did not look at the request (HTTP/2: REFUSED_STREAM, GOAWAY).
     StreamRefused,
     /// The connection broke before the first byte of an answer: the server may have acted.
@@ -55,6 +57,7 @@ impl TransportError {
             | Self::ProxyUnreachable
             | Self::ProxyAuthentication
             | Self::ProxyRefused
+            | Self::ForeignOrigin
             | Self::StreamRefused => true,
             Self::ConnectionLost | Self::Timeout | Self::Truncated | Self::TooLong => false,
         }
@@ -80,6 +83,7 @@ impl TransportError {
             Self::ProxyUnreachable => Cause::ProxyUnreachable,
             Self::ProxyAuthentication => Cause::ProxyAuthentication,
             Self::ProxyRefused => Cause::ProxyRefused,
+            Self::ForeignOrigin => Cause::ForeignOrigin,
             Self::StreamRefused => Cause::StreamRefused,
             Self::ConnectionLost => Cause::ConnectionLost,
             Self::Timeout => Cause::Timeout,
@@ -124,6 +128,9 @@ impl TransportError {
             ),
             Self::ProxyRefused => format!(
                 "The proxy {proxy} makes no connection to {host}. Check the address, or ask the person who runs the proxy."
+            ),
+            Self::ForeignOrigin => format!(
+                "{host} names another server for the sign-in than before. Sign in again, or ask the person who runs it."
             ),
             Self::StreamRefused => {
                 format!("{host} takes no requests just now. Try again in a moment.")
