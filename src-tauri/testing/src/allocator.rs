@@ -22,6 +22,8 @@ pub struct CountingAllocator;
 const NODE_BYTES: usize = 96;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
+/// The most that was in use at a time since [`CountingAllocator::begin_peak`].
+static PEAK: AtomicUsize = AtomicUsize::new(0);
 static NODES: AtomicUsize = AtomicUsize::new(0);
 static LARGER: AtomicUsize = AtomicUsize::new(0);
 
@@ -56,6 +58,18 @@ impl CountingAllocator {
         IN_USE.load(Ordering::Relaxed)
     }
 
+    /// From now on, [`peak`](Self::peak) tells about the whole process.
+    pub fn begin_peak() -> usize {
+        let now = Self::bytes_in_use();
+        PEAK.store(now, Ordering::Relaxed);
+        now
+    }
+
+    /// The most bytes that the process had in use at a time since [`begin_peak`](Self::begin_peak).
+    pub fn peak() -> usize {
+        PEAK.load(Ordering::Relaxed)
+    }
+
     /// Allocations of the process so far.
     pub fn allocations() -> Allocations {
         Allocations {
@@ -75,7 +89,8 @@ impl CountingAllocator {
 }
 
 fn count(size: usize) {
-    IN_USE.fetch_add(size, Ordering::Relaxed);
+    let before = IN_USE.fetch_add(size, Ordering::Relaxed);
+    PEAK.fetch_max(before + size, Ordering::Relaxed);
     let kind = if size <= NODE_BYTES { &NODES } else { &LARGER };
     kind.fetch_add(1, Ordering::Relaxed);
     let now = OF_THREAD.get().saturating_add_unsigned(size);

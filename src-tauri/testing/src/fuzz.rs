@@ -327,7 +327,7 @@ mod tests {
 
     fn fails(parse: impl Fn(&[u8])) -> String {
         let run = catch_unwind(AssertUnwindSafe(|| {
-            fuzz().run("a test's parser", &[b"{\"a\":1}"], &[b"magic"], parse);
+            fuzz().run("words", &[b"{\"a\":1}"], &[b"magic"], parse);
         }));
         let failure = run.expect_err("a fault is found");
         *failure.downcast::<String>().expect("a text")

@@ -8,18 +8,32 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 
+use super::browser::Browser;
 use super::clock::ManualClock;
 use super::files::ScriptedFiles;
 use super::network::ScriptedNetwork;
-use super::server::{Alpn, FaultServer, ServerCertificate};
+use super::server::{Alpn, CLIENT_ID, FaultServer, OAuthRules, ServerCertificate};
 use super::vault::ScriptedVault;
-use graphql_session::{Call, Config, DEFAULT_ACCOUNT, Session};
+use graphql_session::{
+    Call, Config, DEFAULT_ACCOUNT, Error, OAuth2, OAuth2Client, OAuth2Settings, PasswordLogin,
+    Protocol as _, Session, SignInEvent, SignInMethod, SignInStep, Status, Twenty,
+};
 
 /// Longer limits than the defaults for vault and files: their threads run in real time, and a busy test machine must not
 /// make them look slow. They still fit into one call.
 const VAULT_READ: Duration = Duration::from_secs(7);
 const VAULT_WRITE: Duration = Duration::from_secs(8);
 const FILE: Duration = Duration::from_secs(5);
+
+/// The scriptable server rotates as Twenty does, by whatever protocol it is asked.
+const TWENTYS_GRACE: Duration = Duration::from_secs(60);
+
+/// Names the protocol of hosts whose test does not choose one: `twenty`, the default, or `oauth2`. So one set of tests holds
+/// for both.
+const PROTOCOL: &str = "GRAPHQL_SESSION_TEST_PROTOCOL";
+
+/// What a server says of a removed member, which may also mean that it is in trouble.
+const AMBIGUOUS: &str = "User Workspace not found";
 
 /// Between the parts of an upload.
 const BOUNDARY: &str = "----formdata-graphql-session";
@@ -37,17 +51,79 @@ pub struct TestHost {
     pub network: ScriptedNetwork,
     /// The server.
     pub server: FaultServer,
+    protocol: TestProtocol,
     folder: TemporaryFolder,
+}
+
+/// How sessions of a host sign in and renew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestProtocol {
+    /// As at Twenty, with a password.
+    Twenty,
+    /// By OAuth 2, in the browser.
+    OAuth2,
+}
+
+impl TestProtocol {
+    /// That of the environment: see the stage `core-and-server` of `scripts/test.sh`.
+    ///
+    /// # Panics
+    /// When it names another one.
+    pub fn of_environment() -> Self {
+        match std::env::var(PROTOCOL).as_deref() {
+            Ok("oauth2") => Self::OAuth2,
+            Ok("twenty") | Err(_) => Self::Twenty,
+            Ok(other) => panic!("{PROTOCOL} is `{other}`: use twenty or oauth2"),
+        }
+    }
+
+    /// Signs in as `person`, who is known to the server.
+    ///
+    /// # Errors
+    /// The sign-in's own.
+    pub async fn sign_in(
+        self,
+        server: &FaultServer,
+        session: &Session,
+        person: PasswordLogin,
+    ) -> Result<Status, Error> {
+        let address = server.address();
+        if self == Self::Twenty {
+            return session.sign_in(&address, person).await;
+        }
+        let mut sign_in = session.begin_sign_in(&address, Some(SignInMethod::Browser))?;
+        loop {
+            match sign_in.next().await? {
+                SignInEvent::Done(status) => return Ok(status),
+                SignInEvent::Step(SignInStep::Browser { url }) => {
+                    server.change_oauth(|rules| rules.person = person.email.clone());
+                    let opened = Browser::default().open(&url).await;
+                    opened.expect("the browser comes back");
+                }
+                SignInEvent::Step(step) => panic!("the server asks for {step:?}"),
+            }
+        }
+    }
 }
 
 impl TestHost {
     /// Starts the server; nobody is signed in.
     pub async fn start() -> Self {
+        Self::start_with(TestProtocol::of_environment()).await
+    }
+
+    /// The same with this protocol.
+    pub async fn start_with(protocol: TestProtocol) -> Self {
         let clock = ManualClock::new();
+        let server = FaultServer::start_on(&clock).await;
+        if protocol == TestProtocol::OAuth2 {
+            server.offer_oauth(OAuthRules::default());
+        }
         Self {
-            server: FaultServer::start_on(&clock).await,
+            server,
             vault: ScriptedVault::watched_by(&clock),
             files: ScriptedFiles::watched_by(&clock),
+            protocol,
             network: ScriptedNetwork::default(),
             clock,
             folder: TemporaryFolder::new(),
@@ -69,6 +145,7 @@ impl TestHost {
             files: ScriptedFiles::watched_by(&self.clock),
             network: ScriptedNetwork::default(),
             server: self.server.clone(),
+            protocol: self.protocol,
             folder: TemporaryFolder::new(),
         }
     }
@@ -83,6 +160,17 @@ impl TestHost {
         config.limits.vault_read = VAULT_READ;
         config.limits.vault_write = VAULT_WRITE;
         config.limits.file_timeout = FILE;
+        if self.protocol == TestProtocol::OAuth2 {
+            let (grace, reuse_ends_session) = (Some(TWENTYS_GRACE), false);
+            config.protocol = Arc::new(OAuth2::new(OAuth2Settings {
+                client: OAuth2Client::Id(CLIENT_ID.into()),
+                ambiguous_descriptions: vec![AMBIGUOUS.into()],
+                grace,
+                reuse_ends_session,
+                endpoints: Twenty::new().facts().endpoints.clone(),
+                ..OAuth2Settings::default()
+            }));
+        }
         if self.server.speaks_tls() {
             config.extra_root_certificates = self.server.root_certificate();
         }
@@ -124,9 +212,21 @@ impl TestHost {
     /// # Panics
     /// When that fails.
     pub async fn sign_in(&self, session: &Session) {
-        let address = self.server.address();
-        let signing_in = session.sign_in(&address, self.server.person());
-        signing_in.await.expect("the server knows this person");
+        self.sign_in_as(session, self.server.person()).await;
+    }
+
+    /// Signs in as somebody else whom the server knows.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub async fn sign_in_as(&self, session: &Session, person: PasswordLogin) -> Status {
+        let signing_in = self.protocol.sign_in(&self.server, session, person);
+        signing_in.await.expect("the server knows this person")
+    }
+
+    /// How its sessions sign in.
+    pub fn protocol(&self) -> TestProtocol {
+        self.protocol
     }
 }
 

@@ -33,6 +33,8 @@
 #[cfg(feature = "kit")]
 mod allocator;
 #[cfg(feature = "kit")]
+mod browser;
+#[cfg(feature = "kit")]
 mod clock;
 #[cfg(feature = "kit")]
 mod files;
@@ -53,21 +55,23 @@ mod vault;
 #[cfg(feature = "kit")]
 pub use allocator::{Allocations, CountingAllocator};
 #[cfg(feature = "kit")]
+pub use browser::{Browser, Page};
+#[cfg(feature = "kit")]
 pub use clock::{Activity, InFlight, ManualClock, NextSleep};
 #[cfg(feature = "kit")]
 pub use files::{FileCall, FileFailure, ScriptedFiles};
 #[cfg(feature = "kit")]
 pub use fuzz::Fuzz;
 #[cfg(feature = "kit")]
-pub use host::{TestHost, call, mutation, query, subscription, upload};
+pub use host::{TestHost, TestProtocol, call, mutation, query, subscription, upload};
 #[cfg(feature = "kit")]
 pub use network::ScriptedNetwork;
 #[cfg(feature = "kit")]
 pub use server::{
-    AccessField, Alpn, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, Coding,
-    ConnectionFault, Counts, EMAIL, Entry, Explanation, Fact, Fault, FaultServer, Feed, Gate,
-    IssuedPair, Ledger, PASSWORD, PROXIED_HOST, Pair, PairNumber, Rejection, Revocation, Seen,
-    ServerCertificate, SessionNumber, Spent, Words,
+    AccessField, Alpn, AnswerFate, Attempt, AttemptOutcome, AuthenticationOn, CLIENT_ID, Coding,
+    ConnectionFault, Counts, Discovery, EMAIL, Entry, Explanation, Fact, Fault, FaultServer, Feed,
+    Gate, Iss, IssuedPair, Ledger, OAuthRules, ONE_TIME_CODE, PASSWORD, PROXIED_HOST, Pair,
+    PairNumber, Rejection, Revocation, Seen, ServerCertificate, SessionNumber, Spent, Words,
 };
 #[cfg(feature = "kit")]
 pub use vault::{ScriptedVault, VaultCall};

@@ -12,7 +12,7 @@ pub struct ScriptedNetwork {
 }
 
 impl ScriptedNetwork {
-    /// The network changes: every session that watches it is told.
+    /// The network changes: every session that watches it learns that.
     pub fn change(&self) {
         let watching: Vec<_> = self.watchers().iter().filter_map(Weak::upgrade).collect();
         for on_change in watching {

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
+use self::authorization::Authorization;
 use self::shared::{Inside, Listening, Script, Shared};
 use self::tls::Root;
 use self::twenty::Records;
@@ -15,6 +16,7 @@ use super::clock::{Activity, ManualClock};
 use super::rotation::{Grace, Rotation};
 use graphql_session::{Clock, PasswordLogin};
 
+mod authorization;
 mod bodies;
 mod channel;
 mod coding;
@@ -25,6 +27,7 @@ mod http;
 mod http2;
 mod issued_pair;
 mod ledger;
+mod person;
 mod question;
 mod serve;
 mod shared;
@@ -33,6 +36,7 @@ mod tls;
 mod token_endpoint;
 mod twenty;
 
+pub use authorization::{CLIENT_ID, Discovery, Iss, OAuthRules};
 pub use counts::{Counts, Seen};
 pub use fault::{Coding, Fault, Gate};
 pub use feed::Feed;
@@ -41,14 +45,9 @@ pub use ledger::{
     AnswerFate, Attempt, AttemptOutcome, Entry, Explanation, Fact, Ledger, Pair, PairNumber,
     Rejection, Revocation, SessionNumber, Spent, Words,
 };
+pub use person::{EMAIL, PASSWORD};
 pub use tls::{Alpn, ConnectionFault, PROXIED_HOST, ServerCertificate};
-pub use twenty::{AccessField, AuthenticationOn};
-
-/// The person that every server knows.
-pub const EMAIL: &str = "ada@example.com";
-
-/// Her password.
-pub const PASSWORD: &str = "correct horse battery staple";
+pub use twenty::{AccessField, AuthenticationOn, ONE_TIME_CODE};
 
 /// How long [`FaultServer::wait_for`] waits, in real time, before it takes what it waits for for missing.
 const MISSING: Duration = Duration::from_secs(20);
@@ -174,6 +173,54 @@ impl FaultServer {
     /// This account asks for a second factor from now on.
     pub fn ask_second_factor(&self, email: &str) {
         self.inside().records.ask_second_factor(email);
+    }
+
+    /// Is an authorization server of OAuth 2 from now on, by these rules, and takes its tokens like all others. Default: it
+    /// knows nothing of that, as Twenty before 2026.
+    pub fn offer_oauth(&self, rules: OAuthRules) {
+        self.inside().records.oauth = Some(Authorization::new(rules));
+    }
+
+    /// Changes the rules of [`offer_oauth`](Self::offer_oauth).
+    pub fn change_oauth(&self, change: impl FnOnce(&mut OAuthRules)) {
+        if let Some(oauth) = &mut self.inside().records.oauth {
+            change(&mut oauth.rules);
+        }
+    }
+
+    /// Forgets every client that has registered itself.
+    pub fn forget_clients(&self) {
+        if let Some(oauth) = &mut self.inside().records.oauth {
+            oauth.forget_clients();
+        }
+    }
+
+    /// Says `slow_down` at so many polls for a device code.
+    pub fn slow_down(&self, times: u32) {
+        if let Some(oauth) = &mut self.inside().records.oauth {
+            oauth.slow_downs = times;
+        }
+    }
+
+    /// The person types a device's code, and allows the sign-in as this account; `None`: declines.
+    ///
+    /// # Panics
+    /// When there is no such code.
+    pub fn answer_device(&self, user_code: &str, email: Option<&str>) {
+        let mut inside = self.inside();
+        let oauth = inside.records.oauth.as_mut();
+        let is_there = oauth.is_some_and(|oauth| oauth.answer_device(user_code, email));
+        assert!(is_there, "no device has this code");
+    }
+
+    /// Has several workspaces, with these names and origins: at an address that is none of theirs, a person chooses.
+    pub fn has_workspaces(&self, workspaces: &[(&str, String)]) {
+        let owned = workspaces
+            .iter()
+            .map(|(name, origin)| ((*name).to_owned(), origin.clone()));
+        let mut inside = self.inside();
+        inside.records.workspaces = owned.collect();
+        inside.records.origin = "https://none.of.them".into();
     }
 
     /// This account is no longer a member of the workspace: its renewals say "User Workspace not found".

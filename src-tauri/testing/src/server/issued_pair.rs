@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use graphql_session::Tokens;
+use graphql_session::{Expiry, Tokens};
 
 /// Tokens as the server issued them. Clear text, for assertions and for signing in with tokens from elsewhere.
 #[derive(Clone)]
@@ -21,10 +21,9 @@ impl IssuedPair {
     /// As [`Session::sign_in_with_tokens`](graphql_session::Session::sign_in_with_tokens) takes them.
     pub fn to_tokens(&self) -> Tokens {
         Tokens {
-            access: self.access.as_str().into(),
-            access_expires_at: Some(self.access_until),
             refresh: Some(self.refresh.as_str().into()),
-            refresh_expires_at: Some(self.refresh_until),
+            refresh_expires: Expiry::At(self.refresh_until),
+            ..Tokens::of(self.access.as_str().into(), Expiry::At(self.access_until))
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::authorization::Step;
 use super::http::{Incoming, find};
-use super::token_endpoint::{self, Face};
+use super::token_endpoint::{self, Face, text};
 use graphql_session::OperationKind;
 
 /// What a request asks for.
@@ -12,7 +13,11 @@ pub(super) enum Asked {
     ClientConfig,
     LoginToken,
     TokenPair,
+    OneTimeCode,
+    SignIn,
     Renewal(Face),
+    /// A step of an OAuth 2 sign-in or sign-out.
+    OAuth(Step),
     SignOut,
     /// Anything else: its first field, and what it does.
     Call {
@@ -62,6 +67,7 @@ impl Question {
     /// The refresh token of a renewal or of a sign-out; empty where there is none.
     pub(super) fn refresh(&self) -> &str {
         let key = match self.asked {
+            Asked::OAuth(Step::Revocation) => "token",
             Asked::Renewal(Face::OAuth2 | Face::Supabase) => token_endpoint::REFRESH_TOKEN,
             Asked::SignOut => "refreshToken",
             _ => "appToken",
@@ -76,11 +82,21 @@ impl Asked {
         match self {
             Self::LoginToken => "getLoginTokenFromCredentials",
             Self::TokenPair => "getAuthTokensFromLoginToken",
+            Self::OneTimeCode => "getAuthTokensFromOTP",
+            Self::SignIn => "signIn",
             Self::Renewal(_) => "renewToken",
             Self::SignOut => "signOut",
             Self::Call { field, .. } => field,
-            Self::ClientConfig | Self::Unknown => "",
+            Self::ClientConfig | Self::OAuth(_) | Self::Unknown => "",
         }
+    }
+
+    /// Whether it is the last request of a sign-in.
+    pub(super) fn is_sign_in(&self) -> bool {
+        matches!(
+            self,
+            Self::TokenPair | Self::OneTimeCode | Self::OAuth(Step::Code | Step::DevicePoll)
+        )
     }
 
     /// What a request asks for, with the query and its variables.
@@ -88,15 +104,18 @@ impl Asked {
         if method == "GET" && path == "/client-config" {
             return (Self::ClientConfig, String::new(), Value::Null);
         }
+        if let Some(step) = Step::at(method, path) {
+            let fields = token_endpoint::fields(body);
+            return (Self::OAuth(step), String::new(), fields);
+        }
         if method == "POST" && path.starts_with(token_endpoint::SUPABASE_SIGN_OUT) {
             return (Self::SignOut, String::new(), Value::Null);
         }
         if let Some(face) = Face::at(path).filter(|_| method == "POST") {
-            return (
-                Self::Renewal(face),
-                String::new(),
-                token_endpoint::fields(body),
-            );
+            let fields = token_endpoint::fields(body);
+            let step = Step::of_grant(text(&fields, "grant_type"));
+            let asked = step.map_or(Self::Renewal(face), Self::OAuth);
+            return (asked, String::new(), fields);
         }
         let unknown = (Self::Unknown, String::new(), Value::Null);
         if method != "POST" || !matches!(path, "/graphql" | "/metadata") {
@@ -115,18 +134,14 @@ impl Asked {
         let asked = match field.as_str() {
             "getLoginTokenFromCredentials" => Self::LoginToken,
             "getAuthTokensFromLoginToken" => Self::TokenPair,
+            "getAuthTokensFromOTP" => Self::OneTimeCode,
+            "signIn" => Self::SignIn,
             "renewToken" => Self::Renewal(Face::Twenty),
             "signOut" => Self::SignOut,
             _ => Self::Call { field, kind },
         };
         (asked, query.to_owned(), variables)
     }
-}
-
-/// A variable that is a text; empty where there is none.
-pub(super) fn text<'a>(variables: &'a Value, key: &str) -> &'a str {
-    let value = variables.get(key).and_then(Value::as_str);
-    value.unwrap_or_default()
 }
 
 /// The first part of a form: an upload's operations.

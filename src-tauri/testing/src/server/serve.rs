@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::authorization::Step;
 use super::bodies;
 use super::channel::Channel;
 use super::coding::coded;
@@ -20,6 +21,7 @@ use super::question::{Asked, Question};
 use super::shared::{Kind, Shared};
 use super::stream;
 use super::tls::{ConnectionFault, Stream, break_handshake};
+use super::token_endpoint::{self, Face};
 use super::twenty::{Peculiarity, Taken};
 use crate::clock::InFlight;
 use graphql_session::OperationKind;
@@ -165,10 +167,16 @@ async fn answer(
             ..
         } if question.reads_streams => Kind::Stream,
         Asked::Renewal(_) => Kind::Renewal,
-        Asked::LoginToken | Asked::TokenPair => Kind::SignIn,
+        Asked::LoginToken
+        | Asked::TokenPair
+        | Asked::OneTimeCode
+        | Asked::SignIn
+        | Asked::OAuth(Step::Code | Step::DeviceCode | Step::DevicePoll | Step::Registration) => {
+            Kind::SignIn
+        }
         Asked::Call { .. } => Kind::Call,
         Asked::ClientConfig => Kind::Check,
-        Asked::SignOut | Asked::Unknown => Kind::Other,
+        Asked::OAuth(_) | Asked::SignOut | Asked::Unknown => Kind::Other,
     };
     let (fault, attempt) = arrive(server, &request, &question, kind);
     let _call = (kind == Kind::Call).then(|| OneCall(server.clone()));
@@ -290,11 +298,15 @@ impl Asking<'_> {
                     *counts.effects.entry(field.clone()).or_default() += 1;
                 }
             }
-            (Taken::Done(_), _) if *asked == Asked::TokenPair => counts.sign_ins += 1,
+            (Taken::Done(_), _) if asked.is_sign_in() => counts.sign_ins += 1,
             (Taken::Done(_), _) if *asked == Asked::SignOut => counts.sign_outs += 1,
+            (Taken::Answered(_), _) if *asked == Asked::OAuth(Step::Revocation) => {
+                counts.sign_outs += 1;
+            }
             _ => {}
         });
         match taken {
+            Taken::Answered(answer) => answer,
             Taken::Done(_) if self.kind == Kind::Stream => Outgoing::event_stream(),
             Taken::Refused(body) => Outgoing {
                 status: refused_with,
@@ -396,8 +408,17 @@ async fn respond_in_place(
                 let ledger = &mut server.inside().records.ledger;
                 ledger.scripted(one.attempt, words);
             }
-            let mut answer = Outgoing::json(bodies::error(&code, &sub_code, &message));
-            answer.status = status;
+            let is_oauth = asking.question.asked == Asked::Renewal(Face::OAuth2);
+            let mut answer = Outgoing::json(if is_oauth {
+                token_endpoint::in_its_words(&code, &message)
+            } else {
+                bodies::error(&code, &sub_code, &message)
+            });
+            answer.status = if is_oauth && status == 200 {
+                400
+            } else {
+                status
+            };
             send(server, &mut connection, &answer).await?;
             return Some(connection);
         }

@@ -57,6 +57,12 @@ pub(super) fn fields(body: &[u8]) -> Value {
     })
 }
 
+/// A variable that is a text; empty where there is none.
+pub(super) fn text<'a>(variables: &'a Value, key: &str) -> &'a str {
+    let value = variables.get(key).and_then(Value::as_str);
+    value.unwrap_or_default()
+}
+
 /// New tokens for the account `email`.
 pub(super) fn granted(
     face: Face,
@@ -96,6 +102,20 @@ pub(super) fn rejected(face: Face, rejection: Rejection) -> String {
         let message = format!("Invalid Refresh Token: {message}");
         return json!({ "code": 400, "error_code": code, "msg": message }).to_string();
     }
-    json!({ "error": "invalid_grant", "error_description": "The refresh token is not valid." })
-        .to_string()
+    let description = match rejection {
+        // Twenty's own words, which it says in trouble, too.
+        Rejection::NotMember => "User Workspace not found",
+        _ => "The refresh token is not valid.",
+    };
+    json!({ "error": "invalid_grant", "error_description": description }).to_string()
+}
+
+/// What an OAuth 2 server says where Twenty says `code`, with the same message.
+pub(super) fn in_its_words(code: &str, message: &str) -> String {
+    let error = match code {
+        "UNAUTHENTICATED" | "FORBIDDEN" | "BAD_USER_INPUT" => "invalid_grant",
+        _ if message == "User Workspace not found" => "invalid_grant",
+        _ => "temporarily_unavailable",
+    };
+    json!({ "error": error, "error_description": message }).to_string()
 }

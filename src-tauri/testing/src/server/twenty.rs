@@ -8,16 +8,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::authorization::{self, Authorization, Outcome, Step};
 use super::bodies::{access_refusal, cannot_query, client_config, error, in_words, stamp};
+use super::http::Outgoing;
 use super::issued_pair::IssuedPair;
 use super::ledger::{AttemptOutcome, Fact, Ledger, PairNumber, Rejection, Revocation, Spent};
-use super::question::{Asked, Question, text};
-use super::token_endpoint::{self, Face};
+use super::question::{Asked, Question};
+use super::token_endpoint::{self, Face, text};
 use crate::rotation::{Exchange, FamilyChange, Grace, OnReuse, Rotation, Standing, Token};
 use graphql_session::OperationKind;
 
 /// How long a used refresh token is taken again by default, in ms, as at Twenty.
 const GRACE_MS: i64 = 60_000;
+
+/// The one-time code that every account takes which asks for one.
+pub const ONE_TIME_CODE: &str = "246810";
 
 /// How long refresh tokens last: 60 days, as at Twenty.
 const REFRESH_LIFETIME: Duration = Duration::from_secs(60 * 86_400);
@@ -55,6 +60,8 @@ impl AccessField {
 pub(super) enum Taken {
     /// Done; the answer's body.
     Done(String),
+    /// Done, or not; the whole answer.
+    Answered(Outgoing),
     /// Refused because of the token.
     Refused(String),
     /// Not done for another reason.
@@ -82,10 +89,14 @@ pub(super) struct Records {
     pub(super) checks_renewals_bearer: bool,
     /// Bodies to be given for a field, in place of the usual ones.
     pub(super) scripted: HashMap<String, String>,
+    /// Names and origins of the workspaces that it offers at an address which is none of theirs.
+    pub(super) workspaces: Vec<(String, String)>,
     people: HashMap<String, Account>,
     access: HashMap<String, AccessToken>,
     refresh: HashMap<String, RefreshToken>,
     login: HashMap<String, String>,
+    /// What it is as an authorization server of OAuth 2, where it is one.
+    pub(super) oauth: Option<Authorization>,
     pub(super) ledger: Ledger,
     /// Every token text ever issued.
     pub(super) issued: Vec<String>,
@@ -129,10 +140,12 @@ impl Records {
             knows_sign_out: true,
             checks_renewals_bearer: true,
             scripted: HashMap::new(),
+            workspaces: Vec::new(),
             people: HashMap::new(),
             access: HashMap::new(),
             refresh: HashMap::new(),
             login: HashMap::new(),
+            oauth: None,
             ledger: Ledger::default(),
             issued: Vec::new(),
             key: 1,
@@ -243,22 +256,72 @@ impl Records {
                 Some(email) => Taken::Done(self.data(field, *kind, &email)),
                 None => Taken::NotDone(error("INTERNAL_SERVER_ERROR", "", "Forbidden resource")),
             },
+            Asked::OAuth(step) => self.authorize(*step, path, variables, now),
+            Asked::Renewal(Face::OAuth2) if !self.knows_client(variables) => {
+                let refused = authorization::refused(401, "invalid_client", "Client not found");
+                self.granted(refused, now)
+            }
             Asked::Renewal(face @ (Face::OAuth2 | Face::Supabase)) => {
                 self.renew(*face, question.refresh(), now, peculiarity, attempt)
             }
-            Asked::LoginToken | Asked::TokenPair | Asked::Renewal(_) | Asked::SignOut => {
+            Asked::LoginToken
+            | Asked::TokenPair
+            | Asked::OneTimeCode
+            | Asked::SignIn
+            | Asked::Renewal(_)
+            | Asked::SignOut => {
                 if let Some(problem) = self.unknown_field(asked, path, query) {
                     return Taken::NotDone(problem);
                 }
                 match asked {
                     Asked::LoginToken => self.log_in(variables, now),
-                    Asked::TokenPair => self.exchange_login(variables, now),
+                    Asked::TokenPair | Asked::OneTimeCode => {
+                        self.exchange_login(asked, variables, now)
+                    }
+                    Asked::SignIn => self.sign_in(variables, now),
                     Asked::SignOut => self.sign_out(question.refresh(), caller.as_deref(), now),
                     _ => self.renew(Face::Twenty, question.refresh(), now, peculiarity, attempt),
                 }
             }
             Asked::ClientConfig | Asked::Unknown => {
                 Taken::NotDone(error("BAD_REQUEST", "", "Must provide query string."))
+            }
+        }
+    }
+
+    /// A client that says who it is, and is not known. One that says nothing is another test's.
+    fn knows_client(&self, fields: &Value) -> bool {
+        match (&self.oauth, text(fields, "client_id")) {
+            (Some(oauth), client) if !client.is_empty() => oauth.knows(client),
+            _ => true,
+        }
+    }
+
+    fn authorize(&mut self, step: Step, path: &str, fields: &Value, now: Timestamp) -> Taken {
+        let Some(oauth) = &mut self.oauth else {
+            return Taken::Answered(Outgoing {
+                status: 404,
+                ..Outgoing::json("{}")
+            });
+        };
+        let outcome = oauth.act(step, path, fields, &self.origin, now, &mut self.issued);
+        self.granted(outcome, now)
+    }
+
+    fn granted(&mut self, outcome: Outcome, now: Timestamp) -> Taken {
+        match outcome {
+            Outcome::Answer(answer) => Taken::Answered(answer),
+            Outcome::Grant(email) => {
+                let pair = self.pair(&email, now, None);
+                let rules = self.oauth.as_ref().map(|oauth| &oauth.rules);
+                let with_refresh = rules.is_none_or(|rules| rules.issues_refresh_tokens);
+                let granted =
+                    token_endpoint::granted(Face::OAuth2, &pair, &email, with_refresh, now);
+                Taken::Done(granted)
+            }
+            Outcome::Revoke(token) => {
+                self.sign_out(&token, None, now);
+                Taken::Answered(Outgoing::json("{}"))
             }
         }
     }
@@ -302,14 +365,6 @@ impl Records {
         if account.password != text(variables, "password") {
             return Taken::NotDone(error("FORBIDDEN", "FORBIDDEN_EXCEPTION", "Wrong password"));
         }
-        if account.needs_second_factor {
-            let sub_code = "TWO_FACTOR_AUTHENTICATION_VERIFICATION_REQUIRED";
-            return Taken::NotDone(error(
-                "FORBIDDEN",
-                sub_code,
-                "Two factor authentication required",
-            ));
-        }
         let until = now + Duration::from_secs(900);
         let email = email.to_owned();
         let token = self.token("LOGIN", &email, now, until, true);
@@ -322,12 +377,57 @@ impl Records {
         )
     }
 
-    fn exchange_login(&mut self, variables: &Value, now: Timestamp) -> Taken {
+    fn exchange_login(&mut self, asked: &Asked, variables: &Value, now: Timestamp) -> Taken {
         let Some(email) = self.login.get(text(variables, "loginToken")).cloned() else {
             return Taken::NotDone(error("UNAUTHENTICATED", "UNAUTHENTICATED", "No payload"));
         };
+        let account = self.people.get(&email);
+        let is_second = *asked == Asked::OneTimeCode;
+        if is_second && text(variables, "otp") != ONE_TIME_CODE {
+            return Taken::NotDone(error(
+                "FORBIDDEN",
+                "INVALID_OTP",
+                "Invalid verification code",
+            ));
+        }
+        if !is_second && account.is_some_and(|account| account.needs_second_factor) {
+            return Taken::NotDone(error(
+                "FORBIDDEN",
+                "TWO_FACTOR_AUTHENTICATION_VERIFICATION_REQUIRED",
+                "Two factor authentication required",
+            ));
+        }
         let pair = self.pair(&email, now, None);
-        Taken::Done(self.pair_body("getAuthTokensFromLoginToken", &pair, true))
+        Taken::Done(self.pair_body(asked.field(), &pair, true))
+    }
+
+    /// The person's workspaces, where the server has several; each with a login token.
+    fn sign_in(&mut self, variables: &Value, now: Timestamp) -> Taken {
+        let email = text(variables, "email").to_owned();
+        let is_right = self
+            .people
+            .get(&email)
+            .is_some_and(|account| account.password == text(variables, "password"));
+        if !is_right {
+            return Taken::NotDone(error("FORBIDDEN", "FORBIDDEN_EXCEPTION", "Wrong password"));
+        }
+        let until = now + Duration::from_secs(900);
+        let mut available = Vec::new();
+        for (name, origin) in self.workspaces.clone() {
+            let token = self.token("LOGIN", &email, now, until, true);
+            self.login.insert(token.clone(), email.clone());
+            available.push(json!({
+                "displayName": name,
+                "loginToken": token,
+                "workspaceUrls": { "subdomainUrl": format!("{origin}/"), "customUrl": null },
+            }));
+        }
+        Taken::Done(
+            json!({ "data": { "signIn": { "availableWorkspaces": {
+                "availableWorkspacesForSignIn": available,
+            } } } })
+            .to_string(),
+        )
     }
 
     fn renew(
