@@ -81,12 +81,21 @@ stage_rustdoc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no
 
 # Without Tauri, these two answer minutes before the application is built. In one command, so that tokio, hyper and what
 # else they share are compiled once.
+without_tauri=(-p graphql-session-renewal -p graphql-session -p graphql-session-testing -p demo-server
+    --features graphql-session/parsers)
 stage_core-and-server() {
     # These tests wait for sockets, processes and threads more than they compute: two at a time left two cores idle, and took
     # 5.0 min in place of 2.6.
-    RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} \
-        cargo test --locked -p graphql-session-renewal -p graphql-session -p graphql-session-testing -p demo-server \
-        --features graphql-session/parsers
+    export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
+    cargo test --locked "${without_tauri[@]}"
+    # The scenarios once more over OAuth 2, but those that are about Twenty's own words, requests and files. The same packages,
+    # or tokio and what else they share would be compiled once more.
+    GRAPHQL_SESSION_TEST_PROTOCOL=oauth2 cargo test --locked "${without_tauri[@]}" --test core -- \
+        budget:: defects:: early_attempts:: endings:: lost_answers:: one_renewal:: outages:: replay:: retry_after:: \
+        sharing:: sign_out:: state_folder:: storage:: subscriptions:: uploads:: waiting:: \
+        --skip a_renewal_carries_no_authorization_no_cookie --skip a_server_that_moved_its_authentication \
+        --skip a_new_sign_in_in_one_process --skip a_sign_out_is_immediate_here \
+        --skip at_a_server_without_a_sign_out --skip after_a_sign_out_no_file_names --skip the_files_of_an_older_version
 }
 
 # Compiles the core once more, as it is released.

@@ -129,7 +129,7 @@ fn settings_in_json_arrive_in_the_configuration() {
             "attemptTimeoutMs": 1, "renewalTimeoutMs": 2, "lockTimeoutMs": 3, "vaultReadMs": 4, "vaultWriteMs": 5,
             "callTimeoutMs": 6, "quitTimeoutMs": 7, "fileTimeoutMs": 13, "concurrentCalls": 8, "requestBytes": 11,
             "replyBytes": 9, "maxBackoffMs": 10, "streamSilenceMs": 12, "slowAfterMs": 14, "slowCalls": 15,
-            "callsUnderWay": 16, "bytesUnderWay": 17
+            "callsUnderWay": 16, "bytesUnderWay": 17, "signInTimeoutMs": 18
         }
     });
     let config = Config::from_json("testing", "unused", &settings).expect("right");
@@ -145,6 +145,7 @@ fn settings_in_json_arrive_in_the_configuration() {
         vault_write: ms(5),
         file_timeout: ms(13),
         call_timeout: ms(6),
+        sign_in_timeout: ms(18),
         quit_timeout: ms(7),
         concurrent_calls: 8,
         slow_after: ms(14),

@@ -17,7 +17,8 @@ const DRAWS: usize = 100_000;
 
 /// Every pause is as long as it can be: 1, 2, 4, 8, 16, then 30 s.
 fn with_longest_pauses(host: &TestHost) {
-    host.clock.script_random([u64::MAX; DRAWS]);
+    host.clock
+        .script_random(std::iter::repeat_n(u64::MAX, DRAWS));
 }
 
 /// The access token has expired, and every renewal meets an outage. A call has failed when its 25 s would have been over:

@@ -66,8 +66,11 @@ impl<S: tracing::Subscriber> Layer<S> for Listener {
         assert_eq!(said.account, DEFAULT_ACCOUNT);
         let facts: Value = serde_json::from_str(&said.facts).expect("facts are JSON");
         assert_eq!(said.cause.as_deref(), facts["cause"].as_str());
-        // After an ending nothing is held that could have one.
-        let may_lack_one = said.message == "removed";
+        // Before a sign-in and after an ending nothing is held that could have one.
+        let may_lack_one = matches!(
+            &*said.message,
+            "server_checked" | "sign_in_sent" | "removed"
+        );
         assert!(
             said.generation.is_some() || may_lack_one,
             "{}",

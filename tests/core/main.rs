@@ -2,10 +2,12 @@
 //! link. Real processes, the real keyring and the log capture have their own.
 
 mod addresses;
+mod browser_sign_in;
 mod budget;
 mod codings;
 mod config;
 mod defects;
+mod device_sign_in;
 mod early_attempts;
 mod endings;
 mod files;
@@ -15,6 +17,7 @@ mod ledger;
 mod lost_answers;
 mod manual;
 mod network;
+mod oauth;
 mod one_renewal;
 mod other_faces;
 mod outages;
@@ -24,6 +27,7 @@ mod requests;
 mod retry_after;
 mod sharing;
 mod sign_in;
+mod sign_in_steps;
 mod sign_out;
 mod state_folder;
 mod storage;

@@ -437,7 +437,8 @@ async fn in_an_outage_by_two_clocks() -> (TestHost, Session) {
 #[tokio::test]
 async fn callers_of_a_server_that_is_away_publish_nothing_that_nobody_sees() {
     let (host, session) = in_an_outage_by_two_clocks().await;
-    host.clock.script_random([u64::MAX; 10_000]);
+    host.clock
+        .script_random(std::iter::repeat_n(u64::MAX, 10_000));
     // The pauses are long from here on.
     host.clock.pass(5 * MINUTE).await;
     let before = (session.status(), journal_count(&session, "attempt_sent"));
@@ -459,7 +460,7 @@ async fn callers_of_a_server_that_is_away_publish_nothing_that_nobody_sees() {
 async fn a_countdown_that_changes_all_the_time_is_published_once_a_second() {
     let (host, session) = in_an_outage_by_two_clocks().await;
     // Every pause is as short as it can be.
-    host.clock.script_random([0; 100_000]);
+    host.clock.script_random(std::iter::repeat_n(0, 100_000));
     host.clock.pass(31 * SECOND).await;
     let before = (
         session.status().revision,

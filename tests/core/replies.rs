@@ -2,12 +2,8 @@
 
 use std::sync::Arc;
 
-use graphql_session::{
-    Answer, AuthClient, BoxFuture, Call, Code, Dialect, Envelope, Error, Facts, Issued,
-    PasswordLogin, Phase, Protocol, RawReply, Reading, Request, Session, Tokens, Twenty,
-};
+use graphql_session::{Call, Code, Envelope, Phase, Protocol as _, RawReply, Session, Twenty};
 use graphql_session_testing::{Counts, Fault, Gate, TestHost, mutation, query};
-use secrecy::SecretString;
 
 use crate::fixture::watched_twenty::WatchedTwenty;
 use crate::fixture::{
@@ -249,47 +245,6 @@ async fn a_protocol_whose_refusals_are_no_graphql_is_asked_about_every_reply() {
     }
 }
 
-/// A protocol that says as little as it can: everything that the trait has a default for is left out.
-struct PlainProtocol;
-
-impl Protocol for PlainProtocol {
-    fn facts(&self) -> &Facts {
-        Twenty.facts()
-    }
-
-    fn check<'a>(&'a self, client: &'a AuthClient) -> BoxFuture<'a, Result<(), Error>> {
-        Twenty.check(client)
-    }
-
-    fn sign_in<'a>(
-        &'a self,
-        client: &'a AuthClient,
-        login: &'a PasswordLogin,
-    ) -> BoxFuture<'a, Result<Issued, Error>> {
-        Twenty.sign_in(client, login)
-    }
-
-    fn dialects(&self, last: Option<Dialect>) -> Vec<Dialect> {
-        Twenty.dialects(last)
-    }
-
-    fn renewal(&self, refresh: &SecretString, dialect: Dialect) -> Request {
-        Twenty.renewal(refresh, dialect)
-    }
-
-    fn read_renewal(&self, answer: &Answer, dialect: Dialect) -> Reading {
-        Twenty.read_renewal(answer, dialect)
-    }
-
-    fn subject(&self, tokens: &Tokens) -> Option<String> {
-        Twenty.subject(tokens)
-    }
-
-    fn revocation(&self, refresh: &SecretString, dialect: Dialect) -> Option<Request> {
-        Twenty.revocation(refresh, dialect)
-    }
-}
-
 #[test]
 fn a_protocol_without_words_of_its_own_reads_those_of_graphql_and_of_http() {
     let refuses = |status, www_authenticate, body: &'static str| {
@@ -298,7 +253,7 @@ fn a_protocol_without_words_of_its_own_reads_those_of_graphql_and_of_http() {
             www_authenticate,
             body: body.as_bytes(),
         };
-        PlainProtocol.refuses(&reply, Envelope::read(reply.body).as_ref())
+        Twenty::new().refuses(&reply, Envelope::read(reply.body).as_ref())
     };
     let unauthenticated = r#"{"errors":[{},{"extensions":{"code":"UNAUTHENTICATED"}}]}"#;
     let forbidden = r#"{"errors":[{"extensions":{"code":"FORBIDDEN"}}]}"#;

@@ -77,7 +77,8 @@ fn authorizations(host: &TestHost) -> Vec<String> {
 
 /// Every random number is the largest, so that all pauses are as long as possible.
 fn draw_the_longest(host: &TestHost) {
-    host.clock.script_random([u64::MAX; 10_000]);
+    host.clock
+        .script_random(std::iter::repeat_n(u64::MAX, 10_000));
 }
 
 // ── Credentials ─────────────────────────────────────────────────────────────────────────────────────────────────

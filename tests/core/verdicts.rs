@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use graphql_session::{Code, DEFAULT_ACCOUNT, Phase, Protocol as _, Session, Twenty};
+use graphql_session::{Code, DEFAULT_ACCOUNT, Expiry, Phase, Protocol as _, Session, Twenty};
 use graphql_session_testing::{
     Alpn, Coding, ConnectionFault, EMAIL, Fault, ServerCertificate, TestHost, query,
 };
@@ -457,7 +457,7 @@ fn any_body(status: u16) -> Vec<Fault> {
 async fn assert_not_sent(row: Row, host: &TestHost, address: &str) {
     let session = host.session(DEFAULT_ACCOUNT).await;
     let mut tokens = host.server.issue(EMAIL).to_tokens();
-    tokens.access_expires_at = Some("2026-01-05T08:00:00Z".parse().expect("a timestamp"));
+    tokens.access_expires = Expiry::At("2026-01-05T08:00:00Z".parse().expect("a timestamp"));
     let signing_in = session.sign_in_with_tokens(address, None, tokens);
     signing_in
         .await

@@ -131,6 +131,10 @@ pub(crate) const RENEWALS: &[&[u8]] = &[
     br#"{"data":{"renewToken":{"tokens":{"accessToken":{"token":"a\u002eb\/c","expiresAt":1764504000},"refreshToken":null}}},"errors":[{"message":"a warning"}]}"#,
     br#"{"errors":[{"message":"This refresh token has been revoked","extensions":{"code":"FORBIDDEN","subCode":"INVALID"}}],"data":null}"#,
     br#"{"errors":[{"message":"Cannot query field \"renewToken\" on type \"Mutation\".","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}"#,
+    br#"{"access_token":"a.b.c","token_type":"Bearer","expires_in":1800,"refresh_token":"r","scope":"api profile"}"#,
+    br#"{"error":"invalid_grant","error_description":"Invalid or expired refresh token"}"#,
+    br#"{"data":{"auth_refresh":{"access_token":"a","refresh_token":"r","expires":"900000"}}}"#,
+    br#"{"session":{"accessToken":"a","accessTokenExpiresIn":900,"refreshToken":"r","user":{"id":"1","email":"a@b.c"}}}"#,
 ];
 
 pub(crate) const JWTS: &[&[u8]] = &[

@@ -1,8 +1,6 @@
 //! Every parser of bytes from outside, under mutated inputs: no panic, at most 50 ms of CPU time for 64 kB, and at most 16 times
 //! the input in memory. `make test` tries 20,000 inputs for each from a fixed seed, `make fuzz` a million from another one each
 //! time. What has failed once stands in [`corpus`] or in a test beside its parser.
-//!
-//! The plugin's framing is tried the same way in `src-tauri/plugin/src/framing/fuzz.rs`, because it is private there.
 
 mod corpus;
 
@@ -12,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use graphql_session::parsers::{self, ServerTimeSource};
 use graphql_session::{
-    Answer, Dialect, Envelope, OperationKind, Origin, Protocol, Reading, SessionId, SystemClock,
-    Tokens, Twenty,
+    Answer, DeclaredProtocol, Dialect, Envelope, Expiry, OAuth2, OAuth2Settings, OperationKind,
+    Origin, PRESETS, Protocol, Reading, SessionId, SystemClock, Tokens, Twenty,
 };
 use graphql_session_testing::{CountingAllocator, Fuzz};
 
@@ -98,29 +96,38 @@ fn streams_of_events() {
 
 #[test]
 fn answers_to_renewals_and_their_tokens() {
+    let settings = [("api_key", "k"), ("auth_url", "https://auth.example.com")];
+    let declared = PRESETS.map(|(name, _)| DeclaredProtocol::preset(name, settings));
+    let mut protocols: Vec<Box<dyn Protocol>> = vec![
+        Box::new(Twenty::new()),
+        Box::new(OAuth2::new(OAuth2Settings::default())),
+    ];
+    for protocol in declared {
+        protocols.push(Box::new(protocol.expect("a preset is right")));
+    }
     fuzz().run("renewal", corpus::RENEWALS, corpus::JSON, |input| {
-        let answer = Answer {
-            status: 200,
-            retry_after: None,
-            redirects_to: None,
-            body: Bytes::copy_from_slice(input),
-        };
-        if let Reading::Renewed(tokens) = Twenty.read_renewal(&answer, Dialect::default()) {
-            let _ = Twenty.subject(&tokens);
+        let answer = Answer::new(200, Bytes::copy_from_slice(input));
+        // One after another, each by its share of the inputs.
+        let protocol = &protocols[input.len() % protocols.len()];
+        if let Reading::Renewed(tokens) = protocol.read_renewal(&answer, &Dialect::default()) {
+            let _ = protocol.subject(&tokens);
         }
+    });
+}
+
+#[test]
+fn declared_protocols() {
+    let files = PRESETS.map(|(_, file)| file.as_bytes());
+    fuzz().run("declared", &files, corpus::JSON, |input| {
+        let _ = DeclaredProtocol::from_json(&String::from_utf8_lossy(input), []);
     });
 }
 
 #[test]
 fn access_tokens() {
     fuzz().run("jwt", corpus::JWTS, corpus::BASE64, |input| {
-        let tokens = Tokens {
-            access: String::from_utf8_lossy(input).as_ref().into(),
-            access_expires_at: None,
-            refresh: None,
-            refresh_expires_at: None,
-        };
-        let _ = Twenty.subject(&tokens);
+        let access = String::from_utf8_lossy(input).as_ref().into();
+        let _ = Twenty::new().subject(&Tokens::of(access, Expiry::Unknown));
     });
 }
 

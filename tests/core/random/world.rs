@@ -213,7 +213,10 @@ impl World {
                 times,
             } => {
                 let account = &mut self.accounts[account];
-                if matches!(how, Trouble::Refused | Trouble::Status(401)) {
+                if matches!(
+                    how,
+                    Trouble::Refused | Trouble::PartlyRefused | Trouble::Status(401)
+                ) {
                     account.suspect_all();
                     account.refuses_valid_tokens = true;
                 }
