@@ -27,6 +27,7 @@ main() {
     npm_packages examples/minimal
     npm_packages examples/clients
     npm_packages benches/window
+    npm_packages tests/real/oidc
     [ "$purpose" = test ] && return
     npm_packages compare/clients/js
 }

@@ -1,0 +1,157 @@
+// An authorization server that other people wrote (oidc-provider), and one GraphQL field that takes its tokens.
+//
+//   PORT=8200 ACCESS_SECONDS=1 ROTATE=always STATE=state.json node server.mjs
+//
+// Prints READY when it listens. Everything lies in STATE, so that it can be stopped and started again. The page on which a
+// person signs in has no form: the person in `login_hint`, or Ada, is signed in at once.
+import { createServer } from "node:http";
+import { readFileSync, writeFileSync } from "node:fs";
+import { generateKeyPairSync } from "node:crypto";
+import { Provider } from "oidc-provider";
+
+const port = Number(process.env.PORT);
+const accessSeconds = Number(process.env.ACCESS_SECONDS ?? 1);
+const issuer = `http://127.0.0.1:${port}`;
+const stateFile = process.env.STATE;
+
+const saved = read();
+const rows = new Map(saved.rows);
+const disabled = new Set(saved.disabled);
+const counts = saved.counts;
+let throttled = 0;
+
+function read() {
+    try {
+        return JSON.parse(readFileSync(stateFile, "utf8"));
+    } catch {
+        const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+        const key = { ...privateKey.export({ format: "jwk" }), use: "sig", alg: "RS256", kid: "one" };
+        return { key, rows: [], disabled: [], counts: { tokenRequests: 0, renewed: 0, refused: 0, calls: 0, callsRefused: 0 } };
+    }
+}
+
+function save() {
+    const state = { key: saved.key, rows: [...rows], disabled: [...disabled], counts };
+    writeFileSync(stateFile, JSON.stringify(state));
+}
+
+// The server's rows, which outlive a restart.
+class Rows {
+    constructor(kind) {
+        this.kind = kind;
+    }
+    at(id) {
+        return `${this.kind}:${id}`;
+    }
+    async upsert(id, payload, expiresIn) {
+        rows.set(this.at(id), { payload, until: expiresIn ? Date.now() + expiresIn * 1000 : null });
+        save();
+    }
+    async find(id) {
+        const row = rows.get(this.at(id));
+        return row && (row.until === null || Date.now() < row.until) ? row.payload : undefined;
+    }
+    async findBy(key, value) {
+        for (const [id, row] of rows) if (id.startsWith(`${this.kind}:`) && row.payload[key] === value) return row.payload;
+        return undefined;
+    }
+    findByUid(uid) {
+        return this.findBy("uid", uid);
+    }
+    findByUserCode(userCode) {
+        return this.findBy("userCode", userCode);
+    }
+    async consume(id) {
+        rows.get(this.at(id)).payload.consumed = Math.floor(Date.now() / 1000);
+        save();
+    }
+    async destroy(id) {
+        rows.delete(this.at(id));
+        save();
+    }
+    async revokeByGrantId(grantId) {
+        for (const [id, row] of rows) if (row.payload.grantId === grantId) rows.delete(id);
+        save();
+    }
+}
+
+const provider = new Provider(issuer, {
+    adapter: Rows,
+    jwks: { keys: [saved.key] },
+    cookies: { keys: ["a key for a test"] },
+    clients: [
+        {
+            client_id: "desktop",
+            application_type: "native",
+            token_endpoint_auth_method: "none",
+            grant_types: ["authorization_code", "refresh_token"],
+            response_types: ["code"],
+            redirect_uris: ["http://127.0.0.1/callback"],
+        },
+    ],
+    scopes: ["openid", "offline_access", "email"],
+    claims: { openid: ["sub"], email: ["email"] },
+    conformIdTokenClaims: false,
+    findAccount: (_, id) =>
+        disabled.has(id) ? undefined : { accountId: id, claims: () => ({ sub: id, email: `${id}@example.com` }) },
+    rotateRefreshToken: process.env.ROTATE !== "never",
+    issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
+    ttl: { AccessToken: accessSeconds, RefreshToken: 3600, Grant: 3600, Session: 3600, Interaction: 600, IdToken: 60, AuthorizationCode: 60 },
+    features: { devInteractions: { enabled: false }, revocation: { enabled: true }, registration: { enabled: true } },
+    interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+});
+const renewing = context => context.oidc?.params?.grant_type === "refresh_token";
+provider.on("grant.success", context => renewing(context) && counts.renewed++);
+provider.on("grant.error", context => renewing(context) && counts.refused++);
+
+async function interact(request, response) {
+    const { prompt, params } = await provider.interactionDetails(request, response);
+    const accountId = params.login_hint ?? "ada";
+    const result = { login: { accountId } };
+    if (prompt.name === "consent" || prompt.name === "login") {
+        const grant = new provider.Grant({ accountId, clientId: params.client_id });
+        grant.addOIDCScope("openid offline_access email");
+        result.consent = { grantId: await grant.save() };
+    }
+    await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: true });
+}
+
+async function call(request, response) {
+    counts.calls++;
+    const text = (request.headers.authorization ?? "").replace(/^Bearer /, "");
+    const token = text && (await provider.AccessToken.find(text));
+    if (!token || token.isExpired || disabled.has(token.accountId)) {
+        counts.callsRefused++;
+        return answer(response, 401, { errors: [{ message: "No.", extensions: { code: "UNAUTHENTICATED" } }] });
+    }
+    answer(response, 200, { data: { me: { id: token.accountId } } });
+}
+
+function answer(response, status, body, headers = {}) {
+    response.writeHead(status, { "content-type": "application/json", ...headers });
+    response.end(JSON.stringify(body));
+}
+
+const handle = provider.callback();
+const server = createServer(async (request, response) => {
+    const { pathname, searchParams } = new URL(request.url, issuer);
+    if (pathname.startsWith("/interaction/")) return interact(request, response);
+    if (pathname === "/graphql") return call(request, response);
+    if (pathname === "/test/counts") return answer(response, 200, counts);
+    if (pathname === "/test/disable") return answer(response, 200, [...disabled.add(searchParams.get("user"))]);
+    if (pathname === "/test/throttle") return answer(response, 200, (throttled = Number(searchParams.get("times"))));
+    if (pathname === "/token") {
+        counts.tokenRequests++;
+        if (throttled > 0) {
+            throttled--;
+            response.writeHead(429, { "retry-after": "1", "content-type": "text/plain" });
+            return response.end("Too many requests, please try again later.");
+        }
+    }
+    handle(request, response);
+});
+server.listen(port, "127.0.0.1", () => console.log("READY"));
+process.on("SIGTERM", () => {
+    save();
+    process.exit();
+});
