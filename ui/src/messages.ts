@@ -25,6 +25,9 @@ export const errors: Record<Code, string> = {
   second_factor_required:
     "This account needs a second factor, which this version can't ask for yet. Use an account without one.",
   sign_in_refused: "The server refused the sign-in. Check the address of your workspace and your account.",
+  sign_in_cancelled: "The sign-in was cancelled. Start again to sign in.",
+  sign_in_timed_out: "Nobody finished the sign-in in time. Start again.",
+  browser_unavailable: "This server has no sign-in by browser. Sign in with your password.",
   invalid_address: "This is not a server address. It looks like https://crm.example.com.",
   host_not_found: "No server has this name. Check the spelling.",
   certificate: "The server's certificate can't be trusted, so nothing was sent. Ask the server's administrator.",

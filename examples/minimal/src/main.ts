@@ -92,6 +92,8 @@ function sentence({ phase, person, server, ending }: Status): string {
       return "Your keyring is locked. Unlock it, then try again.";
     case "ended":
       return `Your session is over (${ending?.reason ?? "unknown"}). Sign in again.`;
+    case "stopped":
+      return "The session stopped working. Start the application again: you stay signed in.";
   }
 }
 

@@ -104,6 +104,9 @@ export type Code =
   | "unknown_user"
   | "second_factor_required"
   | "sign_in_refused"
+  | "sign_in_cancelled"
+  | "sign_in_timed_out"
+  | "browser_unavailable"
   | "invalid_address"
   | "host_not_found"
   | "certificate"
@@ -130,7 +133,12 @@ export interface ServerCheck {
   origin: string;
   /** The protocol of the server, such as `twenty`. */
   protocol: string;
+  /** The ways to sign in that the server offers, best first. {@link signIn} signs in by `password`. */
+  methods: SignInMethod[];
 }
+
+/** A way to sign in. */
+export type SignInMethod = "browser" | "password" | "device";
 
 /** One entry of the journal. It never holds a secret. */
 export interface JournalEntry {

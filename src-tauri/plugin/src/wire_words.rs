@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use graphql_session::journal::Outcome;
 use graphql_session::{
-    Cause, EndingReason, LockedReason, Phase, RenewalReason, ServerRefusal, Storage, TokenFate,
-    Unreachable, VaultError,
+    Cause, EndingReason, LockedReason, Phase, RenewalReason, ServerRefusal, SignInMethod, Storage,
+    TokenFate, Unreachable, VaultError,
 };
 use graphql_session_renewal::{Exchange, Note};
 use serde::de::value::Error as ListingError;
@@ -52,6 +52,8 @@ fn rust_typescript_and_the_screens_know_the_same_words() {
 
     compare("Code", &codes, union(TYPES, "Code"));
     compare("Phase", &phases, union(TYPES, "Phase"));
+    let methods = words_of::<SignInMethod>();
+    compare("SignInMethod", &methods, union(TYPES, "SignInMethod"));
     compare("JournalWord", &journal_words(), union(TYPES, "JournalWord"));
     compare("Message", &message_kinds(), kinds(SUBSCRIBE));
     for (interface, name, rust) in [

@@ -115,7 +115,7 @@ export class FakeHost implements Host {
     this.checked.push(address);
     await this.#pause();
     refuse(address);
-    return { origin: address, protocol: "twenty" };
+    return { origin: address, protocol: "twenty", methods: ["password" as const] };
   };
 
   signIn = async ({ server, email, password }: SignInRequest) => {
