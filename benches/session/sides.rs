@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use graphql_session::{Call, Clock, Config, MemoryVault, Session, Sleep, SystemClock, Tokens};
+use graphql_session::{
+    Call, Clock, Config, Expiry, MemoryVault, Session, Sleep, SystemClock, Tokens,
+};
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Request, Url};
@@ -73,10 +75,8 @@ impl Ours {
         config.limits.concurrent_calls = CONNECTIONS;
         let session = Session::open(config).await.expect("opens");
         let tokens = Tokens {
-            access: server::token(1).into(),
-            access_expires_at: Some(clock.wall() + LIFETIME),
             refresh: Some("r1".into()),
-            refresh_expires_at: None,
+            ..Tokens::of(server::token(1).into(), Expiry::At(clock.wall() + LIFETIME))
         };
         session
             .sign_in_with_tokens(&control.server.origin, None, tokens)

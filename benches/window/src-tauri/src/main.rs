@@ -22,7 +22,7 @@ use server::LENGTH_HEADER;
 use server_process::ServerProcess;
 use tauri::ipc::{Request, Response};
 use tauri::{AppHandle, State};
-use tauri_plugin_graphql_session::graphql_session::{Config, MemoryVault, Tokens};
+use tauri_plugin_graphql_session::graphql_session::{Config, Expiry, MemoryVault, Tokens};
 use tauri_plugin_graphql_session::{Builder, GraphqlSessionExt};
 
 /// Longer than any run, so that no renewal is in the figures.
@@ -83,10 +83,8 @@ fn main() {
 /// Nobody checks them.
 fn tokens() -> Tokens {
     Tokens {
-        access: "t".into(),
-        access_expires_at: Some(Timestamp::now() + LIFETIME),
         refresh: Some("r".into()),
-        refresh_expires_at: None,
+        ..Tokens::of("t".into(), Expiry::At(Timestamp::now() + LIFETIME))
     }
 }
 

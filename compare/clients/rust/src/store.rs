@@ -21,10 +21,12 @@ pub(crate) struct Tokens {
 impl From<Tokens> for graphql_session::Tokens {
     fn from(tokens: Tokens) -> Self {
         Self {
-            access: tokens.access.into(),
-            access_expires_at: Some(tokens.access_expires_at),
             refresh: Some(tokens.refresh.into()),
-            refresh_expires_at: tokens.refresh_expires_at,
+            refresh_expires: tokens.refresh_expires_at.into(),
+            ..Self::of(
+                tokens.access.into(),
+                graphql_session::Expiry::At(tokens.access_expires_at),
+            )
         }
     }
 }
