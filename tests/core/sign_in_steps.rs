@@ -22,26 +22,46 @@ async fn begin(host: &TestHost, session: &Session) -> SignIn {
     sign_in
 }
 
+/// Answers the question for a one-time code, and says whether the one before was wrong.
+async fn give_code(sign_in: &mut SignIn, code: &str) -> bool {
+    let event = sign_in.next().await;
+    let Ok(SignInEvent::Step(SignInStep::OneTimeCode { was_wrong })) = event else {
+        panic!("no question for a code: {event:?}");
+    };
+    sign_in.answer(StepAnswer::OneTimeCode(code.into()));
+    was_wrong
+}
+
 #[tokio::test]
-async fn a_one_time_code_is_asked_for_and_a_wrong_one_leaves_nobody_signed_in() {
+async fn a_one_time_code_is_asked_for_again_after_a_wrong_one() {
     let (host, session) = signed_out().await;
     host.server.ask_second_factor(EMAIL);
-    for (code, is_right) in [("000000", false), (ONE_TIME_CODE, true)] {
-        let mut sign_in = begin(&host, &session).await;
-        let event = sign_in.next().await;
-        assert!(
-            matches!(event, Ok(SignInEvent::Step(SignInStep::OneTimeCode))),
-            "{event:?}"
-        );
-        sign_in.answer(StepAnswer::OneTimeCode(code.into()));
+    let mut sign_in = begin(&host, &session).await;
 
-        let outcome = sign_in.next().await;
+    assert!(!give_code(&mut sign_in, "000000").await);
+    assert!(give_code(&mut sign_in, ONE_TIME_CODE).await);
 
-        assert_eq!(outcome.is_ok(), is_right, "{outcome:?}");
-        let phase = session.status().phase;
-        assert_eq!(phase == Phase::SignedIn, is_right);
-    }
+    let event = sign_in.next().await;
+    assert!(matches!(event, Ok(SignInEvent::Done(_))), "{event:?}");
     call_succeeds(&session).await;
+}
+
+#[tokio::test]
+async fn five_wrong_one_time_codes_leave_nobody_signed_in() {
+    let (host, session) = signed_out().await;
+    host.server.ask_second_factor(EMAIL);
+    let mut sign_in = begin(&host, &session).await;
+    for wrong_before in 0..5 {
+        assert_eq!(give_code(&mut sign_in, "000000").await, wrong_before > 0);
+    }
+
+    assert_eq!(refusal(sign_in.next().await), Code::WrongPassword);
+
+    assert_eq!(session.status().phase, Phase::SignedOut);
+    // A new sign-in begins where it can.
+    let mut sign_in = begin(&host, &session).await;
+    assert!(!give_code(&mut sign_in, ONE_TIME_CODE).await);
+    assert!(sign_in.next().await.is_ok());
 }
 
 #[tokio::test]

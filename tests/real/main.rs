@@ -48,7 +48,7 @@ async fn sign_in(provider: &Provider, session: &Session) {
     let beginning = session.begin_sign_in(&provider.address(), Some(SignInMethod::Browser));
     let mut sign_in = beginning.expect("an address");
     let url = match sign_in.next().await.expect("a page to open") {
-        SignInEvent::Step(SignInStep::Browser { url }) => url,
+        SignInEvent::Step(SignInStep::Browser { url, .. }) => url,
         other => panic!("no page to open: {other:?}"),
     };
     let browser = Browser::default();

@@ -6,12 +6,13 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use graphql_session_renewal::{CredentialsInfo, Note, Wall};
 use tokio::sync::oneshot;
 use url::Url;
 
-use crate::clock::millis;
+use crate::clock::Sleep;
 use crate::credentials::{
     AccessToken, Credentials, expiry, expiry_of_new, new_credentials_id, new_session_id,
 };
@@ -43,7 +44,7 @@ const ORIGINS: usize = 4;
 /// loop {
 ///     match sign_in.next().await? {
 ///         // The sign-in goes on by itself when the browser comes back.
-///         SignInEvent::Step(SignInStep::Browser { url }) => println!("open {url}"),
+///         SignInEvent::Step(SignInStep::Browser { url, .. }) => println!("open {url}"),
 ///         SignInEvent::Step(SignInStep::Device { user_code, verification_url, .. }) => {
 ///             println!("type {user_code} at {verification_url}");
 ///         }
@@ -117,12 +118,22 @@ impl SignIn {
     /// Answers the step that [`next`](Self::next) has returned.
     pub fn answer(&mut self, answer: StepAnswer) {
         if let State::Asked(_, asked_at) = self.state {
-            self.state = if self.has_timed_out(asked_at) {
+            self.state = if self.time_left(asked_at).is_zero() {
                 State::Asked(SignInStep::Password, asked_at)
             } else {
                 State::Ready(Given::Step(answer))
             };
         }
+    }
+
+    /// Over when the time for the present step is over: [`next`](Self::next) fails then. A program that waits for its person
+    /// waits for this beside them.
+    pub fn timed_out(&self) -> Sleep {
+        let left = match self.state {
+            State::Asked(_, asked_at) => self.time_left(asked_at),
+            _ => Duration::ZERO,
+        };
+        self.shared().config.clock.sleep(left)
     }
 
     /// Goes on until the person has something to do, or is signed in. Dropping the future cancels the sign-in.
@@ -154,9 +165,13 @@ impl SignIn {
                     self.loopback = opened.ok();
                     self.state = State::Ready(Given::Listener(listening));
                 }
-                Need::Step(step) => {
-                    self.state = State::Asked(step.clone(), self.now());
-                    return Ok(SignInEvent::Step(step));
+                Need::Step(step) => return Ok(self.ask(step)),
+                Need::Redirect(url) => {
+                    let expires_in_seconds = self.time_limit().as_secs();
+                    return Ok(self.ask(SignInStep::Browser {
+                        url,
+                        expires_in_seconds,
+                    }));
                 }
                 Need::Pause(pause) => {
                     self.shared().config.clock.sleep(pause).await;
@@ -208,10 +223,14 @@ impl SignIn {
         catch_unwind(AssertUnwindSafe(|| flow.next(given))).map_err(|_| out_of_order())
     }
 
+    fn ask(&mut self, step: SignInStep) -> SignInEvent {
+        self.state = State::Asked(step.clone(), self.now());
+        SignInEvent::Step(step)
+    }
+
     /// What the person, or their browser, did at this step.
     async fn after(&mut self, step: SignInStep, asked_at: u64) -> Result<Given, Error> {
-        let limit = self.shared().config.limits.sign_in_timeout;
-        let left = limit.saturating_sub(std::time::Duration::from_millis(self.now() - asked_at));
+        let left = self.time_left(asked_at);
         match step {
             SignInStep::Browser { .. } => {
                 let clock = self.shared().config.clock.clone();
@@ -267,9 +286,13 @@ impl SignIn {
         Ok(())
     }
 
-    fn has_timed_out(&self, asked_at: u64) -> bool {
-        let limit = self.shared().config.limits.sign_in_timeout;
-        self.now() - asked_at >= millis(limit)
+    fn time_left(&self, asked_at: u64) -> Duration {
+        let waited = Duration::from_millis(self.now() - asked_at);
+        self.time_limit().saturating_sub(waited)
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.shared().config.limits.sign_in_timeout
     }
 
     fn now(&self) -> u64 {

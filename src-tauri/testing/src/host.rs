@@ -95,7 +95,7 @@ impl TestProtocol {
         loop {
             match sign_in.next().await? {
                 SignInEvent::Done(status) => return Ok(status),
-                SignInEvent::Step(SignInStep::Browser { url }) => {
+                SignInEvent::Step(SignInStep::Browser { url, .. }) => {
                     server.change_oauth(|rules| rules.person = person.email.clone());
                     let opened = Browser::default().open(&url).await;
                     opened.expect("the browser comes back");

@@ -143,7 +143,7 @@ impl DeclaredProtocol {
         if let Some(again) = &self.document.one_time_code
             && meaning(&sign_in.rules, &answer) == Some(SignInMeaning::OneTimeCode)
         {
-            one_time_code = conversation.one_time_code().await?;
+            one_time_code = conversation.one_time_code(false).await?;
             values.one_time_code = Some(one_time_code.expose_secret());
             answer = conversation.send(fill(again, &values)).await?;
         }

@@ -62,9 +62,14 @@ pub enum SignInStep {
     Browser {
         /// The address to open. It holds no secret that is worth anything without this process.
         url: String,
+        /// For so many seconds the sign-in waits for the browser: the setting `signInTimeoutMs`.
+        expires_in_seconds: u64,
     },
     /// Type the code that an authenticator application shows, or a recovery code.
-    OneTimeCode,
+    OneTimeCode {
+        /// Whether the code before this one was wrong, or too old.
+        was_wrong: bool,
+    },
     /// Choose one of these workspaces, by its place in the list.
     Choose {
         /// Names and addresses.
@@ -77,6 +82,7 @@ pub enum SignInStep {
         /// Where to type it.
         verification_url: String,
         /// The same address with the code in it, where the server gives one.
+        #[serde(skip_serializing_if = "Option::is_none")]
         complete_url: Option<String>,
         /// After so many seconds the code stops working.
         expires_in_seconds: u64,
@@ -160,8 +166,10 @@ pub enum Need {
         /// The redirect's `state`.
         state: SecretString,
     },
-    /// This step, done by the person; or by the browser, for [`SignInStep::Browser`].
+    /// This step, done by the person.
     Step(SignInStep),
+    /// The browser's redirect, after the person has signed in at this address.
+    Redirect(String),
     /// The step stays, and this much time passes.
     Pause(Duration),
     /// What was kept under this name, in an earlier sign-in of this account.
@@ -187,7 +195,7 @@ pub enum Given {
     Listener(Result<Listening, Error>),
     /// To [`Need::Step`], by the person.
     Step(StepAnswer),
-    /// To [`SignInStep::Browser`], by the browser.
+    /// To [`Need::Redirect`].
     Redirected(Redirected),
     /// To [`Need::Pause`], [`Need::Remember`], and a step at which nobody answers.
     Done,
@@ -281,12 +289,13 @@ impl Conversation {
         }
     }
 
-    /// Asks for a one-time code.
+    /// Asks for a one-time code; once more, where the one before `was_wrong`.
     ///
     /// # Errors
     /// [`Code::InvalidRequest`], when the person's answer is another one.
-    pub async fn one_time_code(&self) -> Result<SecretString, Error> {
-        match self.ask(Need::Step(SignInStep::OneTimeCode)).await {
+    pub async fn one_time_code(&self, was_wrong: bool) -> Result<SecretString, Error> {
+        let step = SignInStep::OneTimeCode { was_wrong };
+        match self.ask(Need::Step(step)).await {
             Given::Step(StepAnswer::OneTimeCode(code)) => Ok(code),
             _ => Err(not_an_answer_to_this_step()),
         }
@@ -328,7 +337,7 @@ impl Conversation {
     /// # Errors
     /// [`Code::Internal`], when the other side answers something else.
     pub async fn browser(&self, url: String) -> Result<Redirected, Error> {
-        match self.ask(Need::Step(SignInStep::Browser { url })).await {
+        match self.ask(Need::Redirect(url)).await {
             Given::Redirected(redirected) => Ok(redirected),
             _ => Err(answered_something_else()),
         }
@@ -462,7 +471,7 @@ mod tests {
     #[test]
     fn an_answer_to_another_step_ends_the_flow() {
         let mut flow = Flow::new(|conversation| async move {
-            conversation.one_time_code().await?;
+            conversation.one_time_code(false).await?;
             failing(Code::SignInRefused)
         });
         flow.next(Given::Begin);

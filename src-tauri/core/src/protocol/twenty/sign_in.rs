@@ -21,6 +21,9 @@ use crate::protocol::{
 /// Public, and asked for by Twenty's own page before anything else.
 pub(super) const CLIENT_CONFIG: &str = "/client-config";
 
+/// One-time codes that one sign-in asks for: a person mistypes one, or it runs out while they type.
+const ONE_TIME_CODES: u32 = 5;
+
 pub(super) fn is_twenty(answer: &Answer) -> bool {
     (200..300).contains(&answer.status)
         && serde_json::from_slice::<Value>(&answer.body)
@@ -139,6 +142,7 @@ enum Refusal {
     OtherDialect(Error),
     WorkspaceNotFound(Error),
     SecondFactor(Error),
+    WrongOneTimeCode(Error),
     Final(Error),
 }
 
@@ -148,6 +152,7 @@ impl Refusal {
             Self::OtherDialect(error)
             | Self::WorkspaceNotFound(error)
             | Self::SecondFactor(error)
+            | Self::WrongOneTimeCode(error)
             | Self::Final(error) => error,
         }
     }
@@ -255,33 +260,53 @@ async fn exchange_login_token(
     let (answered, field) = match answered {
         Ok(answered) => (answered, field),
         Err(Refusal::SecondFactor(_)) => {
-            let code = conversation.one_time_code().await?;
-            let field = "getAuthTokensFromOTP";
-            let mutation = format!(
-                "mutation GetAuthTokensFromOTP($otp: String!, $loginToken: String!, $origin: String!) {{ \
-                 {field}(otp: $otp, loginToken: $loginToken, origin: $origin) {{ {selection} }} }}"
-            );
-            let variables = OneTimeCodeVariables {
-                otp: code.expose_secret(),
-                login_token: login_token.expose_secret(),
-                origin,
-            };
-            let operation = "GetAuthTokensFromOTP";
-            let answered = ask(
-                conversation,
-                host,
-                dialect,
-                operation,
-                &mutation,
-                &variables,
-            );
-            (answered.await?, field)
+            let answered =
+                with_one_time_code(conversation, host, dialect, login_token, origin).await?;
+            (answered, "getAuthTokensFromOTP")
         }
         Err(refusal) => return Err(refusal),
     };
     tokens(&answered.body, field)
         .filter(|tokens| tokens.refresh.is_some())
         .ok_or_else(|| Refusal::Final(not_twenty(host)))
+}
+
+/// Asks for a one-time code until one is right. The login token outlives some of them.
+async fn with_one_time_code(
+    conversation: &Conversation,
+    host: &str,
+    dialect: u8,
+    login_token: &SecretString,
+    origin: &str,
+) -> Result<Answer, Refusal> {
+    let selection = tokens_selection(dialect);
+    let mutation = format!(
+        "mutation GetAuthTokensFromOTP($otp: String!, $loginToken: String!, $origin: String!) {{ \
+         getAuthTokensFromOTP(otp: $otp, loginToken: $loginToken, origin: $origin) {{ {selection} }} }}"
+    );
+    let mut tries = 0;
+    loop {
+        let code = conversation.one_time_code(tries > 0).await?;
+        let variables = OneTimeCodeVariables {
+            otp: code.expose_secret(),
+            login_token: login_token.expose_secret(),
+            origin,
+        };
+        let operation = "GetAuthTokensFromOTP";
+        let answered = ask(
+            conversation,
+            host,
+            dialect,
+            operation,
+            &mutation,
+            &variables,
+        );
+        tries += 1;
+        match answered.await {
+            Err(Refusal::WrongOneTimeCode(_)) if tries < ONE_TIME_CODES => {}
+            answered => return answered,
+        }
+    }
 }
 
 fn begun(tokens: Tokens, dialect: u8, login: &PasswordLogin, server: Option<String>) -> Issued {
@@ -336,11 +361,10 @@ fn sign_in_refusal(envelope: &Envelope, host: &str) -> Refusal {
                 "This account asks for a one-time code. Sign in once more, and give the code when it is asked for.",
             ))
         }
-        (_, Some("INVALID_OTP")) => refused(
+        (_, Some("INVALID_OTP")) => Refusal::WrongOneTimeCode(Error::new(
             Code::WrongPassword,
-            "The one-time code is wrong or was used before. Sign in again with the next one."
-                .into(),
-        ),
+            "The one-time code is wrong or was used before. Sign in again with the next one.",
+        )),
         (_, Some("USER_NOT_FOUND")) => refused(
             Code::UnknownUser,
             "The server knows nobody by this e-mail address. Check it.".into(),
