@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use graphql_session::{
-    Code, Config, Error, PasswordLogin, Session, Status, Storage, Vault, VaultError,
+    Code, Config, Error, PasswordLogin, Session, SignInEvent, SignInMethod, SignInStep, Status,
+    Storage, Vault, VaultError,
 };
 use graphql_session_testing::{EMAIL, PASSWORD, query};
 use secrecy::{ExposeSecret, SecretString};
@@ -118,6 +119,17 @@ async fn obey(session: &Session, watched: &Watched, command: &str) -> String {
             };
             let signed_in = session.sign_in(address, person).await;
             signed_in.map_or_else(|error| code(&error), |_| "ok".into())
+        }
+        // The address for the browser. The sign-in waits for its redirect.
+        ("begin_sign_in", address) => {
+            let beginning = session.begin_sign_in(address, Some(SignInMethod::Browser));
+            let mut sign_in = beginning.expect("an address");
+            let Ok(SignInEvent::Step(SignInStep::Browser { url, .. })) = sign_in.next().await
+            else {
+                panic!("no page to open");
+            };
+            tokio::spawn(async move { sign_in.next().await });
+            url
         }
         ("check", address) => {
             let checked = session.check_server(address).await;

@@ -20,5 +20,6 @@ mod proxy;
 mod quitting;
 mod saving;
 mod sign_out;
+mod signing_in;
 mod survival;
 mod together;
