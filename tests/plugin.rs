@@ -19,6 +19,8 @@ mod secrecy;
 mod servers;
 #[path = "plugin/setup.rs"]
 mod setup;
+#[path = "plugin/sign_ins.rs"]
+mod sign_ins;
 #[path = "plugin/subscriptions.rs"]
 mod subscriptions;
 #[path = "plugin/test_app.rs"]

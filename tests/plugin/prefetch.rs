@@ -112,10 +112,10 @@ impl Start {
     }
 
     fn sign_in_to_other(&self, page: &Page) {
-        let person = json!({
-            "account": "other", "server": self.server.address(), "email": EMAIL, "password": PASSWORD,
-        });
-        page.invoke("sign_in", person).expect("signs in");
+        let request = json!({ "account": "other", "server": self.server.address() });
+        let login = json!({ "email": EMAIL, "password": PASSWORD });
+        let signed_in = page.sign_in_by_password(request, login);
+        signed_in.expect("signs in");
     }
 
     /// How often `people` was asked for so far.

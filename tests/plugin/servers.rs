@@ -40,8 +40,8 @@ impl Person {
 }
 
 fn sign_in_at(page: &Page, server: &str) -> Answer {
-    let person = json!({ "server": server, "email": "eve@example.com", "password": "a secret" });
-    page.invoke("sign_in", person)
+    let login = json!({ "email": "eve@example.com", "password": "a secret" });
+    page.sign_in_by_password(json!({ "server": server }), login)
 }
 
 fn check(page: &Page, address: &str, may_ask: bool) -> Answer {
@@ -147,10 +147,8 @@ fn what_is_longer_than_any_real_one_is_refused_before_anything_is_asked() {
     let page = app.window("main");
     let sign_in = |server: &str, email: usize, password: usize| {
         let (email, password) = ("e".repeat(email), "p".repeat(password));
-        page.invoke(
-            "sign_in",
-            json!({ "server": server, "email": email, "password": password }),
-        )
+        let login = json!({ "email": email, "password": password });
+        page.sign_in_by_password(json!({ "server": server }), login)
     };
     let long_address = format!("https://{}.example", "d".repeat(2_033));
     assert_eq!(long_address.len(), 2_049);

@@ -13,20 +13,12 @@ import type { JournalEntry, ServerCheck, Status } from "./types.js";
 export { SessionError } from "./error.js";
 export { createSessionFetch } from "./fetch.js";
 export type { SessionFetchOptions } from "./fetch.js";
+export { signIn } from "./signIn.js";
+export type { SignIn, SignInOptions } from "./signIn.js";
 export { subscribe } from "./subscribe.js";
 export type { SubscribeOptions, SubscriptionRequest, SubscriptionSink } from "./subscribe.js";
 export { onChange, onLogout } from "./watch.js";
 export type * from "./types.js";
-
-/** The parameters of {@link signIn}. */
-export interface SignIn {
-  /** The server's address, such as `https://crm.example.com`. */
-  server: string;
-  email: string;
-  password: string;
-  /** The account to sign in. Default: the window's own. */
-  account?: string;
-}
 
 /**
  * Reads the status of the session. Only this answer is reliable: an event says no more than that it may have changed.
@@ -49,7 +41,7 @@ export function status(account?: string): Promise<Status> {
  *
  * Where the account has used another server so far, nothing is sent before the person has confirmed the new one, in a
  * dialog outside of the page. A form that checks while people type leaves `mayAsk` out: it gets `not_confirmed` then, and
- * {@link signIn} asks later. At most 10 checks a minute are made.
+ * `signIn` asks later. At most 10 checks a minute are made.
  *
  * @param address - the typed address, such as `crm.example.com`
  * @param account - the account that would sign in there. Default: the window's own
@@ -68,25 +60,6 @@ export function checkServer(
   options: { mayAsk?: boolean } = {},
 ): Promise<ServerCheck> {
   return call("check_server", { address, account, mayAsk: options.mayAsk });
-}
-
-/**
- * Signs in with a password. The tokens stay in the application's process. Needs the permission set
- * `graphql-session:sign-in`. Where the account has used another server so far, the person is asked first, in a dialog
- * outside of the page. At most 10 sign-ins a minute are made; an e-mail address has 254 bytes at most, a password 1,024.
- *
- * @param person - server, e-mail address and password, and the account if there are several
- * @returns the status after signing in
- * @throws SessionError `wrong_password`, `unknown_user`, `second_factor_required`, `sign_in_refused`, and the codes of
- * {@link checkServer}
- * @example
- * ```ts
- * await signIn({ server: origin, email, password });
- * ```
- */
-export function signIn(person: SignIn): Promise<Status> {
-  const { server, email, password, account } = person;
-  return call("sign_in", { server, email, password, account });
 }
 
 /**

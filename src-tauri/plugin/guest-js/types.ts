@@ -133,12 +133,42 @@ export interface ServerCheck {
   origin: string;
   /** The protocol of the server, such as `twenty`. */
   protocol: string;
-  /** The ways to sign in that the server offers, best first. {@link signIn} signs in by `password`. */
+  /** The ways to sign in that the server offers, best first. */
   methods: SignInMethod[];
 }
 
-/** A way to sign in. */
+/** A way to sign in: in the person's browser, by a password, or by a code that is typed on any device. */
 export type SignInMethod = "browser" | "password" | "device";
+
+/**
+ * What a person has to do in a sign-in.
+ *
+ * - `password`: type an e-mail address and a password
+ * - `browser`: sign in in the browser, which the application has opened at `url`. With `notOpened` it could not: show the
+ *   address, so that the person can copy it
+ * - `one_time_code`: type the code that an authenticator application shows, or a recovery code. `wasWrong`: the one before it
+ *   was wrong or too old. After five wrong ones the sign-in is over
+ * - `choose`: choose one of the workspaces, by its place in the list
+ * - `device`: open `verificationUrl` on any device and type `userCode` there. `completeUrl` has the code in it
+ *
+ * A new step replaces the one before it. Steps with `expiresInSeconds` end by themselves then.
+ */
+export type SignInStep =
+  | { kind: "password" }
+  | { kind: "browser"; url: string; expiresInSeconds: number; notOpened?: true }
+  | { kind: "one_time_code"; wasWrong: boolean }
+  | { kind: "choose"; workspaces: Workspace[] }
+  | { kind: "device"; userCode: string; verificationUrl: string; completeUrl?: string; expiresInSeconds: number };
+
+/** A workspace that the person may sign in to. */
+export interface Workspace {
+  name: string;
+  /** Its origin; international names in Punycode. */
+  origin: string;
+}
+
+/** What a person answers to the steps `password`, `one_time_code` and `choose`: there, a place in the list, from 0. */
+export type StepAnswer = { email: string; password: string } | { code: string } | { workspace: number };
 
 /** One entry of the journal. It never holds a secret. */
 export interface JournalEntry {

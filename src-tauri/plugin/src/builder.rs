@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::future::Future;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +20,10 @@ use crate::commands;
 use crate::dialog;
 use crate::extension::GraphqlSessionExt;
 use crate::navigation::{AllowedNavigation, is_inside};
+use crate::opener::{self, OpenBrowser};
 use crate::prefetch::Prefetch;
 use crate::servers::{Confirm, IsTrusted, ServerChange, Servers, confirm_with};
+use crate::sign_ins::SignIns;
 use crate::streams::Streams;
 use crate::uploads::{UploadLimits, Uploads};
 
@@ -73,6 +76,7 @@ pub struct Builder {
     allowed_navigation: Option<AllowedNavigation>,
     confirm: Option<Confirm>,
     is_trusted: Option<IsTrusted>,
+    open_browser: Option<OpenBrowser>,
 }
 
 impl Builder {
@@ -154,6 +158,17 @@ impl Builder {
         self
     }
 
+    /// Opens the address of a sign-in in a browser, in place of the system's own way. The function runs on a thread of its own
+    /// and may block. An error makes the page show the address to the person.
+    #[must_use]
+    pub fn open_browser(
+        mut self,
+        open: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.open_browser = Some(Arc::new(open));
+        self
+    }
+
     /// Lets windows go to addresses outside of the application, such as a page of help: the function gets the window's
     /// label and the address. Default: none. Every window stays at the application's own page then, whatever a script, a
     /// form, a link or a redirect asks for. A page that is led elsewhere could take data along in the address.
@@ -180,8 +195,8 @@ impl Builder {
             })
             .on_navigation(move |webview, url| may_go_to(webview, url, allowed.as_ref()))
             .on_page_load(|webview, load| {
-                // Calls go on over a reload, because Tauri repeats their invokes. The page that listened to a subscription
-                // or would have sent the next slice is gone.
+                // Calls go on over a reload, because Tauri repeats their invokes. The page that listened to a subscription,
+                // would have sent the next slice or shown the next step is gone.
                 if load.event() == PageLoadEvent::Started {
                     webview.forget_page(webview.window().label());
                 }
@@ -238,6 +253,7 @@ impl Builder {
             .is_trusted
             .take()
             .unwrap_or_else(|| Arc::new(|_| false));
+        let open_browser = self.open_browser.take().unwrap_or_else(opener::system);
         let sessions = wait_for(open_all(self.configs, &prefetch, self.prefetch))?;
         let accounts = Accounts::new(sessions, self.by_window, self.are_confined)?;
         let sessions = accounts.all().to_vec();
@@ -249,6 +265,7 @@ impl Builder {
         app.manage(Calls::new(clock.clone(), CallLimits::default()));
         app.manage(Uploads::new(clock.clone(), uploads));
         app.manage(Servers::new(clock.clone(), confirm, is_trusted));
+        app.manage(SignIns::new(open_browser));
         app.manage(Streams::default());
         app.manage(ClosingLimit(closing.unwrap_or_default() + CLOSE_MARGIN));
         Ok(())

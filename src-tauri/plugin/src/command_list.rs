@@ -8,7 +8,7 @@ macro_rules! command_list {
             "default" {
                 status, execute, upload, subscribe, ack_events, cancel, sign_out, retry_now
             }
-            "sign-in" { check_server, sign_in }
+            "sign-in" { check_server, sign_in, answer_sign_in, cancel_sign_in }
             "allow-journal" { journal }
             "allow-diagnostics" { diagnostics }
         }

@@ -2,11 +2,8 @@
 //! freezes every window.
 
 use std::collections::HashMap;
-use std::fmt;
 
-use graphql_session::{Call, Code, PasswordLogin, ServerCheck, Session, Status, journal};
-use secrecy::{ExposeSecret, SecretString};
-use serde::de::{Deserialize, Deserializer, Error as _};
+use graphql_session::{Call, Code, ServerCheck, Session, SignInMethod, Status, journal};
 use tauri::ipc::{Channel, Request, Response};
 use tauri::{Manager, Runtime, State, Window};
 
@@ -14,8 +11,10 @@ use crate::accounts::Accounts;
 use crate::calls::Calls;
 use crate::error::CommandError;
 use crate::framing::{self, Message};
+use crate::page_answer::PageAnswer;
 use crate::prefetch::Prefetch;
 use crate::servers::{Servers, Wanted};
+use crate::sign_ins::{Progress, SignInRequest, SignIns};
 use crate::streams::Streams;
 use crate::uploads::Uploads;
 
@@ -53,30 +52,56 @@ pub(crate) async fn check_server<R: Runtime>(
     Ok(session.check_server(&address).await?)
 }
 
-/// `sign_in`: signs in with a password. Where it is another server than so far, the person is asked.
-#[tauri::command]
+/// `sign_in`: begins a sign-in and returns its first step, or the status where there is none. Once per sign-in id, because
+/// Tauri may repeat the invoke. Where it is another server than so far, the person is asked.
+#[tauri::command(rename_all = "camelCase")]
 pub(crate) async fn sign_in<R: Runtime>(
     window: Window<R>,
     accounts: State<'_, Accounts>,
     servers: State<'_, Servers>,
+    sign_ins: State<'_, SignIns>,
+    sign_in_id: String,
     server: String,
-    email: String,
-    password: Password,
+    method: Option<SignInMethod>,
     account: Option<String>,
-) -> Result<Status, CommandError> {
-    let session = session(&window, &accounts, account.as_deref())?;
-    let wanted = Wanted::SignIn {
-        email: &email,
-        password: password.0.expose_secret(),
+) -> Result<Progress, CommandError> {
+    framing::check_id(&sign_in_id)?;
+    let request = SignInRequest {
+        session: session(&window, &accounts, account.as_deref())?.clone(),
+        server,
+        method,
     };
-    servers
-        .admit(session, window.label(), &server, wanted)
-        .await?;
-    let person = PasswordLogin {
-        email,
-        password: password.0,
-    };
-    Ok(session.sign_in(&server, person).await?)
+    sign_ins
+        .begin(&window, &sign_in_id, &servers, request)
+        .await
+}
+
+/// `answer_sign_in`: answers a step by its number and returns the next one, or the status at the end. Without an answer it
+/// waits: for the browser, or for the device on which the person types a code.
+#[tauri::command(rename_all = "camelCase")]
+pub(crate) async fn answer_sign_in<R: Runtime>(
+    window: Window<R>,
+    sign_ins: State<'_, SignIns>,
+    sign_in_id: String,
+    number: u64,
+    answer: Option<PageAnswer>,
+) -> Result<Progress, CommandError> {
+    framing::check_id(&sign_in_id)?;
+    sign_ins
+        .answer(window.label(), &sign_in_id, number, answer)
+        .await
+}
+
+/// `cancel_sign_in`: cancels a sign-in. The session that was there before it stays.
+#[tauri::command(rename_all = "camelCase")]
+pub(crate) async fn cancel_sign_in<R: Runtime>(
+    window: Window<R>,
+    sign_ins: State<'_, SignIns>,
+    sign_in_id: String,
+) -> Result<(), CommandError> {
+    framing::check_id(&sign_in_id)?;
+    sign_ins.cancel(window.label(), &sign_in_id);
+    Ok(())
 }
 
 /// `upload`: takes one slice of a body that is too long for one invoke. The `execute` that names the upload sends it.
@@ -226,24 +251,6 @@ pub(crate) async fn diagnostics<R: Runtime>(
     account: Option<String>,
 ) -> Result<String, CommandError> {
     Ok(session(&window, &accounts, account.as_deref())?.diagnostics())
-}
-
-/// A password from a page. It can be read, but neither shown nor sent back.
-pub(crate) struct Password(SecretString);
-
-impl<'de> Deserialize<'de> for Password {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // serde's own error would quote what the page sent instead of a text.
-        let text = String::deserialize(deserializer)
-            .map_err(|_| D::Error::custom("the password must be a text"))?;
-        Ok(Self(SecretString::from(text)))
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password")
-    }
 }
 
 fn session<'a, R: Runtime>(

@@ -5,6 +5,7 @@ use tauri::{Manager, Runtime};
 
 use crate::accounts::Accounts;
 use crate::calls::Calls;
+use crate::sign_ins::SignIns;
 use crate::streams::Streams;
 use crate::uploads::Uploads;
 
@@ -17,12 +18,12 @@ pub trait GraphqlSessionExt<R: Runtime> {
     /// The session of one account; `None` where there is no such account.
     fn graphql_session_of(&self, account: &str) -> Option<Session>;
 
-    /// Cancels a window's queries and subscriptions, and forgets its finished calls and its unfinished uploads. Its
-    /// mutations finish. The plugin does this for every window that Tauri reports as destroyed. Tests on the mock
+    /// Cancels a window's sign-in, its queries and subscriptions, and forgets its finished calls and its unfinished uploads.
+    /// Its mutations finish. The plugin does this for every window that Tauri reports as destroyed. Tests on the mock
     /// runtime call it, because that reports none.
     fn forget_window_calls(&self, label: &str);
 
-    /// Closes the subscriptions and forgets the unfinished uploads of a window whose page is gone. The plugin does this
+    /// Cancels the sign-in, closes the subscriptions and forgets the unfinished uploads of a window whose page is gone. The plugin does this
     /// whenever a page begins to load. Tests on the mock runtime call it, because that loads none.
     fn forget_page(&self, label: &str);
 }
@@ -48,6 +49,9 @@ impl<R: Runtime, M: Manager<R>> GraphqlSessionExt<R> for M {
         if let Some(uploads) = self.try_state::<Uploads>() {
             uploads.forget_window(label);
         }
+        if let Some(sign_ins) = self.try_state::<SignIns>() {
+            sign_ins.forget_window(label);
+        }
     }
 
     fn forget_page(&self, label: &str) {
@@ -56,6 +60,9 @@ impl<R: Runtime, M: Manager<R>> GraphqlSessionExt<R> for M {
         }
         if let Some(uploads) = self.try_state::<Uploads>() {
             uploads.forget_window(label);
+        }
+        if let Some(sign_ins) = self.try_state::<SignIns>() {
+            sign_ins.forget_window(label);
         }
     }
 }

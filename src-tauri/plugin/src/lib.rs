@@ -27,6 +27,7 @@
 //! | `cancel` | default | cancels a call, or ends a subscription |
 //! | `sign_out`, `retry_now` | default | return the status afterwards |
 //! | `check_server`, `sign_in` | `sign-in` | the only commands that take an address |
+//! | `answer_sign_in`, `cancel_sign_in` | `sign-in` | answer the steps of a sign-in, and cancel it |
 //! | `journal` | `allow-journal` | returns what happened, without secrets |
 //! | `diagnostics` | `allow-diagnostics` | returns one text for a bug report, without secrets |
 //!
@@ -55,10 +56,13 @@ mod error;
 mod extension;
 mod framing;
 mod navigation;
+mod opener;
+mod page_answer;
 mod prefetch;
 #[cfg(target_os = "linux")]
 mod prefetching;
 mod servers;
+mod sign_ins;
 mod streams;
 mod uploads;
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Which servers a page may name for a sign-in, how often, and how much it may send there. A script in the page could sign in
-//! at a server of its own, and put what it has read into the address or the e-mail address.
+//! Which servers a page may name for a sign-in, how often, and how long an address it may send there. A script in the page
+//! could sign in at a server of its own, and put what it has read into the address.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
@@ -12,12 +12,6 @@ use crate::error::{CommandError, PluginCode};
 
 /// Longest typed address, in bytes: what browsers take.
 const ADDRESS_MAX: usize = 2_048;
-
-/// Longest e-mail address, in bytes (RFC 5321, section 4.5.3.1.3, without its brackets).
-const EMAIL_MAX: usize = 254;
-
-/// Longest password, in bytes: many times what password managers make.
-const PASSWORD_MAX: usize = 1_024;
 
 /// The time in which checks, sign-ins and questions are counted.
 const COUNTED_FOR: Duration = Duration::from_secs(60);
@@ -73,11 +67,11 @@ struct Inside {
 
 /// What a page wants of a server.
 #[derive(Clone, Copy)]
-pub(crate) enum Wanted<'a> {
+pub(crate) enum Wanted {
     /// To check the address. Asks the person only where the page says so, because a form checks while people type.
     Check { may_ask: bool },
     /// To sign in there.
-    SignIn { email: &'a str, password: &'a str },
+    SignIn,
 }
 
 impl Servers {
@@ -101,7 +95,7 @@ impl Servers {
         session: &Session,
         window: &str,
         address: &str,
-        wanted: Wanted<'_>,
+        wanted: Wanted,
     ) -> Result<(), CommandError> {
         let admitted = self.judge(session, window, address, wanted).await;
         if let Err((Some(refusal), _)) = &admitted {
@@ -115,9 +109,9 @@ impl Servers {
         session: &Session,
         window: &str,
         address: &str,
-        wanted: Wanted<'_>,
+        wanted: Wanted,
     ) -> Result<(), (Option<ServerRefusal>, CommandError)> {
-        check_lengths(address, wanted).map_err(|error| (Some(ServerRefusal::TooLong), error))?;
+        check_length(address).map_err(|error| (Some(ServerRefusal::TooLong), error))?;
         let too_often = |error| (Some(ServerRefusal::TooOften), error);
         self.count(wanted).map_err(too_often)?;
         let asked = session
@@ -162,12 +156,12 @@ impl Servers {
             .insert(origin);
     }
 
-    fn count(&self, wanted: Wanted<'_>) -> Result<(), CommandError> {
+    fn count(&self, wanted: Wanted) -> Result<(), CommandError> {
         let now = self.0.clock.awake();
         let mut inside = self.inside();
         match wanted {
             Wanted::Check { .. } => count(&mut inside.checks, CHECKS, now),
-            Wanted::SignIn { .. } => count(&mut inside.sign_ins, SIGN_INS, now),
+            Wanted::SignIn => count(&mut inside.sign_ins, SIGN_INS, now),
         }
     }
 
@@ -191,23 +185,14 @@ where
     Arc::new(move |change| Box::pin(ask(change)))
 }
 
-fn check_lengths(address: &str, wanted: Wanted<'_>) -> Result<(), CommandError> {
+fn check_length(address: &str) -> Result<(), CommandError> {
     if address.len() > ADDRESS_MAX {
         return Err(CommandError::new(
             Code::InvalidAddress,
             "An address has 2,048 bytes at most.",
         ));
     }
-    let too_long = |what| Err(CommandError::new(Code::InvalidRequest, what));
-    match wanted {
-        Wanted::SignIn { email, .. } if email.len() > EMAIL_MAX => {
-            too_long("An e-mail address has 254 bytes at most.")
-        }
-        Wanted::SignIn { password, .. } if password.len() > PASSWORD_MAX => {
-            too_long("A password has 1,024 bytes at most.")
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Counts one more, unless there were too many in the last minute.

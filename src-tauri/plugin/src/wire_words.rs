@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use graphql_session::journal::Outcome;
 use graphql_session::{
-    Cause, EndingReason, LockedReason, Phase, RenewalReason, ServerRefusal, SignInMethod, Storage,
-    TokenFate, Unreachable, VaultError,
+    Cause, EndingReason, LockedReason, Phase, RenewalReason, ServerRefusal, SignInMethod,
+    SignInStep, Storage, TokenFate, Unreachable, VaultError,
 };
 use graphql_session_renewal::{Exchange, Note};
 use serde::de::value::Error as ListingError;
@@ -55,7 +55,8 @@ fn rust_typescript_and_the_screens_know_the_same_words() {
     let methods = words_of::<SignInMethod>();
     compare("SignInMethod", &methods, union(TYPES, "SignInMethod"));
     compare("JournalWord", &journal_words(), union(TYPES, "JournalWord"));
-    compare("Message", &message_kinds(), kinds(SUBSCRIBE));
+    compare("Message", &message_kinds(), kinds(SUBSCRIBE, "Message"));
+    compare("SignInStep", &step_kinds(), kinds(TYPES, "SignInStep"));
     for (interface, name, rust) in [
         ("Status", "unreachable", &words_of::<Unreachable>()),
         ("Status", "locked", &locked),
@@ -196,6 +197,28 @@ fn message_kinds() -> Words {
     kinds.collect()
 }
 
+/// `SignInStep` is `non_exhaustive`, so the compiler does not see where one is missing here.
+fn step_kinds() -> Words {
+    let url = String::new;
+    let steps = [
+        SignInStep::Password,
+        SignInStep::Browser {
+            url: url(),
+            expires_in_seconds: 0,
+        },
+        SignInStep::OneTimeCode { was_wrong: false },
+        SignInStep::Choose { workspaces: vec![] },
+        SignInStep::Device {
+            user_code: String::new(),
+            verification_url: url(),
+            complete_url: None,
+            expires_in_seconds: 0,
+        },
+    ];
+    let kinds = steps.iter().map(|step| text(json!(step)["kind"].take()));
+    kinds.collect()
+}
+
 fn text(value: Value) -> String {
     value.as_str().expect("a word").to_owned()
 }
@@ -251,9 +274,9 @@ fn field(source: &str, interface: &str, name: &str) -> Words {
     quoted(declared.unwrap_or_else(|| panic!("{interface} has no {name}")))
 }
 
-/// The words of `type Message = | { kind: "a" } | { kind: "b"; ... };`.
-fn kinds(source: &str) -> Words {
-    let union = between(source, "type Message =", ";\n\n");
+/// The words of `type Name = | { kind: "a" } | { kind: "b"; ... };`.
+fn kinds(source: &str, name: &str) -> Words {
+    let union = between(source, &format!("type {name} ="), ";\n\n");
     union
         .split("kind:")
         .skip(1)

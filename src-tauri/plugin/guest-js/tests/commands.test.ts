@@ -1,13 +1,13 @@
 import { beforeEach, expect, it } from "vitest";
 
-import { checkServer, diagnostics, journal, retryNow, SessionError, signIn, signOut, status } from "../index.js";
+import { checkServer, diagnostics, journal, retryNow, SessionError, signOut, status } from "../index.js";
 import { Host, statusOf } from "./host.js";
 
 let host: Host;
 
 beforeEach(() => {
   host = new Host();
-  for (const command of ["status", "sign_in", "sign_out", "retry_now"]) host.on(command, () => statusOf({}));
+  for (const command of ["status", "sign_out", "retry_now"]) host.on(command, () => statusOf({}));
   host.on("check_server", () => ({ origin: "https://crm.example.com", protocol: "twenty" }));
   host.on("journal", () => []);
   host.on("diagnostics", () => "phase: signed_in");
@@ -16,7 +16,6 @@ beforeEach(() => {
 it("each function runs its command with its arguments", async () => {
   await status("work");
   await checkServer("crm.example.com");
-  await signIn({ server: "https://crm.example.com", email: "ada@example.com", password: "p" });
   await retryNow();
   await signOut("work");
   await journal();
@@ -24,7 +23,6 @@ it("each function runs its command with its arguments", async () => {
   expect(host.invokes.map(({ command, args }) => [command.replace("plugin:graphql-session|", ""), args])).toEqual([
     ["status", { account: "work" }],
     ["check_server", { address: "crm.example.com", account: undefined }],
-    ["sign_in", { server: "https://crm.example.com", email: "ada@example.com", password: "p", account: undefined }],
     ["retry_now", { account: undefined }],
     ["sign_out", { account: "work" }],
     ["journal", { account: undefined }],
@@ -33,9 +31,8 @@ it("each function runs its command with its arguments", async () => {
 });
 
 it("a command's rejection becomes a SessionError with its code", async () => {
-  host.rejects("sign_in", { code: "wrong_password", message: "The password is wrong." });
-  const signingIn = signIn({ server: "https://crm.example.com", email: "a", password: "b" });
-  await expect(signingIn).rejects.toMatchObject({ name: "SessionError", code: "wrong_password" });
+  host.rejects("check_server", { code: "no_answer", message: "The server does not answer." });
+  await expect(checkServer("crm.example.com")).rejects.toMatchObject({ name: "SessionError", code: "no_answer" });
 });
 
 it.each([
