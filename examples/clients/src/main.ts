@@ -1,4 +1,5 @@
 import { onChange, signIn, signOut } from "tauri-plugin-graphql-session-api";
+import type { SignIn, SignInStep } from "tauri-plugin-graphql-session-api";
 
 import { apollo } from "./apollo";
 import { listen } from "./events";
@@ -33,11 +34,24 @@ element("send").onclick = () => {
 element("sign-in").onsubmit = (event) => {
   event.preventDefault();
   const [server, email, password] = ["server", "email", "password"].map((id) => element<HTMLInputElement>(id));
-  const person = { server: server.value, email: email.value, password: password.value };
+  const request = { server: server.value, email: email.value, password: password.value };
   password.value = "";
-  signIn(person).catch((problem: unknown) => (element("status").textContent = String(problem)));
+  begin(request);
+};
+element("browser").onclick = () => {
+  begin({ server: element<HTMLInputElement>("server").value, method: "browser" });
 };
 element("sign-out").onclick = () => void signOut();
+
+function begin(request: SignIn): void {
+  const onStep = (step: SignInStep): undefined => {
+    element("status").textContent = step.kind === "browser" ? `Sign in at ${step.url}` : step.kind;
+    // One-time codes and workspaces: see examples/minimal.
+    if (step.kind !== "browser" && step.kind !== "device")
+      throw new Error(`This example does not ask for ${step.kind}.`);
+  };
+  signIn(request, { onStep }).catch((problem: unknown) => (element("status").textContent = String(problem)));
+}
 
 let stopListening: (() => void) | undefined;
 

@@ -6,7 +6,7 @@ import {
   signIn,
   signOut,
 } from "tauri-plugin-graphql-session-api";
-import type { Status } from "tauri-plugin-graphql-session-api";
+import type { SignIn, SignInStep, Status, StepAnswer } from "tauri-plugin-graphql-session-api";
 
 const PEOPLE = "query People { people(first: 20) { edges { node { id name { firstName lastName } } } } }";
 
@@ -26,10 +26,11 @@ const problem = element("problem");
 form.onsubmit = (event) => {
   event.preventDefault();
   const password = element<HTMLInputElement>("password");
-  const person = { server: value("server"), email: value("email"), password: password.value };
+  const request = { server: value("server"), email: value("email"), password: password.value };
   password.value = "";
-  void attempt(() => signIn(person));
+  void attempt(() => begin(request));
 };
+element("browser").onclick = () => void attempt(() => begin({ server: value("server"), method: "browser" }));
 element("reload").onclick = () => void attempt(load);
 element("try-now").onclick = () => void attempt(() => retryNow());
 element("sign-out").onclick = () => void attempt(() => signOut());
@@ -51,6 +52,66 @@ await onChange((now) => {
     void attempt(load);
   }
 });
+
+/** Signs in step by step, until the person is done or cancels. */
+async function begin(request: SignIn): Promise<void> {
+  const leaving = new AbortController();
+  element("cancel").onclick = () => leaving.abort();
+  form.hidden = true;
+  try {
+    await signIn(request, { onStep: show, signal: leaving.signal });
+  } catch (caught) {
+    form.hidden = false;
+    if (!leaving.signal.aborted) throw caught;
+  } finally {
+    element("step").hidden = true;
+  }
+}
+
+/** Shows a step, and resolves to its answer. */
+function show(step: SignInStep): Promise<StepAnswer> | undefined {
+  element("step").hidden = false;
+  element("step").dataset.kind = step.kind;
+  element("code-label").hidden = step.kind !== "one_time_code";
+  element("choices").replaceChildren();
+  const say = (text: string) => (element("asked").textContent = text);
+  switch (step.kind) {
+    case "browser":
+      say(step.notOpened ? `No browser opened. Open this address: ${step.url}` : "Finish signing in in your browser.");
+      return undefined;
+    case "device":
+      say(`Open ${step.verificationUrl} on any device and type ${step.userCode}.`);
+      return undefined;
+    case "one_time_code":
+      say(step.wasWrong ? "That code was wrong. Type the next one." : "Type the code of your authenticator.");
+      return askForCode();
+    case "choose":
+      say("Choose a workspace.");
+      return new Promise((resolve) =>
+        element("choices").append(
+          ...step.workspaces.map(({ name }, workspace) => {
+            const choice = Object.assign(document.createElement("button"), { type: "button", textContent: name });
+            choice.onclick = () => resolve({ workspace });
+            return choice;
+          }),
+        ),
+      );
+    case "password":
+      throw new Error("This server asks for a password. Type it into the form.");
+  }
+}
+
+function askForCode(): Promise<StepAnswer> {
+  const code = element<HTMLInputElement>("code");
+  code.value = "";
+  code.focus();
+  return new Promise((resolve) => {
+    element("step").onsubmit = (event) => {
+      event.preventDefault();
+      resolve({ code: code.value.trim() });
+    };
+  });
+}
 
 async function load(): Promise<void> {
   const response = await sessionFetch("/graphql", { method: "POST", body: JSON.stringify({ query: PEOPLE }) });
