@@ -1,7 +1,7 @@
 //! The server of the benches: a process of its own, so that its work is never counted as a side's.
 //!
 //! It answers at once, with the same reply to every call, in the words of a Twenty server. It accepts the access token
-//! that it issued last, until a request to [`REFUSE`] makes it refuse that one.
+//! that it issued last, until a request to [`REFUSE`] makes it refuse that one and all before it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -66,8 +66,9 @@ pub(crate) async fn serve() {
 }
 
 pub(crate) struct Server {
-    /// The number of the access token that is accepted.
-    accepted: AtomicU64,
+    /// The number of the first access token that is accepted. All later ones are, too: an attempt that ended at its limit has
+    /// left its question here, and two are answered in any order.
+    accepted_from: AtomicU64,
     renewals: AtomicU64,
     /// How far its clock is ahead of the machine's.
     jumped_ms: AtomicI64,
@@ -78,7 +79,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            accepted: AtomicU64::new(1),
+            accepted_from: AtomicU64::new(1),
             renewals: AtomicU64::new(0),
             jumped_ms: AtomicI64::new(0),
             refusals_due: watch::Sender::new(0),
@@ -95,7 +96,7 @@ impl Server {
             self.jumped_ms.fetch_add(ms, Ordering::SeqCst);
             String::new()
         } else if let Some(calls) = number(REFUSE) {
-            self.accepted.store(self.next(), Ordering::SeqCst);
+            self.accepted_from.store(self.next(), Ordering::SeqCst);
             self.refusals_due.send_replace(calls);
             String::new()
         } else if path == RENEWALS {
@@ -115,9 +116,7 @@ impl Server {
     async fn renew(&self) -> String {
         let mut due = self.refusals_due.subscribe();
         let _ = due.wait_for(|due| *due == 0).await;
-        let number = self.next();
-        self.renewals.fetch_add(1, Ordering::SeqCst);
-        self.accepted.store(number, Ordering::SeqCst);
+        let number = self.renewals.fetch_add(1, Ordering::SeqCst) + 2;
         let access = token(number);
         let jumped = SignedDuration::from_millis(self.jumped_ms.load(Ordering::SeqCst));
         let until = Timestamp::now() + jumped + LIFETIME;
@@ -134,7 +133,8 @@ impl Server {
     fn accepts(&self, request: &[u8]) -> bool {
         let authorization = header_of(request, "authorization");
         let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
-        bearer.and_then(|token| token.parse().ok()) == Some(self.accepted.load(Ordering::SeqCst))
+        let number: Option<u64> = bearer.and_then(|token| token.parse().ok());
+        number >= Some(self.accepted_from.load(Ordering::SeqCst))
     }
 
     pub(crate) fn date(&self) -> String {
