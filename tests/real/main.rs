@@ -1,14 +1,18 @@
 //! Sessions at servers that other people wrote, in real time, in real processes and over real sockets.
 //!
-//! `scripts/prepare.sh test` installs oidc-provider. REAL_EXPIRIES says how many expiries each run sees; default 20. With fewer
+//! `scripts/prepare.sh test` installs oidc-provider. The other servers take minutes to install and are ignored here; `make interop`
+//! runs them. REAL_EXPIRIES says how many expiries each run sees; default 20. With fewer
 //! than 12, the restart in the middle comes before a session knows how long access tokens live here.
 
 #![cfg(unix)]
 
 mod child;
 mod cutting_proxy;
+mod directus;
+mod django;
 #[path = "../core/processes/file_vault.rs"]
 mod file_vault;
+mod installed;
 #[allow(dead_code)] // each test binary uses its part
 #[path = "../core/processes/process.rs"]
 mod process;

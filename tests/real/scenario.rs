@@ -33,7 +33,7 @@ pub(crate) trait RealServer {
     /// The body of a call.
     fn query(&self) -> &'static str;
 
-    /// How long its access tokens last.
+    /// How long its access tokens last at least.
     fn access_lifetime(&self) -> Duration;
 
     fn lost_answer(&self) -> LostAnswer;
