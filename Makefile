@@ -11,7 +11,7 @@ run: ## build and open the desktop client with its demo server; without a displa
 test: ## everything that CI checks; STAGES="format clippy" for some of it
 	@scripts/test.sh $(STAGES)
 
-interop: ## sessions at Directus and django-graphql-jwt, which it installs; minutes the first time
+interop: ## sessions at Directus and django-graphql-jwt, and OAuth's conformance scenarios; installs them, minutes the first time
 	@scripts/interop.sh
 
 soak: ## an hour of random faults over real processes and a real keyring; MINUTES=2 SEED=7 for less

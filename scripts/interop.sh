@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs servers that other people wrote, and runs sessions against them. docs/interop.md has what the last run saw.
 #
-#   scripts/interop.sh                every server
+#   scripts/interop.sh                every server, and the conformance scenarios
 #   scripts/interop.sh directus       only this one
+#   scripts/interop.sh conformance    only the scenarios of OAuth clients
 #
 # REAL_EXPIRIES=5 for shorter runs. Nothing of this is a part of `make test`: the installations take minutes.
 set -euo pipefail
@@ -12,7 +13,7 @@ cd "$(dirname "$0")/.."
 # Outside of the sources, like all that is built.
 export INTEROP_FOLDER=${CARGO_TARGET_DIR:-$PWD/target}/interop
 node22_version=22.23.5
-asked_for=(directus django)
+asked_for=(directus django conformance)
 # 3.10 or newer: Django 5.2.
 python=${PYTHON:-python3}
 
@@ -26,7 +27,11 @@ main() {
         "install_$name"
     done
     for name in "${asked[@]}"; do
-        cargo test --locked -p graphql-session --test real -- --ignored --nocapture "$name::"
+        if [ "$name" = conformance ]; then
+            run_conformance
+        else
+            cargo test --locked -p graphql-session --test real -- --ignored --nocapture "$name::"
+        fi
     done
 }
 
@@ -47,6 +52,32 @@ install_django() {
     "$folder/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/real/django/requirements.txt
     # Last, so that half an installation is done again.
     cp tests/real/django/requirements.txt "$folder/"
+}
+
+install_conformance() {
+    install_node22
+    install_npm conformance
+}
+
+# Each scenario of an OAuth client, one after another. Those in expected-failures.yml are not for a client like ours, and why
+# stands in docs/interop.md; one of them that passes is a failure, too.
+run_conformance() {
+    local tool=$INTEROP_FOLDER/conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js
+    local node=$INTEROP_FOLDER/node22/bin/node driver=${CARGO_TARGET_DIR:-$PWD/target}/debug/examples/conformance-driver
+    local baseline=$PWD/tests/real/conformance/expected-failures.yml results=$INTEROP_FOLDER/conformance/results
+    local scenario scenarios failed=0
+    cargo build --locked -p graphql-session --example conformance-driver
+    rm -rf "$results"
+    mkdir -p "$results"
+    scenarios=$("$node" "$tool" list --client | sed -n 's/^ *- \(auth\/[^ ]*\).*/\1/p')
+    [ -n "$scenarios" ] || stop "The conformance tool lists no scenarios."
+    for scenario in $scenarios; do
+        local log=$results/${scenario#auth/}.log status=0
+        (cd "$results" && "$node" "$tool" client --command "$driver" --scenario "$scenario" --expected-failures "$baseline") >"$log" 2>&1 || status=$?
+        printf '%-42s %s\n' "$scenario" "$(grep -E '^(Passed|Failed):' "$log" | tail -n 1) (exit $status)"
+        [ $status -eq 0 ] || failed=1
+    done
+    [ $failed -eq 0 ] || stop "Some scenarios did not end as expected. Their logs: $results"
 }
 
 # Directus wants Node 22. Where the system has an older one, npm brings it.
