@@ -1,6 +1,6 @@
 # Every task of the project. `make run`, `make test` and `make soak` also install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak random fuzz fmt bench bench-window compare fleet clean
+.PHONY: help run test interop soak random fuzz fmt bench bench-window compare fleet clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 22
@@ -10,6 +10,9 @@ run: ## build and open the desktop client with its demo server; without a displa
 
 test: ## everything that CI checks; STAGES="format clippy" for some of it
 	@scripts/test.sh $(STAGES)
+
+interop: ## sessions at Directus and django-graphql-jwt, and OAuth's conformance scenarios; installs them, minutes the first time
+	@scripts/interop.sh
 
 soak: ## an hour of random faults over real processes and a real keyring; MINUTES=2 SEED=7 for less
 	@scripts/soak.sh

@@ -1,84 +1,63 @@
 //! oidc-provider, in a process of its own.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use graphql_session_testing::Browser;
-use serde::Deserialize;
+
+use crate::child::Kind;
+use crate::process::signal;
+use crate::scenario::{Counts, LostAnswer, RealServer};
 
 /// Where it is installed.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/real/oidc");
 
-/// Whether a renewal brings a new refresh token. With one, the old one is spent, and a second use of it revokes all that was
-/// issued to this sign-in.
-#[derive(Clone, Copy)]
+/// How long access tokens last, in seconds: shorter than that, and the margin of a second would leave nothing.
+const ACCESS_SECONDS: u64 = 2;
+
+/// How long a used refresh token is taken again where there is a grace time.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Whether a renewal brings a new refresh token, and what a second use of the old one does.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rotation {
-    Always,
+    /// It is taken again for [`GRACE`].
+    WithGrace,
+    /// It revokes all that was issued to this sign-in. The provider's own way.
+    RevokesReused,
     Never,
 }
 
 pub(crate) struct Provider {
     child: Child,
     port: u16,
+    issuer: String,
     rotation: Rotation,
-    access_seconds: u64,
     folder: tempfile::TempDir,
 }
 
-/// What the server has counted.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Counts {
-    /// Requests at the token endpoint.
-    pub(crate) token_requests: u64,
-    /// Renewals that it granted.
+/// What its token endpoint has counted.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct TokenEndpoint {
+    #[serde(rename = "tokenRequests")]
+    pub(crate) requests: u64,
     pub(crate) renewed: u64,
-    /// Renewals that it refused.
-    pub(crate) refused: u64,
 }
 
 impl Provider {
-    pub(crate) fn start(rotation: Rotation, access_seconds: u64) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("bound").port();
-        drop(free);
+    /// Listens on `port` of 127.0.0.1, and is `issuer` for its clients.
+    pub(crate) fn start(port: u16, issuer: &str, rotation: Rotation) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let child = run(port, rotation, access_seconds, &state_in(folder.path()));
         Self {
-            child,
+            child: run(port, issuer, rotation, &state_in(folder.path())),
             port,
+            issuer: issuer.to_owned(),
             rotation,
-            access_seconds,
             folder,
         }
-    }
-
-    pub(crate) fn address(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// Ends it as a deploy does.
-    pub(crate) fn stop(&mut self) {
-        let id = self.child.id().to_string();
-        let stopped = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(stopped.expect("kill runs").success());
-        self.child.wait().expect("it ends");
-    }
-
-    pub(crate) fn start_again(&mut self) {
-        let state = state_in(self.folder.path());
-        self.child = run(self.port, self.rotation, self.access_seconds, &state);
-    }
-
-    pub(crate) async fn counts(&self) -> Counts {
-        let counts = self.ask("/test/counts").await;
-        serde_json::from_str(&counts).expect("counts")
-    }
-
-    /// This person may no longer use it.
-    pub(crate) async fn disable(&self, person: &str) {
-        self.ask(&format!("/test/disable?user={person}")).await;
     }
 
     /// So many requests at the token endpoint are told to come back in a second.
@@ -86,14 +65,64 @@ impl Provider {
         self.ask(&format!("/test/throttle?times={times}")).await;
     }
 
+    pub(crate) async fn requests_for_tokens(&self) -> TokenEndpoint {
+        let counts = self.ask("/test/counts").await;
+        serde_json::from_str(&counts).expect("counts")
+    }
+
     async fn ask(&self, path: &str) -> String {
-        let url = format!("{}{path}", self.address());
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
         let page = Browser::default().get(&url).await.expect("an answer");
         // In chunks, which such a short text needs one of.
         let body = page.body.trim();
         let begin = body.find(['{', '[']).unwrap_or(0);
         let end = body.rfind(['}', ']']).map_or(body.len(), |end| end + 1);
         body[begin..end].to_owned()
+    }
+}
+
+impl RealServer for Provider {
+    const RENEWAL: &'static str = "grant_type=refresh_token";
+
+    fn kind(&self) -> Kind {
+        Kind::OAuth2 {
+            grace: (self.rotation == Rotation::WithGrace).then_some(GRACE),
+            reuse_ends_session: self.rotation == Rotation::RevokesReused,
+        }
+    }
+
+    fn query(&self) -> &'static str {
+        r#"{"query":"{ me { id } }"}"#
+    }
+
+    fn access_lifetime(&self) -> Duration {
+        Duration::from_secs(ACCESS_SECONDS)
+    }
+
+    fn lost_answer(&self) -> LostAnswer {
+        match self.rotation {
+            Rotation::WithGrace | Rotation::Never => LostAnswer::Recovers,
+            Rotation::RevokesReused => LostAnswer::EndsUnsent,
+        }
+    }
+
+    fn stop(&mut self) {
+        signal(self.child.id(), "-TERM");
+        self.child.wait().expect("it ends");
+    }
+
+    async fn start_again(&mut self) {
+        let state = state_in(self.folder.path());
+        self.child = run(self.port, &self.issuer, self.rotation, &state);
+    }
+
+    async fn counts(&self) -> Counts {
+        let counts = self.ask("/test/counts").await;
+        serde_json::from_str(&counts).expect("counts")
+    }
+
+    async fn suspend(&mut self) {
+        self.ask("/test/disable?user=ada").await;
     }
 }
 
@@ -104,26 +133,35 @@ impl Drop for Provider {
     }
 }
 
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    free.local_addr().expect("bound").port()
+}
+
 fn state_in(folder: &Path) -> PathBuf {
     folder.join("state.json")
 }
 
-fn run(port: u16, rotation: Rotation, access_seconds: u64, state: &Path) -> Child {
+fn run(port: u16, issuer: &str, rotation: Rotation, state: &Path) -> Child {
     let installed = Path::new(FOLDER).join("node_modules/oidc-provider");
     assert!(
         installed.is_dir(),
         "oidc-provider is not installed. Install it with:  scripts/prepare.sh test"
     );
-    let rotate = match rotation {
-        Rotation::Always => "always",
-        Rotation::Never => "never",
+    let (rotates, grace) = match rotation {
+        Rotation::WithGrace => ("always", GRACE),
+        Rotation::RevokesReused => ("always", Duration::ZERO),
+        Rotation::Never => ("never", Duration::ZERO),
     };
     let mut child = Command::new("node")
         .arg("server.mjs")
         .current_dir(FOLDER)
         .env("PORT", port.to_string())
-        .env("ACCESS_SECONDS", access_seconds.to_string())
-        .env("ROTATE", rotate)
+        .env("ISSUER", issuer)
+        .env("ACCESS_SECONDS", ACCESS_SECONDS.to_string())
+        .env("ROTATE", rotates)
+        .env("GRACE_SECONDS", grace.as_secs().to_string())
         .env("STATE", state)
         .env("NODE_ENV", "production")
         .stdout(Stdio::piped())

@@ -12,7 +12,7 @@ use zbus::{Message, MessageStream};
 
 pub(crate) use crate::daemon::KeyringDaemon;
 use crate::daemon::this_program_on_a_private_bus;
-use crate::host;
+use crate::process;
 
 /// Where a scenario finds its home; set by [`Bus::start`] alone.
 const HOME: &str = "SESSION_TEST_HOME";
@@ -110,11 +110,11 @@ impl Drop for Bus {
 impl KeyringDaemon {
     /// Every call to it blocks from now on, until it is [thawed](Self::thaw).
     pub(crate) fn freeze(&self) {
-        host::freeze(self.0.id());
+        process::freeze(self.0.id());
     }
 
     pub(crate) fn thaw(&self) {
-        host::signal(self.0.id(), "-CONT");
+        process::signal(self.0.id(), "-CONT");
     }
 }
 

@@ -16,6 +16,8 @@ use graphql_session_testing::FaultServer;
 mod child;
 mod daemon;
 mod desktop;
+#[path = "../processes/file_vault.rs"]
+mod file_vault;
 #[allow(dead_code)]
 #[path = "../fixture/mod.rs"]
 mod fixture;
@@ -24,6 +26,9 @@ mod fixture;
 mod host;
 #[path = "../processes/moments.rs"]
 mod moments;
+#[allow(dead_code)]
+#[path = "../processes/process.rs"]
+mod process;
 mod start;
 #[allow(dead_code)]
 #[path = "../processes/survival.rs"]

@@ -10,8 +10,9 @@ use serde_json::json;
 
 use crate::desktop::{KeyringDaemon, UnansweredPrompt, on_a_bus};
 use crate::fixture::call_succeeds;
-use crate::host::{ANSWER, Host, Process, noted_by_all};
+use crate::host::{Host, noted_by_all};
 use crate::moments::halt_at;
+use crate::process::{ANSWER, Process};
 use crate::survival::{Survivor, kill_at_every_moment};
 use crate::{open, reopen, server, sign_in};
 

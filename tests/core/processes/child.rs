@@ -18,7 +18,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use crate::file_vault::FileVault;
 use crate::fixture::{self, watched_twenty::WatchedTwenty};
+use crate::process::MARK;
 
 /// Where a process finds its folder.
 pub(crate) const FOLDER: &str = "SESSION_TEST_FOLDER";
@@ -38,9 +40,6 @@ pub(crate) const FILES: &str = if cfg!(debug_assertions) {
 } else {
     "account-default"
 };
-
-/// The beginning of every line of a process. The test harness writes other lines.
-pub(crate) const MARK: &str = "process: ";
 
 /// The role that is the process.
 pub(crate) const NAME: &str = "child::a_process_of_the_application";
@@ -300,37 +299,5 @@ impl Vault for WatchedVault {
     fn remove(&self, account: &str) -> Result<(), VaultError> {
         self.watched.change()?;
         self.vault.remove(account)
-    }
-}
-
-/// A file in place of the keyring, replaced by rename.
-pub(crate) struct FileVault(PathBuf);
-
-impl FileVault {
-    pub(crate) fn in_folder(folder: &std::path::Path) -> Self {
-        Self(folder.join("vault"))
-    }
-}
-
-impl Vault for FileVault {
-    fn read(&self, _account: &str) -> Result<Option<SecretString>, VaultError> {
-        match std::fs::read_to_string(&self.0) {
-            Ok(text) => Ok(Some(text.into())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(_) => Err(VaultError::Failed),
-        }
-    }
-
-    fn write(&self, _account: &str, text: &SecretString) -> Result<(), VaultError> {
-        let new = self.0.with_extension(format!("{}.new", std::process::id()));
-        std::fs::write(&new, text.expose_secret()).map_err(|_| VaultError::Failed)?;
-        std::fs::rename(&new, &self.0).map_err(|_| VaultError::Failed)
-    }
-
-    fn remove(&self, _account: &str) -> Result<(), VaultError> {
-        match std::fs::remove_file(&self.0) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(VaultError::Failed),
-            _ => Ok(()),
-        }
     }
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use graphql_session_testing::Fault;
 use serde_json::{Value, json};
 
-use crate::host::{Host, Process, Told, noted_by_all};
+use crate::host::{Host, noted_by_all};
 use crate::moments::{MOMENTS, Moment};
+use crate::process::{Process, Told};
 
 /// Short limits, so that a few seconds exceed each of them several times. In ms.
 const ATTEMPT: u64 = 3_000;

@@ -6,6 +6,7 @@
 #![cfg(unix)]
 
 mod child;
+mod file_vault;
 #[allow(dead_code)]
 #[path = "../fixture/mod.rs"]
 mod fixture;
@@ -16,6 +17,8 @@ mod full_disk;
 mod host;
 mod kill;
 mod moments;
+#[allow(dead_code)] // each test binary uses its part
+mod process;
 mod proxy;
 mod quitting;
 mod saving;

@@ -7,7 +7,8 @@
 
 use graphql_session_testing::Fault;
 
-use crate::host::{Host, Process, Told};
+use crate::host::Host;
+use crate::process::{Process, Told};
 
 /// One moment.
 pub(crate) struct Moment {

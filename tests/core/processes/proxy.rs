@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use graphql_session_testing::{Alpn, PROXIED_HOST, ServerCertificate};
 
-use crate::host::{Host, Process};
+use crate::host::Host;
+use crate::process::Process;
 
 /// Every variable that names a proxy, for curl and for us.
 const VARIABLES: [&str; 6] = [

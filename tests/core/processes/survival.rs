@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use graphql_session_testing::Counts;
 use serde_json::Value;
 
-use crate::host::{Host, Process};
+use crate::host::Host;
 use crate::moments::{MOMENTS, Moment};
+use crate::process::Process;
 
 /// Less than every limit that the waiting process might wait for (an attempt 20 s, the lock 30 s), and enough for a
 /// busy machine: on a quiet one a renewal takes 0.1 s.

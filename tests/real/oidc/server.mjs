@@ -2,6 +2,8 @@
 //
 //   PORT=8200 ACCESS_SECONDS=1 ROTATE=always STATE=state.json node server.mjs
 //
+// ISSUER: its address as clients see it, where something lies between. GRACE_SECONDS: how long a used refresh token is taken
+// again; 0, the default, is the provider's own way, where it revokes all that was issued to this sign-in.
 // Prints READY when it listens. Everything lies in STATE, so that it can be stopped and started again. The page on which a
 // person signs in has no form: the person in `login_hint`, or Ada, is signed in at once.
 import { createServer } from "node:http";
@@ -11,7 +13,8 @@ import { Provider } from "oidc-provider";
 
 const port = Number(process.env.PORT);
 const accessSeconds = Number(process.env.ACCESS_SECONDS ?? 1);
-const issuer = `http://127.0.0.1:${port}`;
+const issuer = process.env.ISSUER ?? `http://127.0.0.1:${port}`;
+const graceSeconds = Number(process.env.GRACE_SECONDS ?? 0);
 const stateFile = process.env.STATE;
 
 const saved = read();
@@ -49,7 +52,11 @@ class Rows {
     }
     async find(id) {
         const row = rows.get(this.at(id));
-        return row && (row.until === null || Date.now() < row.until) ? row.payload : undefined;
+        if (!row || (row.until !== null && Date.now() >= row.until)) return undefined;
+        return this.isInGrace(row.payload) ? { ...row.payload, consumed: undefined } : row.payload;
+    }
+    isInGrace({ consumed }) {
+        return this.kind === "RefreshToken" && consumed && Date.now() < (consumed + graceSeconds) * 1000;
     }
     async findBy(key, value) {
         for (const [id, row] of rows) if (id.startsWith(`${this.kind}:`) && row.payload[key] === value) return row.payload;
@@ -62,7 +69,8 @@ class Rows {
         return this.findBy("userCode", userCode);
     }
     async consume(id) {
-        rows.get(this.at(id)).payload.consumed = Math.floor(Date.now() / 1000);
+        // The grace time counts from the first use.
+        rows.get(this.at(id)).payload.consumed ??= Math.floor(Date.now() / 1000);
         save();
     }
     async destroy(id) {
@@ -152,6 +160,10 @@ const server = createServer(async (request, response) => {
 });
 server.listen(port, "127.0.0.1", () => console.log("READY"));
 process.on("SIGTERM", () => {
-    save();
-    process.exit();
+    // What it has begun it finishes.
+    server.close(() => {
+        save();
+        process.exit();
+    });
+    server.closeIdleConnections();
 });
