@@ -225,9 +225,9 @@ export const ended = {
   otherGo: (person: string | undefined, server: string | undefined) =>
     person ? `Continue as ${person}` : `Continue at ${hostName(server)}`,
   otherStay: (person: string | undefined) => (person ? `Stay with ${person}` : "Stay"),
-  /** Said after another person has signed in where the session had ended. */
-  otherCame: (was: string, now: string | undefined) =>
-    `You are signed in as ${now ?? "another person"}. What ${was} did not save stays on this computer until ${was} next signs in.`,
+  /** Said after somebody else has signed in where the session had ended. */
+  otherCame: (was: string, now: string) =>
+    `You are now signed in ${now}. What was not saved stays on this computer until you next sign in ${was}.`,
 };
 
 export const signOut = {
