@@ -36,7 +36,8 @@ export function ChooseStep({ step, isAnswered, onChoose, onCancel }: Props) {
               <Text fw={500} truncate>
                 {name}
               </Text>
-              <Text size="sm" c="dimmed" truncate>
+              {/* Never cut off: the end says whose server it is. */}
+              <Text size="sm" c="dimmed" className={classes.address}>
                 {origin}
               </Text>
             </UnstyledButton>
