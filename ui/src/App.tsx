@@ -1,9 +1,9 @@
 /** Chooses the screen for the session's phase. */
 import { MantineProvider } from "@mantine/core";
-import { Notifications } from "@mantine/notifications";
-import { useState } from "react";
+import { Notifications, notifications } from "@mantine/notifications";
+import { useEffect, useState } from "react";
 import type { Host, Status } from "./host";
-import { indicator } from "./messages";
+import { ended as endedWords, indicator } from "./messages";
 import { Frame } from "./frame/Frame";
 import frameClasses from "./frame/frame.module.css";
 import { SkeletonPage } from "./records/Skeleton";
@@ -17,6 +17,8 @@ import { cssVariables, theme, themeStorage } from "./theme";
 const storage = themeStorage();
 /** In the smallest window, messages stand beside the form of a record, and cover none of its fields. In pixels. */
 const NOTIFICATION_WIDTH = 360;
+/** How long it is said that another person's page was closed, in milliseconds: nobody has asked for that. */
+const REPLACED_SHOWN_MS = 15_000;
 
 export function App({ host }: { host: Host }) {
   return (
@@ -38,6 +40,13 @@ export function App({ host }: { host: Host }) {
 function Screen() {
   const { status } = useSession();
   const owner = useOwner(status);
+  const { replaced, server, person } = owner;
+  useEffect(() => {
+    if (!replaced) return;
+    const { who } = endedWords;
+    const message = endedWords.otherCame(who(replaced.person, replaced.server), who(person, server));
+    notifications.show({ id: "replaced", message, autoClose: REPLACED_SHOWN_MS });
+  }, [replaced, server, person]);
   switch (screenOf(status, owner.shown)) {
     case "sign_in":
       return <SignInPage server={status.server} email={status.person} />;
@@ -75,21 +84,34 @@ function screenOf(status: Status, frameShown: boolean): Shown {
   }
 }
 
-/**
- * Counts the owners of the page in `key`, and says whether the page was `shown` already. A status without a person
- * changes nothing, and neither does the first status with one.
- */
-function useOwner(status: Status): { key: number; shown: boolean } {
-  const [owner, setOwner] = useState({ server: status.server, person: status.person, shown: false, key: 0 });
-  const server = status.server ?? owner.server;
-  const person = status.person ?? owner.person;
-  const shown = status.phase === "signed_out" ? false : owner.shown || screenOf(status, false) === "frame";
-  const other = (was: string | undefined, now: string | undefined) => was !== undefined && was !== now;
-  const key = other(owner.server, server) || other(owner.person, person) ? owner.key + 1 : owner.key;
-  if (server !== owner.server || person !== owner.person || shown !== owner.shown)
-    setOwner({ server, person, shown, key });
-  return { key, shown };
+interface PageOwner {
+  /** Nothing is known of an owner before the first status with a server. */
+  server: string | undefined;
+  /** Not every server says who signed in. */
+  person: string | undefined;
+  /** Counts the owners of the page. */
+  key: number;
+  /** Whether the page was shown already. */
+  shown: boolean;
+  /** Whose page this one has taken the place of, without a sign-out between them. */
+  replaced: Pick<Status, "server" | "person"> | undefined;
 }
+
+/** Whose page it is. A status without a server says nothing of that. */
+function useOwner(status: Status): PageOwner {
+  const [owner, setOwner] = useState<PageOwner>(NOBODY);
+  const shown = status.phase === "signed_out" ? false : owner.shown || screenOf(status, false) === "frame";
+  const { server = owner.server } = status;
+  const person = status.server === undefined ? owner.person : status.person;
+  const isOther = owner.server !== undefined && (owner.server !== server || owner.person !== person);
+  if (server === owner.server && person === owner.person && shown === owner.shown) return owner;
+  const key = isOther ? owner.key + 1 : owner.key;
+  const next = { server, person, key, shown, replaced: isOther && owner.shown ? owner : undefined };
+  setOwner(next);
+  return next;
+}
+
+const NOBODY: PageOwner = { server: undefined, person: undefined, key: 0, shown: false, replaced: undefined };
 
 /** The frame's outline while the stored session is being read. Nothing moves when the real frame follows. */
 function Opening() {

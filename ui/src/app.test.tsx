@@ -1,6 +1,8 @@
 import { act, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
-import { DEMO, FakeHost } from "./testing/fakeHost";
+import { NEW } from "./data/drafts";
+import { ended } from "./messages";
+import { DEMO, FakeHost, ownerKey } from "./testing/fakeHost";
 import { calls, cell, records, screen, start, typeInto, waitFor } from "./testing/render";
 
 const end = (host: FakeHost) => act(() => host.set({ phase: "ended", ending: { reason: "rejected", at: Date.now() } }));
@@ -57,6 +59,56 @@ describe("when a session has ended", () => {
     await waitFor(() => expect(host.status.person).toBe("ada@example.com"));
     await waitFor(() => expect(screen.queryByTestId("cell-editor")).toBeNull());
     await records();
+  });
+
+  /** Begins a draft and an edit, opens a cell, and lets somebody else come back from the browser. */
+  const replacedBy = async (person: string | undefined) => {
+    const { host, user } = start();
+    host.signIns.offer(["browser", "password"]);
+    await records();
+    host.failWith("unreachable");
+    await user.type(await typeInto(user, 1, "city", "Utopia"), "{Enter}");
+    await screen.findByTestId("pending-edits");
+    await user.click(screen.getByTestId("new-record"));
+    await user.type(await screen.findByTestId("field-jobTitle"), "Pearl diver");
+    await user.keyboard("{Escape}");
+    await typeInto(user, 0, "city", "Atlantis");
+    end(host);
+    host.signIns.person = person;
+    await user.click(await screen.findByTestId("sign-in-browser"));
+    await waitFor(() => expect(host.status.phase).toBe("signed_in"));
+    return { host };
+  };
+
+  it("somebody else who comes back from the browser gets a new page, and nothing typed is lost", async () => {
+    const { host } = await replacedBy("ada@example.com");
+    expect(
+      await screen.findByText(
+        ended.otherCame("as tim@example.com at demo.example.com", "as ada@example.com at demo.example.com"),
+      ),
+    ).toBeInTheDocument();
+    await waitFor(() => expect(screen.queryByTestId("cell-editor")).toBeNull());
+    await records();
+    expect(screen.queryByTestId("pending-edits")).toBeNull();
+    expect(screen.queryByTestId("drafts")).toBeNull();
+    expect(calls(host, "UpdateOnePerson")).toBe(0);
+    // All of it rests on the disk of the first person: the edit, the draft, and the text of the open cell as a draft.
+    const { edits, drafts } = host.disk.get(ownerKey({ server: DEMO.server, person: DEMO.email }))!;
+    expect(edits).toMatchObject([{ field: "city", value: "Utopia" }]);
+    expect(drafts).toMatchObject([
+      { id: NEW, fields: { jobTitle: { typed: { "": "Pearl diver" } } } },
+      { name: "Ada Lovelace", fields: { city: { typed: { "": "Atlantis" } } } },
+    ]);
+  });
+
+  it("nothing is sent for a person whose name the server does not say", async () => {
+    const { host } = await replacedBy(undefined);
+    await waitFor(() => expect(screen.queryByTestId("cell-editor")).toBeNull());
+    await records();
+    expect(screen.queryByTestId("pending-edits")).toBeNull();
+    expect(calls(host, "UpdateOnePerson")).toBe(0);
+    expect(host.server.records.person![1]!.city).not.toBe("Utopia");
+    expect(host.disk.get(ownerKey({ server: DEMO.server, person: DEMO.email }))!.edits).toHaveLength(1);
   });
 
   it("an edit made before is sent after signing in again", async () => {

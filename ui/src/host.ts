@@ -6,7 +6,7 @@ import { invoke } from "@tauri-apps/api/core";
 import { listen } from "@tauri-apps/api/event";
 import { getCurrentWindow } from "@tauri-apps/api/window";
 import * as session from "tauri-plugin-graphql-session-api";
-import type { JournalEntry, ServerCheck, Status } from "tauri-plugin-graphql-session-api";
+import type { JournalEntry, ServerCheck, SignIn, SignInOptions, Status } from "tauri-plugin-graphql-session-api";
 
 export type {
   Code,
@@ -15,19 +15,21 @@ export type {
   Phase,
   ServerCheck,
   SessionErrorShape,
+  SignIn as SignInRequest,
+  SignInMethod,
+  SignInOptions,
+  SignInStep,
   Status,
+  StepAnswer,
   Storage,
 } from "tauri-plugin-graphql-session-api";
 
-/** What a person types into the sign-in form. */
-export interface SignInRequest {
+/** The demo server's address, and its account. */
+export interface DemoAccount {
   server: string;
   email: string;
   password: string;
 }
-
-/** The demo server's address, and its account. */
-export type DemoAccount = SignInRequest;
 
 /** Whose unsent work it is: a person at a server. */
 export interface Owner {
@@ -51,8 +53,10 @@ export interface Quitting {
 export interface Host {
   /** Calls the listener with the present status, then with each newer one. Resolves to the function that stops it. */
   onChange(listener: (status: Status) => void): Promise<() => void>;
-  checkServer(address: string): Promise<ServerCheck>;
-  signIn(request: SignInRequest): Promise<Status>;
+  /** With `mayAsk`, asks the person about a server that is another one than so far. */
+  checkServer(address: string, options?: { mayAsk?: boolean }): Promise<ServerCheck>;
+  /** Signs in, step by step. The desktop opens the browser itself. */
+  signIn(request: SignIn, options?: SignInOptions): Promise<Status>;
   /** Signs out in every window. */
   signOut(): Promise<Status>;
   /** Skips the pause before the next attempt, and reads a keyring again that was locked. */
@@ -84,8 +88,8 @@ export interface Host {
 export function createTauriHost(): Host {
   return {
     onChange: (listener) => session.onChange(listener),
-    checkServer: (address) => session.checkServer(address),
-    signIn: (request) => session.signIn(request),
+    checkServer: (address, options) => session.checkServer(address, undefined, options),
+    signIn: (request, options) => session.signIn(request, options),
     signOut: () => session.signOut(),
     retryNow: () => session.retryNow(),
     journal: () => session.journal(),

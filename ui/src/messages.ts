@@ -22,12 +22,12 @@ export const errors: Record<Code, string> = {
   locked: "Your keyring is locked. Unlock it and try again.",
   wrong_password: "This password is wrong. Check it and try again.",
   unknown_user: "The server knows no account with this e-mail address.",
-  second_factor_required:
-    "This account needs a second factor, which this version can't ask for yet. Use an account without one.",
+  second_factor_required: "This account needs a second factor, and nobody was asked for it. Please report this.",
   sign_in_refused: "The server refused the sign-in. Check the address of your workspace and your account.",
   sign_in_cancelled: "The sign-in was cancelled. Start again to sign in.",
   sign_in_timed_out: "Nobody finished the sign-in in time. Start again.",
-  browser_unavailable: "This server has no sign-in by browser. Sign in with your password.",
+  browser_unavailable:
+    "The sign-in by browser could not start: the server has none, or this computer blocks it. Use your password.",
   invalid_address: "This is not a server address. It looks like https://crm.example.com.",
   host_not_found: "No server has this name. Check the spelling.",
   certificate: "The server's certificate can't be trusted, so nothing was sent. Ask the server's administrator.",
@@ -55,6 +55,13 @@ export const signIn = {
   checking: "Looking for the server…",
   reachable: "Twenty server, reachable",
   other: "Another server than so far: you are asked before anything is sent.",
+  askNow: "Ask now",
+  noMethods: "This server offers no way to sign in that this application knows. Ask its administrator.",
+  passwordOnly: "This older server signs in by password.",
+  browser: "Continue in the browser",
+  device: "Sign in with a code on another device",
+  or: "or",
+  submitPassword: "Sign in with a password",
   goesTo: (origin: string) => `Goes to ${origin}`,
   email: "E-mail",
   password: "Password",
@@ -64,6 +71,41 @@ export const signIn = {
   missingServer: "Type the address of your server.",
   missingEmail: "Type your e-mail address.",
   missingPassword: "Type your password.",
+};
+
+/** What a sign-in asks for on its way. */
+export const signInSteps = {
+  cancel: "Cancel",
+  timeLeft: (seconds: number) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} left`,
+  /** Read out, so it changes only once a minute. */
+  minutesLeft: (seconds: number) =>
+    seconds > 60 ? `${some(Math.ceil(seconds / 60), "minute", "minutes")} left.` : "Less than a minute left.",
+  copyLink: "Copy link",
+  copied: "Copied",
+  notCopied: "It could not be copied. Select it here instead:",
+  browser: {
+    title: "Finish signing in in your browser.",
+    text: "This window goes on by itself then.",
+    notOpened: "No browser could be opened. Copy the link and open it in one.",
+  },
+  device: {
+    title: "Type this code on another device.",
+    text: "Open this address there:",
+    code: "Code",
+    copyCode: "Copy code",
+  },
+  code: {
+    title: "One more step",
+    text: "Type the code that your authenticator application shows, or a recovery code.",
+    label: "One-time code",
+    missing: "Type the code.",
+    wrong: "This code is wrong or too old. Type the newest one.",
+    submit: "Sign in",
+  },
+  choose: {
+    title: "Choose a workspace",
+    text: "You belong to more than one.",
+  },
 };
 
 export const indicator = {
@@ -176,9 +218,16 @@ export const ended = {
   signInAgain: "Sign in again",
   otherTitle: "Another account?",
   other: (was: string, now: string) =>
-    `You were signed in as ${was}. Signing in as ${now} closes this page. What was not saved stays on this computer until ${was} next signs in.`,
-  otherGo: (now: string) => `Continue as ${now}`,
-  otherStay: (was: string) => `Stay with ${was}`,
+    `You were signed in ${was}. Signing in ${now} closes this page. What was not saved stays on this computer until you next sign in ${was}.`,
+  /** With sign-in by browser, the person is not known before. */
+  who: (person: string | undefined, server: string | undefined) =>
+    person ? `as ${person} at ${hostName(server)}` : `at ${hostName(server)}`,
+  otherGo: (person: string | undefined, server: string | undefined) =>
+    person ? `Continue as ${person}` : `Continue at ${hostName(server)}`,
+  otherStay: (person: string | undefined) => (person ? `Stay with ${person}` : "Stay"),
+  /** Said after somebody else has signed in where the session had ended. */
+  otherCame: (was: string, now: string) =>
+    `You are now signed in ${now}. What was not saved stays on this computer until you next sign in ${was}.`,
 };
 
 export const signOut = {

@@ -41,5 +41,6 @@ const isTextList = (value: unknown): value is string[] =>
 export const rememberedServers = () => recall<string[]>(SERVERS, [], isTextList);
 
 export function rememberServer(origin: string): void {
+  if (rememberedServers()[0] === origin) return;
   remember(SERVERS, [origin, ...rememberedServers().filter((other) => other !== origin)].slice(0, SERVERS_KEPT));
 }

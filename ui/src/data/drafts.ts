@@ -38,6 +38,12 @@ export class Drafts {
     this.#tell();
   }
 
+  /** Adds fields to the draft of a form. */
+  add(draft: RecordDraft): void {
+    const before = this.#drafts.find((one) => isOf(one, draft));
+    this.keep({ ...draft, fields: { ...before?.fields, ...draft.fields } });
+  }
+
   discard(draft: Pick<RecordDraft, "object" | "id">): void {
     this.#drafts = this.#drafts.filter((one) => !isOf(one, draft));
     this.#tell();

@@ -1,6 +1,6 @@
 import { CombinedGraphQLErrors, ServerError } from "@apollo/client/errors";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { FakeError } from "../testing/fakeHost";
+import { FakeError } from "../testing/fakeError";
 import { Edits, overlay, type Draft, type Server } from "./edits";
 import { serverErrors } from "../messages";
 import type { Row } from "./fields";

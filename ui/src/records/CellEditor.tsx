@@ -10,14 +10,15 @@ import {
   type ReactNode,
 } from "react";
 import { boxKey, edited, startOf, type Box, type Boxes, type Typed, type Value } from "../data/editing";
-import { kindOf, type Row } from "../data/fields";
-import type { Field } from "../data/metadata";
+import { kindOf, recordName, type Row } from "../data/fields";
+import type { Field, ObjectInfo, Schema } from "../data/metadata";
 import { records as words } from "../messages";
 import { choicesOf, INPUT_TYPES } from "./inputTypes";
 import classes from "./records.module.css";
 import { RelationPicker } from "./RelationPicker";
+import { useBeforeReplaced, useWorkspace } from "./workspace";
 
-export type CellEditorProps = CustomCellEditorProps<Row, Value> & { field: Field };
+export type CellEditorProps = CustomCellEditorProps<Row, Value> & { object: ObjectInfo; schema: Schema; field: Field };
 
 /** Above the table, below every dialog (200). */
 const OVER_TABLE = 150;
@@ -84,6 +85,15 @@ function BoxesCell(props: CellEditorProps & { edit: Boxes }) {
       notifications.show({ message: words.notKept(text, result.problem), color: "red" });
       return true;
     },
+  });
+
+  // A cell that is open then can't be completed any more. Its text rests in the draft of the record's form.
+  const { drafts } = useWorkspace();
+  useBeforeReplaced(() => {
+    const { object, schema, data } = props;
+    if (Object.keys(typed).length === 0) return;
+    const form = { object: object.nameSingular, id: data.id, name: recordName(data, object, schema) };
+    drafts.add({ ...form, fields: { [field.name]: { typed } } });
   });
 
   // The grid reads the value when its editor closes. The first key has not passed through `change`.

@@ -100,9 +100,9 @@ export function RecordGrid({
     const known = new Map(state.map((column, index) => [column.colId, { ...column, index }]));
     const place = (column: ColDef<Row>) => known.get(column.colId!)?.index ?? Number.MAX_SAFE_INTEGER;
     return fields
-      .map((field) => column(field, schema, known.get(field.name)?.width ?? undefined))
+      .map((field) => column(object, field, schema, known.get(field.name)?.width ?? undefined))
       .sort((a, b) => place(a) - place(b));
-  }, [fields, schema, memory]);
+  }, [object, fields, schema, memory]);
 
   const sorted = useMemo(
     () =>
@@ -247,7 +247,7 @@ const ROW_CLASSES = {
     rowState(data?.id, context) !== undefined,
 };
 
-function column(field: Field, schema: Schema, width: number | undefined): ColDef<Row> {
+function column(object: ObjectInfo, field: Field, schema: Schema, width: number | undefined): ColDef<Row> {
   const kind = kindOf(field)!;
   const state = (id: string | undefined, context: PendingStates) =>
     context.states.get(`${id}:${field.name}`) ?? rowState(id, context);
@@ -265,7 +265,7 @@ function column(field: Field, schema: Schema, width: number | undefined): ColDef
         <Cell row={params.data} field={field} schema={schema} state={state(params.data.id, params.context)} />
       ) : null,
     cellEditor: CellEditor,
-    cellEditorParams: { field },
+    cellEditorParams: { object, schema, field },
     // While a related record is being chosen, these keys move in its list.
     ...(kind.edit?.as === "relation" && {
       suppressKeyboardEvent: (params: SuppressKeyboardEventParams<Row>) =>

@@ -5,6 +5,7 @@ import {
   useCallback,
   useContext,
   useEffect,
+  useLayoutEffect,
   useMemo,
   useRef,
   useState,
@@ -30,6 +31,8 @@ interface Workspace {
   schemaError: Error | undefined;
   /** Reloads everything that is on the screen, at once. */
   reloadAll: () => void;
+  /** Whether this page is being taken away because somebody else has signed in after its session had ended. */
+  isReplaced: () => boolean;
   /** Adds a function to `reloadAll`, for what is not an Apollo query. Returns the function that removes it. */
   onReloadAll: (reload: () => void) => () => void;
 }
@@ -55,14 +58,49 @@ export function WorkspaceProvider({ children }: { children: ReactNode }) {
   }, [connection, server, person]);
   const isReachable = status.phase === "signed_in" || status.phase === "renewing";
   useEffect(() => connection.setReachable(isReachable), [connection, isReachable]);
+  const isReplaced = useReplaced(status.phase === "ended");
   return (
     <ApolloProvider client={connection.client}>
-      <Loaded connection={connection}>{children}</Loaded>
+      <Loaded connection={connection} isReplaced={isReplaced}>
+        {children}
+      </Loaded>
     </ApolloProvider>
   );
 }
 
-function Loaded({ connection, children }: { connection: Connection; children: ReactNode }) {
+/**
+ * Tells the parts of the page, while they are taken away, whether the session had ended before. React takes a parent's
+ * layout effects away before those of its children.
+ */
+function useReplaced(hasEnded: boolean): () => boolean {
+  const replaced = useRef(false);
+  useLayoutEffect(() => {
+    replaced.current = false;
+    return () => void (replaced.current = hasEnded);
+  }, [hasEnded]);
+  return useCallback(() => replaced.current, []);
+}
+
+/** Calls back with the last callback when somebody else's sign-in takes the page away, before its drafts are closed. */
+export function useBeforeReplaced(callback: () => void): void {
+  const { isReplaced } = useWorkspace();
+  const last = useRef(callback);
+  useLayoutEffect(() => void (last.current = callback), [callback]);
+  useLayoutEffect(
+    () => () => {
+      if (isReplaced()) last.current();
+    },
+    [isReplaced],
+  );
+}
+
+interface LoadedProps {
+  connection: Connection;
+  isReplaced: () => boolean;
+  children: ReactNode;
+}
+
+function Loaded({ connection, isReplaced, children }: LoadedProps) {
   const { client, edits, drafts, unsent } = connection;
   const { data, error, refetch } = useQuery<ObjectsAnswer>(OBJECTS, { context: METADATA });
   const schema = useMemo(() => (data ? schemaFrom(data) : undefined), [data]);
@@ -89,8 +127,18 @@ function Loaded({ connection, children }: { connection: Connection; children: Re
   );
 
   const value = useMemo(
-    () => ({ client, edits, drafts, unsent, schema, schemaError: schema ? undefined : error, reloadAll, onReloadAll }),
-    [client, edits, drafts, unsent, schema, error, reloadAll, onReloadAll],
+    () => ({
+      client,
+      edits,
+      drafts,
+      unsent,
+      schema,
+      schemaError: schema ? undefined : error,
+      reloadAll,
+      isReplaced,
+      onReloadAll,
+    }),
+    [client, edits, drafts, unsent, schema, error, reloadAll, isReplaced, onReloadAll],
   );
   return <Context value={value}>{children}</Context>;
 }

@@ -8,10 +8,15 @@ import type { SignInRequest, Status } from "../host";
 import { exactTime, hostName } from "../format";
 import { ended as words } from "../messages";
 import { useSession } from "./session";
-import { SignInForm } from "./SignInForm";
+import { SignIn } from "./signIn/SignIn";
 
 /** Above the record form and the other dialogs (200), below its own list of servers (300). */
 const OVER_OTHER_DIALOGS = 250;
+
+/** The dialog with every way to sign in is as high as this, in pixels. */
+const HIGHEST = 541;
+/** Half of what is left, so that the dialog does not jump when the server is known. */
+const TOP = `max(8px, calc(50vh - ${HIGHEST / 2}px))`;
 
 export function EndedDialog() {
   const { status } = useSession();
@@ -32,7 +37,7 @@ export function EndedDialog() {
       closeOnClickOutside={false}
       closeOnEscape={false}
       title={asked ? words.otherTitle : words.title}
-      centered
+      yOffset={TOP}
       zIndex={OVER_OTHER_DIALOGS}
       size={448}
       overlayProps={{ backgroundOpacity: 0.35 }}
@@ -50,7 +55,7 @@ export function EndedDialog() {
                   {words.kept}
                 </Text>
               </div>
-              <SignInForm
+              <SignIn
                 server={shown.server}
                 email={shown.person}
                 submitText={words.signInAgain}
@@ -61,7 +66,10 @@ export function EndedDialog() {
             {asked && (
               <Stack gap="md" data-testid="other-account">
                 <Text>
-                  {words.other(who(shown.person, shown.server), who(asked.request.email, asked.request.server))}
+                  {words.other(
+                    words.who(shown.person, shown.server),
+                    words.who(asked.request.email, asked.request.server),
+                  )}
                 </Text>
                 <Group justify="flex-end">
                   <Button
@@ -70,10 +78,10 @@ export function EndedDialog() {
                     data-autofocus
                     data-testid="other-account-stay"
                   >
-                    {words.otherStay(shown.person ?? "")}
+                    {words.otherStay(shown.person)}
                   </Button>
                   <Button color="red.9" onClick={() => answer(true)} data-testid="other-account-go">
-                    {words.otherGo(asked.request.email)}
+                    {words.otherGo(asked.request.email, asked.request.server)}
                   </Button>
                 </Group>
               </Stack>
@@ -92,11 +100,12 @@ function Kept({ status, children }: { status: Status; children: (status: Status)
   return children(shown);
 }
 
-const who = (person: string | undefined, server: string | undefined) => `${person ?? ""} at ${hostName(server)}`;
-
-/** Whether it is the same person at the same server. A typed address may have no scheme, or a slash at its end. */
-export function isSame(status: Status, request: SignInRequest): boolean {
+/**
+ * Whether it is the same person at the same server, as far as that is known before: by browser, only the server is. A typed
+ * address may have no scheme, or a slash at its end.
+ */
+export function isSame({ person, server }: Status, request: SignInRequest): boolean {
   const plain = (address: string) => hostName(address.trim()).replace(/\/+$/, "").toLowerCase();
-  const person = status.person === undefined || status.person.toLowerCase() === request.email.toLowerCase();
-  return person && (status.server === undefined || plain(status.server) === plain(request.server));
+  const isSamePerson = !person || !request.email || person.toLowerCase() === request.email.toLowerCase();
+  return isSamePerson && (server === undefined || plain(server) === plain(request.server));
 }

@@ -1,6 +1,7 @@
 /** The session's status and the host, for every screen. */
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import type { Host, Status } from "../host";
+import { rememberServer } from "../remembered";
 
 interface SessionContext {
   host: Host;
@@ -24,6 +25,10 @@ export function SessionProvider({ host, children }: { host: Host; children: Reac
       stop?.();
     };
   }, [host]);
+  const { phase, server } = status;
+  useEffect(() => {
+    if (phase === "signed_in" && server) rememberServer(server);
+  }, [phase, server]);
   const value = useMemo(() => ({ host, status }), [host, status]);
   return <Context value={value}>{children}</Context>;
 }

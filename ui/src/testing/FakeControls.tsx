@@ -1,9 +1,14 @@
-/** Buttons that set the fake session to each state (also Alt+1 to Alt+9), and a list of errors for its calls. */
+/**
+ * Buttons that set the fake session to each state (also Alt+1 to Alt+9), and lists: of errors for its calls, of the ways to
+ * sign in, and of what the browser does.
+ */
 import { useEffect, useState } from "react";
-import type { Code, Status } from "../host";
+import type { Code, SignInMethod, Status } from "../host";
 import type { FakeHost } from "./fakeHost";
+import { BROWSERS, type FakeBrowser } from "./fakeSignIn";
 
 const FAILURES: (Code | "none")[] = ["none", "unreachable", "maybe_executed", "access_denied", "timed_out"];
+const METHODS: SignInMethod[][] = [["browser", "password"], ["password"], ["browser"], ["device"], []];
 
 export function FakeControls({ host, states }: { host: FakeHost; states: Record<string, () => Partial<Status>> }) {
   const [shown, setShown] = useState(true);
@@ -49,6 +54,33 @@ export function FakeControls({ host, states }: { host: FakeHost; states: Record<
         >
           {FAILURES.map((code) => (
             <option key={code}>{code}</option>
+          ))}
+        </select>
+      )}
+      {shown && (
+        <select
+          aria-label="ways to sign in"
+          defaultValue={host.signIns.methods.join(", ")}
+          onChange={(event) =>
+            host.signIns.offer(METHODS.find((methods) => methods.join(", ") === event.target.value) ?? [])
+          }
+        >
+          {METHODS.map((methods) => (
+            <option key={methods.join(", ")} value={methods.join(", ")}>
+              {methods.join(", ") || "no way"}
+            </option>
+          ))}
+        </select>
+      )}
+      {shown && (
+        <select
+          aria-label="the browser"
+          onChange={(event) => host.signIns.letBrowser(event.target.value as FakeBrowser)}
+        >
+          {BROWSERS.map((browser) => (
+            <option key={browser} value={browser}>
+              the browser {browser}
+            </option>
           ))}
         </select>
       )}

@@ -6,22 +6,15 @@ import type {
   JournalEntry,
   Owner,
   Quitting,
-  SessionErrorShape,
+  SignInMethod,
+  SignInOptions,
   SignInRequest,
   Status,
   UnsentWork,
 } from "../host";
-import { errors } from "../messages";
+import { FakeError } from "./fakeError";
 import { FakeServer, type GraphQLBody } from "./fakeServer";
-
-export class FakeError extends Error implements SessionErrorShape {
-  readonly code: Code;
-
-  constructor(code: Code) {
-    super(errors[code]);
-    this.code = code;
-  }
-}
+import { FakeSignIn } from "./fakeSignIn";
 
 export const DEMO: DemoAccount = {
   server: "https://demo.example.com",
@@ -38,14 +31,17 @@ export const WRONG: { [part: string]: Code } = {
   "silent.example.com": "no_answer",
   "elsewhere.example.com": "not_confirmed",
 };
-const WRONG_PEOPLE: { [email: string]: Code } = {
-  "nobody@example.com": "unknown_user",
-  "careful@example.com": "second_factor_required",
-  "refused@example.com": "sign_in_refused",
+/** Servers that offer other ways to sign in than {@link FakeSignIn.methods}. */
+const METHODS: { [part: string]: SignInMethod[] } = {
+  "old.example.com": ["password"],
+  "browser.example.com": ["browser"],
+  "device.example.com": ["device"],
+  "nothing.example.com": [],
 };
 
 export class FakeHost implements Host {
   readonly server: FakeServer;
+  readonly signIns = new FakeSignIn();
   /** How long each answer takes, in milliseconds. */
   delay = 0;
   /** The error with which the next calls fail before they reach the server, and which calls. */
@@ -111,24 +107,26 @@ export class FakeHost implements Host {
     return () => void this.#listeners.delete(own);
   };
 
-  checkServer = async (address: string) => {
+  checkServer = async (address: string, options: { mayAsk?: boolean } = {}) => {
     this.checked.push(address);
     await this.#pause();
-    refuse(address);
-    return { origin: address, protocol: "twenty", methods: ["password" as const] };
+    refuse(address, options.mayAsk);
+    return { origin: address, protocol: "twenty", methods: this.methodsOf(address) };
   };
 
-  signIn = async ({ server, email, password }: SignInRequest) => {
+  methodsOf(address: string): SignInMethod[] {
+    const other = Object.entries(METHODS).find(([part]) => address.includes(part));
+    return other ? other[1] : this.signIns.methods;
+  }
+
+  signIn = async (request: SignInRequest, options: SignInOptions = {}) => {
     await this.#pause();
-    refuse(server);
-    const wrong = WRONG_PEOPLE[email];
-    if (wrong) throw new FakeError(wrong);
-    if (password === "wrong") throw new FakeError("wrong_password");
+    refuse(request.server);
+    const came = await this.signIns.run(request, this.methodsOf(request.server), options);
     this.failure = undefined;
     this.set({
       phase: "signed_in",
-      server,
-      person: email,
+      ...came,
       ending: undefined,
       nextAttemptAt: undefined,
       locked: undefined,
@@ -233,6 +231,8 @@ const WHAT: Partial<Record<Status["phase"], JournalEntry["what"]>> = {
   ended: "ended",
 };
 
-function refuse(address: string): void {
-  for (const [part, code] of Object.entries(WRONG)) if (address.includes(part)) throw new FakeError(code);
+/** With `mayAsk`, the person confirms another server than so far. */
+function refuse(address: string, mayAsk = false): void {
+  for (const [part, code] of Object.entries(WRONG))
+    if (address.includes(part) && !(mayAsk && code === "not_confirmed")) throw new FakeError(code);
 }

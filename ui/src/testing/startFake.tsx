@@ -1,10 +1,15 @@
-/** Mode `fake`: `?state=unreachable` starts in a state, `&panel=0` hides the buttons, `&delay=800` delays answers. */
+/**
+ * Mode `fake`: `?state=unreachable` starts in a state, `&panel=0` hides the buttons, `&delay=800` delays answers,
+ * `&methods=password` says how one signs in.
+ */
 import type { ReactNode } from "react";
-import type { Host, Status } from "../host";
+import type { Host, SignInMethod, Status } from "../host";
 import { FakeControls } from "./FakeControls";
 import { FakeHost } from "./fakeHost";
 
 const SECOND_MS = 1000;
+/** How long the person is in the fake browser, in milliseconds: long enough to look at the panel. */
+const BROWSER_MS = 4_000;
 
 /** Each state of the session as the core would publish it. */
 export const STATES: Record<string, () => Partial<Status>> = {
@@ -24,6 +29,8 @@ export function startFake(): { host: Host; beside: ReactNode } {
   const start = STATES[wanted.get("state") ?? ""]?.() ?? { phase: "signed_out", server: undefined, person: undefined };
   const host = new FakeHost(start);
   host.delay = Number(wanted.get("delay") ?? 150);
+  host.signIns.methods = (wanted.get("methods") ?? "browser,password").split(",") as SignInMethod[];
+  host.signIns.browserMs = BROWSER_MS;
   if (start.phase === "signed_out") host.status = { ...host.status, server: undefined, person: undefined };
   Object.assign(window, { fakeHost: host, fakeStates: STATES });
   return { host, beside: wanted.get("panel") === "0" ? null : <FakeControls host={host} states={STATES} /> };
