@@ -411,7 +411,7 @@ export const journal = {
     lock_not_taken: "Could not take the lock",
     file_not_written: "Could not write a file; it is written later",
     server_checked: "Server checked",
-    sign_in_sent: "E-mail address and password sent",
+    sign_in_sent: "Sign-in begun",
     server_refused: "Another server was not used",
     attempt_sent: "Renewal sent",
     answered: "Renewal answered",
