@@ -1,5 +1,6 @@
 //! The demo server's answers on the wire against fixtures, its switches, and its records.
 
+mod accounts;
 mod client;
 mod faults;
 mod fixtures;
@@ -7,6 +8,7 @@ mod pattern;
 mod recorded;
 mod records;
 mod renewal;
+mod session;
 mod sign_in;
 mod streams;
 mod uploads;

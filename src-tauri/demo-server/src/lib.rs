@@ -29,6 +29,7 @@ mod auth;
 mod clock;
 mod control;
 mod counts;
+mod databases;
 mod doorway;
 mod error;
 mod events;
@@ -46,7 +47,11 @@ mod switches;
 mod tokens;
 mod wire;
 
-pub use accounts::{DEMO_EMAIL, DEMO_PASSWORD, SECOND_EMAIL, SECOND_PASSWORD, WORKSPACE_NAME};
+pub use accounts::{
+    DEMO_EMAIL, DEMO_PASSWORD, ONE_TIME_CODE, ONE_TIME_CODE_EMAIL, ONE_TIME_CODE_PASSWORD,
+    SECOND_EMAIL, SECOND_PASSWORD, SECOND_WORKSPACE_NAME, TWO_WORKSPACES_EMAIL,
+    TWO_WORKSPACES_PASSWORD, WORKSPACE_NAME,
+};
 pub use clock::{Clock, system_clock};
 pub use counts::{Counter, Counts, OperationCount, Outcome, Renewal};
 pub use error::Error;

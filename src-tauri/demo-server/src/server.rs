@@ -17,12 +17,11 @@ use tower_service::Service;
 use crate::auth::Auth;
 use crate::clock::{Clock, system_clock};
 use crate::counts::Counting;
+use crate::databases::Databases;
 use crate::error::Error;
 use crate::graphql::Schemas;
 use crate::routes::router;
-use crate::seed::seed;
 use crate::stopping::true_in;
-use crate::store::Store;
 use crate::switch_state::SwitchState;
 use crate::switches::Switches;
 use crate::wire::{CloseConnection, Wire};
@@ -112,19 +111,18 @@ impl DemoServer {
         let state = Arc::new(watch::Sender::new(SwitchState::default()));
         let (clock, data, receiver) = (options.clock, options.data, state.subscribe());
         let opened = tokio::task::spawn_blocking(move || {
-            let store = Arc::new(Store::open(data.as_deref())?);
-            seed(&mut store.lock()).map_err(|refusal| Error::Database(refusal.message))?;
+            let databases = Databases::open(data.as_deref())?;
             let auth = Arc::new(Auth::open(
-                Arc::clone(&store),
+                Arc::clone(databases.server()),
                 clock,
                 receiver,
                 address.port(),
             )?);
-            let schemas = Schemas::build(&auth, &store)
-                .map_err(|error| Error::Database(error.to_string()))?;
-            Ok::<_, Error>((auth, schemas))
+            let schemas =
+                Schemas::build(&auth).map_err(|error| Error::Database(error.to_string()))?;
+            Ok::<_, Error>((databases, auth, schemas))
         });
-        let (auth, schemas) = opened
+        let (databases, auth, schemas) = opened
             .await
             .map_err(|error| Error::Database(error.to_string()))??;
 
@@ -136,6 +134,7 @@ impl DemoServer {
         let (stopping, stopped) = watch::channel(false);
         let wire = Wire {
             auth,
+            databases,
             schemas,
             switches: switches.clone(),
             stopping: stopped.clone(),

@@ -16,8 +16,10 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::accounts::DEMO;
 use crate::auth::{Auth, Caller, Link};
 use crate::counts::{Outcome, Renewal};
+use crate::databases::Databases;
 use crate::graphql::{Call, Endpoint, Schemas, View};
 use crate::refusal::Refusal;
 use crate::stopping::true_in;
@@ -30,6 +32,7 @@ use document::Document;
 /// What every request needs.
 pub(crate) struct Wire {
     pub(crate) auth: Arc<Auth>,
+    pub(crate) databases: Databases,
     pub(crate) schemas: Schemas,
     pub(crate) switches: Switches,
     /// Turns true when the server stops: nothing may wait any longer.
@@ -221,7 +224,8 @@ impl Wire {
         if subscribes && !stream::is_accepted(headers) {
             return Err(answer::stream_needed());
         }
-        let in_workspace = caller.is_some_and(|caller| caller.in_workspace);
+        let membership = caller.and_then(|caller| caller.membership);
+        let in_workspace = membership.is_some();
         if endpoint == Endpoint::Metadata && !in_workspace && document.asks("objects") {
             return Err(answer::crashed());
         }
@@ -239,7 +243,12 @@ impl Wire {
         };
         let call = Call::new(caller);
         let seen = Arc::clone(&call.link_seen);
-        let mut request = Request::new(body["query"].as_str().unwrap_or_default()).data(call);
+        let workspace = membership.map_or(&DEMO, |membership| membership.workspace);
+        let database = self.databases.of(workspace);
+        let mut request = Request::new(body["query"].as_str().unwrap_or_default())
+            .data(call)
+            .data(Arc::clone(&database.store))
+            .data(database.events.clone());
         if let Some(name) = body["operationName"].as_str() {
             request = request.operation_name(name);
         }
