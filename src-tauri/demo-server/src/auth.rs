@@ -1,5 +1,7 @@
 //! Sign-in, rotation of refresh tokens, and the check of every bearer.
 
+pub(crate) mod application;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 

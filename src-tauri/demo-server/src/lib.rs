@@ -1,6 +1,6 @@
-//! A server that behaves on the wire like Twenty (release 1.6) for what the desktop client uses: sign-in, rotating
-//! refresh tokens with a grace time and reuse detection, object metadata, records as connections, and a subscription to
-//! what happens to them, on SQLite.
+//! A server that behaves on the wire like Twenty (release 1.6, and 2.21 for OAuth 2) for what the desktop client uses:
+//! sign-in by browser and by password, rotating refresh tokens with a grace time and reuse detection, object metadata,
+//! records as connections, and a subscription to what happens to them, on SQLite.
 //!
 //! It has two uses. The desktop client embeds it as the demo that needs no account anywhere, and the tests use its
 //! [`Switches`] to produce the faults a session must survive, while [`Counts`] say what really reached the server.
@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Reading order: [`DemoServer`] (life of the listener), `routes` and `wire` (one request from bytes to bytes), `auth`
-//! (tokens and rotation), `objects` (what a workspace consists of), `records` (one engine for all objects), `switches`
+//! (tokens and rotation), `oauth` (the sign-in in the browser), `objects` (what a workspace consists of), `records` (one engine for all objects), `switches`
 //! and `counts`.
 
 mod accounts;
@@ -34,6 +34,7 @@ mod doorway;
 mod error;
 mod events;
 mod graphql;
+mod oauth;
 mod objects;
 mod records;
 mod refusal;

@@ -20,6 +20,8 @@ use crate::counts::Counting;
 use crate::databases::Databases;
 use crate::error::Error;
 use crate::graphql::Schemas;
+use crate::oauth::clients::Clients;
+use crate::oauth::state::OAuthState;
 use crate::routes::router;
 use crate::stopping::true_in;
 use crate::switch_state::SwitchState;
@@ -118,11 +120,12 @@ impl DemoServer {
                 receiver,
                 address.port(),
             )?);
+            let clients = Clients::open(Arc::clone(databases.server()))?;
             let schemas =
                 Schemas::build(&auth).map_err(|error| Error::Database(error.to_string()))?;
-            Ok::<_, Error>((databases, auth, schemas))
+            Ok::<_, Error>((databases, auth, OAuthState::new(clients), schemas))
         });
-        let (databases, auth, schemas) = opened
+        let (databases, auth, oauth, schemas) = opened
             .await
             .map_err(|error| Error::Database(error.to_string()))??;
 
@@ -135,6 +138,7 @@ impl DemoServer {
         let wire = Wire {
             auth,
             databases,
+            oauth,
             schemas,
             switches: switches.clone(),
             stopping: stopped.clone(),
