@@ -22,10 +22,8 @@ async fn a_one_time_code_is_asked_for_after_the_password() {
     let (mut sign_in, step) = client
         .with_password(ONE_TIME_CODE_EMAIL, ONE_TIME_CODE_PASSWORD)
         .await;
-    assert!(
-        matches!(step, Ok(SignInEvent::Step(SignInStep::OneTimeCode { .. }))),
-        "{step:?}"
-    );
+    let step = format!("{step:?}");
+    assert!(step.starts_with("Ok(Step(OneTimeCode"), "{step}");
     sign_in.answer(StepAnswer::OneTimeCode(ONE_TIME_CODE.into()));
     let status = done(in_time(sign_in.next()).await);
 

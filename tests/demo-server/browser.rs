@@ -161,7 +161,7 @@ async fn a_sign_out_ends_the_sign_in_at_the_server() {
 
     visit.client.session.sign_out().await;
 
-    let counts = switches.wait_for(Counter::ApplicationsRevoked, 1).await;
+    let counts = in_time(switches.wait_for(Counter::ApplicationsRevoked, 1)).await;
     assert_eq!(before.applications_revoked, 0);
     assert_eq!(counts.applications_revoked, 1);
 }

@@ -8,7 +8,7 @@ use demo_server::{Counter, DEMO_EMAIL, DEMO_PASSWORD, Outcome, RenewalRefusal, W
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::client::{Ask, Demo, Reply};
+use crate::client::{Ask, Demo, Reply, in_time};
 use crate::person::{Person, parameter};
 
 const REDIRECT: &str = "http://127.0.0.1:27311/callback";
@@ -396,9 +396,9 @@ async fn a_code_works_once_and_only_with_what_it_was_asked_for() {
 async fn a_code_works_for_five_minutes() {
     let demo = Demo::start().await;
     let application = Application::register(&demo, "App").await;
-    let (in_time, late) = (application.code().await, application.code().await);
+    let (early, late) = (application.code().await, application.code().await);
     demo.pass(Duration::from_millis(5 * 60 * 1_000 - 1));
-    Tokens::of(&application.exchange(&in_time, &[]).send().await);
+    Tokens::of(&application.exchange(&early, &[]).send().await);
     demo.pass(Duration::from_millis(1));
 
     let reply = application.exchange(&late, &[]).send().await;
@@ -518,7 +518,7 @@ async fn the_switches_for_renewals_hold_lose_and_refuse_those_of_applications() 
 
     demo.switches.hold_renewals(true);
     let held = tokio::spawn(renewal().send());
-    demo.switches.wait_for(Counter::RenewalsHeld, 1).await;
+    in_time(demo.switches.wait_for(Counter::RenewalsHeld, 1)).await;
     demo.switches.hold_renewals(false);
     Tokens::of(&held.await.expect("answered"));
 
