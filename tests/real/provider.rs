@@ -8,6 +8,12 @@ use graphql_session_testing::Browser;
 use serde::Deserialize;
 
 /// Where it is installed.
+const INSTALLED: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../examples/oauth/server/node_modules/oidc-provider"
+);
+
+/// Where its server for these tests lies.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/real/oidc");
 
 /// Whether a renewal brings a new refresh token. With one, the old one is spent, and a second use of it revokes all that was
@@ -109,9 +115,8 @@ fn state_in(folder: &Path) -> PathBuf {
 }
 
 fn run(port: u16, rotation: Rotation, access_seconds: u64, state: &Path) -> Child {
-    let installed = Path::new(FOLDER).join("node_modules/oidc-provider");
     assert!(
-        installed.is_dir(),
+        Path::new(INSTALLED).is_dir(),
         "oidc-provider is not installed. Install it with:  scripts/prepare.sh test"
     );
     let rotate = match rotation {
