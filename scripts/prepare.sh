@@ -26,8 +26,9 @@ main() {
     [ "$purpose" = run ] && return
     npm_packages examples/minimal
     npm_packages examples/clients
+    # Also the server of tests/real.
+    npm_packages examples/oauth/server
     npm_packages benches/window
-    npm_packages tests/real/oidc
     [ "$purpose" = test ] && return
     npm_packages compare/clients/js
 }

@@ -85,13 +85,8 @@ impl Demo {
     }
 
     pub(crate) fn ask(&self, path: &str, query: &str) -> Ask {
-        Ask {
-            address: self.server.address().to_string(),
-            line: format!("POST {path}"),
-            headers: vec![("content-type".into(), "application/json".into())],
-            body: json!({ "query": query }),
-            raw: None,
-        }
+        let address = self.server.address().to_string();
+        Ask::to(&address, &format!("POST {path}"), json!({ "query": query }))
     }
 
     pub(crate) async fn login(
@@ -190,6 +185,25 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
+    /// A request with a JSON body, to `address` and with this request line, without the version.
+    pub(crate) fn to(address: &str, line: &str, body: Value) -> Self {
+        Self {
+            address: address.to_owned(),
+            line: line.to_owned(),
+            headers: vec![("content-type".into(), "application/json".into())],
+            body,
+            raw: None,
+        }
+    }
+
+    /// The same with a form as its body.
+    pub(crate) fn form(self, fields: &[(&str, &str)]) -> Self {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        self.header("content-type", "application/x-www-form-urlencoded")
+            .raw(&form.finish())
+    }
+
     pub(crate) fn variables(mut self, variables: Value) -> Self {
         self.body["variables"] = variables;
         self
@@ -329,6 +343,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) content_type: String,
+    /// Where a redirect leads; empty if it is none.
+    pub(crate) location: String,
     /// JSON; any other body as a string.
     pub(crate) body: Value,
     pub(crate) text: String,
@@ -341,6 +357,7 @@ impl Reply {
         Self {
             status: head[9..12].parse().expect("a status"),
             content_type: header(head, "content-type"),
+            location: header(head, "location"),
             body: serde_json::from_str(body).unwrap_or_else(|_| body.into()),
             text: body.to_owned(),
             head: head.to_lowercase(),

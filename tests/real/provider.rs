@@ -13,6 +13,12 @@ use crate::process::signal;
 use crate::scenario::{Counts, LostAnswer, RealServer};
 
 /// Where it is installed.
+const INSTALLED: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../examples/oauth/server/node_modules/oidc-provider"
+);
+
+/// Where its server for these tests lies.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/real/oidc");
 
 /// How long access tokens last, in seconds: shorter than that, and the margin of a second would leave nothing.
@@ -144,9 +150,8 @@ fn state_in(folder: &Path) -> PathBuf {
 }
 
 fn run(port: u16, issuer: &str, rotation: Rotation, state: &Path) -> Child {
-    let installed = Path::new(FOLDER).join("node_modules/oidc-provider");
     assert!(
-        installed.is_dir(),
+        Path::new(INSTALLED).is_dir(),
         "oidc-provider is not installed. Install it with:  scripts/prepare.sh test"
     );
     let (rotates, grace) = match rotation {

@@ -1,5 +1,7 @@
 //! Sign-in, rotation of refresh tokens, and the check of every bearer.
 
+pub(crate) mod application;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::accounts::{self, Account, WORKSPACE_ID, WORKSPACE_NAME};
+use crate::accounts::{self, Account, DEMO, Membership, Workspace};
 use crate::clock::{Clock, iso};
 use crate::error::Error;
 use crate::refusal::Refusal;
@@ -24,8 +26,15 @@ const LOGIN_LIFETIME_SECONDS: i64 = 15 * 60;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller {
     pub(crate) account: &'static Account,
-    /// False for the workspace-agnostic token that `signIn` gives: it sees the user, but no workspace.
-    pub(crate) in_workspace: bool,
+    /// None for the workspace-agnostic token that `signIn` gives: it sees the user, but no workspace.
+    pub(crate) membership: Option<&'static Membership>,
+}
+
+/// Who gets tokens, and in which workspace.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject {
+    pub(crate) account: &'static Account,
+    pub(crate) membership: Option<&'static Membership>,
 }
 
 /// Which link of which chain a refresh token is, for the ledger.
@@ -44,8 +53,7 @@ pub(crate) struct Auth {
     signer: Signer,
     clock: Clock,
     state: watch::Receiver<SwitchState>,
-    /// Origins by which this server may be addressed.
-    origins: [String; 2],
+    port: u16,
     /// Access tokens with this `iat` or an earlier one have been expired by the switch.
     expired_up_to: AtomicI64,
     /// The latest `iat` given out.
@@ -65,10 +73,7 @@ impl Auth {
             signer: Signer::new(secret),
             clock,
             state,
-            origins: [
-                format!("http://127.0.0.1:{port}"),
-                format!("http://localhost:{port}"),
-            ],
+            port,
             expired_up_to: AtomicI64::new(expired_up_to),
             last_issued: AtomicI64::new(expired_up_to),
         })
@@ -79,24 +84,31 @@ impl Auth {
     }
 
     /// The workspace's full origin.
-    pub(crate) fn origin(&self) -> &str {
-        &self.origins[0]
+    pub(crate) fn origin(&self, workspace: &Workspace) -> String {
+        workspace.origin(self.port)
     }
 
     /// Checks the bearer of any call, public operations included.
     pub(crate) fn caller(&self, bearer: &str) -> Result<Caller, Refusal> {
         let claims = self.signer.verify(
             bearer,
-            &[Kind::Access, Kind::WorkspaceAgnostic],
+            &[
+                Kind::Access,
+                Kind::WorkspaceAgnostic,
+                Kind::ApplicationAccess,
+            ],
             self.now() / 1_000,
         )?;
         if claims.iat <= self.expired_up_to.load(Ordering::Relaxed) {
             return Err(Refusal::token("Token has expired."));
         }
-        let account = accounts::by_user_id(&claims.sub).ok_or_else(Refusal::user_not_found)?;
+        let Subject {
+            account,
+            membership,
+        } = subject_of(&claims).ok_or_else(Refusal::user_not_found)?;
         Ok(Caller {
             account,
-            in_workspace: claims.kind == Kind::Access,
+            membership,
         })
     }
 
@@ -107,11 +119,11 @@ impl Auth {
                 "Invalid email format ({signs} @) {email}"
             )));
         }
-        let exists = accounts::by_email(email).is_some();
+        let account = accounts::by_email(email);
         Ok(json!({
-            "exists": exists,
-            "availableWorkspacesCount": i32::from(exists),
-            "isEmailVerified": exists,
+            "exists": account.is_some(),
+            "availableWorkspacesCount": account.map_or(0, |account| account.memberships.len()),
+            "isEmailVerified": account.is_some(),
         }))
     }
 
@@ -121,41 +133,71 @@ impl Auth {
         password: &str,
         origin: &str,
     ) -> Result<Value, Refusal> {
-        self.check_origin(origin)?;
+        let workspace = self.workspace_at(origin)?;
         let account = authenticate(email, password)?;
-        let (token, expires_at) = self.sign_login(account)?;
+        // To people with several workspaces the server's own address is no workspace's: they are asked which one.
+        if workspace == &DEMO && account.memberships.len() > 1 {
+            return Err(Refusal::workspace_not_found());
+        }
+        let membership = account
+            .membership(workspace)
+            .ok_or_else(Refusal::not_a_member)?;
+        let (token, expires_at) = self.sign_login(account, membership)?;
         Ok(json!({ "loginToken": { "token": token, "expiresAt": expires_at } }))
     }
 
+    /// Exchanges a login token for a pair, where the person has no second factor or `one_time_code` is theirs.
     pub(crate) async fn exchange_login_token(
         &self,
         login_token: &str,
+        one_time_code: Option<&str>,
         origin: &str,
     ) -> Result<Value, Refusal> {
         let claims = self
             .signer
             .verify(login_token, &[Kind::Login], self.now() / 1_000)?;
-        self.check_origin(origin)?;
+        let workspace = self.workspace_at(origin)?;
+        if claims.workspace_id.as_deref() != Some(workspace.id) {
+            return Err(Refusal::workspace_not_found());
+        }
         let account = accounts::by_email(&claims.sub).ok_or_else(Refusal::user_not_found)?;
-        let pair = self.issue(account, Kind::Access, None).await?;
+        match (account.one_time_code, one_time_code) {
+            (Some(_), None) => return Err(Refusal::second_factor_required()),
+            (own, Some(given)) if own != Some(given) => return Err(Refusal::wrong_code()),
+            _ => {}
+        }
+        let subject = Subject {
+            account,
+            membership: account.membership(workspace),
+        };
+        let pair = self.issue(subject, Kind::Access, None).await?;
         Ok(json!({ "tokens": pair }))
     }
 
     /// The sign-in that asks for no workspace: tokens that see only the user, and a login token for each workspace.
     pub(crate) async fn sign_in(&self, email: &str, password: &str) -> Result<Value, Refusal> {
         let account = authenticate(email, password)?;
-        let (login_token, _) = self.sign_login(account)?;
-        let pair = self.issue(account, Kind::WorkspaceAgnostic, None).await?;
+        let subject = Subject {
+            account,
+            membership: None,
+        };
+        let pair = self.issue(subject, Kind::WorkspaceAgnostic, None).await?;
+        let mut available = Vec::new();
+        for membership in account.memberships {
+            let workspace = membership.workspace;
+            let (login_token, _) = self.sign_login(account, membership)?;
+            available.push(json!({
+                "id": workspace.id,
+                "displayName": workspace.name,
+                "loginToken": login_token,
+                "workspaceUrls": { "subdomainUrl": format!("{}/", self.origin(workspace)), "customUrl": null },
+                "logo": null,
+            }));
+        }
         Ok(json!({
             "tokens": pair,
             "availableWorkspaces": {
-                "availableWorkspacesForSignIn": [{
-                    "id": WORKSPACE_ID,
-                    "displayName": WORKSPACE_NAME,
-                    "loginToken": login_token,
-                    "workspaceUrls": { "subdomainUrl": format!("{}/", self.origin()), "customUrl": null },
-                    "logo": null,
-                }],
+                "availableWorkspacesForSignIn": available,
                 "availableWorkspacesForSignUp": [],
             },
         }))
@@ -186,10 +228,9 @@ impl Auth {
         if used.is_rejected {
             return Err(Refusal::suspicious());
         }
-        let account =
-            accounts::by_user_id(&claims.sub).ok_or_else(|| Refusal::unusable("User not found"))?;
+        let subject = subject_of(&claims).ok_or_else(|| Refusal::unusable("User not found"))?;
         let target = claims.targeted_token_type.unwrap_or(Kind::Access);
-        let pair = self.issue(account, target, Some(used.link)).await?;
+        let pair = self.issue(subject, target, Some(used.link)).await?;
         Ok(json!({ "tokens": pair }))
     }
 
@@ -245,20 +286,27 @@ impl Auth {
         if token.is_empty() {
             return Err(Refusal::empty_argument("appToken"));
         }
-        self.signer
-            .verify(token, &[Kind::Refresh], self.now() / 1_000)
-    }
-
-    fn check_origin(&self, origin: &str) -> Result<(), Refusal> {
-        let origin = origin.strip_suffix('/').unwrap_or(origin);
-        if self.origins.iter().any(|own| own == origin) {
-            Ok(())
+        let claims = self.signer.verify(
+            token,
+            &[Kind::Refresh, Kind::ApplicationRefresh],
+            self.now() / 1_000,
+        )?;
+        if claims.kind == Kind::Refresh {
+            Ok(claims)
         } else {
-            Err(Refusal::workspace_not_found())
+            Err(Refusal::wrong_token_type())
         }
     }
 
-    fn sign_login(&self, account: &Account) -> Result<(String, String), Refusal> {
+    fn workspace_at(&self, origin: &str) -> Result<&'static Workspace, Refusal> {
+        accounts::workspace_at(origin, self.port).ok_or_else(Refusal::workspace_not_found)
+    }
+
+    fn sign_login(
+        &self,
+        account: &Account,
+        membership: &Membership,
+    ) -> Result<(String, String), Refusal> {
         let now = self.now();
         let mut claims = Claims::new(
             Kind::Login,
@@ -266,7 +314,7 @@ impl Auth {
             now / 1_000,
             LOGIN_LIFETIME_SECONDS,
         );
-        claims.workspace_id = Some(WORKSPACE_ID.to_owned());
+        claims.workspace_id = Some(membership.workspace.id.to_owned());
         Ok((
             self.signer.sign(&claims)?,
             iso(now + LOGIN_LIFETIME_SECONDS * 1_000),
@@ -276,36 +324,31 @@ impl Auth {
     /// A new pair: the first of a chain, or the child of `parent`.
     async fn issue(
         &self,
-        account: &'static Account,
+        subject: Subject,
         kind: Kind,
         parent: Option<Link>,
     ) -> Result<Value, Refusal> {
-        let (access_ms, refresh_ms) = {
-            let state = self.state.borrow();
-            (
-                signed(state.access_lifetime_ms),
-                signed(state.refresh_lifetime_ms),
-            )
-        };
+        let Lifetimes {
+            access_ms,
+            refresh_ms,
+        } = self.lifetimes();
         let now = self.now();
         let seconds = now / 1_000;
-        // Later than every expired token, also within one second: or else the new token would be the expired text.
-        let iat = seconds.max(self.expired_up_to.load(Ordering::Relaxed).saturating_add(1));
-        self.last_issued.fetch_max(iat, Ordering::Relaxed);
-        let workspace_id = (kind == Kind::Access).then(|| WORKSPACE_ID.to_owned());
+        let user_id = subject.account.user_id;
+        let iat = self.access_issued_at(seconds);
 
-        let mut access = Claims::new(kind, account.user_id, iat, access_ms / 1_000);
-        access.user_id = Some(account.user_id.to_owned());
-        access.workspace_id.clone_from(&workspace_id);
-        if kind == Kind::Access {
-            access.workspace_member_id = Some(account.member_id.to_owned());
-            access.user_workspace_id = Some(account.user_workspace_id.to_owned());
+        let mut access = Claims::new(kind, user_id, iat, access_ms / 1_000);
+        access.user_id = Some(user_id.to_owned());
+        if let Some(membership) = subject.membership {
+            access.workspace_id = Some(membership.workspace.id.to_owned());
+            access.workspace_member_id = Some(membership.member_id.to_owned());
+            access.user_workspace_id = Some(membership.user_workspace_id.to_owned());
         }
 
         let jti = Uuid::new_v4().to_string();
-        let mut refresh = Claims::new(Kind::Refresh, account.user_id, seconds, refresh_ms / 1_000);
-        refresh.user_id = Some(account.user_id.to_owned());
-        refresh.workspace_id = workspace_id;
+        let mut refresh = Claims::new(Kind::Refresh, user_id, seconds, refresh_ms / 1_000);
+        refresh.user_id = Some(user_id.to_owned());
+        refresh.workspace_id.clone_from(&access.workspace_id);
         refresh.targeted_token_type = Some(kind);
         refresh.jti = Some(jti.clone());
 
@@ -317,14 +360,44 @@ impl Auth {
             },
             "refresh": { "token": self.signer.sign(&refresh)?, "expiresAt": iso(now.saturating_add(refresh_ms)) },
         });
+        self.keep_refresh_token(jti, user_id, None, parent).await?;
+        Ok(pair)
+    }
+
+    fn lifetimes(&self) -> Lifetimes {
+        let state = self.state.borrow();
+        Lifetimes {
+            access_ms: signed(state.access_lifetime_ms),
+            refresh_ms: signed(state.refresh_lifetime_ms),
+        }
+    }
+
+    /// When an access token of now says that it was issued, in seconds. Later than every expired token, also within one
+    /// second: or else the new token would be the expired text.
+    fn access_issued_at(&self, seconds: i64) -> i64 {
+        let iat = seconds.max(self.expired_up_to.load(Ordering::Relaxed).saturating_add(1));
+        self.last_issued.fetch_max(iat, Ordering::Relaxed);
+        iat
+    }
+
+    /// Writes a new refresh token down: of a sign-in with a password, or of an application's.
+    async fn keep_refresh_token(
+        &self,
+        jti: String,
+        user_id: &'static str,
+        client_id: Option<String>,
+        parent: Option<Link>,
+    ) -> Result<(), Refusal> {
+        let now = self.now();
         self.store
             .run(move |connection| {
                 connection.execute(
-                    "INSERT INTO refresh_token (jti, user_id, chain, generation, issued_at)
-                     VALUES (?1, ?2, coalesce(?3, (SELECT coalesce(max(chain), 0) + 1 FROM refresh_token)), ?4, ?5)",
+                    "INSERT INTO refresh_token (jti, user_id, client_id, chain, generation, issued_at)
+                     VALUES (?1, ?2, ?3, coalesce(?4, (SELECT coalesce(max(chain), 0) + 1 FROM refresh_token)), ?5, ?6)",
                     params![
                         jti,
-                        account.user_id,
+                        user_id,
+                        client_id,
                         parent.map(|parent| parent.chain),
                         parent.map_or(0, |parent| parent.generation + 1),
                         now
@@ -332,12 +405,32 @@ impl Auth {
                 )?;
                 Ok(())
             })
-            .await?;
-        Ok(pair)
+            .await
     }
 }
 
-fn authenticate(email: &str, password: &str) -> Result<&'static Account, Refusal> {
+/// How long new tokens are good for, in milliseconds.
+struct Lifetimes {
+    access_ms: i64,
+    refresh_ms: i64,
+}
+
+/// Whose token this is, and for which workspace. None where the person, or their place in that workspace, is gone.
+fn subject_of(claims: &Claims) -> Option<Subject> {
+    let user_id = claims.user_id.as_deref().unwrap_or(&claims.sub);
+    let account = accounts::by_user_id(user_id)?;
+    let membership = match &claims.workspace_id {
+        None => None,
+        Some(id) => Some(account.membership(accounts::workspace_by_id(id)?)?),
+    };
+    Some(Subject {
+        account,
+        membership,
+    })
+}
+
+/// Whose e-mail address and password these are.
+pub(crate) fn authenticate(email: &str, password: &str) -> Result<&'static Account, Refusal> {
     let account = accounts::by_email(email).ok_or_else(Refusal::user_not_found)?;
     if account.accepts(password) {
         Ok(account)
@@ -421,9 +514,18 @@ fn prepare(connection: &Connection) -> Result<(String, i64), Error> {
         "CREATE TABLE IF NOT EXISTS setting (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
          CREATE TABLE IF NOT EXISTS refresh_token (
              jti TEXT PRIMARY KEY, user_id TEXT NOT NULL, chain INTEGER NOT NULL, generation INTEGER NOT NULL,
-             issued_at INTEGER NOT NULL, used_at INTEGER, revoked_at INTEGER
+             issued_at INTEGER NOT NULL, used_at INTEGER, revoked_at INTEGER, client_id TEXT
          ) STRICT, WITHOUT ROWID;",
     )?;
+    // A database of before there were applications.
+    let knows_clients: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM pragma_table_info('refresh_token') WHERE name = 'client_id')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !knows_clients {
+        connection.execute_batch("ALTER TABLE refresh_token ADD COLUMN client_id TEXT")?;
+    }
     let fresh = format!(
         "{:032x}{:032x}",
         rand::random::<u128>(),

@@ -22,6 +22,8 @@ pub enum Counter {
     RenewalsLost,
     /// Renewals that wait at the closed gate, now.
     RenewalsHeld,
+    /// Sign-ins by browser that an application has revoked.
+    ApplicationsRevoked,
     /// Connections closed by a switch without a byte of answer.
     ConnectionsDropped,
     /// Subscriptions that were accepted.
@@ -48,6 +50,8 @@ pub struct Counts {
     pub renewals_lost: u64,
     /// Renewals that wait at the closed gate, now. A reset leaves this number alone.
     pub renewals_held: u64,
+    /// Sign-ins by browser that an application has revoked.
+    pub applications_revoked: u64,
     /// Connections closed by a switch without a byte of answer.
     pub connections_dropped: u64,
     /// Subscriptions that were accepted.
@@ -71,6 +75,7 @@ impl Counts {
             Counter::RenewalsRefused => self.renewals_refused,
             Counter::RenewalsLost => self.renewals_lost,
             Counter::RenewalsHeld => self.renewals_held,
+            Counter::ApplicationsRevoked => self.applications_revoked,
             Counter::ConnectionsDropped => self.connections_dropped,
             Counter::StreamsOpened => self.streams_opened,
             Counter::StreamsOpen => self.streams_open,
@@ -217,6 +222,11 @@ impl Counting {
                 counts.renewals_held.saturating_sub(1)
             };
         });
+    }
+
+    pub(crate) fn application_revoked(&self) {
+        self.counts
+            .send_modify(|counts| counts.applications_revoked += 1);
     }
 
     pub(crate) fn dropped(&self) {

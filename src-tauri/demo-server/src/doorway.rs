@@ -11,19 +11,21 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::oauth::pages::ACTION;
 use crate::wire::{Wire, close_connection, plain_error};
 
 /// Longest request that is read, in bytes: more than what a session sends at most by default.
 const LONGEST_REQUEST: usize = 32 << 20;
 
-/// Refuses web pages.
+/// Refuses web pages, but for the server's own page of the sign-in.
 pub(crate) async fn no_web_pages(
     State(wire): State<Arc<Wire>>,
     request: Request,
     next: Next,
 ) -> Response {
     let headers = request.headers();
-    if headers.contains_key(header::ORIGIN) || !is_own_host(headers, wire.port) {
+    let is_own = is_own_host(headers, wire.port);
+    if !is_own || !(has_no_origin(headers) || is_own_form(request.uri().path(), headers)) {
         return plain_error(
             StatusCode::FORBIDDEN,
             "The demo server is not for web pages",
@@ -50,6 +52,17 @@ pub(crate) async fn whole_body(
         ),
         Err(_) => close_connection(),
     }
+}
+
+fn has_no_origin(headers: &HeaderMap) -> bool {
+    !headers.contains_key(header::ORIGIN)
+}
+
+/// A form of the page of the sign-in, which the server itself has shown under this name.
+fn is_own_form(path: &str, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let (origin, host) = (text(header::ORIGIN), text(header::HOST));
+    path == ACTION && host.is_some_and(|host| origin == Some(&*format!("http://{host}")))
 }
 
 /// This computer under a name that nobody else can have: browsers and resolvers take all of `localhost` for it.

@@ -14,8 +14,6 @@ use std::sync::Arc;
 use async_graphql::dynamic::{Object, Schema, SchemaBuilder, SchemaError};
 
 use crate::auth::Auth;
-use crate::events::Events;
-use crate::store::Store;
 
 pub(crate) use call::{Call, Endpoint};
 
@@ -35,9 +33,8 @@ pub(crate) struct Schemas {
 }
 
 impl Schemas {
-    pub(crate) fn build(auth: &Arc<Auth>, store: &Arc<Store>) -> Result<Self, SchemaError> {
+    pub(crate) fn build(auth: &Arc<Auth>) -> Result<Self, SchemaError> {
         let mut schemas = Vec::new();
-        let events = Events::new();
         for endpoint in [Endpoint::Graphql, Endpoint::Metadata] {
             for bits in 0..8_u8 {
                 let view = View {
@@ -46,7 +43,7 @@ impl Schemas {
                     old_token_field: bits & 2 != 0,
                     auth_on_metadata_only: bits & 4 != 0,
                 };
-                schemas.push((view, schema(view, auth, store, &events)?));
+                schemas.push((view, schema(view, auth)?));
             }
         }
         Ok(Self { schemas })
@@ -62,20 +59,13 @@ impl Schemas {
     }
 }
 
-fn schema(
-    view: View,
-    auth: &Arc<Auth>,
-    store: &Arc<Store>,
-    events: &Events,
-) -> Result<Schema, SchemaError> {
+fn schema(view: View, auth: &Arc<Auth>) -> Result<Schema, SchemaError> {
     let mut query = Object::new("Query");
     let mut mutation = Object::new("Mutation");
     let with_subscriptions = view.endpoint == Endpoint::Graphql;
     let subscription = with_subscriptions.then_some(subscriptions::ROOT);
     let mut builder: SchemaBuilder = Schema::build("Query", Some("Mutation"), subscription)
         .data(Arc::clone(auth))
-        .data(Arc::clone(store))
-        .data(events.clone())
         // Deep enough for introspection and for any screen, and no danger to the stack.
         .limit_depth(32);
     builder = parts::register_scalars(builder);

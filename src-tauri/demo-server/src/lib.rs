@@ -1,6 +1,6 @@
-//! A server that behaves on the wire like Twenty (release 1.6) for what the desktop client uses: sign-in, rotating
-//! refresh tokens with a grace time and reuse detection, object metadata, records as connections, and a subscription to
-//! what happens to them, on SQLite.
+//! A server that behaves on the wire like Twenty (release 1.6, and 2.21 for OAuth 2) for what the desktop client uses:
+//! sign-in by browser and by password, rotating refresh tokens with a grace time and reuse detection, object metadata,
+//! records as connections, and a subscription to what happens to them, on SQLite.
 //!
 //! It has two uses. The desktop client embeds it as the demo that needs no account anywhere, and the tests use its
 //! [`Switches`] to produce the faults a session must survive, while [`Counts`] say what really reached the server.
@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Reading order: [`DemoServer`] (life of the listener), `routes` and `wire` (one request from bytes to bytes), `auth`
-//! (tokens and rotation), `objects` (what a workspace consists of), `records` (one engine for all objects), `switches`
+//! (tokens and rotation), `oauth` (the sign-in in the browser), `objects` (what a workspace consists of), `records` (one engine for all objects), `switches`
 //! and `counts`.
 
 mod accounts;
@@ -29,10 +29,12 @@ mod auth;
 mod clock;
 mod control;
 mod counts;
+mod databases;
 mod doorway;
 mod error;
 mod events;
 mod graphql;
+mod oauth;
 mod objects;
 mod records;
 mod refusal;
@@ -46,7 +48,11 @@ mod switches;
 mod tokens;
 mod wire;
 
-pub use accounts::{DEMO_EMAIL, DEMO_PASSWORD, SECOND_EMAIL, SECOND_PASSWORD, WORKSPACE_NAME};
+pub use accounts::{
+    DEMO_EMAIL, DEMO_PASSWORD, ONE_TIME_CODE, ONE_TIME_CODE_EMAIL, ONE_TIME_CODE_PASSWORD,
+    SECOND_EMAIL, SECOND_PASSWORD, SECOND_WORKSPACE_NAME, TWO_WORKSPACES_EMAIL,
+    TWO_WORKSPACES_PASSWORD, WORKSPACE_NAME,
+};
 pub use clock::{Clock, system_clock};
 pub use counts::{Counter, Counts, OperationCount, Outcome, Renewal};
 pub use error::Error;

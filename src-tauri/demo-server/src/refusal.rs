@@ -62,6 +62,46 @@ impl Refusal {
         )
     }
 
+    /// The right password, and a second factor besides.
+    pub(crate) fn second_factor_required() -> Self {
+        Self::new(
+            "Two factor authentication verification required",
+            "FORBIDDEN",
+            "TWO_FACTOR_AUTHENTICATION_VERIFICATION_REQUIRED",
+            PLAIN,
+        )
+    }
+
+    /// A one-time code that is not the person's.
+    pub(crate) fn wrong_code() -> Self {
+        Self::new(
+            "Invalid OTP",
+            "BAD_USER_INPUT",
+            "INVALID_OTP",
+            "Invalid verification code. Please try again.",
+        )
+    }
+
+    /// The right password, at the address of a workspace that the person is no member of.
+    pub(crate) fn not_a_member() -> Self {
+        Self::new(
+            "User is not a member of the workspace",
+            "FORBIDDEN",
+            "FORBIDDEN_EXCEPTION",
+            PLAIN,
+        )
+    }
+
+    /// The refresh token of an application, where that of a sign-in with a password is expected.
+    pub(crate) fn wrong_token_type() -> Self {
+        Self::new(
+            "Expected a refresh token",
+            "FORBIDDEN",
+            "INVALID_JWT_TOKEN_TYPE",
+            PLAIN,
+        )
+    }
+
     /// A refresh token that was used up or revoked.
     pub(crate) fn suspicious() -> Self {
         let message = "Suspicious activity detected, this refresh token has been revoked. All tokens have been revoked.";

@@ -8,11 +8,12 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{any, get};
 use axum::{Router, middleware};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::control;
 use crate::doorway;
 use crate::graphql::Endpoint;
+use crate::oauth;
 use crate::wire::{Wire, detached, json as json_answer, plain_error};
 
 /// All routes.
@@ -22,6 +23,7 @@ pub(crate) fn router(wire: Arc<Wire>, with_control: bool) -> Router {
         .route("/metadata", any(metadata))
         .route("/healthz", get(healthz))
         .route("/client-config", get(client_config))
+        .merge(oauth::router(&wire))
         .fallback(not_found)
         // It is bounded where it is received.
         .layer(DefaultBodyLimit::disable())
@@ -72,21 +74,53 @@ async fn healthz() -> Response {
     )
 }
 
-/// What a client must know before anybody has signed in.
+/// What a client must know before anybody has signed in: in the words of 2.21 where it has OAuth 2, and of 1.6 before.
 async fn client_config(State(wire): State<Arc<Wire>>) -> Response {
-    let config = json!({
-        "appVersion": "1.6.0",
+    let mut config = json!({
         "authProviders": { "google": false, "magicLink": false, "password": true, "microsoft": false, "sso": [] },
         "signInPrefilled": true,
         "isMultiWorkspaceEnabled": false,
         "isEmailVerificationRequired": false,
-        "defaultSubdomain": null,
-        "frontDomain": format!("127.0.0.1:{}", wire.port),
         "analyticsEnabled": false,
         "support": { "supportDriver": "NONE" },
-        "captcha": { "provider": null, "siteKey": null },
         "api": { "mutationMaximumAffectedRecords": 100 },
     });
+    let of_release = if wire.switches.state().offers_oauth {
+        json!({
+            "defaultSubdomain": "app",
+            "frontDomain": "127.0.0.1",
+            "publicFunctionDomain": null,
+            "billing": { "isBillingEnabled": false, "trialPeriods": [] },
+            "aiModels": [],
+            "captcha": {},
+            "sentry": {},
+            "canManageFeatureFlags": false,
+            "publicFeatureFlags": [],
+            "isAttachmentPreviewEnabled": true,
+            "isMicrosoftMessagingEnabled": false,
+            "isMicrosoftCalendarEnabled": false,
+            "isGoogleMessagingEnabled": false,
+            "isGoogleCalendarEnabled": false,
+            "isConfigVariablesInDbEnabled": false,
+            "isImapSmtpCaldavEnabled": false,
+            "isEmailingDomainInDemoMode": true,
+            "allowRequestsToTwentyIcons": false,
+            "isCloudflareIntegrationEnabled": false,
+            "isClickHouseConfigured": false,
+            "isWorkspaceSchemaDDLLocked": false,
+            "enterpriseInstanceType": "production",
+        })
+    } else {
+        json!({
+            "appVersion": "1.6.0",
+            "defaultSubdomain": null,
+            "frontDomain": format!("127.0.0.1:{}", wire.port),
+            "captcha": { "provider": null, "siteKey": null },
+        })
+    };
+    if let (Some(config), Value::Object(of_release)) = (config.as_object_mut(), of_release) {
+        config.extend(of_release);
+    }
     json_answer(StatusCode::OK, &config)
 }
 

@@ -1,19 +1,69 @@
 //! The demo's records: made from lists of names by fixed steps, so that every fresh database is the same. No person or
 //! company in it exists, and every address ends in `.example`.
 
+use std::ops::Range;
+
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::accounts::ACCOUNTS;
+use crate::accounts::{ACCOUNTS, Account, HARBOR, Membership, Workspace};
 use crate::clock::iso;
 use crate::objects::object;
 use crate::records::{self, create_tables};
 use crate::refusal::Refusal;
 
-const PEOPLE: usize = 1_000;
-const COMPANIES: usize = 500;
-const OPPORTUNITIES: usize = 40;
+/// Which of the records that can be made a workspace has.
+struct Plan {
+    people: Range<usize>,
+    companies: Range<usize>,
+    opportunities: Range<usize>,
+    /// Those who made the records, in turn.
+    owners: Vec<Owner>,
+}
+
+/// A member who has made records.
+type Owner = (&'static Account, &'static Membership);
+
+/// Of a workspace's members, so many have made its records: those of the first edition, whose demo is the same today.
+const OWNERS: usize = 2;
+
+impl Plan {
+    fn of(workspace: &Workspace) -> Self {
+        let owners = members(workspace).take(OWNERS).collect();
+        // No record is in both.
+        if workspace == &HARBOR {
+            Self {
+                people: 1_000..1_060,
+                companies: 500..530,
+                opportunities: 40..48,
+                owners,
+            }
+        } else {
+            Self {
+                people: 0..1_000,
+                companies: 0..500,
+                opportunities: 0..40,
+                owners,
+            }
+        }
+    }
+
+    fn owner(&self, index: usize) -> Owner {
+        self.owners[index % self.owners.len()]
+    }
+
+    fn employer(&self, person: usize) -> usize {
+        self.companies.start + spread(person, 271, self.companies.len())
+    }
+}
+
+fn members(workspace: &Workspace) -> impl Iterator<Item = Owner> {
+    ACCOUNTS.iter().filter_map(move |account| {
+        let membership = account.membership(workspace)?;
+        Some((account, membership))
+    })
+}
 
 /// 2025-01-06, a Monday, 08:00 UTC: the time of the first record.
 const BEGINNING: i64 = 1_736_150_400_000;
@@ -22,32 +72,36 @@ const STEP: i64 = 7 * 60 * 60 * 1_000 + 13 * 60 * 1_000;
 /// Name space of all ids, so that an id depends only on kind and number.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6a0b_7f52_9c14_4d3e_8a77_1f0e_5b2c_9d64);
 
-/// Makes tables, and the records where there are none yet.
-pub(crate) fn seed(connection: &mut Connection) -> Result<(), Refusal> {
+/// Makes tables, and what is missing of the workspace's records. Records that somebody has deleted do not come back.
+pub(crate) fn seed(connection: &mut Connection, workspace: &Workspace) -> Result<(), Refusal> {
     create_tables(connection)?;
+    let plan = Plan::of(workspace);
     let transaction = connection.transaction()?;
-    let seeded: bool = transaction.query_row(
-        "SELECT EXISTS (SELECT 1 FROM \"workspaceMember\")",
-        [],
-        |row| row.get(0),
-    )?;
+    let exists = "SELECT EXISTS (SELECT 1 FROM \"workspaceMember\")";
+    let seeded: bool = transaction.query_row(exists, [], |row| row.get(0))?;
+    for (index, (account, membership)) in members(workspace).enumerate() {
+        // A database of an older version has fewer members.
+        let is_there = "SELECT EXISTS (SELECT 1 FROM \"workspaceMember\" WHERE id = ?1)";
+        if transaction.query_row(is_there, [membership.member_id], |row| row.get(0))? {
+            continue;
+        }
+        let data = json!({
+            "id": membership.member_id,
+            "name": { "firstName": account.first_name, "lastName": account.last_name },
+            "colorScheme": "System", "locale": "en", "userEmail": account.email, "position": index,
+        });
+        insert(&transaction, &plan, "workspaceMember", index, data)?;
+    }
     if !seeded {
-        for (index, account) in ACCOUNTS.iter().enumerate() {
-            let data = json!({
-                "id": account.member_id,
-                "name": { "firstName": account.first_name, "lastName": account.last_name },
-                "colorScheme": "System", "locale": "en", "userEmail": account.email, "position": index,
-            });
-            insert(&transaction, "workspaceMember", index, data)?;
+        for index in plan.companies.clone() {
+            insert(&transaction, &plan, "company", index, company(&plan, index))?;
         }
-        for index in 0..COMPANIES {
-            insert(&transaction, "company", index, company(index))?;
+        for index in plan.people.clone() {
+            insert(&transaction, &plan, "person", index, person(&plan, index))?;
         }
-        for index in 0..PEOPLE {
-            insert(&transaction, "person", index, person(index))?;
-        }
-        for index in 0..OPPORTUNITIES {
-            insert(&transaction, "opportunity", index, opportunity(index))?;
+        for index in plan.opportunities.clone() {
+            let data = opportunity(&plan, index);
+            insert(&transaction, &plan, "opportunity", index, data)?;
         }
     }
     transaction.commit()?;
@@ -61,6 +115,7 @@ pub(crate) fn fixed_id(kind: &str, name: &str) -> String {
 
 fn insert(
     connection: &Connection,
+    plan: &Plan,
     kind: &str,
     index: usize,
     mut data: Value,
@@ -72,10 +127,10 @@ fn insert(
     data["createdAt"] = iso(at).into();
     data["updatedAt"] = iso(at).into();
     data["position"] = index.into();
-    let account = &ACCOUNTS[index % ACCOUNTS.len()];
+    let (account, membership) = plan.owner(index);
     let source = ["MANUAL", "IMPORT", "API", "EMAIL"][index % 4];
     let created_by = json!({
-        "source": source, "workspaceMemberId": account.member_id, "name": account.full_name(), "context": null,
+        "source": source, "workspaceMemberId": membership.member_id, "name": account.full_name(), "context": null,
     });
     records::insert(connection, object(kind), &data, at, &created_by)?;
     Ok(())
@@ -85,7 +140,7 @@ fn id(kind: &str, index: usize) -> String {
     fixed_id(kind, &index.to_string())
 }
 
-fn company(index: usize) -> Value {
+fn company(plan: &Plan, index: usize) -> Value {
     let (name, slug) = company_name(index);
     let (city, country) = CITIES[spread(index, 11, CITIES.len())];
     // Many small ones, few large ones.
@@ -109,19 +164,19 @@ fn company(index: usize) -> Value {
             "addressCity": city, "addressCountry": country,
         },
         "idealCustomerProfile": index % 4 == 1,
-        "accountOwnerId": ACCOUNTS[index % ACCOUNTS.len()].member_id,
+        "accountOwnerId": plan.owner(index).1.member_id,
         "tagline": format!("{} for {}", OFFERS[spread(index, 3, OFFERS.len())], MARKETS[spread(index, 7, MARKETS.len())]),
     })
 }
 
-fn person(index: usize) -> Value {
+fn person(plan: &Plan, index: usize) -> Value {
     // 1,009 is prime to the number of pairs: every pair of names comes once before any comes again.
     let pair = spread(index, 1_009, FIRST_NAMES.len() * LAST_NAMES.len());
     let (first, last) = (
         FIRST_NAMES[pair % FIRST_NAMES.len()],
         LAST_NAMES[pair / FIRST_NAMES.len()],
     );
-    let employer = spread(index, 271, COMPANIES);
+    let employer = plan.employer(index);
     let (_, company_slug) = company_name(employer);
     let slug = format!("{}.{}", ascii(first), ascii(last));
     let (city, _) = CITIES[spread(employer, 11, CITIES.len())];
@@ -157,9 +212,9 @@ fn person(index: usize) -> Value {
     })
 }
 
-fn opportunity(index: usize) -> Value {
-    let contact = spread(index, 23, PEOPLE);
-    let employer = spread(contact, 271, COMPANIES);
+fn opportunity(plan: &Plan, index: usize) -> Value {
+    let contact = plan.people.start + spread(index, 23, plan.people.len());
+    let employer = plan.employer(contact);
     let (name, _) = company_name(employer);
     let stage = ["NEW", "SCREENING", "MEETING", "PROPOSAL", "CUSTOMER"][index % 5];
     json!({

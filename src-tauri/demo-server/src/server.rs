@@ -17,12 +17,13 @@ use tower_service::Service;
 use crate::auth::Auth;
 use crate::clock::{Clock, system_clock};
 use crate::counts::Counting;
+use crate::databases::Databases;
 use crate::error::Error;
 use crate::graphql::Schemas;
+use crate::oauth::clients::Clients;
+use crate::oauth::state::OAuthState;
 use crate::routes::router;
-use crate::seed::seed;
 use crate::stopping::true_in;
-use crate::store::Store;
 use crate::switch_state::SwitchState;
 use crate::switches::Switches;
 use crate::wire::{CloseConnection, Wire};
@@ -112,19 +113,19 @@ impl DemoServer {
         let state = Arc::new(watch::Sender::new(SwitchState::default()));
         let (clock, data, receiver) = (options.clock, options.data, state.subscribe());
         let opened = tokio::task::spawn_blocking(move || {
-            let store = Arc::new(Store::open(data.as_deref())?);
-            seed(&mut store.lock()).map_err(|refusal| Error::Database(refusal.message))?;
+            let databases = Databases::open(data.as_deref())?;
             let auth = Arc::new(Auth::open(
-                Arc::clone(&store),
+                Arc::clone(databases.server()),
                 clock,
                 receiver,
                 address.port(),
             )?);
-            let schemas = Schemas::build(&auth, &store)
-                .map_err(|error| Error::Database(error.to_string()))?;
-            Ok::<_, Error>((auth, schemas))
+            let clients = Clients::open(Arc::clone(databases.server()))?;
+            let schemas =
+                Schemas::build(&auth).map_err(|error| Error::Database(error.to_string()))?;
+            Ok::<_, Error>((databases, auth, OAuthState::new(clients), schemas))
         });
-        let (auth, schemas) = opened
+        let (databases, auth, oauth, schemas) = opened
             .await
             .map_err(|error| Error::Database(error.to_string()))??;
 
@@ -136,6 +137,8 @@ impl DemoServer {
         let (stopping, stopped) = watch::channel(false);
         let wire = Wire {
             auth,
+            databases,
+            oauth,
             schemas,
             switches: switches.clone(),
             stopping: stopped.clone(),

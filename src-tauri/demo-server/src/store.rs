@@ -9,21 +9,18 @@ use rusqlite::functions::FunctionFlags;
 use crate::error::Error;
 use crate::refusal::Refusal;
 
-/// File name inside the data folder.
-const FILE: &str = "demo.sqlite";
-
 /// One connection is enough for a demo, and a mutex around it makes each operation atomic to every other.
 pub(crate) struct Store {
     connection: Mutex<Connection>,
 }
 
 impl Store {
-    /// Opens the database in `folder`, or one that lives in memory.
-    pub(crate) fn open(folder: Option<&Path>) -> Result<Self, Error> {
+    /// Opens the database of this name in `folder`, or one that lives in memory.
+    pub(crate) fn open(folder: Option<&Path>, file: &str) -> Result<Self, Error> {
         let connection = match folder {
             Some(folder) => {
                 std::fs::create_dir_all(folder).map_err(Error::Folder)?;
-                let connection = Connection::open(folder.join(FILE))?;
+                let connection = Connection::open(folder.join(file))?;
                 connection.pragma_update(None, "journal_mode", "WAL")?;
                 // Safe in WAL mode against a crash of the process; only a power cut could lose the last commit.
                 connection.pragma_update(None, "synchronous", "NORMAL")?;

@@ -14,6 +14,9 @@ pub struct SwitchState {
     pub grace_ms: u64,
     /// The schema knows the token pair's first field only as `accessToken`, as older servers do.
     pub old_token_field: bool,
+    /// The server offers sign-in by browser (OAuth 2), as Twenty does since 2026. Without it, it knows passwords only. Default:
+    /// on.
+    pub offers_oauth: bool,
     /// `/graphql` knows no authentication operations, as newer servers do; `/metadata` always does.
     pub auth_on_metadata_only: bool,
     /// Answers come this much later. The work is done before the delay.
@@ -37,6 +40,7 @@ impl Default for SwitchState {
             refresh_lifetime_ms: 60 * 24 * 60 * 60 * 1_000,
             grace_ms: 60 * 1_000,
             old_token_field: false,
+            offers_oauth: true,
             auth_on_metadata_only: false,
             slow: None,
             refuse_renewals: None,

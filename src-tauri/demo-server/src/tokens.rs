@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     WorkspaceAgnostic,
     Refresh,
     Login,
+    ApplicationAccess,
+    ApplicationRefresh,
 }
 
 /// The payload. Access tokens carry no `jti`: two issued in one second are the same text, as at Twenty.
@@ -23,6 +25,9 @@ pub(crate) enum Kind {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Claims {
     pub(crate) sub: String,
+    /// The client that the token was issued to; `sub` is the same then, and `user_id` the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) application_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,6 +52,7 @@ impl Claims {
     pub(crate) fn new(kind: Kind, sub: &str, iat: i64, lifetime_seconds: i64) -> Self {
         Self {
             sub: sub.to_owned(),
+            application_id: None,
             user_id: None,
             workspace_id: None,
             workspace_member_id: None,

@@ -6,7 +6,7 @@ mod document;
 mod form;
 mod stream;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_graphql::{Request, UploadValue};
@@ -16,20 +16,25 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::accounts::DEMO;
 use crate::auth::{Auth, Caller, Link};
 use crate::counts::{Outcome, Renewal};
+use crate::databases::Databases;
 use crate::graphql::{Call, Endpoint, Schemas, View};
+use crate::oauth::state::OAuthState;
 use crate::refusal::Refusal;
 use crate::stopping::true_in;
 use crate::switch_state::{Calls, RenewalRefusal, SwitchState};
 use crate::switches::Switches;
 
-pub(crate) use answer::{CloseConnection, close_connection, json, page, plain_error};
+pub(crate) use answer::{CloseConnection, close_connection, json, named, page, plain_error};
 use document::Document;
 
 /// What every request needs.
 pub(crate) struct Wire {
     pub(crate) auth: Arc<Auth>,
+    pub(crate) databases: Databases,
+    pub(crate) oauth: OAuthState,
     pub(crate) schemas: Schemas,
     pub(crate) switches: Switches,
     /// Turns true when the server stops: nothing may wait any longer.
@@ -155,24 +160,45 @@ impl Wire {
             return response.unwrap_or_else(|response| *response);
         }
 
+        let seen = Mutex::new(None);
+        let work = async {
+            let mut link = None;
+            let response = self
+                .looked_at(endpoint, headers, sent, document, &mut link)
+                .await;
+            *seen.lock().unwrap_or_else(PoisonError::into_inner) = link;
+            response
+        };
+        let link = || *seen.lock().unwrap_or_else(PoisonError::into_inner);
+        self.renewal(answer::refused, work, link).await
+    }
+
+    /// A renewal between the switches before and after it. `chosen` words the answer that a switch gives in its place;
+    /// `link` says afterwards which token it was.
+    pub(crate) async fn renewal<W>(
+        &self,
+        chosen: fn(&Refusal) -> Response,
+        work: W,
+        link: impl Fn() -> Option<Link>,
+    ) -> Response
+    where
+        W: Future<Output = Result<Response, Box<Response>>>,
+    {
         self.switches.counting.renewal_sent();
-        if let Err(response) = self.before_renewal().await {
+        if let Err(response) = self.before_renewal(chosen).await {
             return response;
         }
-        let mut link = None;
-        let response = self
-            .looked_at(endpoint, headers, sent, document, &mut link)
-            .await;
+        let response = work.await;
         self.delay(Calls::Renewals).await;
         match response {
             Ok(response) if self.take_lost_answer() => {
-                self.enter(link, Outcome::Lost, None);
+                self.enter(link(), Outcome::Lost, None);
                 self.switches.counting.dropped();
                 drop(response);
                 answer::close_connection()
             }
             Ok(response) => {
-                self.enter(link, Outcome::Accepted, None);
+                self.enter(link(), Outcome::Accepted, None);
                 response
             }
             Err(response) => {
@@ -180,7 +206,7 @@ impl Wire {
                     .extensions()
                     .get::<answer::FirstMessage>()
                     .map(|first| first.0.clone());
-                self.enter(link, Outcome::Refused, message);
+                self.enter(link(), Outcome::Refused, message);
                 *response
             }
         }
@@ -221,7 +247,8 @@ impl Wire {
         if subscribes && !stream::is_accepted(headers) {
             return Err(answer::stream_needed());
         }
-        let in_workspace = caller.is_some_and(|caller| caller.in_workspace);
+        let membership = caller.and_then(|caller| caller.membership);
+        let in_workspace = membership.is_some();
         if endpoint == Endpoint::Metadata && !in_workspace && document.asks("objects") {
             return Err(answer::crashed());
         }
@@ -239,7 +266,12 @@ impl Wire {
         };
         let call = Call::new(caller);
         let seen = Arc::clone(&call.link_seen);
-        let mut request = Request::new(body["query"].as_str().unwrap_or_default()).data(call);
+        let workspace = membership.map_or(&DEMO, |membership| membership.workspace);
+        let database = self.databases.of(workspace);
+        let mut request = Request::new(body["query"].as_str().unwrap_or_default())
+            .data(call)
+            .data(Arc::clone(&database.store))
+            .data(database.events.clone());
         if let Some(name) = body["operationName"].as_str() {
             request = request.operation_name(name);
         }
@@ -280,7 +312,7 @@ impl Wire {
     }
 
     /// The switches that keep a renewal from being looked at.
-    async fn before_renewal(&self) -> Result<(), Response> {
+    async fn before_renewal(&self, chosen: fn(&Refusal) -> Response) -> Result<(), Response> {
         let mut state = self.switches.state.subscribe();
         let mut stopping = self.stopping.clone();
         if state.borrow().hold_renewals {
@@ -316,7 +348,7 @@ impl Wire {
                 message,
             } => {
                 let refusal = Refusal::chosen(&message, &code, sub_code.as_deref());
-                (message, answer::refused(&refusal))
+                (message, chosen(&refusal))
             }
             RenewalRefusal::Page {
                 status,

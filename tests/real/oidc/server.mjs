@@ -1,4 +1,4 @@
-// An authorization server that other people wrote (oidc-provider), and one GraphQL field that takes its tokens.
+// The authorization server of examples/oauth, with what a test wants to change, and one GraphQL field that takes its tokens.
 //
 //   PORT=8200 ACCESS_SECONDS=1 ROTATE=always STATE=state.json node server.mjs
 //
@@ -9,7 +9,7 @@
 import { createServer } from "node:http";
 import { readFileSync, writeFileSync } from "node:fs";
 import { generateKeyPairSync } from "node:crypto";
-import { Provider } from "oidc-provider";
+import { answer, createProvider, letIn, personOf } from "../../../examples/oauth/server/provider.mjs";
 
 const port = Number(process.env.PORT);
 const accessSeconds = Number(process.env.ACCESS_SECONDS ?? 1);
@@ -83,61 +83,31 @@ class Rows {
     }
 }
 
-const provider = new Provider(issuer, {
+const provider = createProvider(issuer, accessSeconds, {
     adapter: Rows,
     jwks: { keys: [saved.key] },
     cookies: { keys: ["a key for a test"] },
-    clients: [
-        {
-            client_id: "desktop",
-            application_type: "native",
-            token_endpoint_auth_method: "none",
-            grant_types: ["authorization_code", "refresh_token"],
-            response_types: ["code"],
-            redirect_uris: ["http://127.0.0.1/callback"],
-        },
-    ],
-    scopes: ["openid", "offline_access", "email"],
-    claims: { openid: ["sub"], email: ["email"] },
-    conformIdTokenClaims: false,
     findAccount: (_, id) =>
         disabled.has(id) ? undefined : { accountId: id, claims: () => ({ sub: id, email: `${id}@example.com` }) },
     rotateRefreshToken: process.env.ROTATE !== "never",
-    issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
-    ttl: { AccessToken: accessSeconds, RefreshToken: 3600, Grant: 3600, Session: 3600, Interaction: 600, IdToken: 60, AuthorizationCode: 60 },
-    features: { devInteractions: { enabled: false }, revocation: { enabled: true }, registration: { enabled: true } },
-    interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
 });
 const renewing = context => context.oidc?.params?.grant_type === "refresh_token";
 provider.on("grant.success", context => renewing(context) && counts.renewed++);
 provider.on("grant.error", context => renewing(context) && counts.refused++);
 
 async function interact(request, response) {
-    const { prompt, params } = await provider.interactionDetails(request, response);
-    const accountId = params.login_hint ?? "ada";
-    const result = { login: { accountId } };
-    if (prompt.name === "consent" || prompt.name === "login") {
-        const grant = new provider.Grant({ accountId, clientId: params.client_id });
-        grant.addOIDCScope("openid offline_access email");
-        result.consent = { grantId: await grant.save() };
-    }
-    await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: true });
+    const { params } = await provider.interactionDetails(request, response);
+    await letIn(provider, request, response, params.login_hint ?? "ada");
 }
 
 async function call(request, response) {
     counts.calls++;
-    const text = (request.headers.authorization ?? "").replace(/^Bearer /, "");
-    const token = text && (await provider.AccessToken.find(text));
-    if (!token || token.isExpired || disabled.has(token.accountId)) {
+    const id = await personOf(provider, request);
+    if (!id || disabled.has(id)) {
         counts.callsRefused++;
         return answer(response, 401, { errors: [{ message: "No.", extensions: { code: "UNAUTHENTICATED" } }] });
     }
-    answer(response, 200, { data: { me: { id: token.accountId } } });
-}
-
-function answer(response, status, body, headers = {}) {
-    response.writeHead(status, { "content-type": "application/json", ...headers });
-    response.end(JSON.stringify(body));
+    answer(response, 200, { data: { me: { id } } });
 }
 
 const handle = provider.callback();

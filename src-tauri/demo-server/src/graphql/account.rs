@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use super::call::{Call, caller};
 use super::parts::{argument, keyed, plain, shown, text, type_ref, with_arguments};
-use crate::accounts::{Account, WORKSPACE_ID, WORKSPACE_NAME};
-use crate::auth::Auth;
+use crate::auth::{Auth, Caller};
 use crate::refusal::Refusal;
 
 pub(super) fn register(
@@ -29,6 +28,7 @@ pub(super) fn register(
         for field in [
             login_token(),
             exchange_login_token(),
+            exchange_login_token_with_code(),
             sign_in(),
             renew(),
             sign_out(),
@@ -99,13 +99,35 @@ fn exchange_login_token() -> Field {
                     ["loginToken", "origin"].map(|name| text(&context, name));
                 Ok(shown(
                     auth(&context)?
-                        .exchange_login_token(&login_token, &origin)
+                        .exchange_login_token(&login_token, None, &origin)
                         .await?,
                 )?)
             })
         },
     );
     with_arguments(field, &[("loginToken", "String!"), ("origin", "String!")])
+}
+
+fn exchange_login_token_with_code() -> Field {
+    let field = Field::new("getAuthTokensFromOTP", type_ref("AuthTokens!"), |context| {
+        FieldFuture::new(async move {
+            let [code, login_token, origin] =
+                ["otp", "loginToken", "origin"].map(|name| text(&context, name));
+            let exchanged = auth(&context)?
+                .exchange_login_token(&login_token, Some(&code), &origin)
+                .await?;
+            Ok(shown(exchanged)?)
+        })
+    });
+    with_arguments(
+        field,
+        &[
+            ("otp", "String!"),
+            ("loginToken", "String!"),
+            ("captchaToken", "String"),
+            ("origin", "String!"),
+        ],
+    )
 }
 
 fn sign_in() -> Field {
@@ -168,25 +190,35 @@ fn auth<'a>(context: &ResolverContext<'a>) -> Result<&'a Arc<Auth>, Refusal> {
 }
 
 fn current_user(context: &ResolverContext<'_>) -> Result<Value, Refusal> {
-    let caller = caller(context)?;
-    let account: &Account = caller.account;
-    let workspace = json!({
-        "id": WORKSPACE_ID,
-        "displayName": WORKSPACE_NAME,
-        "subdomain": "demo",
-        "logo": null,
-        "activationStatus": "ACTIVE",
-        "metadataVersion": 1,
-        "workspaceUrls": { "subdomainUrl": format!("{}/", auth(context)?.origin()), "customUrl": null },
-    });
-    let member = json!({
-        "id": account.member_id,
-        "name": { "firstName": account.first_name, "lastName": account.last_name },
-        "colorScheme": "System",
-        "locale": "en",
-        "avatarUrl": "",
-        "userEmail": account.email,
-    });
+    let Caller {
+        account,
+        membership,
+    } = caller(context)?;
+    let (workspace, member) = match membership {
+        None => (None, None),
+        Some(membership) => {
+            let workspace = membership.workspace;
+            let origin = auth(context)?.origin(workspace);
+            let shown = json!({
+                "id": workspace.id,
+                "displayName": workspace.name,
+                "subdomain": workspace.subdomain,
+                "logo": null,
+                "activationStatus": "ACTIVE",
+                "metadataVersion": 1,
+                "workspaceUrls": { "subdomainUrl": format!("{origin}/"), "customUrl": null },
+            });
+            let member = json!({
+                "id": membership.member_id,
+                "name": { "firstName": account.first_name, "lastName": account.last_name },
+                "colorScheme": "System",
+                "locale": "en",
+                "avatarUrl": "",
+                "userEmail": account.email,
+            });
+            (Some(shown), Some(member))
+        }
+    };
     Ok(json!({
         "id": account.user_id,
         "firstName": account.first_name,
@@ -194,9 +226,9 @@ fn current_user(context: &ResolverContext<'_>) -> Result<Value, Refusal> {
         "email": account.email,
         "isEmailVerified": true,
         "locale": "en",
-        "onboardingStatus": caller.in_workspace.then_some("COMPLETED"),
-        "currentWorkspace": caller.in_workspace.then_some(workspace),
-        "workspaceMember": caller.in_workspace.then_some(member),
+        "onboardingStatus": membership.map(|_| "COMPLETED"),
+        "currentWorkspace": workspace,
+        "workspaceMember": member,
     }))
 }
 

@@ -49,7 +49,7 @@ fn events(
     context: &ResolverContext<'_>,
 ) -> Result<impl Stream<Item = async_graphql::Result<async_graphql::Value>> + Send + use<>, Refusal>
 {
-    if !caller(context)?.in_workspace {
+    if caller(context)?.membership.is_none() {
         return Err(Refusal::forbidden_resource());
     }
     let heard = context

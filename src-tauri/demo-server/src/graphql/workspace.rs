@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::call::caller;
 use super::parts::{argument, input, keyed, plain, shown, text, type_ref, with_arguments, words};
 use crate::auth::Auth;
+use crate::auth::Caller;
 use crate::events::{Action, Event, Events};
 use crate::objects::{self, ACTOR_SOURCES, ColumnType, Kind, OBJECTS};
 use crate::records::{self, PageRequest};
@@ -112,10 +113,13 @@ fn mutations(object: &'static objects::Object) -> Vec<Field> {
     let named = |verb: &str| format!("{verb}{type_name}");
     let create = Field::new(named("create"), type_ref(type_name), move |context| {
         FieldFuture::new(async move {
-            let account = caller(&context)?.account;
+            let Caller {
+                account,
+                membership,
+            } = caller(&context)?;
             let created_by = json!({
                 "source": "MANUAL",
-                "workspaceMemberId": account.member_id,
+                "workspaceMemberId": membership.map(|membership| membership.member_id),
                 "name": account.full_name(),
                 "context": null,
             });

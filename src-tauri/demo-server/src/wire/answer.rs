@@ -85,7 +85,7 @@ impl Form {
             errors: Some(problems),
             data: None::<Value>,
         };
-        Box::new(with_first(first, send(status, self.media_type(), &body)))
+        Box::new(named(first, send(status, self.media_type(), &body)))
     }
 
     /// The outcome of an execution. `Ok` is one without errors.
@@ -107,7 +107,7 @@ impl Form {
                     data: Some(data),
                 };
                 let response = send(StatusCode::OK, self.media_type(), &body);
-                Err(Box::new(with_first(first, response)))
+                Err(Box::new(named(first, response)))
             }
         }
     }
@@ -206,7 +206,7 @@ impl<D> Envelope<Value, D> {
 pub(super) fn before_execution(refusal: &Refusal) -> Box<Response> {
     let body =
         json!({ "errors": [{ "message": refusal.message, "extensions": refusal.extensions }] });
-    Box::new(with_first(
+    Box::new(named(
         refusal.message.clone(),
         send(StatusCode::OK, BARE_JSON, &body),
     ))
@@ -228,7 +228,7 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
 pub(super) fn bad_variables(refusal: &Refusal) -> Box<Response> {
     let body =
         json!({ "errors": [{ "message": refusal.message, "extensions": refusal.extensions }] });
-    Box::new(with_first(
+    Box::new(named(
         refusal.message.clone(),
         send(StatusCode::BAD_REQUEST, JSON, &body),
     ))
@@ -313,7 +313,8 @@ fn response(status: StatusCode, media_type: &'static str, body: String) -> Respo
     response
 }
 
-fn with_first(message: String, mut response: Response) -> Response {
+/// Notes the first error's message, for the ledger.
+pub(crate) fn named(message: String, mut response: Response) -> Response {
     response.extensions_mut().insert(FirstMessage(message));
     response
 }
