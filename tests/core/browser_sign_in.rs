@@ -1,8 +1,8 @@
 //! Signing in by browser, and everything that a browser, a server and a person can do in the middle of it.
 
 use graphql_session::{
-    Clock as _, Code, DEFAULT_ACCOUNT, OAuth2Client, OAuth2Settings, Phase, SignInEvent,
-    SignInMethod,
+    Clock as _, Code, DEFAULT_ACCOUNT, OAuth2Client, OAuth2Settings, Phase, REDIRECT_PORTS,
+    SignInEvent, SignInMethod,
 };
 use graphql_session_testing::{Browser, Discovery, EMAIL, Iss, OAuthRules, Page, TestHost};
 use tokio::net::TcpListener;
@@ -375,6 +375,24 @@ async fn an_application_registers_once_and_again_when_the_server_has_forgotten_i
 
     assert_ne!(second, first);
     assert_eq!(clients().await, second);
+}
+
+#[tokio::test]
+async fn an_application_that_registered_itself_comes_back_to_a_registered_port() {
+    let rules = OAuthRules {
+        compares_ports: true,
+        ..OAuthRules::default()
+    };
+    let host = oauth_host(rules).await;
+    let session = open_with(&host, OAuth2Settings::default()).await;
+
+    let (mut sign_in, url) = begin_in_browser(&host, &session).await;
+
+    let redirect: url::Url = parameter(&url, "redirect_uri").parse().expect("an address");
+    let port = redirect.port().expect("a port");
+    assert!(REDIRECT_PORTS.contains(&port), "{redirect}");
+    let (signed_in, _) = finish(&mut sign_in, &url).await;
+    assert_eq!(signed_in.expect("signed in").phase, Phase::SignedIn);
 }
 
 #[tokio::test]

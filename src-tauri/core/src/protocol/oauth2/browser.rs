@@ -69,7 +69,7 @@ pub(crate) async fn sign_in_with_browser(
     let (pkce, state) = (Pkce::new(), random_text());
     let listening = conversation
         .listen(
-            settings.redirect_ports.clone(),
+            settings.listening_ports().to_vec(),
             REDIRECT_PATH,
             state.clone(),
         )

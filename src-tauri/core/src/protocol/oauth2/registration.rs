@@ -4,7 +4,7 @@ use graphql_session_renewal::OAuthError;
 use serde::{Deserialize, Serialize};
 
 use super::discovery::AuthorizationServer;
-use super::settings::{OAuth2Client, OAuth2Settings, REDIRECT_PATH, REDIRECT_PORTS};
+use super::settings::{OAuth2Client, OAuth2Settings, REDIRECT_PATH};
 use super::token::Refused;
 use crate::error::{Code, Error};
 use crate::http::{Request, Target};
@@ -109,15 +109,10 @@ pub(crate) async fn client_id(
     }
 }
 
-/// The redirect addresses to register: a list of fixed ports, because many servers compare the port as well.
+/// The redirect addresses to register: those of the ports to listen on, because many servers compare the port as well.
 fn redirect_uris(settings: &OAuth2Settings) -> Vec<String> {
-    let ports = if settings.redirect_ports.is_empty() {
-        &REDIRECT_PORTS[..]
-    } else {
-        &settings.redirect_ports
-    };
+    let ports = settings.listening_ports().iter();
     ports
-        .iter()
         .map(|port| format!("http://127.0.0.1:{port}{REDIRECT_PATH}"))
         .collect()
 }

@@ -43,8 +43,9 @@ pub struct OAuth2Settings {
     /// Further parameters of the address that the browser opens, such as `prompt=consent`, which some servers want for a
     /// refresh token.
     pub authorization_parameters: Vec<(String, String)>,
-    /// Ports for the browser's redirect, in this order. Default: any free one, which RFC 8252 has servers allow for loopback
-    /// addresses. Servers that compare the redirect to the letter need [`REDIRECT_PORTS`] or others, registered there.
+    /// Ports for the browser's redirect, in this order. Default: [`REDIRECT_PORTS`] for an application that registers itself,
+    /// because it registers exactly these. With a client id: any free one, which RFC 8252 has servers allow for loopback
+    /// addresses; servers that compare the redirect to the letter need ports that are registered there.
     pub redirect_ports: Vec<u16>,
     /// Whether a redirect without `iss` is taken although the server says that it sends one. Default: no (RFC 9207).
     pub allows_missing_iss: bool,
@@ -61,6 +62,16 @@ pub struct OAuth2Settings {
     pub revokes: bool,
     /// The GraphQL endpoints that calls may name. Default: `graphql` at `/graphql`.
     pub endpoints: Vec<Endpoint>,
+}
+
+impl OAuth2Settings {
+    /// The ports to listen on for the browser's redirect; none: any free one.
+    pub(crate) fn listening_ports(&self) -> &[u16] {
+        match self.client {
+            OAuth2Client::Registers { .. } if self.redirect_ports.is_empty() => &REDIRECT_PORTS,
+            _ => &self.redirect_ports,
+        }
+    }
 }
 
 /// Who the application is at the authorization server. It is a public client: it has no secret.
