@@ -43,6 +43,6 @@ compare: ## ours beside the clients that people use, in the same cases and by th
 clean: ## remove everything that was built or installed here
 	cargo clean
 	rm -rf target ui/dist ui/node_modules src-tauri/plugin/dist-js src-tauri/plugin/node_modules gen
-	rm -rf examples/*/dist examples/*/node_modules examples/*/src-tauri/gen
+	rm -rf examples/*/dist examples/*/node_modules examples/*/server/node_modules examples/*/src-tauri/gen
 	rm -rf benches/window/dist benches/window/node_modules benches/window/src-tauri/gen benches/client/empty/gen
 	rm -rf compare/target compare/clients/js/node_modules compare/clients/rust/target

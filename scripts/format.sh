@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 # The comparison has two workspaces of its own; scripts/compare.sh checks its JavaScript.
 rust_workspaces=(Cargo.toml compare/Cargo.toml compare/clients/rust/Cargo.toml)
-npm_folders=(ui src-tauri/plugin examples/minimal examples/clients benches/window)
+npm_folders=(ui src-tauri/plugin examples/minimal examples/clients examples/oauth benches/window)
 
 rustfmt_options=() npm_script=format
 case ${1:-} in

@@ -26,6 +26,7 @@ main() {
     [ "$purpose" = run ] && return
     npm_packages examples/minimal
     npm_packages examples/clients
+    npm_packages examples/oauth
     # Also the server of tests/real.
     npm_packages examples/oauth/server
     npm_packages benches/window

@@ -42,6 +42,7 @@ stage_screens-build() {
     in_folder src-tauri/plugin npm run -s build
     in_folder examples/minimal npm run -s build
     in_folder examples/clients npm run -s build
+    in_folder examples/oauth npm run -s build
     in_folder benches/window npm run -s build
 }
 
@@ -114,7 +115,7 @@ stage_app() { cargo build --locked --features custom-protocol --bins --examples 
 # The client's package is named for its features, and its examples for those of its tests: another set would compile GTK
 # once more.
 stage_examples() {
-    cargo build --locked -p holdfast -p example-minimal -p example-clients --features custom-protocol --bins --examples
+    cargo build --locked -p holdfast -p example-minimal -p example-clients -p example-oauth --features custom-protocol --bins --examples
     rm -rf target/examples
     scripts/private-desktop.sh cargo test --locked --features custom-protocol --test examples
 }

@@ -111,3 +111,15 @@ async fn at_the_address_of_a_workspace_only_its_members_sign_in() {
     let exchange = demo.exchange("/metadata", login_token);
     exchange.gets("wrong origin").await;
 }
+
+#[test]
+fn the_people_for_a_terminal_are_those_who_can_sign_in() {
+    let people = demo_server::people();
+    let lines: Vec<_> = people.lines().collect();
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[0], format!("  {DEMO_EMAIL}  {DEMO_PASSWORD}"));
+    let code = format!("{ONE_TIME_CODE_PASSWORD}  one-time code {ONE_TIME_CODE}");
+    assert!(lines[2].ends_with(&code), "{people}");
+    let workspaces = format!("workspaces {WORKSPACE_NAME}, {SECOND_WORKSPACE_NAME}");
+    assert!(lines[3].ends_with(&workspaces), "{people}");
+}

@@ -163,6 +163,23 @@ pub(crate) static ACCOUNTS: [Account; 4] = [
     },
 ];
 
+/// Who can sign in, one person a line, for a terminal.
+pub fn people() -> String {
+    let mut lines = String::new();
+    for account in &ACCOUNTS {
+        lines += &format!("  {}  {}", account.email, account.password);
+        if let Some(code) = account.one_time_code {
+            lines += &format!("  one-time code {code}");
+        }
+        if account.memberships.len() > 1 {
+            let names = account.memberships.iter().map(|own| own.workspace.name);
+            lines += &format!("  workspaces {}", names.collect::<Vec<_>>().join(", "));
+        }
+        lines.push('\n');
+    }
+    lines
+}
+
 pub(crate) fn by_email(email: &str) -> Option<&'static Account> {
     ACCOUNTS
         .iter()

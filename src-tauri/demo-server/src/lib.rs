@@ -51,7 +51,7 @@ mod wire;
 pub use accounts::{
     DEMO_EMAIL, DEMO_PASSWORD, ONE_TIME_CODE, ONE_TIME_CODE_EMAIL, ONE_TIME_CODE_PASSWORD,
     SECOND_EMAIL, SECOND_PASSWORD, SECOND_WORKSPACE_NAME, TWO_WORKSPACES_EMAIL,
-    TWO_WORKSPACES_PASSWORD, WORKSPACE_NAME,
+    TWO_WORKSPACES_PASSWORD, WORKSPACE_NAME, people,
 };
 pub use clock::{Clock, system_clock};
 pub use counts::{Counter, Counts, OperationCount, Outcome, Renewal};

@@ -3,10 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use demo_server::{
-    DEMO_EMAIL, DEMO_PASSWORD, DemoServer, ONE_TIME_CODE, ONE_TIME_CODE_EMAIL,
-    ONE_TIME_CODE_PASSWORD, Options, TWO_WORKSPACES_EMAIL, TWO_WORKSPACES_PASSWORD,
-};
+use demo_server::{DemoServer, Options};
 use tracing_subscriber::EnvFilter;
 
 const USAGE: &str = "usage: demo-server [--port N] [--data DIR] [--control]
@@ -38,11 +35,9 @@ async fn main() -> ExitCode {
         }
     };
     println!(
-        "{}  (Ctrl-C stops)
-Sign in as  {DEMO_EMAIL}  with  {DEMO_PASSWORD}
- one-time code:   {ONE_TIME_CODE_EMAIL}  with  {ONE_TIME_CODE_PASSWORD}, then  {ONE_TIME_CODE}
- two workspaces:  {TWO_WORKSPACES_EMAIL}  with  {TWO_WORKSPACES_PASSWORD}",
-        server.origin()
+        "{}  (Ctrl-C stops)  Sign in as:\n{}",
+        server.origin(),
+        demo_server::people()
     );
     // Where signals cannot be watched, the server simply runs until it is killed.
     if tokio::signal::ctrl_c().await.is_err() {
