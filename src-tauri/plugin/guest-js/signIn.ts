@@ -27,7 +27,8 @@ export interface SignInOptions {
    * Called for each step. What it returns, or resolves to, answers the step. For `browser` and `device` that is nothing:
    * the sign-in goes on by itself, and does not wait for it. Where it throws or rejects, the sign-in is cancelled.
    */
-  onStep?: (step: SignInStep) => StepAnswer | undefined | Promise<StepAnswer | undefined>;
+  // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a function that only shows a step returns nothing
+  onStep?: (step: SignInStep) => StepAnswer | void | Promise<StepAnswer | void>;
   /** Cancels the sign-in. */
   signal?: AbortSignal;
 }
