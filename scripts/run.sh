@@ -15,6 +15,7 @@ cargo build --locked --features custom-protocol --bins --examples
 programs=${CARGO_TARGET_DIR:-target}/debug
 
 if [ -n "$display" ]; then
+    echo "The demo's people, with their passwords and one-time code: src-tauri/demo-server/README.md"
     exec "$programs/holdfast"
 fi
 echo "There is no display, so the client walks through its demo by itself."

@@ -187,11 +187,6 @@ async fn start(folder: &Path, control: bool) -> Option<DemoServer> {
             Ok(server) => {
                 let port = server.address().port();
                 ORIGIN.get_or_init(|| server.origin());
-                // For whoever has started the client in a terminal, as `make run` does.
-                println!(
-                    "The demo server runs. Sign in as:\n{}",
-                    demo_server::people()
-                );
                 if remembered != Some(port) {
                     remember_port(folder, port);
                 }
