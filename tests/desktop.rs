@@ -15,6 +15,8 @@ mod process;
 mod process_limits;
 #[path = "desktop/quitting.rs"]
 mod quitting;
+#[path = "desktop/signing_in.rs"]
+mod signing_in;
 #[path = "../src-tauri/app/stable_hash.rs"]
 mod stable_hash;
 #[path = "desktop/unsent.rs"]

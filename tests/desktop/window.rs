@@ -36,6 +36,26 @@ impl<'app> Window<'app> {
         .await;
     }
 
+    /// Clicks the one of several elements that contains this text.
+    pub(crate) async fn click_the_one_that_says(&self, id: &str, text: &str) {
+        until(&format!("a `{id}` with {text:?}"), async || {
+            self.turn_to().await;
+            let found = self
+                .client
+                .find_all(Locator::Css(&selector(id)))
+                .await
+                .ok()?;
+            for element in found {
+                // WebKit's own text of an element leaves out what could be cut off.
+                if element.prop("textContent").await.ok()??.contains(text) {
+                    return element.click().await.ok();
+                }
+            }
+            None
+        })
+        .await;
+    }
+
     /// Clicks a visible element that ends the application, so that nothing confirms the click.
     pub(crate) async fn click_the_last_time(&self, id: &str) {
         let element = self.element(id).await.expect("the element is shown");
