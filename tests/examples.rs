@@ -7,6 +7,8 @@
 #[allow(dead_code, reason = "the desktop client's tests use all of it")]
 #[path = "desktop/kit.rs"]
 mod kit;
+#[path = "examples/signing_in.rs"]
+mod signing_in;
 
 use std::path::{Path, PathBuf};
 

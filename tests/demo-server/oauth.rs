@@ -297,7 +297,7 @@ async fn no_page_is_skipped_answered_twice_or_answered_by_a_foreign_page() {
     let mut person = Person::open(&application.address(&[])).await;
     let port = demo.server.address().port();
 
-    // Whoever skips the password is asked for it.
+    // A browser that skips the password gets the form for it again.
     person.submit(&[("answer", "allow")]).await;
     assert!(person.page.text.contains("name=\"password\""));
     person.sign_in(DEMO_EMAIL, "wrong").await;
@@ -504,7 +504,7 @@ async fn a_revocation_ends_all_sign_ins_of_the_person_with_that_application_only
     }
     Tokens::of(&other.renewal(&elsewhere.refresh).send().await);
     demo.renewed(&pair.refresh).await;
-    // Whoever signs in again is in again.
+    // The person can sign in again.
     let anew = application.tokens().await;
     Tokens::of(&application.renewal(&anew.refresh).send().await);
 }

@@ -3,10 +3,12 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use graphql_session_testing::OAuthRules;
 use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::test_app::{PEOPLE, Page, TestApp};
+use crate::sign_ins::visit;
+use crate::test_app::{EVERYTHING, PEOPLE, Page, TestApp, joined, scriptable_server};
 
 const NOTE: &str =
     r#"mutation Create { createCompany(data: { name: "Seen by the server" }) { id } }"#;
@@ -80,6 +82,32 @@ fn use_every_command(captured: &Captured, app: &TestApp, page: &Page) {
     captured.add(format!("{:?} {:?}", app.app.handle(), app.vault));
 }
 
+/// The server's codes and tokens are added to the secrets.
+fn sign_in_by_browser(captured: &Captured, page: &Page, secrets: &mut Vec<String>) {
+    let server = scriptable_server();
+    server.offer_oauth(OAuthRules::default());
+    let request =
+        json!({ "signInId": "by-browser", "server": server.address(), "method": "browser" });
+    let begun = page.invoke("sign_in", request).expect("a step");
+    let url = begun["step"]["url"]
+        .as_str()
+        .expect("an address")
+        .to_owned();
+    record(captured, Ok(begun));
+    let browser = std::thread::spawn(move || visit(&url));
+    let done = page.invoke(
+        "answer_sign_in",
+        json!({ "signInId": "by-browser", "number": 1 }),
+    );
+    joined(browser).expect("a page");
+    assert_eq!(page.status()["phase"], "signed_in");
+    record(captured, done);
+    let issued = server.secrets();
+    assert!(issued.len() >= 3, "a code and two tokens");
+    secrets.extend(issued);
+    record(captured, page.invoke("journal", json!({})));
+}
+
 #[test]
 fn no_token_or_password_is_in_any_log_reply_event_journal_or_debug_output() {
     let captured = Captured::default();
@@ -91,7 +119,9 @@ fn no_token_or_password_is_in_any_log_reply_event_journal_or_debug_output() {
         .with_writer(move || writer.clone())
         .init();
 
-    let app = TestApp::open();
+    let app = TestApp::open_with(EVERYTHING, |builder, _| {
+        builder.open_browser(|_| Ok(())).trust_server(|_| true)
+    });
     let page = app.window("main");
     let mut secrets = vec![
         demo_server::DEMO_PASSWORD.to_owned(),
@@ -123,6 +153,7 @@ fn no_token_or_password_is_in_any_log_reply_event_journal_or_debug_output() {
     secrets.extend(tokens(&app));
     record(&captured, page.invoke("sign_out", json!({})));
     page.wait_for_event("changed", "signed_out", 0);
+    sign_in_by_browser(&captured, &page, &mut secrets);
     captured.add(format!("{:?}", page.events()));
 
     let text = captured.text();

@@ -62,7 +62,7 @@ impl Opener {
 }
 
 /// The person signs in at this address.
-fn visit(url: &str) -> Option<String> {
+pub(crate) fn visit(url: &str) -> Option<String> {
     let browser = Browser::default();
     let page = wait(async { browser.open(url).await });
     page.ok().map(|page| page.body)

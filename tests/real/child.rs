@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::file_vault::FileVault;
 use crate::process::MARK;
 
-/// What a process is told about its place, as JSON in its environment.
+/// The variable that describes a process: its folder, server and protocol, as JSON.
 const PLACE: &str = "REAL_TEST_PLACE";
 
 /// The role that is the process.

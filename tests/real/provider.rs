@@ -66,7 +66,7 @@ impl Provider {
         }
     }
 
-    /// So many requests at the token endpoint are told to come back in a second.
+    /// The server refuses the next requests at the token endpoint, this many, with a pause of a second.
     pub(crate) async fn throttle(&self, times: u32) {
         self.ask(&format!("/test/throttle?times={times}")).await;
     }

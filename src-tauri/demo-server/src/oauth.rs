@@ -28,7 +28,7 @@ use crate::wire::{Wire, close_connection, json as json_answer, named, plain_erro
 use clients::CLI_CLIENT_ID;
 use refusal::OAuthRefusal;
 
-/// What every application gets, whatever it asks for.
+/// Every application gets these scopes. The ones that it asks for are not read.
 const SCOPE: &str = "api profile";
 
 /// All routes.
