@@ -6,12 +6,16 @@ use graphql_session::{
 };
 use graphql_session_testing::{Browser, Discovery, EMAIL, Iss, OAuthRules, Page, TestHost};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 use crate::fixture::oauth::{
     begin_in_browser, browser_step, finish, known_client, oauth_host, oauth_signed_in,
     oauth_signed_out, open_with, refusal, sign_in_by_browser,
 };
 use crate::fixture::{GRACE, MINUTE, PATIENCE, SECOND, call_succeeds, renew};
+
+/// There are three registered ports on a computer: tests that use them run one after another.
+static FIXED_PORTS: Mutex<()> = Mutex::const_new(());
 
 /// A parameter in an address that is to be opened.
 fn parameter(url: &str, name: &str) -> String {
@@ -356,6 +360,7 @@ async fn a_session_that_ends_meanwhile_does_not_disturb_the_sign_in() {
 
 #[tokio::test]
 async fn an_application_registers_once_and_again_when_the_server_has_forgotten_it() {
+    let _alone = FIXED_PORTS.lock().await;
     let rules = OAuthRules {
         compares_ports: true,
         ..OAuthRules::default()
@@ -379,6 +384,7 @@ async fn an_application_registers_once_and_again_when_the_server_has_forgotten_i
 
 #[tokio::test]
 async fn an_application_that_registered_itself_comes_back_to_a_registered_port() {
+    let _alone = FIXED_PORTS.lock().await;
     let rules = OAuthRules {
         compares_ports: true,
         ..OAuthRules::default()
@@ -397,6 +403,7 @@ async fn an_application_that_registered_itself_comes_back_to_a_registered_port()
 
 #[tokio::test]
 async fn without_a_registration_the_shared_client_is_used_and_never_revoked() {
+    let _alone = FIXED_PORTS.lock().await;
     let rules = OAuthRules {
         registers: false,
         shared_client: Some("everybodys".into()),
@@ -478,6 +485,7 @@ async fn a_refresh_token_goes_where_it_came_from_whatever_the_document_says_late
 
 #[tokio::test]
 async fn twenty_offers_the_browser_first_where_it_has_oauth_and_only_the_password_before() {
+    let _alone = FIXED_PORTS.lock().await;
     let host = oauth_host(OAuthRules {
         states_iss: true,
         iss: Iss::Missing,

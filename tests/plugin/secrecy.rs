@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use graphql_session_testing::OAuthRules;
 use serde_json::{Value, json};
+use tauri_plugin_graphql_session::graphql_session::Config;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::sign_ins::visit;
+use crate::sign_ins::{oauth2, visit};
 use crate::test_app::{EVERYTHING, PEOPLE, Page, TestApp, joined, scriptable_server};
 
 const NOTE: &str =
@@ -86,8 +87,9 @@ fn use_every_command(captured: &Captured, app: &TestApp, page: &Page) {
 fn sign_in_by_browser(captured: &Captured, page: &Page, secrets: &mut Vec<String>) {
     let server = scriptable_server();
     server.offer_oauth(OAuthRules::default());
-    let request =
-        json!({ "signInId": "by-browser", "server": server.address(), "method": "browser" });
+    let request = json!({
+        "signInId": "by-browser", "server": server.address(), "method": "browser", "account": "by-browser",
+    });
     let begun = page.invoke("sign_in", request).expect("a step");
     let url = begun["step"]["url"]
         .as_str()
@@ -100,12 +102,18 @@ fn sign_in_by_browser(captured: &Captured, page: &Page, secrets: &mut Vec<String
         json!({ "signInId": "by-browser", "number": 1 }),
     );
     joined(browser).expect("a page");
-    assert_eq!(page.status()["phase"], "signed_in");
+    assert_eq!(
+        done.as_ref().expect("signed in")["status"]["phase"],
+        "signed_in"
+    );
     record(captured, done);
     let issued = server.secrets();
     assert!(issued.len() >= 3, "a code and two tokens");
     secrets.extend(issued);
-    record(captured, page.invoke("journal", json!({})));
+    record(
+        captured,
+        page.invoke("journal", json!({ "account": "by-browser" })),
+    );
 }
 
 #[test]
@@ -119,8 +127,12 @@ fn no_token_or_password_is_in_any_log_reply_event_journal_or_debug_output() {
         .with_writer(move || writer.clone())
         .init();
 
-    let app = TestApp::open_with(EVERYTHING, |builder, _| {
-        builder.open_browser(|_| Ok(())).trust_server(|_| true)
+    let app = TestApp::open_with(EVERYTHING, |builder, configure| {
+        let by_browser = Config {
+            protocol: oauth2(),
+            ..configure("by-browser")
+        };
+        builder.session(by_browser).open_browser(|_| Ok(()))
     });
     let page = app.window("main");
     let mut secrets = vec![

@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use graphql_session_testing::{
-    Browser, EMAIL, FaultServer, ManualClock, OAuthRules, ONE_TIME_CODE, PASSWORD,
+    Browser, CLIENT_ID, EMAIL, FaultServer, ManualClock, OAuthRules, ONE_TIME_CODE, PASSWORD,
 };
 use serde_json::{Value, json};
 use tauri_plugin_graphql_session::Builder;
-use tauri_plugin_graphql_session::graphql_session::{Config, OAuth2, OAuth2Settings};
+use tauri_plugin_graphql_session::graphql_session::{Config, OAuth2, OAuth2Client, OAuth2Settings};
 
 use crate::test_app::{
     Answer, EVERYTHING, PEOPLE, Page, TestApp, assert_fails, eventually, joined, new_id,
@@ -30,10 +30,17 @@ struct Opener {
 }
 
 impl Opener {
+    /// An application that signs in by OAuth 2, as a client that the server knows: any free port does for its redirects.
     fn app(&self) -> TestApp {
         let opener = self.clone();
-        TestApp::open_with(EVERYTHING, |builder, _| {
-            builder.open_browser(move |url| opener.open(url))
+        TestApp::open_with(EVERYTHING, |_, configure| {
+            let config = Config {
+                protocol: oauth2(),
+                ..configure("default")
+            };
+            Builder::new()
+                .session(config)
+                .open_browser(move |url| opener.open(url))
         })
     }
 
@@ -66,6 +73,14 @@ pub(crate) fn visit(url: &str) -> Option<String> {
     let browser = Browser::default();
     let page = wait(async { browser.open(url).await });
     page.ok().map(|page| page.body)
+}
+
+/// The protocol of an application that the scriptable server knows as a client.
+pub(crate) fn oauth2() -> Arc<OAuth2> {
+    Arc::new(OAuth2::new(OAuth2Settings {
+        client: OAuth2Client::Id(CLIENT_ID.into()),
+        ..OAuth2Settings::default()
+    }))
 }
 
 /// A server with both ways to sign in.
@@ -121,6 +136,13 @@ impl SignIn {
             .invoke("cancel_sign_in", json!({ "signInId": self.id }));
         cancelled.expect("cancelled");
     }
+}
+
+fn sign_in_by_browser(page: &Page, server: &FaultServer) {
+    let (sign_in, begun) = SignIn::begin(page, server, "browser");
+    let waiting = sign_in.after_in_background(1);
+    visit(&url_of(&begun)).expect("a page");
+    joined(waiting).expect("signed in");
 }
 
 fn url_of(progress: &Value) -> String {
@@ -214,7 +236,7 @@ fn a_cancelled_sign_in_leaves_the_session_and_a_late_redirect_changes_nothing() 
     let (opener, server) = (Opener::default(), server());
     let app = opener.app();
     let page = app.window("main");
-    page.sign_in_at(&server);
+    sign_in_by_browser(&page, &server);
     let before = page.status();
     let (sign_in, begun) = SignIn::begin(&page, &server, "browser");
     let waiting = sign_in.after_in_background(1);
@@ -246,8 +268,7 @@ fn a_cancellation_that_arrives_before_its_sign_in_keeps_it_from_starting() {
 
 #[test]
 fn repeated_invokes_begin_and_answer_once() {
-    let (opener, server) = (Opener::default(), server());
-    let app = opener.app();
+    let (app, server) = (TestApp::open(), scriptable_server());
     let page = app.window("main");
     server.ask_second_factor(EMAIL);
     let (sign_in, begun) = SignIn::begin(&page, &server, "password");
@@ -270,8 +291,7 @@ fn repeated_invokes_begin_and_answer_once() {
 
 #[test]
 fn a_wrong_one_time_code_is_asked_for_again() {
-    let (opener, server) = (Opener::default(), server());
-    let app = opener.app();
+    let (app, server) = (TestApp::open(), scriptable_server());
     let page = app.window("main");
     server.ask_second_factor(EMAIL);
     let (sign_in, _) = SignIn::begin(&page, &server, "password");
@@ -292,8 +312,7 @@ fn a_wrong_one_time_code_is_asked_for_again() {
 
 #[test]
 fn a_person_with_two_workspaces_chooses_one() {
-    let (opener, server) = (Opener::default(), scriptable_server());
-    let app = opener.app();
+    let (app, server) = (TestApp::open(), scriptable_server());
     let page = app.window("main");
     let there = server.address_as("localhost");
     server.has_workspaces(&[("Apple", server.address()), ("Pear", there.clone())]);
@@ -314,8 +333,7 @@ fn a_person_with_two_workspaces_chooses_one() {
 
 #[test]
 fn what_is_no_answer_is_refused_and_the_sign_in_goes_on() {
-    let (opener, server) = (Opener::default(), server());
-    let app = opener.app();
+    let (app, server) = (TestApp::open(), server());
     let page = app.window("main");
     let (sign_in, _) = SignIn::begin(&page, &server, "password");
     let long = "1".repeat(129);
@@ -341,6 +359,8 @@ fn what_is_no_answer_is_refused_and_the_sign_in_goes_on() {
     let done = sign_in.answer(1, login()).expect("signed in");
     assert_eq!(done["status"]["phase"], "signed_in");
 
+    let app = Opener::default().app();
+    let page = app.window("main");
     let (sign_in, begun) = SignIn::begin(&page, &server, "browser");
     assert_fails(sign_in.answer(1, login()), "invalid_request");
     let waiting = sign_in.after_in_background(1);
@@ -350,8 +370,7 @@ fn what_is_no_answer_is_refused_and_the_sign_in_goes_on() {
 
 #[test]
 fn an_answer_of_another_kind_ends_the_sign_in() {
-    let (opener, server) = (Opener::default(), server());
-    let app = opener.app();
+    let (app, server) = (TestApp::open(), scriptable_server());
     let page = app.window("main");
     let (sign_in, _) = SignIn::begin(&page, &server, "password");
     let refused = sign_in.answer(1, json!({ "workspace": 0 }));
@@ -402,8 +421,7 @@ fn a_page_that_is_loaded_anew_and_a_window_that_closes_cancel_their_sign_in() {
 
 #[test]
 fn a_window_knows_nothing_of_a_sign_in_of_another_one() {
-    let (opener, server) = (Opener::default(), server());
-    let app = opener.app();
+    let (app, server) = (TestApp::open(), scriptable_server());
     let (page, other) = (app.window("main"), app.window("other"));
     let (sign_in, _) = SignIn::begin(&page, &server, "password");
     let stolen = SignIn {
@@ -447,7 +465,7 @@ fn a_code_typed_on_another_device_signs_in() {
     let app = TestApp::open_with(EVERYTHING, |_, configure| {
         Builder::new().session(Config {
             clock: Arc::new(clock.clone()),
-            protocol: Arc::new(OAuth2::new(OAuth2Settings::default())),
+            protocol: oauth2(),
             ..configure("default")
         })
     });
