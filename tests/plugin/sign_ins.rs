@@ -384,13 +384,15 @@ fn a_second_sign_in_cancels_the_first_of_the_same_window_only() {
     let (opener, server) = (Opener::default(), server());
     let app = opener.app();
     let (page, other) = (app.window("main"), app.window("other"));
-    let (first, _) = SignIn::begin(&page, &server, "browser");
+    let (first, first_begun) = SignIn::begin(&page, &server, "browser");
     let (elsewhere, elsewhere_begun) = SignIn::begin(&other, &server, "browser");
     let waiting = first.after_in_background(1);
 
     let (second, begun) = SignIn::begin(&page, &server, "browser");
 
     assert_fails(joined(waiting), "sign_in_cancelled");
+    let first_url = url_of(&first_begun);
+    eventually("nobody listens", || visit(&first_url).is_none());
     for (sign_in, begun) in [(second, begun), (elsewhere, elsewhere_begun)] {
         let waiting = sign_in.after_in_background(1);
         visit(&url_of(&begun)).expect("a page");
