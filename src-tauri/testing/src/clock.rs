@@ -462,8 +462,9 @@ impl Drop for InFlight {
 #[cfg(target_os = "linux")]
 const SESSION_THREADS: [&str; 2] = ["(session-vault) ", "(session-files) "];
 
-/// Whether the thread of a session's vault or files was woken and has not run yet: on a busy machine that can take longer than
-/// any number of calm rounds. The threads of other tests in this process count, too, which only delays.
+/// Whether the thread of a session's vault or files was woken and has not run yet, or waits for a disk (`D`): on a busy machine
+/// that can take longer than any number of calm rounds. The threads of other tests in this process count, too, which only
+/// delays.
 #[cfg(target_os = "linux")]
 fn a_thread_is_about_to_run() -> bool {
     let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
@@ -475,7 +476,7 @@ fn a_thread_is_about_to_run() -> bool {
         let state = SESSION_THREADS
             .iter()
             .find_map(|name| stat.split_once(name));
-        state.is_some_and(|(_, state)| state.starts_with('R'))
+        state.is_some_and(|(_, state)| state.starts_with(['R', 'D']))
     })
 }
 
