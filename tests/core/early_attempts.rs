@@ -121,6 +121,10 @@ async fn a_call_that_comes_while_another_waits_starts_an_attempt_for_both() {
     assert_eq!(host.server.counts().renewals, 5);
 }
 
+/// Attempts of a process that meets an outage for the first time, before its calls fail: at 0, 3, 7 and 15 s with the longest
+/// pauses.
+const FIRST_ATTEMPTS: u64 = 4;
+
 /// Two processes of one machine, each with a program that asks twice a second.
 #[tokio::test]
 async fn calls_without_end_start_an_attempt_every_five_seconds_per_machine() {
@@ -137,8 +141,9 @@ async fn calls_without_end_start_an_attempt_every_five_seconds_per_machine() {
 
     let seconds = (host.clock.awake() - began).as_secs();
     let attempts = host.server.counts().renewals - before;
-    // And those that would have been made without the calls, one in 30 s.
-    let allowed = seconds / 5 + seconds / 30 + 1;
+    // And those that would have been made without the calls: one in 30 s, and those of the other process while its first
+    // calls wait. It has not seen the outage yet.
+    let allowed = seconds / 5 + seconds / 30 + 1 + FIRST_ATTEMPTS;
     assert!(
         (seconds / 5 - 1..=allowed).contains(&attempts),
         "{attempts} in {seconds} s"

@@ -55,6 +55,10 @@ pub(crate) async fn check_server<R: Runtime>(
 /// `sign_in`: begins a sign-in and returns its first step, or the status where there is none. Once per sign-in id, because
 /// Tauri may repeat the invoke. Where it is another server than so far, the person is asked.
 #[tauri::command(rename_all = "camelCase")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "they are what a page sends, by name, and the plugin's state"
+)]
 pub(crate) async fn sign_in<R: Runtime>(
     window: Window<R>,
     accounts: State<'_, Accounts>,

@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 /// How many calm rounds in a row count as quiet. One is a round trip through another thread of this process, so a
 /// busy machine stretches the wait by itself.
-const CALM_ROUNDS: u32 = 4;
+const CALM_ROUNDS: u32 = 10;
 
 /// The pause of one round, in real time: loopback sockets and the vault's thread answer within a fraction of it.
 const ROUND: Duration = Duration::from_micros(250);
@@ -261,7 +261,7 @@ impl ManualClock {
         }
     }
 
-    /// Asks for this many calm rounds of about a third of a millisecond before time goes on. Default: 4. More where
+    /// Asks for this many calm rounds of about a third of a millisecond before time goes on. Default: 10. More where
     /// real processes or taken file locks are involved.
     pub fn wait_for_calm_rounds(&self, rounds: u32) {
         self.time().calm_rounds = rounds;
