@@ -165,7 +165,7 @@ fn a_person_signs_in_by_browser_which_the_application_opens_once() {
     assert_eq!(begun["step"].get("notOpened"), None);
     let url = url_of(&begun);
     opener.wait_until_opened();
-    assert_eq!(opener.opened(), [url.clone()]);
+    assert_eq!(opener.opened(), std::slice::from_ref(&url));
     assert_eq!(page.status()["phase"], "signed_out", "not done yet");
 
     let waiting = sign_in.after_in_background(1);
