@@ -1,4 +1,4 @@
-//! Keeps every window at the application's own page. Whoever leads a window elsewhere could send data there in the
+//! Keeps every window at the application's own page. A script that leads a window elsewhere could send data there in the
 //! address, and would show a foreign page where people expect the application.
 
 use tauri::utils::config::FrontendDist;
