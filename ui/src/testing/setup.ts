@@ -1,4 +1,5 @@
 import "@testing-library/jest-dom/vitest";
+import { notifications } from "@mantine/notifications";
 import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeEach } from "vitest";
 
@@ -45,4 +46,9 @@ beforeEach(() => {
   window.localStorage.clear();
   window.location.hash = "";
 });
-afterEach(() => cleanup());
+afterEach(() => {
+  cleanup();
+  // Messages are kept outside of the screens. An Undo of one test would lie beside that of the next one, and undo nothing.
+  notifications.clean();
+  notifications.cleanQueue();
+});
