@@ -15,6 +15,19 @@ const signInAgain = async (user: ReturnType<typeof start>["user"], email?: strin
   await user.click(screen.getByTestId("sign-in-again"));
 };
 
+/** Holds the answers to an operation, as the server gave them, until the returned function is called. */
+function hold(host: FakeHost, operation: string): () => void {
+  const answered = host.fetch;
+  let release = () => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
+  host.fetch = async (input, init) => {
+    const answer = await answered(input, init);
+    if (String(init?.body).includes(`"${operation}"`)) await released;
+    return answer;
+  };
+  return release;
+}
+
 describe("when a session has ended", () => {
   it("a cell's text is kept over the sign-in, and saves", async () => {
     const { host, user } = start();
@@ -268,6 +281,24 @@ describe("the table", () => {
     await user.click(await screen.findByTestId("undo-message"));
     await waitFor(() => expect(screen.getByTestId("record-count")).toHaveTextContent("1,000"));
     expect(host.server.records.person!.filter((one) => one.city === "Atlantis" && !one.deletedAt)).toEqual([]);
+  });
+
+  it("a list that was read before a change shows the change all the same", async () => {
+    const { host, user } = start();
+    await records();
+    const release = hold(host, "FindManyPerson");
+    await user.click(screen.getByTestId("more-actions"));
+    await user.click(await screen.findByText("Reload"));
+    await waitFor(() => expect(calls(host, "FindManyPerson")).toBe(2));
+    await user.click(cell(0, "city"));
+    await user.click(screen.getByTestId("more-actions"));
+    await user.click(await screen.findByTestId("delete-record"));
+    await user.click(await screen.findByTestId("delete-confirm"));
+    await waitFor(() => expect(screen.getByTestId("record-count")).toHaveTextContent("999"));
+    release();
+    await waitFor(() => expect(calls(host, "FindManyPerson")).toBe(3));
+    await waitFor(() => expect(screen.queryByText("Ada Lovelace")).toBeNull());
+    expect(screen.getByTestId("record-count")).toHaveTextContent("999");
   });
 
   it("makes no empty record without a question", async () => {

@@ -36,6 +36,8 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
   const current = loaded.question === question ? loaded : { question, ...NOTHING, total: undefined };
   /** The number of the newest load: the answers of older ones are dropped. */
   const load = useRef(0);
+  /** How many changes the server has confirmed. Pages that were read meanwhile may lack one, and are read again. */
+  const confirmed = useRef(0);
   const state = useRef(current);
   useEffect(() => {
     state.current = current;
@@ -62,13 +64,19 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
       old.question === question ? { ...old, state: old.rows.length ? old.state : "loading" } : { question, ...NOTHING },
     );
     try {
-      let page = await ask(null);
-      let rows = page.rows;
-      // As many pages as before, so that the same record stays at the scroll position.
-      while (rows.length < wanted && page.hasNextPage && load.current === mine) {
-        page = await ask(page.endCursor);
-        rows = [...rows, ...page.rows];
-      }
+      let page: Page;
+      let rows: readonly Row[];
+      let before: number;
+      do {
+        before = confirmed.current;
+        page = await ask(null);
+        rows = page.rows;
+        // As many pages as before, so that the same record stays at the scroll position.
+        while (rows.length < wanted && page.hasNextPage && load.current === mine) {
+          page = await ask(page.endCursor);
+          rows = [...rows, ...page.rows];
+        }
+      } while (confirmed.current !== before && load.current === mine);
       if (load.current === mine)
         setLoaded({
           question,
@@ -97,7 +105,12 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
     state.current = { ...state.current, more: "loading" };
     still((old) => ({ ...old, more: "loading" }));
     try {
-      const page = await ask(cursor);
+      let page: Page;
+      let before: number;
+      do {
+        before = confirmed.current;
+        page = await ask(cursor);
+      } while (confirmed.current !== before && load.current === mine);
       still((old) => {
         const known = new Set(old.rows.map((row) => row.id));
         const rows = [...old.rows, ...page.rows.filter((row) => !known.has(row.id))];
@@ -114,15 +127,14 @@ export function useRecords(object: ObjectInfo, sort: Sort | undefined, condition
     }
   }, [ask, question]);
 
-  const change = useCallback(
-    (update: (rows: readonly Row[]) => readonly Row[], by: number) =>
-      setLoaded((old) => ({
-        ...old,
-        rows: update(old.rows),
-        total: old.total === undefined ? undefined : old.total + by,
-      })),
-    [],
-  );
+  const change = useCallback((update: (rows: readonly Row[]) => readonly Row[], by: number) => {
+    confirmed.current += 1;
+    setLoaded((old) => ({
+      ...old,
+      rows: update(old.rows),
+      total: old.total === undefined ? undefined : old.total + by,
+    }));
+  }, []);
 
   useEffect(() => void reload(), [reload]);
   useEffect(() => onReloadAll(() => void reload()), [onReloadAll, reload]);
