@@ -144,8 +144,10 @@ async fn calls_without_end_start_an_attempt_every_five_seconds_per_machine() {
     // And those that would have been made without the calls: one in 30 s, and those of the other process while its first
     // calls wait. It has not seen the outage yet.
     let allowed = seconds / 5 + seconds / 30 + 1 + FIRST_ATTEMPTS;
+    // A taken lock is asked for again in real time. Up to a second of virtual time goes by meanwhile.
+    let needed = seconds / 6;
     assert!(
-        (seconds / 5 - 1..=allowed).contains(&attempts),
+        (needed..=allowed).contains(&attempts),
         "{attempts} in {seconds} s"
     );
 }

@@ -250,9 +250,10 @@ impl ManualClock {
             let _ = answered.await;
             tokio::task::yield_now().await;
             let now = activity.so_far();
-            let is_last = calm + 1 == calm_rounds;
+            // The answer of a thread that has just gone to sleep arrives in the round after this look.
+            let looks_at_threads = calm + 2 == calm_rounds;
             let is_calm = now == seen && !activity.is_under_way();
-            if is_calm && !(is_last && a_thread_is_about_to_run()) {
+            if is_calm && !(looks_at_threads && a_thread_is_about_to_run()) {
                 calm += 1;
             } else {
                 calm = 0;
@@ -264,7 +265,7 @@ impl ManualClock {
     /// Asks for this many calm rounds of about a third of a millisecond before time goes on. Default: 10. More where
     /// real processes or taken file locks are involved.
     pub fn wait_for_calm_rounds(&self, rounds: u32) {
-        self.time().calm_rounds = rounds;
+        self.time().calm_rounds = rounds.max(2);
     }
 
     /// The record of what happens in real time; for test doubles that want [`run_until`](Self::run_until) to wait for
