@@ -2,6 +2,7 @@ import { act, fireEvent, within } from "@testing-library/react";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { errors, ended, signIn as words, signInSteps as steps } from "../messages";
 import type { SignInMethod } from "../host";
+import { FakeError } from "../testing/fakeError";
 import { DEMO, type FakeHost } from "../testing/fakeHost";
 import { ONE_TIME_CODE, RECOVERY_CODE, WORKSPACES } from "../testing/fakeSignIn";
 import { screen, start, waitFor } from "../testing/render";
@@ -51,6 +52,17 @@ async function byPassword(email: string) {
 }
 
 describe("the form", () => {
+  it("after too many checks in a minute asks again when the next one is allowed", async () => {
+    const { host } = await page();
+    const check = host.checkServer;
+    const refused = vi.fn().mockRejectedValueOnce(new FakeError("too_many_calls", 50));
+    host.checkServer = (...asked) => refused(...asked) ?? check(...asked);
+    type("server", "https://browser.example.com");
+    await waitFor(() => expect(screen.queryByTestId("sign-in-submit")).toBeNull());
+    expect(element("browser")).toBeInTheDocument();
+    expect(refused).toHaveBeenCalledTimes(2);
+  });
+
   it("is that of a password until the server has said how one signs in there", async () => {
     const { host } = start({ phase: "signed_out", server: undefined, person: undefined });
     host.delay = 1e6;

@@ -1,6 +1,6 @@
 /** Whether a server answers at the typed address, and how one signs in there. */
 import { useCallback, useEffect, useRef, useState } from "react";
-import type { Code, ServerCheck } from "../../host";
+import type { Code, ServerCheck, SessionErrorShape } from "../../host";
 import { codeOf, errorText } from "../../errorText";
 import { useHost } from "../session";
 
@@ -17,7 +17,7 @@ const IDLE: Check = { state: "idle" };
 
 /**
  * Checks the address after a pause in typing, and at once where it stands there from the start. The answer for an older
- * address is dropped. `askNow` checks another server than so far, too: the person is asked first, outside of the page.
+ * address is dropped. After too many checks in a minute it asks again when the next one is allowed. `askNow` checks another server than so far, too: the person is asked first, outside of the page.
  */
 export function useServerCheck(address: string): { check: Check; askNow: () => void } {
   const host = useHost();
@@ -30,11 +30,19 @@ export function useServerCheck(address: string): { check: Check; askNow: () => v
     async (mayAsk: boolean) => {
       const isNewest = () => newest.current === address;
       setResult({ address, check: { state: "asking" } });
-      const check = await host.checkServer(address.trim(), { mayAsk }).then(
-        (server): Check => ({ state: "right", server }),
-        (error: unknown) => failed(error),
-      );
-      if (isNewest()) setResult({ address, check });
+      for (;;) {
+        try {
+          const server = await host.checkServer(address.trim(), { mayAsk });
+          if (isNewest()) setResult({ address, check: { state: "right", server } });
+          return;
+        } catch (error) {
+          if (!isNewest()) return;
+          const pause = pauseAfter(error);
+          if (pause === undefined) return setResult({ address, check: failed(error) });
+          await new Promise((resume) => setTimeout(resume, pause));
+          if (!isNewest()) return;
+        }
+      }
     },
     [address, host],
   );
@@ -53,9 +61,14 @@ export function useServerCheck(address: string): { check: Check; askNow: () => v
   return { check, askNow: useCallback(() => void ask(true), [ask]) };
 }
 
+/** The pause in milliseconds before the same address is checked again, because too many were checked in a minute. */
+function pauseAfter(error: unknown): number | undefined {
+  if (codeOf(error) !== "too_many_calls") return undefined;
+  return (error as Partial<SessionErrorShape>).retryAfterMs ?? CHECK_AFTER_MS;
+}
+
 function failed(error: unknown): Check {
   const code = codeOf(error);
   if (code === "not_confirmed") return { state: "other" };
-  if (code === "too_many_calls") return IDLE;
   return { state: "wrong", code, text: errorText(error) };
 }
