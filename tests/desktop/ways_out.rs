@@ -1,6 +1,6 @@
 //! Every way in which a script in the page could send something elsewhere: to a listener of this test, which counts its
 //! connections, and to a name, whose lookups are counted. The same ways are tried in a window without guards
-//! (`unguarded.rs`), so a way that this test would overlook is known.
+//! (`unguarded/main.rs`), so a way that this test would overlook is known.
 
 use std::collections::BTreeMap;
 use std::fs;
