@@ -7,8 +7,8 @@ use graphql_session_testing::{Fault, TestHost, query};
 use jiff::SignedDuration;
 
 use crate::fixture::{
-    MINUTE, SECOND, call_succeeds, code, join_all, late_failure, signed_in, signed_in_session,
-    spawn_call, wait_for_refusals,
+    MINUTE, SECOND, call_in_renewal, call_succeeds, code, join_all, late_failure, signed_in,
+    signed_in_session, spawn_call, wait_for_refusals,
 };
 
 /// The renewals of credentials that were just issued: three, then one a minute.
@@ -195,6 +195,29 @@ async fn tokens_that_live_six_seconds_are_renewed_all_the_time_and_calls_are_ser
     // Once the server has refused a token that the clocks call expired, they are believed.
     assert!(counts.calls_refused <= 2, "{}", counts.calls_refused);
     assert!(counts.renewals >= 20, "{} renewals", counts.renewals);
+}
+
+/// The clocks agree with each refusal. Without the cancelled call's replay, nothing shows how long tokens live here.
+#[tokio::test]
+async fn short_lived_tokens_are_renewed_though_the_first_refused_call_was_cancelled() {
+    let host = TestHost::start().await;
+    host.server.access_tokens_last(12 * SECOND);
+    let session = signed_in_session(&host).await;
+    refuse_companies(&host);
+    for _ in 0..3 {
+        let refused = session.execute(query("companies")).await;
+        assert_eq!(code(refused), Code::AccessDenied);
+    }
+    host.clock.pass(13 * SECOND).await;
+    let (call, gate) = call_in_renewal(&host, &session).await;
+    call.abort();
+    gate.open();
+    host.clock.quiet().await;
+
+    host.clock.pass(13 * SECOND).await;
+    call_succeeds(&session).await;
+
+    assert_eq!(host.server.counts().renewals, 5);
 }
 
 /// The clocks that disagree are those of one process. Another one opens the same session.

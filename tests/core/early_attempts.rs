@@ -9,17 +9,8 @@ use jiff::Timestamp;
 use crate::fixture::{
     MINUTE, SECOND, assert_failed, assert_served, call_fails, call_succeeds, calls_at_once,
     join_all, journal_count, late_failure, signed_in, signed_in_session, spawn_calls,
-    wait_for_phase, with_expired_token,
+    wait_for_phase, with_expired_token, with_longest_pauses,
 };
-
-/// How many random numbers a test may draw. Each decision draws one.
-const DRAWS: usize = 100_000;
-
-/// Every pause is as long as it can be: 1, 2, 4, 8, 16, then 30 s.
-fn with_longest_pauses(host: &TestHost) {
-    host.clock
-        .script_random(std::iter::repeat_n(u64::MAX, DRAWS));
-}
 
 /// The access token has expired, and every renewal meets an outage. A call has failed when its 25 s would have been over:
 /// after attempts at 0, 1, 3, 7 and 15 s. The next one is due at 31 s.

@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::fixture::{
-    MINUTE, SECOND, call_succeeds, late_failure, patient_host, patient_with_expired_token,
-    session_with_expired_token,
+    MINUTE, SECOND, assert_served, call_succeeds, join_all, late_failure, patient_host,
+    patient_with_expired_token, session_with_expired_token, spawn_calls, with_longest_pauses,
 };
 
 /// The pause that the answer to the first attempt asked for, in ms.
@@ -31,6 +31,51 @@ async fn a_retry_after_that_is_wrong_or_has_passed_asks_for_nothing() {
         assert!(took <= SECOND, "{value:?}: {took:?}");
         assert_eq!(asked_for(&session), Value::Null, "{value:?}");
     }
+}
+
+/// The server is there: it has asked for two seconds.
+#[tokio::test]
+async fn a_call_in_a_short_pause_waits_for_the_next_attempt_with_the_others() {
+    let (host, session) = patient_with_expired_token().await;
+    with_longest_pauses(&host);
+    host.server.on_renewal(Fault::retry_after(429, "2"));
+    let first = spawn_calls(&session, 1, &query("people"));
+    host.clock.pass(SECOND).await;
+
+    host.clock.run_until(call_succeeds(&session)).await;
+
+    assert_served(join_all(first).await);
+    assert_eq!(host.server.counts().renewals, 2);
+}
+
+#[tokio::test]
+async fn a_call_in_a_short_pause_is_served_after_others_have_failed() {
+    let (host, session) = patient_with_expired_token().await;
+    with_longest_pauses(&host);
+    host.server.on_renewal(Fault::retry_after(429, "30"));
+    assert_eq!(late_failure(&host, &session).await, Code::Unreachable);
+    host.server.on_renewal(Fault::retry_after(429, "3"));
+    host.clock.pass(30 * SECOND + SECOND / 2).await;
+    assert_eq!(host.server.counts().renewals, 2);
+
+    host.clock.run_until(call_succeeds(&session)).await;
+
+    assert_eq!(host.server.counts().renewals, 3);
+}
+
+/// It learns of that after one attempt: the others have failed before it.
+#[tokio::test]
+async fn a_call_in_a_short_pause_fails_with_the_next_attempt() {
+    let (host, session) = patient_with_expired_token().await;
+    with_longest_pauses(&host);
+    host.server.on_renewal(Fault::retry_after(429, "30"));
+    assert_eq!(late_failure(&host, &session).await, Code::Unreachable);
+    host.server.on_every_renewal(Fault::retry_after(429, "3"));
+    host.clock.pass(30 * SECOND + SECOND / 2).await;
+
+    assert_eq!(late_failure(&host, &session).await, Code::Unreachable);
+
+    assert_eq!(host.server.counts().renewals, 3);
 }
 
 #[tokio::test]

@@ -13,6 +13,11 @@ const REFILL: u64 = 60_000;
 /// budget does. Where access tokens are known to live shorter, half of that.
 const YOUNG: u64 = REFILL;
 
+/// Where the clocks agree with a refusal, it is granted beyond the budget once in this time, in ms. The lifetime of access
+/// tokens is learned from such a renewal, and not learned if the call that asked for it has gone before it is done. No server
+/// that we know issues tokens for less.
+const BEYOND_APART: u64 = 10_000;
+
 /// How many more renewals of young credentials a session may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RenewalBudget {
@@ -21,8 +26,8 @@ pub(crate) struct RenewalBudget {
     /// The server has refused an access token of this age, in ms, whose expiry had passed by the clocks, and the renewal
     /// helped: tokens live no longer here, and the clocks say so rightly.
     lifetime: Option<u64>,
-    /// A refusal was granted beyond the budget since the last refill, because the clocks agreed with it.
-    went_beyond: bool,
+    /// When a refusal was last granted beyond the budget, because the clocks agreed with it.
+    went_beyond_at: Option<Awake>,
 }
 
 /// The server refused an access token.
@@ -40,7 +45,7 @@ impl Default for RenewalBudget {
             left: BURST,
             refilled_at: Awake::default(),
             lifetime: None,
-            went_beyond: false,
+            went_beyond_at: None,
         }
     }
 }
@@ -54,7 +59,6 @@ impl RenewalBudget {
             let refills = u8::try_from(refills).unwrap_or(u8::MAX);
             self.left = self.left.saturating_add(refills).min(BURST);
             self.refilled_at = now;
-            self.went_beyond = false;
         }
         let granted = self.left > 0 || age >= self.young_for();
         self.left = self.left.saturating_sub(1);
@@ -64,15 +68,24 @@ impl RenewalBudget {
     /// The same for a renewal that a refusal asks for. Where the clocks agree with the server, one more is allowed: it
     /// shows how long access tokens live here.
     pub(crate) fn take_for(&mut self, now: Awake, refusal: Refusal) -> bool {
-        self.take(now, refusal.age)
-            || refusal.had_expired && !std::mem::replace(&mut self.went_beyond, true)
+        self.take(now, refusal.age) || refusal.had_expired && self.go_beyond(now)
+    }
+
+    fn go_beyond(&mut self, now: Awake) -> bool {
+        let is_granted = self
+            .went_beyond_at
+            .is_none_or(|last| now.since(last) >= BEYOND_APART);
+        if is_granted {
+            self.went_beyond_at = Some(now);
+        }
+        is_granted
     }
 
     /// A call that was refused has been served after the renewal: that one was needed, and is given back.
     pub(crate) fn give_back(&mut self, refusal: Refusal) {
         self.left = self.left.saturating_add(1).min(BURST);
         if refusal.had_expired {
-            self.went_beyond = false;
+            self.went_beyond_at = None;
             let known = self.lifetime.unwrap_or(u64::MAX);
             self.lifetime = Some(known.min(refusal.age));
         }
@@ -138,6 +151,20 @@ mod tests {
         for _ in 0..20 {
             assert!(budget.take(now, 4_000));
         }
+    }
+
+    /// The calls that asked for the renewals were cancelled, so nothing was given back and no lifetime learned.
+    #[test]
+    fn access_tokens_that_live_twelve_seconds_are_renewed_though_no_call_was_served() {
+        let mut budget = RenewalBudget::default();
+        while budget.take(Awake::default(), 4_000) {}
+        let expired = Refusal {
+            age: 12_000,
+            had_expired: true,
+        };
+        let mut take = |ms| budget.take_for(Awake::from_ms(ms), expired);
+        assert_eq!([12_000, 24_000, 36_000].map(&mut take), [true; 3]);
+        assert!(!take(45_999), "not yet ten seconds later");
     }
 
     #[test]

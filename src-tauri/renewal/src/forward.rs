@@ -32,7 +32,7 @@ impl Transition<'_> {
         fixed: bool,
     ) {
         if fixed {
-            return self.turn_away(waiter, due);
+            return self.need_in_servers_pause(waiter, due);
         }
         let is_back = reason == RenewalReason::Refused && self.take_as_proof();
         let at = self.earliest_for_calls();
@@ -58,6 +58,21 @@ impl Transition<'_> {
         } else {
             self.bring_forward(due, at);
             self.turn_away(waiter, due.min(at));
+        }
+    }
+
+    /// The server has asked for this pause, and no call ends it. A short one is waited for: the server is there.
+    fn need_in_servers_pause(&mut self, waiter: WaiterId, due: Awake) {
+        let is_told = self.state.outage.unreachable.is_some();
+        let others_wait = !self.state.waiters.is_empty();
+        let is_short = due.since(self.now.awake) <= CALLS_WAIT_AFTER_FAILURE;
+        if !is_short && (is_told || !others_wait) {
+            return self.turn_away(waiter, due);
+        }
+        self.wait(waiter);
+        if is_told {
+            // If it fails, this call learns of it at once, as the others have.
+            self.state.outage.resumes_at.get_or_insert(due);
         }
     }
 
