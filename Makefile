@@ -22,8 +22,9 @@ random: ## 100,000 random steps through the whole core; RANDOM_SEED=7 for a run 
 		cargo test --locked -p graphql-session --test random any_order -- --nocapture
 
 fuzz: ## a million mutated inputs for each parser of bytes from outside, half an hour; FUZZ_SEED=7 for a run again
-	FUZZ_INPUTS=$${FUZZ_INPUTS:-1000000} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
-		cargo test --locked -p graphql-session --features parsers --test fuzz -- --nocapture
+	@export FUZZ_INPUTS=$${FUZZ_INPUTS:-1000000} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} && set -x && \
+	cargo test --locked -p graphql-session --features parsers --test fuzz -- --nocapture && \
+	cargo test --locked -p tauri-plugin-graphql-session -p holdfast --features custom-protocol --lib framing::tests -- --nocapture
 
 fmt: ## format all sources: Rust, TypeScript, JavaScript, CSS
 	@scripts/format.sh

@@ -198,3 +198,6 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> CommandError {
 fn unwritable() -> CommandError {
     CommandError::new(Code::Internal, "The reply could not be handed to the page.")
 }
+
+#[cfg(test)]
+mod tests;
