@@ -98,6 +98,29 @@ async fn a_state_folder_that_is_removed_while_running_is_made_again() {
 
     assert_eq!(stored_generation(&host), 2);
     assert_eq!(files(&session), None);
+    let session = restarted(&host, session).await;
+    assert_eq!(session.status().phase, Phase::SignedIn);
+    call_succeeds(&session).await;
+}
+
+/// Somebody tidied up the home folder. The keyring's entry is this installation's all the same.
+#[tokio::test]
+async fn a_state_folder_that_is_removed_while_the_application_is_closed_costs_no_session() {
+    let (host, mut session) = signed_in().await;
+    for _ in 0..2 {
+        session.close().await;
+        drop(session);
+        host.clock.quiet().await;
+        fs::remove_dir_all(host.folder()).expect("own folder");
+
+        session = host.session(DEFAULT_ACCOUNT).await;
+
+        wait_for_phase(&host, &session, Phase::SignedIn).await;
+        session = restarted(&host, session).await;
+        assert_eq!(session.status().phase, Phase::SignedIn);
+        renew(&host, &session).await;
+    }
+    assert_eq!(host.server.counts().sign_ins, 1);
 }
 
 #[cfg(unix)]
@@ -161,19 +184,28 @@ async fn what_a_process_left_that_died_while_it_wrote_is_removed_under_the_lock(
 #[tokio::test]
 async fn after_a_sign_out_no_file_names_the_person() {
     let (host, session) = signed_in().await;
-    assert!(
-        fs::read_to_string(state_file(&host))
-            .expect("there")
-            .contains('@')
-    );
+    let named_in = || -> Vec<String> {
+        let names = fs::read_dir(host.file(DEFAULT_ACCOUNT, "")).expect("own folder");
+        let names = names.map(|entry| entry.expect("own folder").file_name());
+        let mut names: Vec<_> = names
+            .filter_map(|name| name.into_string().ok())
+            .filter(|name| {
+                let text = fs::read(host.file(DEFAULT_ACCOUNT, name)).expect("own file");
+                text.contains(&b'@')
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    let mut torn = fs::read(state_file(&host)).expect("there");
+    torn.pop();
+    fs::write(state_file(&host), torn).expect("own file");
+    renew(&host, &session).await;
+    assert_eq!(named_in(), ["state.damaged.json", "state.json"]);
 
     session.sign_out().await;
 
-    assert!(
-        !fs::read_to_string(state_file(&host))
-            .expect("there")
-            .contains('@')
-    );
+    assert_eq!(named_in(), [""; 0]);
 }
 
 /// Until now the files of all accounts lay side by side.

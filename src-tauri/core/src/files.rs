@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use graphql_session_renewal::{
     CredentialsInfo, EndingReason, FileState, FileView, IoFailure, SessionId, Wall,
 };
+use ring::digest::{SHA256, digest};
 
 mod ended;
 mod state;
@@ -36,8 +37,13 @@ const LOCK: &str = "lock";
 const STATE: &str = "state.json";
 const ENDED: &str = "ended";
 
-/// What tells this folder from the one of another installation that shares the keyring: 128 random bits, in hexadecimal.
+/// What tells this folder from the one of another installation that shares the keyring: a hash of its path, and 128 random
+/// bits, both in hexadecimal. Older versions wrote the random bits alone.
 const FOLDER_ID: &str = "id";
+
+/// Whether two folders of one path are one folder. A packaged application on Windows sees a folder of its own under the path
+/// that another application has.
+const PATH_TELLS_FOLDER: bool = !cfg!(windows);
 
 /// What sign-ins keep for later ones: client ids that servers gave this application.
 const SIGN_IN: &str = "sign-in.json";
@@ -83,10 +89,9 @@ impl AccountFiles {
                 let _ = self.system.rename(&old, &new);
             }
         }
-        if self.folder_id.get().is_none()
-            && let Ok(id) = self.read_or_make_id()
-        {
-            let _ = self.folder_id.set(id);
+        if let Some(id) = self.folder_id.get() {
+            // Somebody removed the folder while the application ran. The next start has to know it again.
+            let _ = self.read_or_write_id(id);
         }
         self.watch = None;
         let on_change = self.on_change.clone();
@@ -98,12 +103,32 @@ impl AccountFiles {
         Ok(())
     }
 
-    /// Two processes that make it at once both append; the first one counts.
-    fn read_or_make_id(&self) -> io::Result<String> {
+    /// Finds out which folder this is, and gives it an id where it has none. `named` is the folder that the keyring's entry
+    /// names: where that had this path, somebody has removed it, and this one takes its place.
+    pub(crate) fn identify(&mut self, named: Option<&str>) {
+        if self.folder_id.get().is_some() {
+            return;
+        }
+        let path = path_hash(&self.folder);
+        let predecessor = named.filter(|id| {
+            let named_path = id.split_once('-').map(|(path, _)| path);
+            PATH_TELLS_FOLDER && named_path == Some(&path)
+        });
+        let id = match predecessor {
+            Some(id) => id.to_owned(),
+            None => format!("{path}-{:032x}", rand::random::<u128>()),
+        };
+        if let Ok(id) = self.with_folder(|files| files.read_or_write_id(&id)) {
+            let _ = self.folder_id.set(id);
+        }
+    }
+
+    /// The folder's id; `id` becomes it where there is none. Of two processes that write one at once both append, and the
+    /// first one counts.
+    fn read_or_write_id(&self, id: &str) -> io::Result<String> {
         let path = self.folder.join(FOLDER_ID);
         if self.system.length(&path)?.is_none_or(|length| length == 0) {
-            let id = format!("{:032x}\n", rand::random::<u128>());
-            self.system.append(&path, id.as_bytes())?;
+            self.system.append(&path, format!("{id}\n").as_bytes())?;
         }
         let text = self.system.read(&path)?.unwrap_or_default();
         let first = text.split(|byte| *byte == b'\n').next();
@@ -161,8 +186,12 @@ impl AccountFiles {
             // Another process has signed in since; the ended list says the rest.
             return Ok(());
         }
-        self.write_state(ended)
-            .or_else(|_| self.system.remove(&self.folder.join(STATE)))
+        let written = self
+            .write_state(ended)
+            .or_else(|_| self.system.remove(&self.folder.join(STATE)));
+        // It may name the person.
+        let _ = self.system.remove(&self.folder.join(DAMAGED));
+        written
     }
 
     /// What an earlier sign-in kept under this name. A file that cannot be read holds nothing: the server is asked again.
@@ -278,6 +307,16 @@ fn account_folder(state_dir: &Path, account: &str) -> PathBuf {
         }
     }
     state_dir.join(name)
+}
+
+/// 64 bits of the path's SHA-256, in hexadecimal: the same in every version.
+fn path_hash(folder: &Path) -> String {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let hash = digest(&SHA256, absolute.as_os_str().as_encoded_bytes());
+    hash.as_ref()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]

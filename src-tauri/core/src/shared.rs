@@ -254,42 +254,45 @@ impl Shared {
         let (vault, credentials) = match entry {
             Err(error) => (VaultView::Unavailable(error), None),
             Ok(None) => (VaultView::Empty, None),
-            Ok(Some(text)) => {
-                match Credentials::from_text(&text, self.config.protocol.facts()) {
-                    None => (VaultView::Damaged, None),
-                    Some((found, _)) if self.is_foreign(&found) => {
-                        (VaultView::Unavailable(VaultError::OtherFolder), None)
-                    }
-                    Some((found, _)) if self.is_elsewhere(&found) => {
-                        (VaultView::Unavailable(VaultError::OtherServer), None)
-                    }
-                    Some((found, _)) if self.files.known_ending(found.info.session).is_some() => {
-                        (VaultView::DeadEntry(found.info.session), None)
-                    }
-                    Some((mut found, renewing_at)) => {
-                        // One of an older version does not say where it belongs.
-                        found.folder = self.files.folder_id().map(str::to_owned);
-                        let info = found.info;
-                        (VaultView::Entry { info, renewing_at }, Some(found))
-                    }
-                }
-            }
+            Ok(Some(text)) => match Credentials::from_text(&text, self.config.protocol.facts()) {
+                None => (VaultView::Damaged, None),
+                Some((found, renewing_at)) => self.judge(found, renewing_at).await,
+            },
         };
         let sees_foreign = vault == VaultView::Unavailable(VaultError::OtherFolder);
         self.sees_foreign.store(sees_foreign, Ordering::Relaxed);
         (View { files, vault }, credentials)
     }
 
-    /// Whether another installation of this application stored these, which has another folder and so another lock.
-    pub(crate) fn is_foreign(&self, found: &Credentials) -> bool {
-        let ours = self.files.folder_id();
+    /// Whether the credentials that the vault's entry holds are this installation's to use.
+    async fn judge(
+        &self,
+        mut found: Credentials,
+        renewing_at: Option<Wall>,
+    ) -> (VaultView, Option<Credentials>) {
+        let ours = self.files.folder_id(found.folder.as_deref()).await;
         let theirs = found.folder.as_deref();
-        ours.zip(theirs)
+        if ours
+            .zip(theirs)
             .is_some_and(|(ours, theirs)| ours != theirs)
+        {
+            // Another installation of this application stored them, which has another folder and so another lock.
+            return (VaultView::Unavailable(VaultError::OtherFolder), None);
+        }
+        if self.is_elsewhere(&found) {
+            return (VaultView::Unavailable(VaultError::OtherServer), None);
+        }
+        let info = found.info;
+        if self.files.known_ending(info.session).is_some() {
+            return (VaultView::DeadEntry(info.session), None);
+        }
+        // One of an older version does not say where it belongs.
+        found.folder = ours.map(str::to_owned);
+        (VaultView::Entry { info, renewing_at }, Some(found))
     }
 
     /// Whether these are for another server than the one that the settings name.
-    pub(crate) fn is_elsewhere(&self, found: &Credentials) -> bool {
+    fn is_elsewhere(&self, found: &Credentials) -> bool {
         let only = self.config.server.as_deref();
         let only = only.and_then(|only| self.config.origin(only).ok());
         only.is_some_and(|only| only.text() != found.origin)

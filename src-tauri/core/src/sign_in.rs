@@ -387,7 +387,7 @@ pub(crate) async fn establish(
         origin,
         person: tokens.identity.name,
         subject,
-        folder: shared.files.folder_id().map(str::to_owned),
+        folder: shared.files.folder_id(None).await.map(str::to_owned),
         dialect,
         access: AccessToken::new(tokens.access, facts),
         refresh,

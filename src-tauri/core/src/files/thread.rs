@@ -96,8 +96,15 @@ impl FilesThread {
         self.is_watched.load(Ordering::Relaxed)
     }
 
-    /// What tells this folder from that of another installation; none where it cannot be read or made.
-    pub(crate) fn folder_id(&self) -> Option<&str> {
+    /// What tells this folder from that of another installation; none where it cannot be read or made. `named` is the folder
+    /// that the keyring's entry names.
+    pub(crate) async fn folder_id(&self, named: Option<&str>) -> Option<&str> {
+        if self.folder_id.get().is_none() {
+            let named = named.map(str::to_owned);
+            let _ = self
+                .run(move |files| files.identify(named.as_deref()))
+                .await;
+        }
         self.folder_id.get().map(String::as_str)
     }
 
