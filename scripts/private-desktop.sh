@@ -58,6 +58,9 @@ export DBUS_SESSION_BUS_ADDRESS=$line
 gnome-keyring-daemon --foreground --unlock --components=secrets <<<"only for this run" >"$rooms/keyring.log" 2>&1 &
 services+=($!)
 gdbus wait --session --timeout "$start_limit" org.freedesktop.secrets
+# The display has no GPU. WebKitGTK 2.50 would paint with Mesa's emulation of one, on a thread that now and then crashes
+# (`SkiaGPUWorker`, once in some 300 starts), and the page's process with it.
+export WEBKIT_SKIA_ENABLE_CPU_RENDERING=1
 serve display Xvfb -displayfd 3 -screen 0 "$screen" -nolisten tcp -noreset
 export DISPLAY=:$line
 
