@@ -206,6 +206,14 @@ impl Credentials {
         Some((credentials, record.renewing_at))
     }
 
+    /// When the session of a stored form began, and its generation: of two stored forms, the newer one has the greater pair.
+    /// `None` where it cannot be read.
+    pub(crate) fn recency(text: &[u8]) -> Option<(Wall, u64)> {
+        let record: Record<'_> = serde_json::from_slice(text).ok()?;
+        let is_readable = record.version == VERSION && record.info().is_countable();
+        is_readable.then_some((record.begun_at, record.generation))
+    }
+
     /// The session of a stored form, also where the rest of it cannot be read.
     pub(crate) fn session_in(text: &SecretString) -> Option<SessionId> {
         #[derive(Deserialize)]

@@ -174,25 +174,32 @@ async fn works_in_memory(home: &Path) {
     session.close().await;
 }
 
-/// An import, or an old copy in another collection, has the same attributes.
+/// An import, or an old copy in another collection, has the same attributes, and was changed later.
 #[test]
-fn of_two_entries_the_newest_counts_and_a_sign_out_leaves_none() {
+fn of_several_entries_the_newest_credentials_count_and_a_sign_out_leaves_none() {
     on_a_bus_with_services(async |home| {
         let _service = KeyringDaemon::start();
         let server = server().await;
         let session = open(&home).await;
         sign_in(&session, &server).await;
-        copy_entry().await;
-        assert_eq!(count_entries().await, 2);
+        let old = secret().await;
+        server.expire_access_tokens();
+        call_succeeds(&session).await;
+        for _ in 0..3 {
+            add_entry(old.clone()).await;
+            add_entry(b"{ no record".to_vec()).await;
+        }
+        assert_eq!(count_entries().await, 7);
 
         let session = reopen(session, &home).await;
         assert_eq!(session.status().phase, Phase::SignedIn);
+        assert_eq!(session.generation(), Some(2), "an old copy was used");
         server.expire_access_tokens();
         call_succeeds(&session).await;
         assert_eq!(session.status().storage, Storage::Saved);
-        assert_eq!(count_entries().await, 1, "the old one is left");
+        assert_eq!(count_entries().await, 1, "an old one is left");
 
-        copy_entry().await;
+        add_entry(old).await;
         session.sign_out().await;
         let session = reopen(session, &home).await;
         assert_eq!(session.status().phase, Phase::SignedOut);
@@ -204,16 +211,19 @@ async fn count_entries() -> usize {
     in_keyring(|items, _| items.len()).await
 }
 
-/// Puts a second entry beside the first, with the same attributes and secret.
-async fn copy_entry() {
-    in_keyring(|items, service| {
-        let secret = items[0].get_secret().expect("unlocked");
+async fn secret() -> Vec<u8> {
+    in_keyring(|items, _| items[0].get_secret().expect("unlocked")).await
+}
+
+/// Puts another entry beside the first, with the same attributes.
+async fn add_entry(secret: Vec<u8>) {
+    in_keyring(move |items, service| {
         let attributes = items[0].get_attributes().expect("unlocked");
         let attributes = attributes.iter().map(|(key, value)| (&**key, &**value));
         let collection = service.get_default_collection().expect("a collection");
-        let copied =
+        let added =
             collection.create_item("a copy", attributes.collect(), &secret, false, "text/plain");
-        copied.expect("copied");
+        added.expect("added");
     })
     .await;
 }

@@ -22,6 +22,9 @@ use tokio::sync::oneshot;
 use zbus::blocking::Connection;
 use zbus::blocking::fdo::DBusProxy;
 use zbus::fdo::NameOwnerChanged;
+use zeroize::Zeroizing;
+
+use crate::credentials::Credentials;
 
 /// The service's name on the bus.
 const SERVICE: &str = "org.freedesktop.secrets";
@@ -122,7 +125,8 @@ impl CredentialStoreApi for Store {
 }
 
 /// The item of an application and an account, whether or not it is there. There may be several: an import or an old copy has
-/// the same attributes, in this collection or another. The newest one counts, and the next write leaves only that one.
+/// the same attributes, in this collection or another. The newest credentials among them count, and the next write leaves
+/// one item.
 struct StoredItem {
     store: Arc<Opened>,
     application: String,
@@ -137,7 +141,7 @@ impl StoredItem {
         ])
     }
 
-    /// Finds all of them, the newest first, and unlocks them, which may wait for the person. Never none.
+    /// Finds all of them, the last modified first, and unlocks them, which may wait for the person. Never none.
     fn find(&self) -> Result<Vec<Item<'_>>, StoreError> {
         let secrets = &self.store.secrets;
         let found = secrets
@@ -174,11 +178,9 @@ impl CredentialApi for StoredItem {
     fn set_secret(&self, secret: &[u8]) -> Result<(), StoreError> {
         match self.find() {
             Ok(items) => {
-                let (newest, older) = items.split_first().ok_or(StoreError::NoEntry)?;
-                newest
-                    .set_secret(secret, CONTENT_TYPE)
-                    .map_err(store_error)?;
-                delete_all(older)
+                let (kept, others) = items.split_first().ok_or(StoreError::NoEntry)?;
+                kept.set_secret(secret, CONTENT_TYPE).map_err(store_error)?;
+                delete_all(others)
             }
             Err(StoreError::NoEntry) => self.create(secret).map_err(store_error),
             Err(error) => Err(error),
@@ -187,13 +189,21 @@ impl CredentialApi for StoredItem {
 
     fn get_secret(&self) -> Result<Vec<u8>, StoreError> {
         let items = self.find()?;
-        let secrets = items.iter().map(Item::get_secret);
+        let secrets = items
+            .iter()
+            .map(|item| item.get_secret().map(Zeroizing::new));
         // An empty one was written by nobody here.
-        let mut secrets =
-            secrets.filter(|secret| !matches!(secret, Ok(secret) if secret.is_empty()));
-        secrets
-            .next()
-            .ok_or(StoreError::NoEntry)?
+        let is_written = |secret: &Result<Zeroizing<Vec<u8>>, _>| !matches!(secret, Ok(secret) if secret.is_empty());
+        let mut secrets: Vec<_> = secrets.filter(is_written).collect();
+        // The time of an item's last change says little: an old copy that was imported today is the last modified. What
+        // cannot be read counts only where nothing can, and the last modified first.
+        secrets.sort_by_cached_key(|secret| {
+            let secret = secret.as_ref().ok();
+            Reverse(secret.and_then(|secret| Credentials::recency(secret)))
+        });
+        let newest = secrets.into_iter().next().ok_or(StoreError::NoEntry)?;
+        newest
+            .map(|mut secret| std::mem::take(&mut *secret))
             .map_err(store_error)
     }
 
