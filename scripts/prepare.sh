@@ -11,9 +11,9 @@ cd "$(dirname "$0")/.."
 # Debian's names. Each stands for one thing that is asked for below on systems without apt.
 build_packages=(build-essential pkg-config libwebkit2gtk-4.1-dev libxdo-dev libssl-dev libayatana-appindicator3-dev librsvg2-dev)
 test_packages=(xvfb dbus gnome-keyring libglib2.0-bin webkit2gtk-driver imagemagick util-linux iproute2 procps valgrind
-    chromium chromium-driver xdg-utils)
+    chromium chromium-driver xdg-utils strace)
 build_libraries=(webkit2gtk-4.1 ayatana-appindicator3-0.1 librsvg-2.0 openssl)
-test_programs=(Xvfb dbus-run-session gnome-keyring-daemon gdbus WebKitWebDriver import setpriv prlimit unshare ip ps valgrind chromium chromedriver xdg-open)
+test_programs=(Xvfb dbus-run-session gnome-keyring-daemon gdbus WebKitWebDriver import setpriv prlimit unshare ip ps valgrind chromium chromedriver xdg-open strace)
 
 main() {
     local purpose=${1:?run, test or compare}

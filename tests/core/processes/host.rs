@@ -1,7 +1,7 @@
 //! A host with a server to talk to, and the processes on it, as a test sees them.
 
 use std::fs::{File, TryLockError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -93,6 +93,18 @@ impl Host {
         let mut command = self.command(Self::own_program());
         command.envs(variables.iter().copied());
         Process::start(command)
+    }
+
+    /// Starts a process under `strace`, which writes into `trace` what the process asks of the system for its files.
+    pub(crate) fn process_traced(&self, trace: &Path) -> Process {
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-y", "-qq", "-o"]).arg(trace);
+        strace.args([
+            "-e",
+            "trace=openat,fsync,fdatasync,rename,renameat,renameat2",
+        ]);
+        strace.arg(Self::own_program().get_program());
+        Process::start(self.command(strace))
     }
 
     /// Starts a process that is not killed when it runs into its limit for the size of a file.

@@ -7,6 +7,8 @@
 
 mod child;
 mod file_vault;
+#[cfg(target_os = "linux")]
+mod files_on_disk;
 #[allow(dead_code)]
 #[path = "../fixture/mod.rs"]
 mod fixture;

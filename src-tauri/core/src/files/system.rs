@@ -141,13 +141,20 @@ impl FileSystem for SystemFiles {
         if written.is_err() {
             let _ = fs::remove_file(new);
         }
-        written
+        written?;
+        flush_folder_of(file)
     }
 
     fn append(&self, file: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = open(OpenOptions::new().create(true).append(true), file)?;
-        file.write_all(bytes)?;
-        file.sync_data()
+        let is_new = self.length(file)?.is_none();
+        let mut opened = open(OpenOptions::new().create(true).append(true), file)?;
+        opened.write_all(bytes)?;
+        opened.sync_data()?;
+        if is_new {
+            flush_folder_of(file)
+        } else {
+            Ok(())
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -223,6 +230,17 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = open(OpenOptions::new().create_new(true).write(true), path)?;
     file.write_all(bytes)?;
     file.sync_data()
+}
+
+/// Makes the names in the file's folder outlast a loss of power. Windows does that with the file.
+fn flush_folder_of(file: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(folder) = file.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
 }
 
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
