@@ -92,6 +92,46 @@ async fn after_a_sleep_or_a_change_of_the_network_calls_use_new_connections() {
     assert_eq!(host.server.counts().connections, before + 2);
 }
 
+/// Connections for each of three calls, the first of whose replies says how long the server keeps idle ones.
+async fn connections_of_calls(idle_by_protocol: Duration, keep_alive: &str) -> [u64; 3] {
+    let host = TestHost::start().await;
+    let mut protocol = WatchedTwenty::default();
+    protocol.facts.idle_connection = idle_by_protocol;
+    let mut config = host.config(DEFAULT_ACCOUNT);
+    config.protocol = Arc::new(protocol);
+    let session = Session::open(config).await.expect("opens");
+    host.sign_in(&session).await;
+    host.server
+        .on_every_call(Fault::with_header("keep-alive", keep_alive));
+    let mut connections = [0; 3];
+    for count in &mut connections {
+        let before = host.server.counts().connections;
+        call_succeeds(&session).await;
+        *count = host.server.counts().connections - before;
+    }
+    connections
+}
+
+#[tokio::test]
+async fn connections_are_kept_for_as_long_as_the_server_says_and_not_longer() {
+    let (never, long) = (Duration::ZERO, Duration::from_secs(60));
+    for (by_protocol, keep_alive, expected) in [
+        // Each call a connection, as the protocol says; the second one's is kept.
+        (never, "timeout=60", [1, 1, 0]),
+        (never, "max=100, Timeout=60", [1, 1, 0]),
+        (long, "timeout=900", [1, 0, 0]),
+        // One that the server closes after a second may be closed already.
+        (long, "timeout=1", [1, 1, 1]),
+        (long, "timeout=soon", [1, 0, 0]),
+        (never, "max=100", [1, 1, 1]),
+        (never, "timeout=18446744073709551615", [1, 1, 0]),
+        (long, "timeout=61", [1, 0, 0]),
+    ] {
+        let connections = connections_of_calls(by_protocol, keep_alive).await;
+        assert_eq!(connections, expected, "{by_protocol:?}, {keep_alive}");
+    }
+}
+
 #[tokio::test]
 async fn a_408_that_crosses_a_mutation_may_have_run_and_a_query_is_sent_once_more() {
     let host = TestHost::start().await;

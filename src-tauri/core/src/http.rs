@@ -28,7 +28,8 @@ pub use origin::Origin;
 pub(crate) use origin::{AddressRules, read_host};
 pub(crate) use tls::read_certificates;
 pub(crate) use transport::{
-    AuthClient, Clients, EndpointNumber, Over, Route, header_date, read_body, retry_after,
+    AuthClient, Clients, EndpointNumber, Over, Route, header_date, idle_time, read_body,
+    retry_after,
 };
 pub use transport_error::TransportError;
 

@@ -263,7 +263,8 @@ pub struct Facts {
     /// Whether such a server may live below a path, as in `https://example.com/crm`. The path of an address that a person types
     /// is a part of it then; elsewhere it is dropped, because people paste the address of a page.
     pub lives_below_paths: bool,
-    /// How long a connection may be idle before it is given up: shorter than the server keeps it.
+    /// How long a connection may be idle before it is given up: shorter than the server keeps it. Only until the server's
+    /// replies say it themselves: with `Keep-Alive: timeout=`, or by HTTP/2, in which a server announces its farewell.
     pub idle_connection: Duration,
 }
 

@@ -240,9 +240,7 @@ impl Session {
     pub fn execute(&self, call: Call) -> impl Future<Output = Result<Reply, Error>> + Send {
         async move {
             let shared = self.shared();
-            shared
-                .last_call
-                .store(shared.awake().ms(), Ordering::Relaxed);
+            shared.begin_call(shared.awake().ms());
             let longest = shared.config.limits.call_timeout;
             let deadline = call.deadline.unwrap_or(longest).min(longest);
             let may_have_run = AtomicBool::new(false);
@@ -492,6 +490,7 @@ impl SendingCall<'_> {
         if let Some(date) = header_date(response.headers()) {
             shared.server_clock.learn(date);
         }
+        shared.learn_idle(&held.origin, &response);
         async move {
             match read_body(&mut response, shared.config.limits.reply_bytes).await {
                 Ok(body) => {

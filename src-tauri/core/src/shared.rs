@@ -1,7 +1,7 @@
 //! What calls and the renewal task share, and how files and vault are looked at.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::error::{Code, Error};
 use crate::files::FilesThread;
-use crate::http::{AuthClient, Clients, Origin, Route};
+use crate::http::{AuthClient, Clients, Origin, Route, idle_time};
 use crate::journal::{Journal, NoteContext};
 use crate::status::{Phase, Status};
 use crate::vault::VaultThread;
@@ -46,6 +46,12 @@ pub(crate) struct Shared {
     pub(crate) sees_foreign: AtomicBool,
     pub(crate) vault_thread: VaultThread,
     clients: ArcSwapOption<Clients>,
+    /// Whether no reply has come over these clients' connections yet.
+    awaits_first_reply: AtomicBool,
+    /// Whether the server keeps idle connections for longer than these clients do.
+    keeps_longer: AtomicBool,
+    /// What a server's replies said of how long it keeps an idle connection, and which server's.
+    learned_idle: Mutex<Option<(String, Duration)>>,
     /// Wall clock minus awake time, in ms, at the last request.
     apart: AtomicI64,
 }
@@ -109,6 +115,9 @@ impl Shared {
             sees_foreign: AtomicBool::new(false),
             vault_thread,
             clients: ArcSwapOption::empty(),
+            awaits_first_reply: AtomicBool::new(false),
+            keeps_longer: AtomicBool::new(false),
+            learned_idle: Mutex::new(None),
             apart: AtomicI64::new(i64::MAX),
             config,
         })
@@ -167,7 +176,56 @@ impl Shared {
         }
         let clients = Arc::new(self.new_clients(self.config.origin(origin)?)?);
         self.clients.store(Some(clients.clone()));
+        self.awaits_first_reply.store(true, Ordering::Relaxed);
+        self.keeps_longer.store(false, Ordering::Relaxed);
         Ok(clients)
+    }
+
+    /// Learns from the first reply over new connections how long they may be idle. Where that is a shorter time than theirs,
+    /// the next call opens another one.
+    pub(crate) fn learn_idle(&self, origin: &str, response: &reqwest::Response) {
+        let is_first = self.awaits_first_reply.load(Ordering::Relaxed)
+            && self.awaits_first_reply.swap(false, Ordering::Relaxed);
+        let Some(said) = is_first.then(|| idle_time(response)).flatten() else {
+            return;
+        };
+        let used = self.idle(origin);
+        let mut learned = self.learned_idle();
+        let is_known = learned.as_ref().is_some_and(|(server, _)| server == origin);
+        // Two servers behind one address may say different things: the shorter time is good for both.
+        if said < used {
+            self.forget_connections();
+        } else if said == used || is_known {
+            return;
+        } else {
+            self.keeps_longer.store(true, Ordering::Relaxed);
+        }
+        *learned = Some((origin.to_owned(), said));
+    }
+
+    /// A call begins, so long after the one before it. `now` and the result of the last one are awake ms. After a pause in
+    /// which the pool has given up its connections, the new ones are kept for as long as the server says.
+    pub(crate) fn begin_call(&self, now: u64) {
+        let pause = now.saturating_sub(self.last_call.swap(now, Ordering::Relaxed));
+        if self.keeps_longer.load(Ordering::Relaxed) {
+            let idle = self.config.protocol.facts().idle_connection;
+            if Duration::from_millis(pause) >= idle {
+                self.forget_connections();
+            }
+        }
+    }
+
+    /// How long a connection to `origin` may be idle.
+    fn idle(&self, origin: &str) -> Duration {
+        match &*self.learned_idle() {
+            Some((server, idle)) if server == origin => *idle,
+            _ => self.config.protocol.facts().idle_connection,
+        }
+    }
+
+    fn learned_idle(&self) -> MutexGuard<'_, Option<(String, Duration)>> {
+        let learned = self.learned_idle.lock();
+        learned.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the machine has slept since the last request; its connections are forgotten then. The awake time is that of
@@ -231,7 +289,8 @@ impl Shared {
     fn new_clients(&self, origin: Origin) -> Result<Clients, Error> {
         let facts = self.config.protocol.facts();
         let roots = self.config.extra_roots()?;
-        Clients::new(origin, &facts.endpoints, facts.idle_connection, &roots)
+        let idle = self.idle(&origin.text());
+        Clients::new(origin, &facts.endpoints, idle, &roots)
     }
 
     pub(crate) fn wall(&self) -> Wall {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
+use reqwest::Version;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION,
     RETRY_AFTER,
@@ -33,6 +34,19 @@ const PING_AFTER: Duration = Duration::from_secs(15);
 /// How long the answer may take. With the pause before it, a call on a dead connection fails after 25 s, which is as long as
 /// calls wait for a renewal; without pings only its own limit of 75 s would end it.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// HTTP/2: how long a connection may be idle. Shorter than the shortest common time of servers and load balancers (60 s). One
+/// that closes sooner says so first, and a request that crosses that word is known not to have run.
+const HTTP2_IDLE: Duration = Duration::from_secs(50);
+
+/// HTTP/1.1: how much earlier than the server says an idle connection is given up: a request takes its time to get there.
+const IDLE_MARGIN: Duration = Duration::from_secs(1);
+
+/// Longest time that a connection is kept idle, whatever its server says.
+const LONGEST_IDLE: Duration = Duration::from_secs(120);
+
+/// A header that RFC 9110 leaves out, and that Node.js and other servers send (RFC 2068, section 19.7.1.1).
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Longest answer to an exchange that is read. A real one is 1.2 kB.
 const EXCHANGE_BYTES: usize = 1 << 20;
@@ -223,7 +237,7 @@ fn client(
         .connect_timeout(CONNECT)
         .http2_keep_alive_interval(PING_AFTER)
         .http2_keep_alive_timeout(PING_TIMEOUT)
-        // An idle connection is given up long before it would be asked.
+        // A wake and a change of the network drop idle connections. To ask them every few seconds would keep a laptop awake.
         .http2_keep_alive_while_idle(false);
     builder = match pool {
         Pool::Kept(idle) => builder.pool_idle_timeout(idle),
@@ -399,6 +413,18 @@ async fn read_secret_body(
         chunks.push(chunk);
     }
     Ok((body.freeze(), chunks))
+}
+
+/// How long the connection of this response may be idle, as far as the server says: `Keep-Alive: timeout=5`, in seconds.
+pub(crate) fn idle_time(response: &reqwest::Response) -> Option<Duration> {
+    if response.version() == Version::HTTP_2 {
+        return Some(HTTP2_IDLE);
+    }
+    let header = response.headers().get(KEEP_ALIVE)?.to_str().ok()?;
+    let mut parameters = header.split(',').filter_map(|part| part.split_once('='));
+    let (_, seconds) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"))?;
+    let kept = Duration::from_secs(seconds.trim().parse().ok()?);
+    Some(kept.saturating_sub(IDLE_MARGIN).min(LONGEST_IDLE))
 }
 
 /// Reads a body to its end, or until it has become longer than `limit` bytes: a chunked one announces no length.

@@ -47,6 +47,13 @@ pub enum Fault {
         /// So many spaces follow the JSON text before it is coded, in bytes: they take hardly any room on the wire.
         padding: usize,
     },
+    /// The server acts, and its answer has more to it.
+    Decorated {
+        /// Headers beside those that it has anyway.
+        headers: Vec<(String, String)>,
+        /// What stands before its body.
+        prefix: &'static str,
+    },
     /// From now on nothing is said on this connection, as if its other end had lost the network: no answer, and over HTTP/2
     /// no answer to a ping.
     FallSilent,
@@ -100,6 +107,22 @@ impl Fault {
             coding,
             announced: true,
             padding: 0,
+        }
+    }
+
+    /// The server acts, and its answer has this header, too.
+    pub fn with_header(name: &str, value: &str) -> Self {
+        Self::Decorated {
+            headers: vec![(name.to_owned(), value.to_owned())],
+            prefix: "",
+        }
+    }
+
+    /// The server acts, and its answer begins with a byte order mark, as editors and some frameworks write it.
+    pub fn behind_a_byte_order_mark() -> Self {
+        Self::Decorated {
+            headers: Vec::new(),
+            prefix: "\u{feff}",
         }
     }
 

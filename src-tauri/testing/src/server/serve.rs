@@ -465,6 +465,13 @@ async fn respond_in_place(
             send(server, &mut connection, &answer).await?;
             return Some(connection);
         }
+        Fault::Decorated { headers, prefix } => {
+            let mut answer = asking.act(Peculiarity::None);
+            answer.headers.extend(headers);
+            answer.body.splice(..0, prefix.bytes());
+            send(server, &mut connection, &answer).await?;
+            return Some(connection);
+        }
         Fault::TruncateChunks(bytes) => send_chunks(asking, bytes, &mut connection).await?,
         Fault::EndlessChunks => {
             send_chunks(asking, usize::MAX, &mut connection).await?;
