@@ -46,33 +46,44 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
     for (key, spoil) in of_config {
         assert_names(key, spoil).await;
     }
-    let of_limits: [(&str, Spoil<Limits>); 24] = [
-        ("attemptTimeoutMs", |to| to.attempt_timeout = ZERO),
-        ("renewalTimeoutMs", |to| to.renewal_timeout = ZERO),
+    let durations: [(&str, fn(&mut Limits) -> &mut Duration); 12] = [
+        ("attemptTimeoutMs", |of| &mut of.attempt_timeout),
+        ("renewalTimeoutMs", |of| &mut of.renewal_timeout),
+        ("maxBackoffMs", |of| &mut of.max_backoff),
+        ("lockTimeoutMs", |of| &mut of.lock_timeout),
+        ("vaultReadMs", |of| &mut of.vault_read),
+        ("vaultWriteMs", |of| &mut of.vault_write),
+        ("fileTimeoutMs", |of| &mut of.file_timeout),
+        ("callTimeoutMs", |of| &mut of.call_timeout),
+        ("signInTimeoutMs", |of| &mut of.sign_in_timeout),
+        ("quitTimeoutMs", |of| &mut of.quit_timeout),
+        ("streamSilenceMs", |of| &mut of.stream_silence),
+        ("slowAfterMs", |of| &mut of.slow_after),
+    ];
+    for (key, duration) in durations {
+        let key = format!("limits.{key}");
+        for value in [ZERO, Duration::MAX] {
+            assert_names(&key, |config| *duration(&mut config.limits) = value).await;
+        }
+    }
+    let of_limits: [(&str, Spoil<Limits>); 15] = [
         ("renewalTimeoutMs", |to| to.renewal_timeout = 9 * SECOND),
-        ("maxBackoffMs", |to| to.max_backoff = ZERO),
         ("maxBackoffMs", |to| to.max_backoff = 601 * SECOND),
-        ("lockTimeoutMs", |to| to.lock_timeout = ZERO),
-        ("vaultReadMs", |to| to.vault_read = ZERO),
-        ("vaultWriteMs", |to| to.vault_write = ZERO),
         ("callTimeoutMs", |to| to.call_timeout = 20 * SECOND),
-        ("quitTimeoutMs", |to| to.quit_timeout = ZERO),
-        ("streamSilenceMs", |to| to.stream_silence = ZERO),
-        ("attemptTimeoutMs", |to| to.attempt_timeout = Duration::MAX),
-        ("lockTimeoutMs", |to| to.lock_timeout = Duration::MAX),
-        ("vaultReadMs", |to| to.vault_read = Duration::MAX),
-        ("fileTimeoutMs", |to| to.file_timeout = Duration::MAX),
-        ("callTimeoutMs", |to| to.call_timeout = Duration::MAX),
         ("concurrentCalls", |to| to.concurrent_calls = 0),
         ("concurrentCalls", |to| to.slow_calls = usize::MAX),
         ("concurrentCalls", |to| to.concurrent_calls = usize::MAX),
-        ("slowAfterMs", |to| to.slow_after = ZERO),
         ("callsUnderWay", |to| to.calls_under_way = 0),
+        ("callsUnderWay", |to| to.calls_under_way = usize::MAX),
         ("bytesUnderWay", |to| {
             to.bytes_under_way = to.request_bytes - 1
         }),
+        ("bytesUnderWay", |to| to.bytes_under_way = usize::MAX),
+        ("bytesUnderWay", |to| to.bytes_under_way = 0),
         ("requestBytes", |to| to.request_bytes = 0),
+        ("requestBytes", |to| to.request_bytes = usize::MAX),
         ("replyBytes", |to| to.reply_bytes = 0),
+        ("replyBytes", |to| to.reply_bytes = usize::MAX),
     ];
     for (key, spoil) in of_limits {
         let key = format!("limits.{key}");

@@ -43,6 +43,24 @@ async fn a_protocol_that_panics_in_its_check_is_asked_again_and_finds_the_server
 }
 
 #[tokio::test]
+async fn a_protocol_that_panics_in_its_revocation_has_revoked_nothing() {
+    let (host, session) = signed_in_with(|config| {
+        config.protocol = Arc::new(WatchedTwenty {
+            revokes: Box::new(|| panic!("it panics")),
+            ..WatchedTwenty::default()
+        });
+    })
+    .await;
+
+    assert_eq!(session.sign_out().await.phase, Phase::SignedOut);
+    host.clock.quiet().await;
+
+    let journal = session.journal();
+    let revoked = journal.iter().find(|entry| entry.what == "revoked");
+    assert_eq!(revoked.expect("noted").facts["done"], false);
+}
+
+#[tokio::test]
 async fn a_write_whose_file_system_panics_is_made_again() {
     for call in [FileCall::Append, FileCall::Replace] {
         let (host, first) = signed_in().await;

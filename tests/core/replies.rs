@@ -7,7 +7,7 @@ use graphql_session_testing::{Counts, Fault, Gate, TestHost, mutation, query};
 
 use crate::fixture::watched_twenty::WatchedTwenty;
 use crate::fixture::{
-    assert_failed, call_at_server, call_fails, call_succeeds, join_all, sign_in_as_grace,
+    assert_failed, call_at_server, call_fails, call_succeeds, join_all, renew, sign_in_as_grace,
     signed_in, signed_in_with, spawn_call,
 };
 
@@ -141,6 +141,17 @@ async fn a_byte_order_mark_hides_neither_a_refused_call_nor_a_rejected_renewal()
     host.server.on_every_renewal(Fault::json(refusal.as_str()));
     assert_eq!(call_fails(&session).await, Code::SignedOut);
     assert_eq!(session.status().phase, Phase::Ended);
+}
+
+#[tokio::test]
+async fn new_tokens_behind_a_byte_order_mark_are_read() {
+    let (host, session) = signed_in().await;
+    host.server.on_renewal(Fault::behind_a_byte_order_mark());
+
+    renew(&host, &session).await;
+
+    assert_eq!(session.generation(), Some(2));
+    assert_eq!(host.server.counts().renewals, 1);
 }
 
 #[tokio::test]

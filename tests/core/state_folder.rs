@@ -7,14 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use graphql_session::{
-    Code, Config, DEFAULT_ACCOUNT, LockedReason, Phase, Session, Status, Unreachable, VaultError,
+    Clock as _, Code, Config, DEFAULT_ACCOUNT, LockedReason, Phase, Session, Status, Unreachable,
+    VaultError,
 };
 use graphql_session_testing::{FileCall, FileFailure, TestHost, query};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    MINUTE, SECOND, call_succeeds, code, journal_count, late_failure, leftovers, patient_host,
-    renew, restarted, signed_in, signed_in_with, state_file, wait_for_phase, with_expired_token,
+    MINUTE, PATIENCE, SECOND, call_succeeds, code, journal_count, late_failure, leftovers,
+    patient_host, renew, restarted, signed_in, signed_in_with, state_file, wait_for_phase,
+    with_expired_token,
 };
 
 const FULL: FileFailure = FileFailure::Error(ErrorKind::StorageFull);
@@ -363,6 +365,50 @@ async fn a_file_system_that_hangs_delays_the_start_by_its_limit_and_no_call() {
     wait_for_phase(&host, &session, Phase::SignedIn).await;
     call_succeeds(&session).await;
     assert_eq!(files(&session), None);
+}
+
+#[tokio::test]
+async fn a_call_settles_by_its_own_deadline_while_files_hang() {
+    for held in [FileCall::Lock, FileCall::Read] {
+        let (host, session) = with_expired_token().await;
+        host.files.hold(held);
+        let mut call = query("people");
+        call.deadline = Some(SECOND);
+        let began = host.clock.awake();
+
+        let outcome = host.clock.run_until(session.execute(call)).await;
+
+        assert_eq!(code(outcome), Code::TimedOut, "{held:?}");
+        assert_eq!(host.clock.awake() - began, SECOND, "{held:?}");
+    }
+}
+
+/// A thread that opened one would wait for its other end, and for ever.
+#[cfg(unix)]
+#[tokio::test]
+async fn pipes_in_the_places_of_files_hang_nothing_and_are_named() {
+    let host = TestHost::start().await;
+    let names = ["lock", "state.json", "ended", "id", "sign-in.json"];
+    fs::create_dir_all(host.file(DEFAULT_ACCOUNT, "")).expect("own folder");
+    for name in names {
+        let made = std::process::Command::new("mkfifo")
+            .arg(host.file(DEFAULT_ACCOUNT, name))
+            .status();
+        assert!(made.expect("mkfifo is there").success());
+    }
+    let signing_in = tokio::time::timeout(PATIENCE, host.signed_in());
+    let session = signing_in.await.expect("no pipe is waited for");
+    renew(&host, &session).await;
+    let cause = files(&session).expect("named");
+    assert!(!cause.ends_with("slow"), "{cause}");
+
+    for name in names {
+        fs::remove_file(host.file(DEFAULT_ACCOUNT, name)).expect("a pipe");
+    }
+    renew(&host, &session).await;
+    host.clock.pass(MINUTE).await;
+    assert_eq!(files(&session), None);
+    assert_eq!(stored_generation(&host), 3);
 }
 
 /// As after a freeze of the process: the ended list, or another process's renewal, may stand there unread.

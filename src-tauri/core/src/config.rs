@@ -63,6 +63,12 @@ const FORM_BYTES: usize = 1 << 20;
 /// Most places on the wire that can be set: more than a process has connections.
 const PLACES_MAX: usize = 100_000;
 
+/// Most bytes of a request, of a reply, and of all requests together: more than a process should hold.
+const BYTES_MAX: usize = 1 << 30;
+
+/// Most calls under way that can be set: a kilobyte each, a gigabyte together.
+const CALLS_MAX: usize = 1_000_000;
+
 /// What a session needs to know. Built with [`Config::new`] or [`Config::from_json`].
 #[derive(Clone)]
 pub struct Config {
@@ -343,6 +349,18 @@ impl Limits {
             if value == 0 {
                 return Err(Error::config(key, "use at least 1"));
             }
+        }
+        for (key, value) in [
+            ("limits.bytesUnderWay", self.bytes_under_way),
+            ("limits.requestBytes", self.request_bytes),
+            ("limits.replyBytes", self.reply_bytes),
+        ] {
+            if value > BYTES_MAX {
+                return Err(Error::config(key, "use at most 1073741824, which is 1 GiB"));
+            }
+        }
+        if self.calls_under_way > CALLS_MAX {
+            return Err(Error::config("limits.callsUnderWay", "use at most 1000000"));
         }
         if self.concurrent_calls.max(self.slow_calls) > PLACES_MAX {
             return Err(Error::config(

@@ -183,9 +183,11 @@ impl Driver {
     /// Tells the server that these are no longer wanted. Nobody waits for it, and nothing depends on it.
     fn revoke(&self, credentials: Arc<Credentials>) {
         let shared = self.shared.clone();
+        let asking = shared.clone();
+        let revoking = tokio::spawn(async move { revoke(&asking, &credentials).await });
         tokio::spawn(async move {
-            let done = revoke(&shared, &credentials).await;
-            shared.note(&Note::Revoked(done));
+            // A protocol that an adopter brought may panic.
+            shared.note(&Note::Revoked(revoking.await.unwrap_or(false)));
         });
     }
 
