@@ -175,6 +175,11 @@ impl Mount {
             .iter()
             .position(|other| *other == self.process);
         inside.hanging.swap_remove(own.expect("pushed above"));
+        self.must_live()
+    }
+
+    /// A process that has died writes nothing any more.
+    fn must_live(&self) -> io::Result<()> {
         if self.lives() {
             Ok(())
         } else {
@@ -197,13 +202,12 @@ impl FileSystem for Mount {
     }
 
     fn replace(&self, file: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.must_live()?;
         self.disk.scripted.replace(file, bytes)
     }
 
     fn append(&self, file: &Path, bytes: &[u8]) -> io::Result<()> {
-        if !self.lives() {
-            return Err(ErrorKind::Interrupted.into());
-        }
+        self.must_live()?;
         let decided = self.decide(file, bytes);
         self.wait_while_slow()?;
         self.disk.scripted.append(file, bytes)?;
@@ -218,10 +222,12 @@ impl FileSystem for Mount {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.must_live()?;
         self.disk.scripted.rename(from, to)
     }
 
     fn remove(&self, file: &Path) -> io::Result<()> {
+        self.must_live()?;
         self.disk.scripted.remove(file)
     }
 

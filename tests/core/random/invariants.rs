@@ -98,7 +98,10 @@ impl World {
                     new.generation,
                     old.generation
                 ),
-                None => panic!("the entry of a session that has not ended is removed (I6)"),
+                None => panic!(
+                    "the entry of a session that has not ended is removed, by process {} (I6)",
+                    write.process
+                ),
             }
         }
         let text = self.keyring.scripted.stored(&account.name);
@@ -174,9 +177,16 @@ impl World {
                     let is_replaced = ended
                         .family
                         .is_some_and(|family| account.signed_in_since(family));
+                    // It was never stored, and its process is gone: an earlier one that is stored now takes its place.
+                    let is_lost = account.lost_unsaved && !account.was_stored(&ended.session);
                     assert!(
-                        asked || enters || entered || is_replaced || account.decides_late,
-                        "signed out without a sign-out (I6)"
+                        asked
+                            || enters
+                            || entered
+                            || is_replaced
+                            || is_lost
+                            || account.decides_late,
+                        "signed out without a sign-out (I6): {ended:?}"
                     );
                 }
                 EndingReason::Rejected | EndingReason::LostAnswer => {

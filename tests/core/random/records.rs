@@ -75,6 +75,8 @@ pub(crate) struct Account {
     pub(crate) hides_exchanges: bool,
     /// A step made the server refuse calls that it would have served, or set the clock.
     pub(crate) refuses_valid_tokens: bool,
+    /// A step set the wall clock.
+    pub(crate) clock_was_set: bool,
     /// Every text that lay in the keyring.
     pub(crate) backups: Vec<String>,
     pub(crate) ended: Vec<Ended>,
@@ -103,6 +105,7 @@ impl Account {
             is_touched: false,
             hides_exchanges: false,
             refuses_valid_tokens: false,
+            clock_was_set: false,
             backups: Vec::new(),
             ended: Vec::new(),
             endings_checked: 0,
@@ -148,14 +151,22 @@ impl Account {
         self.family_of_pair(self.pair_of(token)?)
     }
 
-    /// Whether the person has signed in since this sign-in, or within [`SAME_INSTANT`] of it.
+    /// Whether the person has signed in since this sign-in, or within [`SAME_INSTANT`] of it. Where the clock was set,
+    /// processes that could not note their sign-ins do not know which one came later.
     pub(crate) fn signed_in_since(&self, family: Family) -> bool {
+        let same_instant = if self.clock_was_set {
+            SignedDuration::MAX
+        } else {
+            SAME_INSTANT
+        };
         self.server.ask_ledger(|ledger| {
             let sessions = ledger.sessions_of(EMAIL);
             let this = sessions.iter().find(|(session, _)| *session == family);
             this.is_some_and(|(_, began)| {
                 let mut others = sessions.iter();
-                others.any(|(session, at)| *session != family && *at + SAME_INSTANT >= *began)
+                others.any(|(session, at)| {
+                    *session != family && began.duration_since(*at) <= same_instant
+                })
             })
         })
     }
@@ -209,6 +220,12 @@ impl Account {
 
     pub(crate) fn has_ended(&self, session: &str) -> bool {
         self.ended.iter().any(|ended| ended.session == session)
+    }
+
+    /// Whether the keyring has ever held credentials of this session.
+    pub(crate) fn was_stored(&self, session: &str) -> bool {
+        let mut records = self.backups.iter().filter_map(|text| Record::read(text));
+        records.any(|record| record.session == session)
     }
 
     /// Whether this process could know before this step that the session has ended: by the list, or because it has ended the

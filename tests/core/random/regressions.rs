@@ -156,6 +156,28 @@ fn of_two_unsaved_sign_ins_in_one_instant_one_is_over() {
     }
 }
 
+/// The later of two unsaved sign-ins died with its process, and the earlier one was saved. (The check took the lost one for
+/// a session that ended without a sign-out.)
+#[test]
+fn an_unsaved_sign_in_that_died_with_its_process_gives_way_to_an_earlier_one() {
+    let setting = Setting {
+        grace: false,
+        revokes: false,
+        beginning: Beginning::SignedInElsewhere,
+        ..ORDINARY
+    };
+    setting.replay(&[
+        Keyring(Fails(Locked)),
+        sign_in(0),
+        Pass(LockWait),
+        sign_in(0),
+        Dies {
+            process: 0,
+            lands: false,
+        },
+    ]);
+}
+
 /// A sign-in came while an ambiguous rejection waited for its confirmation. It waited for that pause, too: half a
 /// minute, for a session that was over anyway.
 #[test]

@@ -190,6 +190,7 @@ impl World {
                 for account in &mut self.accounts {
                     account.suspect_all();
                     account.refuses_valid_tokens = true;
+                    account.clock_was_set = true;
                 }
             }
             Step::RenewalsGoWrong {
