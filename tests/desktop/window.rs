@@ -56,6 +56,13 @@ impl<'app> Window<'app> {
         .await;
     }
 
+    /// Clicks an element that may have gone, or goes meanwhile.
+    pub(crate) async fn click_if_shown(&self, id: &str) {
+        if let Some(element) = self.element(id).await {
+            let _ = element.click().await;
+        }
+    }
+
     /// Clicks a visible element that ends the application, so that nothing confirms the click.
     pub(crate) async fn click_the_last_time(&self, id: &str) {
         let element = self.element(id).await.expect("the element is shown");
