@@ -220,7 +220,8 @@ fn has_test(source: &str, name: &str) -> bool {
     source.lines().any(|line| {
         let line = line.trim();
         let is_named = line.contains(&format!("fn {name}(")) && is_run
-            || line.starts_with(&format!("it({name:?}"));
+            || line.starts_with(&format!("it({name:?}"))
+            || is_table_of_tests(line) && line.contains(&format!(")({name:?}"));
         let makes_a_test = line.starts_with("#[") && line.contains("test");
         let goes_on = is_run && line.starts_with("#[");
         is_run = (makes_a_test || goes_on) && !line.starts_with("#[ignore");
@@ -228,14 +229,25 @@ fn has_test(source: &str, name: &str) -> bool {
     })
 }
 
+/// The end of `it.each([ … ])("a sentence", …)`, which may stand on a line of its own.
+fn is_table_of_tests(line: &str) -> bool {
+    line.starts_with("it.each(") || line.starts_with("])(")
+}
+
 #[test]
 fn a_test_that_is_ignored_or_only_named_guards_nothing() {
     let run = "#[tokio::test]\n#[cfg(unix)]\nasync fn a_case() {\n";
     assert!(has_test(run, "a_case"));
-    assert!(has_test("it(\"does it\", () => {", "does it"));
+    for of_a_page in ["it(", "it.each([1, 2])(", "  ])("] {
+        assert!(has_test(
+            &format!("{of_a_page}\"does it\", () => {{"),
+            "does it"
+        ));
+    }
     for not_run in [
         "fn a_case() {\n",
         "// a_case()\n",
+        "describe(\"a_case\", () => {\n",
         "#[test]\n#[ignore = \"a test of another machine\"]\nfn a_case() {\n",
         "#[test]\nfn another_case() {\n}\nfn a_case() {\n",
     ] {
