@@ -67,8 +67,12 @@ pub(crate) fn keep(root: &Path, owner: &Owner, window: &str, work: &Work) -> io:
             "too much unsent work",
         ));
     }
+    let is_new = !folder.exists();
     make_private(root)?;
     make_private(&folder)?;
+    if is_new {
+        flush_folder(root)?;
+    }
     let new = file.with_extension(BEING_WRITTEN);
     remove(&new)?;
     let mut writing = private_file(&new)?;
@@ -201,7 +205,7 @@ fn remove(file: &Path) -> io::Result<()> {
     }
 }
 
-/// A renamed file is on the disk only with its folder.
+/// What was made or renamed in a folder outlasts a loss of power only then.
 #[cfg(unix)]
 fn flush_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

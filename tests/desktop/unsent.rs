@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use demo_server::{DEMO_EMAIL, DEMO_PASSWORD, DemoServer, Options};
 use serde_json::json;
@@ -155,6 +156,51 @@ fn unsent_work_is_private_also_where_the_folder_was_open_to_others() {
     assert_private(&file);
     assert_eq!(mode(root.path()), 0o700);
     assert!(!file.with_extension("new").exists());
+}
+
+/// The folder in which the process below keeps unsent work.
+const ROOT: &str = "UNSENT_WORK_ROOT";
+
+#[test]
+fn unsent_work_rests_on_the_disk_with_the_names_of_its_file_and_folder() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let trace = root.path().join("trace");
+    let traced = Command::new("strace")
+        .args([
+            "-f",
+            "-y",
+            "-qq",
+            "-e",
+            "trace=mkdir,openat,fsync,rename",
+            "-o",
+        ])
+        .arg(&trace)
+        .arg(std::env::current_exe().expect("this test has a file"))
+        .args([
+            "--ignored",
+            "--exact",
+            "unsent::a_process_that_keeps_unsent_work",
+        ])
+        .env(ROOT, root.path().join("unsent"))
+        .output();
+    assert!(traced.expect("strace is installed").status.success());
+
+    let trace = fs::read_to_string(trace).expect("written");
+    let about_unsent = trace.lines().filter(|line| line.contains("/unsent"));
+    let names: Vec<_> = about_unsent
+        .filter_map(|line| line.split('(').next()?.split_whitespace().last())
+        .collect();
+    let until_the_folder = ["mkdir", "mkdir", "openat", "fsync"];
+    let until_the_file = ["openat", "fsync", "rename", "openat", "fsync"];
+    assert_eq!(names, [&until_the_folder[..], &until_the_file[..]].concat());
+}
+
+#[test]
+#[ignore = "a role: the test above starts it under strace"]
+fn a_process_that_keeps_unsent_work() {
+    let root = std::env::var_os(ROOT).expect("the test above names it");
+    let owner = owner("ada@example.com");
+    keep(Path::new(&root), &owner, "main", &work("one")).expect("kept");
 }
 
 fn owner(person: &str) -> Owner {

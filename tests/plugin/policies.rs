@@ -27,6 +27,7 @@ fn each_applications_policy_leaves_the_page_no_way_out() {
         "tauri.conf.json",
         "examples/minimal/src-tauri/tauri.conf.json",
         "examples/clients/src-tauri/tauri.conf.json",
+        "examples/oauth/src-tauri/tauri.conf.json",
     ] {
         let config: Value = serde_json::from_str(&read(file)).expect("JSON");
         let policy = &config["app"]["security"]["csp"];
