@@ -24,7 +24,7 @@ const RECEIVED_PER_CALL = 64;
 const received: string[] = [];
 
 /** Statuses for which `Response` allows no body. */
-const WITHOUT_BODY = new Set([101, 103, 204, 205, 304]);
+const WITHOUT_BODY = new Set([204, 205, 304]);
 
 /**
  * Creates a function with the signature of `fetch` that sends GraphQL requests through the session. Apollo Client,

@@ -43,6 +43,10 @@ export type RawReply = ArrayBuffer | Uint8Array<ArrayBuffer> | number[];
 /** Length of the number before a reply's head, in bytes. */
 const HEAD_LENGTH_BYTES = 4;
 
+/** The statuses of answers (RFC 9110, section 15). `Response` throws a `RangeError` for any other. */
+const LOWEST_STATUS = 200;
+const HIGHEST_STATUS = 599;
+
 /**
  * JSON with every character outside printable ASCII escaped, as a header's value must be.
  *
@@ -80,7 +84,7 @@ export function readReply(raw: RawReply): Reply {
   }
   throw new SessionError(
     "internal",
-    "The reply cannot be read. The page and the application's plugin differ in version.",
+    "The reply cannot be read. Install the npm package and the Rust crate of the plugin in the same version.",
   );
 }
 
@@ -93,5 +97,9 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 function isHead(head: unknown): head is { status: number; contentType?: string | null } {
-  return typeof head === "object" && head !== null && "status" in head && typeof head.status === "number";
+  return typeof head === "object" && head !== null && "status" in head && isStatus(head.status);
+}
+
+function isStatus(status: unknown): status is number {
+  return typeof status === "number" && Number.isInteger(status) && status >= LOWEST_STATUS && status <= HIGHEST_STATUS;
 }

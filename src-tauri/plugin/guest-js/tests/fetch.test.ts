@@ -190,6 +190,13 @@ describe("what comes back", () => {
     expect((await refusalOf(post("/graphql"))).code).toBe("internal");
   });
 
+  it("is refused when its status is none that HTTP has for an answer", async () => {
+    for (const status of [101, 199, 600, 999, 65_736, 200.5, "200"]) {
+      host.on("execute", () => framed({ status }));
+      expect((await refusalOf(post("/graphql"))).code).toBe("internal");
+    }
+  });
+
   it("is a SessionError if the command rejects", async () => {
     host.rejects("execute", { code: "unreachable", message: "Try later.", retryAfterMs: 1200 });
     const refusal = await refusalOf(post("/graphql"));
