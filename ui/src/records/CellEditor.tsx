@@ -61,7 +61,6 @@ function RelationCell({ field, value, onValueChange, stopEditing }: CellEditorPr
       onOptionSubmit={finish}
       variant="unstyled"
       className={classes.cellPicker}
-      clearable={field.isNullable !== false}
       aria-label={field.label}
       defaultDropdownOpened
       data-testid="cell-editor"

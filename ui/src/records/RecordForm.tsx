@@ -192,7 +192,6 @@ function FieldInput({ edit, ...props }: InputProps) {
       data-testid={`field-${field.name}`}
       data-autofocus={first || undefined}
       field={field}
-      clearable={field.isNullable !== false}
       value={chosen ?? null}
       onChange={(chosen) => onTyped({ chosen })}
     />

@@ -11,8 +11,9 @@ import { useWorkspace } from "./workspace";
 /** Most records in the list, without much scrolling. */
 const SHOWN = 20;
 const SEARCH_AFTER_MS = 200;
+const CLEAR_BUTTON: SelectProps["clearButtonProps"] & { "data-testid": string } = { "data-testid": "relation-clear" };
 
-interface Props extends Omit<SelectProps, "value" | "onChange" | "data"> {
+interface Props extends Omit<SelectProps, "value" | "onChange" | "data" | "clearable"> {
   field: Field;
   value: Row | null;
   onChange: (value: Row | null) => void;
@@ -51,7 +52,8 @@ export function RelationPicker({ field, value, onChange, ...rest }: Props) {
     <Select
       {...rest}
       searchable
-      clearable
+      clearable={field.isNullable !== false}
+      clearButtonProps={CLEAR_BUTTON}
       allowDeselect={false}
       selectFirstOptionOnChange
       data={target && schema ? rows.map((row) => ({ value: row.id, label: recordName(row, target, schema) })) : []}

@@ -111,7 +111,7 @@ export class FakeServer {
    * field that may not be null refuses null in the words of a database, as real servers do.
    */
   #stored(object: ObjectInfo, name: string, value: unknown): unknown {
-    const field = object.fieldsList.find((one) => one.name === name);
+    const field = object.fieldsList.find((one) => inputName(one) === name);
     if (field?.isNullable === false && (value === null || value === ""))
       throw new GraphQLError(
         `null value in column "${name}" of relation "${object.nameSingular}" violates not-null constraint`,
@@ -178,6 +178,8 @@ const cursor = (row: Row) => btoa(row.id);
 const notFound = () =>
   new GraphQLError("Record not found", { extensions: { code: "NOT_FOUND", subCode: "RECORD_NOT_FOUND" } });
 const isReference = (field: Field) => field.type === "RELATION" && field.relation?.type === "MANY_TO_ONE";
+/** How inputs name a field: a related record is given by its id. */
+const inputName = (field: Field) => (isReference(field) ? `${field.name}Id` : field.name);
 const isPlain = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
@@ -335,7 +337,7 @@ function recordsSchema(objects: ObjectInfo[]): string {
         const target = objects.find((one) => one.nameSingular === field.relation!.targetObjectMetadata.nameSingular)!;
         out.push(`${field.name}: ${typeName(target)}`, `${field.name}Id: ID`);
         filter.push(`${field.name}Id: UUIDFilter`);
-        both(() => "ID", `${field.name}Id`);
+        both(() => "ID", inputName(field));
       } else if (field.type === "SELECT" || field.type === "MULTI_SELECT") {
         const name = enumName(object, field);
         lines.push(`enum ${name} { ${field.options!.map((one) => one.value).join(" ")} }`);
