@@ -315,9 +315,9 @@ export const records = {
   deletedLater: (n: number, singular: string, plural: string) => `${some(n, singular, plural)} not deleted yet.`,
   yes: "Yes",
   no: "No",
-  notNumber: "This is not a number.",
-  tooManyDigits: "This number has too many digits.",
-  notDate: "This is not a date.",
+  notNumber: (example: string) => `This is not a number. Write it like ${example}.`,
+  tooManyDigits: "This number has too many digits. Round it.",
+  notDate: "This is not a date. Fill in all its parts, and the year with four digits.",
   notKept: (text: string, why: string) => `“${text}” was not taken. ${why}`,
   required: "This field can't be empty.",
   parts: {

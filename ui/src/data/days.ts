@@ -18,6 +18,14 @@ export function editableDay(value: unknown): string {
   return found && !Number.isNaN(Date.parse(`${found[0]}T00:00:00Z`)) ? found[0] : "";
 }
 
+/** `null` for an empty text. Throws for what is no day. */
+export function parseDay(typed: string): string | null {
+  if (typed === "") return null;
+  const day = editableDay(typed);
+  if (day === "") throw new Error(words.notDate);
+  return day;
+}
+
 /** For reading, in the person's time zone: `1 May 2026, 09:41`. */
 export function momentText(value: unknown): string {
   const at = momentOf(value);
@@ -40,10 +48,10 @@ export function parseMoment(typed: string): string | null {
   return at.toISOString();
 }
 
-/** The person's midnight at the beginning of a day, as the server writes moments; `undefined` for what is no day. */
-export function midnight(typed: string): string | undefined {
-  const start = editableDay(typed);
-  return start === "" ? undefined : new Date(`${start}T00:00:00`).toISOString();
+/** The person's midnight at the beginning of a day, as the server writes moments. Throws for what is no day. */
+export function midnight(typed: string): string | null {
+  const start = parseDay(typed);
+  return start && new Date(`${start}T00:00:00`).toISOString();
 }
 
 function momentOf(value: unknown): Date | undefined {

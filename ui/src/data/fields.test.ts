@@ -2,9 +2,9 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { usableLocale } from "../format";
 import { records as words } from "../messages";
 import { edited, type Typed, type Value } from "./editing";
-import { fieldText, filterValue, kindOf } from "./fields";
+import { fieldText, filterProblem, filterValue, kindOf } from "./fields";
 import type { Field } from "./metadata";
-import { parseMicros, parseNumber } from "./numbers";
+import { exampleNumber, parseMicros, parseNumber } from "./numbers";
 
 const fieldOf = (type: string, more: Partial<Field> = {}): Field => ({
   id: type,
@@ -53,9 +53,15 @@ describe("a number", () => {
     ["de", "1.5"],
     ["fr", "1.5"],
   ])("in the locale %s, %s is no number and never another one", (locale, typed) => {
-    expect(() => parseNumber(typed, locale)).toThrow(words.notNumber);
-    expect(() => parseMicros(typed, locale)).toThrow(words.notNumber);
+    const problem = words.notNumber(exampleNumber(locale));
+    expect(() => parseNumber(typed, locale)).toThrow(problem);
+    expect(() => parseMicros(typed, locale)).toThrow(problem);
   });
+
+  it.each(["en", "de", "fr", "de-CH", "en-IN", "ar-EG", "es", "pl"])(
+    "that the words of a problem give as an example in the locale %s is one",
+    (locale) => expect(parseNumber(exampleNumber(locale), locale)).toBe(1234.5),
+  );
 
   it("with more digits than are kept is refused, and not rounded", () => {
     expect(() => parseNumber("0.12345678901234567", "en")).toThrow(words.tooManyDigits);
@@ -88,6 +94,15 @@ describe("a date", () => {
     expect(shown(fieldOf("DATE"), "2026-05-01")).toBe("1 May 2026");
     expect(edit(fieldOf("DATE"), { "": "2026-05-02" }, "2026-05-01")).toBe("2026-05-02");
     expect(filterValue("2026-05-01", "day")).toBe("2026-05-01");
+  });
+
+  it("of a year that is too long is refused, in an editor and in a filter", () => {
+    expect(() => edit(fieldOf("DATE"), { "": "20261-05-02" }, "2026-05-01")).toThrow(words.notDate);
+    expect(() => edit(fieldOf("DATE_TIME"), { "": "20261-05-02T09:41" }, null)).toThrow(words.notDate);
+    expect([filterValue("20261-05-02", "day"), filterProblem("20261-05-02", "day")]).toEqual([
+      undefined,
+      words.notDate,
+    ]);
   });
 
   it("with a time is filtered from the person's midnight", () => {

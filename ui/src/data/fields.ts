@@ -3,7 +3,7 @@
  * not shown.
  */
 import { records } from "../messages";
-import { dayText, editableDay, editableMoment, midnight, momentText, parseMoment } from "./days";
+import { dayText, editableDay, editableMoment, midnight, momentText, parseDay, parseMoment } from "./days";
 import { isNothing, type Box, type Boxes, type Editing, type Parts, type TextEditor, type Value } from "./editing";
 import { labelField, type Field, type ObjectInfo, type Schema } from "./metadata";
 import { editableMicros, editableNumber, microsText, numberText, parseMicros, parseNumber } from "./numbers";
@@ -119,7 +119,7 @@ const KINDS: Record<string, Kind> = {
     width: 170,
   },
   DATE: {
-    edit: oneBox("date", editableDay, (typed) => typed || null),
+    edit: oneBox("date", editableDay, parseDay),
     text: dayText,
     sortBy: [],
     filter: { holds: "day", operators: DATE },
@@ -271,31 +271,38 @@ export function recordName(row: Row, object: ObjectInfo, schema: Schema): string
   return (field && fieldText(row, field, schema)) || records.unnamed;
 }
 
-/**
- * The value of a typed text in a filter; amounts become millionths. `undefined` where the text has no value (yet).
- */
+/** The value of a typed text in a filter; amounts become millionths. `undefined` where the text has none. */
 export function filterValue(typed: string, holds: Comparable): string | number | undefined {
+  return readFilter(typed, holds).value ?? undefined;
+}
+
+/** Why a typed text has no value in a filter. `undefined` for one that has, and for an empty one. */
+export function filterProblem(typed: string, holds: Comparable): string | undefined {
+  return readFilter(typed, holds).problem;
+}
+
+function readFilter(typed: string, holds: Comparable): { value?: string | number | null; problem?: string } {
+  try {
+    return { value: parseFilter(typed, holds) };
+  } catch (error) {
+    return { problem: (error as Error).message };
+  }
+}
+
+function parseFilter(typed: string, holds: Comparable): string | number | null {
   switch (holds) {
     case "number":
-      return valueOr(() => parseNumber(typed));
+      return parseNumber(typed);
     case "micros":
-      return valueOr(() => parseMicros(typed));
+      return parseMicros(typed);
     case "day":
-      return editableDay(typed) || undefined;
+      return parseDay(typed);
     case "moment":
       return midnight(typed);
     case "text":
     case "boolean":
     case "option":
-      return typed.trim() === "" ? undefined : typed;
-  }
-}
-
-function valueOr(parse: () => number | null): number | undefined {
-  try {
-    return parse() ?? undefined;
-  } catch {
-    return undefined;
+      return typed.trim() === "" ? null : typed;
   }
 }
 

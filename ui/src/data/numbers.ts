@@ -16,6 +16,9 @@ const MINUS = /^[-\u2212\u2012\u2013]/;
 /** The spaces with which locales part groups of digits. */
 const SPACES = "\\s\\u00a0\\u202f\\u2009";
 
+/** Shows both signs of a locale: the one between groups of digits, and the decimal one. */
+const EXAMPLE = 1234.5;
+
 const grouped = new Intl.NumberFormat(locale, { maximumSignificantDigits: ALL_DIGITS });
 const plain = new Intl.NumberFormat(locale, { maximumSignificantDigits: ALL_DIGITS, useGrouping: false });
 
@@ -24,6 +27,9 @@ export const numberText = (value: number): string => grouped.format(value);
 
 /** For an editor, without groups. */
 export const editableNumber = (value: number): string => plain.format(value);
+
+/** A number as a person may type it: `1,234.5`, or `1.234,5`. */
+export const exampleNumber = (language = locale): string => new Intl.NumberFormat(language).format(EXAMPLE);
 
 /** The number of a typed text; `null` for an empty one. Throws for a text that is not a number. */
 export function parseNumber(typed: string, language = locale): number | null {
@@ -85,7 +91,7 @@ function decimalOf(typed: string, language: string): string | null {
     "u",
   );
   const [, whole = "", fraction = ""] = shape.exec(unsigned) ?? [];
-  if (whole === "" && fraction === "") throw new Error(words.notNumber);
+  if (whole === "" && fraction === "") throw new Error(words.notNumber(exampleNumber(language)));
   const plainWhole = whole.replace(/\D/g, "").replace(/^0+(?=\d)/, "") || "0";
   return minus + plainWhole + (fraction && `.${fraction}`);
 }

@@ -1,14 +1,18 @@
 /** Conditions that the server applies, one chip each, and the form that adds one. */
 import { Button, CloseButton, Group, Kbd, NativeSelect, Popover, Stack, TextInput } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
 import { IconFilter } from "@tabler/icons-react";
-import { useRef, useState, type ChangeEvent, type FormEvent, type Ref } from "react";
-import { kindOf, shownFields, type Comparable } from "../data/fields";
+import { useRef, useState, type ChangeEvent, type FocusEvent, type FormEvent, type Ref } from "react";
+import { filterProblem, kindOf, shownFields, type Comparable } from "../data/fields";
 import type { Field, ObjectInfo } from "../data/metadata";
 import { standsAlone, type Operator } from "../data/operators";
 import { isComplete, type Condition } from "../data/query";
 import { ariaKey, keys, keyText } from "../keys";
 import { operators, records as words } from "../messages";
 import classes from "./records.module.css";
+
+/** How long the typing pauses before a text is called wrong, in milliseconds: `-` and `1,` are the beginnings of numbers. */
+const WRONG_AFTER_MS = 400;
 
 interface ButtonProps {
   object: ObjectInfo;
@@ -91,6 +95,7 @@ function ConditionForm({ object, onAdd }: { object: ObjectInfo; onAdd: (conditio
         />
         {!standsAlone(condition.operator) && (
           <ValueInput
+            key={field.name}
             ref={value}
             field={field}
             holds={filter.holds}
@@ -120,11 +125,21 @@ interface ValueInputProps {
 }
 
 function ValueInput({ ref, field, holds, value, onChange }: ValueInputProps) {
+  const [settled] = useDebouncedValue(value, WRONG_AFTER_MS);
+  /** A date input reports no change before all its parts are filled in. */
+  const [isIncomplete, setIncomplete] = useState(false);
+  const problem = settled === value ? filterProblem(value, holds) : undefined;
   const common = {
     ref,
     label: words.value,
     value,
-    onChange: (event: ChangeEvent<HTMLInputElement | HTMLSelectElement>) => onChange(event.currentTarget.value),
+    error: isIncomplete ? words.notDate : problem,
+    // Read out when it appears: the focus is in the input.
+    errorProps: { role: "alert" },
+    onChange: (event: ChangeEvent<HTMLInputElement | HTMLSelectElement>) => {
+      setIncomplete(false);
+      onChange(event.currentTarget.value);
+    },
     "data-testid": "filter-value",
   };
   switch (holds) {
@@ -137,7 +152,14 @@ function ValueInput({ ref, field, holds, value, onChange }: ValueInputProps) {
       );
     case "day":
     case "moment":
-      return <TextInput {...common} type="date" data-autofocus />;
+      return (
+        <TextInput
+          {...common}
+          type="date"
+          onBlur={(event: FocusEvent<HTMLInputElement>) => setIncomplete(event.currentTarget.validity.badInput)}
+          data-autofocus
+        />
+      );
     case "number":
     case "micros":
       return <TextInput {...common} inputMode="decimal" data-autofocus />;
