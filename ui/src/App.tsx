@@ -1,5 +1,5 @@
 /** Chooses the screen for the session's phase. */
-import { MantineProvider } from "@mantine/core";
+import { Box, MantineProvider } from "@mantine/core";
 import { Notifications, notifications } from "@mantine/notifications";
 import { useEffect, useState } from "react";
 import type { Host, Status } from "./host";
@@ -8,6 +8,7 @@ import { Frame } from "./frame/Frame";
 import frameClasses from "./frame/frame.module.css";
 import { SkeletonPage } from "./records/Skeleton";
 import { WorkspaceProvider } from "./records/workspace";
+import { InsecureMark } from "./session/InsecureMark";
 import { LockedPage } from "./session/LockedPage";
 import { QuitDialog } from "./session/QuitDialog";
 import { SessionProvider, useSession } from "./session/session";
@@ -118,7 +119,11 @@ function Opening() {
   return (
     <div className={frameClasses.frame} aria-busy aria-label={indicator.opening} data-testid="opening">
       <div className={frameClasses.banner} />
-      <div className={frameClasses.side} />
+      <div className={frameClasses.side}>
+        <Box mt="auto">
+          <InsecureMark />
+        </Box>
+      </div>
       <main className={frameClasses.main}>
         <SkeletonPage />
       </main>

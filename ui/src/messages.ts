@@ -125,6 +125,13 @@ export const indicator = {
     [person ?? "Signed in", hostName(server)].filter(Boolean).join(" at "),
 };
 
+/** The mark of a connection that others on the network can read. */
+export const insecure = {
+  mark: "Not encrypted",
+  sentence: (server: string | undefined) =>
+    `Everybody on the network can read your password, and all that goes to ${hostName(server) || "the server"} and back. Ask its administrator for an address that begins with https.`,
+};
+
 export const banner = {
   unreachable: (server: string | undefined) =>
     `Can't reach ${hostName(server) || "the server"}. You are still signed in.`,

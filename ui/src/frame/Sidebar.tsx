@@ -12,6 +12,7 @@ import { ariaKey, keys, keyText, OBJECT_KEYS } from "../keys";
 import { frame as words } from "../messages";
 import { useWorkspace } from "../records/workspace";
 import { Indicator } from "../session/Indicator";
+import { InsecureMark } from "../session/InsecureMark";
 import { AccountMenu, type Actions } from "./AccountMenu";
 import classes from "./frame.module.css";
 import { ObjectIcon } from "./icons";
@@ -64,6 +65,7 @@ export function Sidebar({ page, actions }: { page: string; actions: Actions }) {
         </li>
       </ul>
       <div className={classes.bottom}>
+        <InsecureMark />
         <Indicator onOpen={actions.openSession} />
       </div>
     </nav>

@@ -4,6 +4,7 @@ import { IconKey } from "@tabler/icons-react";
 import { useState } from "react";
 import { errorText } from "../errorText";
 import { locked as words } from "../messages";
+import { InsecureNote } from "./InsecureMark";
 import { useSession } from "./session";
 import { SignInPage } from "./SignInPage";
 
@@ -34,6 +35,7 @@ export function LockedPage() {
           <Title order={1} size="h3">
             {words.title}
           </Title>
+          <InsecureNote />
           <Text>{words.kept(status.person, status.server)}</Text>
           {status.locked && <Text c="dimmed">{words.reasons[status.locked]}</Text>}
           {problem && (

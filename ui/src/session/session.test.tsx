@@ -1,7 +1,7 @@
 import { act } from "@testing-library/react";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Code, Status } from "../host";
-import { errors, journal, notSaved, quitting, signIn as words } from "../messages";
+import { errors, insecure, journal, notSaved, quitting, signIn as words } from "../messages";
 import { DEMO } from "../testing/fakeHost";
 import { calls, records, screen, start, waitFor } from "../testing/render";
 
@@ -38,6 +38,46 @@ describe("the indicator", () => {
     expect(screen.getByTestId("session-banner")).toHaveTextContent(notSaved.keyring_locked.text);
     await user.click(screen.getByText("How to fix"));
     expect(screen.getByTestId("session-banner")).toHaveTextContent(notSaved.keyring_locked.fix);
+  });
+});
+
+describe("a connection that is not encrypted", () => {
+  const sentence = insecure.sentence(DEMO.server);
+  const mark = () => screen.findByTestId("insecure-mark");
+  const note = () => screen.findByTestId("insecure-note");
+
+  it("is marked in every phase, for as long as it lasts", async () => {
+    const { host } = start({ phase: "opening", insecure: true });
+    const show = (status: Partial<Status>) => act(() => host.set(status));
+    expect(await mark()).toBeVisible();
+    for (const phase of ["signed_in", "renewing", "unreachable", "stopped", "locked", "ended"] as const) {
+      show({ phase, ...(phase === "locked" && { locked: "keyring_locked" }) });
+      expect(await mark(), phase).toBeVisible();
+    }
+    // Where a password is typed, the whole sentence stands beside it.
+    expect(await note()).toHaveTextContent(`Not encrypted. ${sentence}`);
+    show({ phase: "signed_out" });
+    expect(await screen.findByTestId("sign-in-server")).toBeVisible();
+    expect(await note()).toHaveTextContent(sentence);
+    show({ phase: "locked" });
+    expect(await screen.findByTestId("locked-page")).toContainElement(await note());
+    show({ insecure: undefined });
+    expect(screen.queryByTestId("insecure-note")).toBeNull();
+    show({ phase: "signed_in" });
+    await indicator();
+    expect(screen.queryByTestId("insecure-mark")).toBeNull();
+  });
+
+  it("is explained by its mark, which nothing dismisses", async () => {
+    const { user } = start({ insecure: true });
+    expect(await mark()).toHaveAccessibleName("Not encrypted");
+    expect(await mark()).toHaveAccessibleDescription(sentence);
+    (await mark()).focus();
+    await user.keyboard("{Enter}");
+    expect(await screen.findByRole("dialog", { hidden: true })).toHaveTextContent(sentence);
+    await user.keyboard("{Escape}");
+    await user.click(document.body);
+    expect(await mark()).toBeVisible();
   });
 });
 

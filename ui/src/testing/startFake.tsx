@@ -1,6 +1,6 @@
 /**
  * Mode `fake`: `?state=unreachable` starts in a state, `&panel=0` hides the buttons, `&delay=800` delays answers,
- * `&methods=password` says how one signs in.
+ * `&methods=password` says how one signs in, `&insecure` stands for plain http.
  */
 import type { ReactNode } from "react";
 import type { Host, SignInMethod, Status } from "../host";
@@ -29,6 +29,7 @@ export function startFake(): { host: Host; beside: ReactNode } {
   const start = STATES[wanted.get("state") ?? ""]?.() ?? { phase: "signed_out", server: undefined, person: undefined };
   const host = new FakeHost(start);
   host.delay = Number(wanted.get("delay") ?? 150);
+  if (wanted.has("insecure")) host.status = { ...host.status, insecure: true };
   host.signIns.methods = (wanted.get("methods") ?? "browser,password").split(",") as SignInMethod[];
   host.signIns.browserMs = BROWSER_MS;
   if (start.phase === "signed_out") host.status = { ...host.status, server: undefined, person: undefined };

@@ -6,6 +6,7 @@ import { useState } from "react";
 import type { DemoAccount, SignInMethod, SignInRequest } from "../../host";
 import { signIn as words } from "../../messages";
 import { rememberedServers } from "../../remembered";
+import { InsecureNote } from "../InsecureMark";
 import { firstWrong, missingIn, placed, shownWays, type FieldName, type Problems, type Typed } from "./form";
 import { SignInForm, type Focus } from "./SignInForm";
 import { SignInStepView } from "./SignInStepView";
@@ -92,22 +93,28 @@ export function SignIn({ server, email, submitText, before, demo, submitTestId }
     }
   };
 
-  if (run.shown) return <SignInStepView {...run.shown} onCancel={run.cancel} />;
   return (
-    <SignInForm
-      typed={typed}
-      onType={type}
-      problems={problems}
-      check={check}
-      onAskNow={askNow}
-      ways={shownWays(methods)}
-      onStart={(tried) => void start(tried)}
-      running={run.isRunning ? way : undefined}
-      focus={focus}
-      onDemo={demo && (() => fill(demo))}
-      submitText={submitText}
-      submitTestId={submitTestId}
-    />
+    <>
+      <InsecureNote />
+      {run.shown ? (
+        <SignInStepView {...run.shown} onCancel={run.cancel} />
+      ) : (
+        <SignInForm
+          typed={typed}
+          onType={type}
+          problems={problems}
+          check={check}
+          onAskNow={askNow}
+          ways={shownWays(methods)}
+          onStart={(tried) => void start(tried)}
+          running={run.isRunning ? way : undefined}
+          focus={focus}
+          onDemo={demo && (() => fill(demo))}
+          submitText={submitText}
+          submitTestId={submitTestId}
+        />
+      )}
+    </>
   );
 }
 
