@@ -129,8 +129,6 @@ main() {
     local asked=("$@") stage done=() started=$SECONDS
     [ ${#asked[@]} -gt 0 ] || asked=("${stages[@]}")
     mkdir -p "$logs"
-    # A folder without earlier builds has nothing to gain from what the compiler keeps for the next one.
-    [ -d "$target/debug/incremental" ] || export CARGO_INCREMENTAL=0
     for stage in "${asked[@]}"; do
         run_lanes "$stage"
         done+=(${stage//&/})
