@@ -12,6 +12,9 @@ const ZERO: Duration = Duration::ZERO;
 
 type Spoil<T> = fn(&mut T);
 
+/// One of the limits.
+type DurationOf = fn(&mut Limits) -> &mut Duration;
+
 #[tokio::test]
 async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
     let of_config: [(&str, Spoil<Config>); 13] = [
@@ -46,7 +49,7 @@ async fn a_wrong_value_fails_at_open_and_the_message_names_its_key() {
     for (key, spoil) in of_config {
         assert_names(key, spoil).await;
     }
-    let durations: [(&str, fn(&mut Limits) -> &mut Duration); 12] = [
+    let durations: [(&str, DurationOf); 12] = [
         ("attemptTimeoutMs", |of| &mut of.attempt_timeout),
         ("renewalTimeoutMs", |of| &mut of.renewal_timeout),
         ("maxBackoffMs", |of| &mut of.max_backoff),
