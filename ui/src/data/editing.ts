@@ -46,9 +46,13 @@ export function startOf(box: Box, value: Value): string {
   return box.start(box.part === undefined ? value : partsOf(value)[box.part]);
 }
 
+/** The boxes whose text is another one than that with which they opened. */
+export const changedBoxes = (edit: Boxes, typed: Typed, stored: Value): Box[] =>
+  edit.boxes.filter((box) => (typed[boxKey(box)] ?? startOf(box, stored)) !== startOf(box, stored));
+
 /** The value after the typed texts. The stored value itself where nothing has changed. Throws for a text without a value. */
 export function edited(edit: Boxes, typed: Typed, stored: Value, field: Field): Value {
-  const changed = edit.boxes.filter((box) => (typed[boxKey(box)] ?? startOf(box, stored)) !== startOf(box, stored));
+  const changed = changedBoxes(edit, typed, stored);
   if (changed.length === 0) return stored;
   const text = (box: Box) => typed[boxKey(box)]!;
   const whole = changed.find((box) => box.part === undefined);

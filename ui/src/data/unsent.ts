@@ -71,7 +71,7 @@ export class Unsent {
       for (let owner = this.#owner; owner; owner = this.#owner) {
         // Nothing is written over before it was read.
         if (!this.#isTaken) await this.#take(owner);
-        const work: UnsentWork = { edits: [...this.#edits.all()], drafts: [...this.#drafts.all()] };
+        const work: UnsentWork = { edits: [...this.#edits.all()], drafts: [...this.#drafts.toKeep()] };
         const text = JSON.stringify(work);
         if (this.#owner !== owner || !this.#isTaken) continue;
         if (text !== this.#stored) {

@@ -10,7 +10,7 @@ import { frame as words, signOut as signOutWords } from "../messages";
 import { PanelsPage } from "../panels/PanelsPage";
 import { RecordPage } from "../records/RecordPage";
 import { SkeletonPage } from "../records/Skeleton";
-import { useDraftList, useEditList, useIsKept, useWorkspace } from "../records/workspace";
+import { useEditList, useHasDrafts, useIsKept, useWorkspace } from "../records/workspace";
 import { Banner } from "../session/Banner";
 import { EndedDialog } from "../session/EndedDialog";
 import { JournalDrawer } from "../session/JournalDrawer";
@@ -25,7 +25,7 @@ export function Frame() {
   const { host, status } = useSession();
   const { edits, schema, reloadAll } = useWorkspace();
   const list = useEditList();
-  const drafts = useDraftList();
+  const hasDrafts = useHasDrafts();
   const isKept = useIsKept();
   const route = useRoute();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
@@ -36,7 +36,7 @@ export function Frame() {
   const page = route || schema?.visible[0]?.namePlural || "";
   const object = schema?.visible.find((one) => one.namePlural === page);
   const waiting = list.filter((edit) => edit.state === "waiting" || edit.state === "uncertain").length;
-  const hasUnsaved = list.length > 0 || drafts.length > 0;
+  const hasUnsaved = list.length > 0 || hasDrafts;
 
   useEffect(() => {
     const title = [

@@ -3,20 +3,21 @@ import { notifications } from "@mantine/notifications";
 import { useGridCellEditor, type CustomCellEditorProps } from "ag-grid-react";
 import {
   useEffect,
+  useId,
   useRef,
   useState,
   type ChangeEvent,
   type KeyboardEvent as ReactKeyboardEvent,
   type ReactNode,
 } from "react";
-import { boxKey, edited, startOf, type Box, type Boxes, type Typed, type Value } from "../data/editing";
+import { boxKey, changedBoxes, edited, startOf, type Box, type Boxes, type Typed, type Value } from "../data/editing";
 import { kindOf, recordName, type Row } from "../data/fields";
 import type { Field, ObjectInfo, Schema } from "../data/metadata";
 import { records as words } from "../messages";
 import { choicesOf, INPUT_TYPES } from "./inputTypes";
 import classes from "./records.module.css";
 import { RelationPicker } from "./RelationPicker";
-import { useBeforeReplaced, useWorkspace } from "./workspace";
+import { useWorkspace } from "./workspace";
 
 export type CellEditorProps = CustomCellEditorProps<Row, Value> & { object: ObjectInfo; schema: Schema; field: Field };
 
@@ -77,22 +78,15 @@ function BoxesCell(props: CellEditorProps & { edit: Boxes }) {
   const [typed, setTyped] = useState<Typed>(() => (firstKey === undefined ? {} : { [boxKey(main)]: firstKey }));
   const result = valueOf(edit, typed, initialValue, field);
   const focused = useFocusOnce(firstKey === undefined);
+  const finish = useKeptText(props, edit, typed);
   useGridCellEditor({
     isCancelAfterEnd: () => {
+      finish();
       if (result.problem === undefined) return false;
       const text = Object.values(typed).join(" ").trim();
       notifications.show({ message: words.notKept(text, result.problem), color: "red" });
       return true;
     },
-  });
-
-  // A cell that is open then can't be completed any more. Its text rests in the draft of the record's form.
-  const { drafts } = useWorkspace();
-  useBeforeReplaced(() => {
-    const { object, schema, data } = props;
-    if (Object.keys(typed).length === 0) return;
-    const form = { object: object.nameSingular, id: data.id, name: recordName(data, object, schema) };
-    drafts.add({ ...form, fields: { [field.name]: { typed } } });
   });
 
   // The grid reads the value when its editor closes. The first key has not passed through `change`.
@@ -111,6 +105,7 @@ function BoxesCell(props: CellEditorProps & { edit: Boxes }) {
       text={typed[boxKey(box)] ?? startOf(box, initialValue)}
       problem={result.problem}
       testid={box === main ? "cell-editor" : `cell-editor-${boxKey(box)}`}
+      onEscape={finish}
       onText={(text) => {
         const next = { ...typed, [boxKey(box)]: text };
         setTyped(next);
@@ -129,6 +124,44 @@ function BoxesCell(props: CellEditorProps & { edit: Boxes }) {
           </label>
         ));
   return needsRoom(edit, initialValue) ? <Roomy {...props}>{boxes}</Roomy> : boxes;
+}
+
+/**
+ * Keeps what is typed while the editor is open, so that a reload, a crash or the end of the application loses none of it.
+ * Returns the function to call when the person has completed or cancelled the edit. An editor that goes away without that,
+ * with its page or its row, leaves its text as a draft of the record's form.
+ */
+function useKeptText(
+  { object, schema, data, field, initialValue }: CellEditorProps,
+  edit: Boxes,
+  typed: Typed,
+): () => void {
+  const { drafts } = useWorkspace();
+  const editor = useId();
+  const isFinished = useRef(false);
+  const isOpen = useRef(false);
+
+  useEffect(() => {
+    if (changedBoxes(edit, typed, initialValue).length === 0) return drafts.closeCell(editor);
+    const form = { object: object.nameSingular, id: data.id, name: recordName(data, object, schema) };
+    drafts.typeInCell(editor, { ...form, fields: { [field.name]: { typed } } });
+  }, [drafts, editor, object, schema, data, field, edit, typed, initialValue]);
+
+  useEffect(() => {
+    isOpen.current = true;
+    return () => {
+      isOpen.current = false;
+      // Later: the table takes the editor away first, and then hands over the value, which becomes an edit.
+      setTimeout(() => {
+        // React's strict mode takes every effect away once and brings it back.
+        if (isOpen.current) return;
+        if (isFinished.current) drafts.closeCell(editor);
+        else drafts.leaveCell(editor);
+      }, 0);
+    };
+  }, [drafts, editor]);
+
+  return () => void (isFinished.current = true);
 }
 
 /**
@@ -184,10 +217,11 @@ interface BoxInputProps {
   text: string;
   problem: string | undefined;
   testid: string;
+  onEscape: () => void;
   onText: (text: string) => void;
 }
 
-function BoxInput({ ref, box, field, width, text, problem, testid, onText }: BoxInputProps) {
+function BoxInput({ ref, box, field, width, text, problem, testid, onEscape, onText }: BoxInputProps) {
   const common = {
     ref,
     className: classes.cellInput,
@@ -196,6 +230,10 @@ function BoxInput({ ref, box, field, width, text, problem, testid, onText }: Box
     title: problem ?? box.label,
     "data-testid": testid,
     value: text,
+    // Before the table sees the key, and takes the editor away.
+    onKeyDownCapture: ({ key, nativeEvent }: ReactKeyboardEvent) => {
+      if (key === "Escape" && !nativeEvent.isComposing) onEscape();
+    },
     onChange: (event: ChangeEvent<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>) =>
       onText(event.currentTarget.value),
   };

@@ -5,7 +5,6 @@ import {
   useCallback,
   useContext,
   useEffect,
-  useLayoutEffect,
   useMemo,
   useRef,
   useState,
@@ -31,8 +30,6 @@ interface Workspace {
   schemaError: Error | undefined;
   /** Reloads everything that is on the screen, at once. */
   reloadAll: () => void;
-  /** Whether this page is being taken away because somebody else has signed in after its session had ended. */
-  isReplaced: () => boolean;
   /** Adds a function to `reloadAll`, for what is not an Apollo query. Returns the function that removes it. */
   onReloadAll: (reload: () => void) => () => void;
 }
@@ -58,49 +55,14 @@ export function WorkspaceProvider({ children }: { children: ReactNode }) {
   }, [connection, server, person]);
   const isReachable = status.phase === "signed_in" || status.phase === "renewing";
   useEffect(() => connection.setReachable(isReachable), [connection, isReachable]);
-  const isReplaced = useReplaced(status.phase === "ended");
   return (
     <ApolloProvider client={connection.client}>
-      <Loaded connection={connection} isReplaced={isReplaced}>
-        {children}
-      </Loaded>
+      <Loaded connection={connection}>{children}</Loaded>
     </ApolloProvider>
   );
 }
 
-/**
- * Tells the parts of the page, while they are taken away, whether the session had ended before. React takes a parent's
- * layout effects away before those of its children.
- */
-function useReplaced(hasEnded: boolean): () => boolean {
-  const replaced = useRef(false);
-  useLayoutEffect(() => {
-    replaced.current = false;
-    return () => void (replaced.current = hasEnded);
-  }, [hasEnded]);
-  return useCallback(() => replaced.current, []);
-}
-
-/** Calls back with the last callback when somebody else's sign-in takes the page away, before its drafts are closed. */
-export function useBeforeReplaced(callback: () => void): void {
-  const { isReplaced } = useWorkspace();
-  const last = useRef(callback);
-  useLayoutEffect(() => void (last.current = callback), [callback]);
-  useLayoutEffect(
-    () => () => {
-      if (isReplaced()) last.current();
-    },
-    [isReplaced],
-  );
-}
-
-interface LoadedProps {
-  connection: Connection;
-  isReplaced: () => boolean;
-  children: ReactNode;
-}
-
-function Loaded({ connection, isReplaced, children }: LoadedProps) {
+function Loaded({ connection, children }: { connection: Connection; children: ReactNode }) {
   const { client, edits, drafts, unsent } = connection;
   const { data, error, refetch } = useQuery<ObjectsAnswer>(OBJECTS, { context: METADATA });
   const schema = useMemo(() => (data ? schemaFrom(data) : undefined), [data]);
@@ -135,10 +97,9 @@ function Loaded({ connection, isReplaced, children }: LoadedProps) {
       schema,
       schemaError: schema ? undefined : error,
       reloadAll,
-      isReplaced,
       onReloadAll,
     }),
-    [client, edits, drafts, unsent, schema, error, reloadAll, isReplaced, onReloadAll],
+    [client, edits, drafts, unsent, schema, error, reloadAll, onReloadAll],
   );
   return <Context value={value}>{children}</Context>;
 }
@@ -153,6 +114,12 @@ export function useEditList(): readonly Edit[] {
 export function useDraftList(): readonly RecordDraft[] {
   const { drafts } = useWorkspace();
   return useSyncExternalStore(drafts.subscribe, drafts.all);
+}
+
+/** Whether something was typed, into a form or a cell, that was not saved. */
+export function useHasDrafts(): boolean {
+  const { drafts } = useWorkspace();
+  return useSyncExternalStore(drafts.subscribe, drafts.hasAny);
 }
 
 /** Whether what was not sent is kept on this computer. */
