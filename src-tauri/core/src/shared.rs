@@ -203,8 +203,8 @@ impl Shared {
         *learned = Some((origin.to_owned(), said));
     }
 
-    /// A call begins, so long after the one before it. `now` and the result of the last one are awake ms. After a pause in
-    /// which the pool has given up its connections, the new ones are kept for as long as the server says.
+    /// A call begins; `now` is in awake ms. If the pool has given its connections up since the last call, the new ones are kept
+    /// for as long as the server says.
     pub(crate) fn begin_call(&self, now: u64) {
         let pause = now.saturating_sub(self.last_call.swap(now, Ordering::Relaxed));
         if self.keeps_longer.load(Ordering::Relaxed) {

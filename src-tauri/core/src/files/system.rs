@@ -142,7 +142,8 @@ impl FileSystem for SystemFiles {
             let _ = fs::remove_file(new);
         }
         written?;
-        flush_folder_of(file)
+        flush_folder_of(file);
+        Ok(())
     }
 
     fn append(&self, file: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -151,10 +152,9 @@ impl FileSystem for SystemFiles {
         opened.write_all(bytes)?;
         opened.sync_data()?;
         if is_new {
-            flush_folder_of(file)
-        } else {
-            Ok(())
+            flush_folder_of(file);
         }
+        Ok(())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -232,15 +232,15 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_data()
 }
 
-/// Makes the names in the file's folder outlast a loss of power. Windows does that with the file.
-fn flush_folder_of(file: &Path) -> io::Result<()> {
+/// Makes the names in the file's folder outlast a loss of power. Windows does that with the file. Some network file systems
+/// refuse it; the file is in its place all the same.
+fn flush_folder_of(file: &Path) {
     #[cfg(unix)]
     if let Some(folder) = file.parent() {
-        File::open(folder)?.sync_all()?;
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }
     #[cfg(not(unix))]
     let _ = file;
-    Ok(())
 }
 
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
